@@ -1,0 +1,187 @@
+"""Depth metrics: masked, streaming, pooled over pixels and averaged over images.
+
+Formulas (p predicted, d true, both in metres, over valid pixels; Eigen et al. 2014, arXiv 1406.2283, and the KITTI depth
+benchmark for silog, imae and irmse): abs_rel = mean |p-d|/d; sq_rel = mean (p-d)²/d; rmse = √mean (p-d)²;
+rmse_log = √mean (ln p - ln d)²; log10 = mean |log10 p - log10 d|; silog = 100·√(mean e² - (mean e)²) with e = ln p - ln d;
+mae = mean |p-d|; irmse and imae of 1/p - 1/d in 1/km; δk = share of pixels with max(p/d, d/p) < 1.25^k.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fcrn_mobile.errors import InputError
+
+Array = NDArray[np.float32]
+
+#: Means over pixels from which every metric follows.
+_MOMENTS = ("abs_rel", "sq_rel", "square", "log_square", "log10", "log", "mae", "inv_square", "imae", "delta1", "delta2", "delta3")
+
+METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "mae", "irmse", "imae", "delta1", "delta2", "delta3")
+HIGHER_IS_BETTER = frozenset({"delta1", "delta2", "delta3"})
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How predictions meet the truth.
+
+    Attributes:
+        name: as on the command line.
+        crop: top, bottom, left, right as fractions of the size, or None for the whole image.
+        max_depth: cap in metres; true depths beyond it do not count.
+        pooled: whether metrics are taken over all pixels of all images at once instead of averaged over images.
+    """
+
+    name: str
+    crop: tuple[float, float, float, float] | None
+    max_depth: float
+    pooled: bool
+    min_depth: float = 1e-3
+
+
+#: ``eigen``: rows 45:471 and columns 41:601 of 480×640; ``garg``: KITTI (Garg et al. 2016, arXiv 1603.04992).
+PROTOCOLS: dict[str, Protocol] = {
+    "eigen": Protocol("eigen", (45 / 480, 471 / 480, 41 / 640, 601 / 640), 10.0, pooled=False),
+    "laina": Protocol("laina", None, 10.0, pooled=True),
+    "full": Protocol("full", None, 10.0, pooled=False),
+    "garg": Protocol("garg", (0.40810811, 0.99189189, 0.03594771, 0.96405229), 80.0, pooled=False),
+}
+
+
+def protocol(name: str) -> Protocol:
+    """A protocol by name.
+
+    Raises:
+        InputError: unknown name.
+    """
+    if name not in PROTOCOLS:
+        raise InputError(f"unknown protocol '{name}': use one of {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name]
+
+
+def align(prediction: Array, height: int, width: int, rule: Protocol) -> Array:
+    """Resize a prediction bilinearly to the true depth's size and clip it to the protocol's range; NaN stays NaN."""
+    if prediction.shape != (height, width):
+        resized = Image.fromarray(np.ascontiguousarray(prediction, dtype=np.float32)).resize((width, height), Image.Resampling.BILINEAR)
+        prediction = np.asarray(resized)
+    return np.clip(prediction, rule.min_depth, rule.max_depth).astype(np.float32)
+
+
+def valid_mask(depth: Array, rule: Protocol) -> NDArray[np.bool_]:
+    """Pixels that count: finite, within the protocol's range and inside its crop."""
+    mask = np.isfinite(depth) & (depth > rule.min_depth) & (depth <= rule.max_depth)
+    if rule.crop is not None:
+        height, width = depth.shape
+        top, bottom, left, right = rule.crop
+        inside = np.zeros_like(mask)
+        inside[round(top * height) : round(bottom * height), round(left * width) : round(right * width)] = True
+        mask &= inside
+    return mask
+
+
+def pixel_moments(prediction: Array, depth: Array) -> NDArray[np.float64]:
+    """Means over pixels, in the order of ``_MOMENTS``, from which ``metrics_from_moments`` derives every metric.
+
+    Args:
+        prediction, depth: equal-shaped arrays of metres > 0, valid pixels only; at least one.
+    """
+    p, d = prediction.astype(np.float64), depth.astype(np.float64)
+    error = p - d
+    log_error = np.log(p) - np.log(d)
+    inverse_error = 1000.0 / p - 1000.0 / d  # 1/km
+    ratio = np.maximum(p / d, d / p)
+    return np.array(
+        [
+            np.mean(np.abs(error) / d),
+            np.mean(error**2 / d),
+            np.mean(error**2),
+            np.mean(log_error**2),
+            np.mean(np.abs(log_error)) / math.log(10),
+            np.mean(log_error),
+            np.mean(np.abs(error)),
+            np.mean(inverse_error**2),
+            np.mean(np.abs(inverse_error)),
+            # A NaN is no hit: comparisons with it are false.
+            *(np.mean(ratio < 1.25**k) for k in (1, 2, 3)),
+        ]
+    )
+
+
+def metrics_from_moments(moments: NDArray[np.float64]) -> dict[str, float]:
+    """The metrics of ``METRICS`` from means over pixels."""
+    m = dict(zip(_MOMENTS, moments.tolist(), strict=True))
+    variance = m["log_square"] - m["log"] ** 2
+    return {
+        "abs_rel": m["abs_rel"],
+        "sq_rel": m["sq_rel"],
+        "rmse": math.sqrt(m["square"]),
+        "rmse_log": math.sqrt(m["log_square"]),
+        "log10": m["log10"],
+        # Rounding can leave a tiny negative variance when all errors are equal.
+        "silog": 100 * math.sqrt(max(variance, 0.0)) if not math.isnan(variance) else math.nan,
+        "mae": m["mae"],
+        "irmse": math.sqrt(m["inv_square"]),
+        "imae": m["imae"],
+        "delta1": m["delta1"],
+        "delta2": m["delta2"],
+        "delta3": m["delta3"],
+    }
+
+
+@dataclass
+class DepthMetrics:
+    """Streaming metrics over images under one protocol.
+
+    ``update`` once per image, then ``compute``. A prediction with NaN at a counted pixel makes its metrics NaN: a broken
+    network must not look good.
+    """
+
+    rule: Protocol
+    per_image: dict[str, dict[str, float]] = field(default_factory=dict)
+    _pixels: int = 0
+    _pooled: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(_MOMENTS)))
+
+    def update(self, prediction: Array, depth: Array, name: str) -> dict[str, float]:
+        """Count one image.
+
+        Args:
+            prediction: h×w metres, any size.
+            depth: H×W true metres; invalid pixels are 0, negative or not finite.
+            name: the image's name, unique.
+
+        Returns:
+            The image's own metrics.
+
+        Raises:
+            InputError: no pixel counts under the protocol.
+        """
+        mask = valid_mask(depth, self.rule)
+        count = int(mask.sum())
+        if count == 0:
+            raise InputError(f"'{name}' has no valid depth pixel under protocol '{self.rule.name}': remove it or use --protocol full")
+        aligned = align(prediction, depth.shape[0], depth.shape[1], self.rule)
+        moments = pixel_moments(aligned[mask], depth[mask])
+        self._pooled = self._pooled + moments * count
+        self._pixels += count
+        self.per_image[name] = metrics_from_moments(moments)
+        return self.per_image[name]
+
+    def compute(self) -> dict[str, float | int | str]:
+        """All metrics with ``rmse_pooled``, ``images`` and ``protocol``.
+
+        Raises:
+            InputError: no image was counted.
+        """
+        if not self.per_image:
+            raise InputError("no image to evaluate: the data is empty")
+        pooled = metrics_from_moments(self._pooled / self._pixels)
+        averaged = {key: float(np.mean([image[key] for image in self.per_image.values()])) for key in METRICS}
+        return {
+            **(pooled if self.rule.pooled else averaged),
+            "rmse_pooled": pooled["rmse"],
+            "images": len(self.per_image),
+            "protocol": self.rule.name,
+        }

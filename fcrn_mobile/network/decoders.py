@@ -1,0 +1,101 @@
+"""Up-blocks of the FCRN decoder (Laina et al. 2016, section 3.2 and figure 2): each doubles the resolution."""
+
+import itertools
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.network.unpooling import Form, unpooled_conv5x5
+
+
+class UnpooledConv5x5(nn.Conv2d):
+    """5×5 convolution over an unpooled map; its weight is the literal 5×5 kernel whatever the form it runs in."""
+
+    def __init__(self, in_channels: int, out_channels: int, form: Form) -> None:
+        super().__init__(in_channels, out_channels, 5, padding=2, bias=False)
+        self.form: Form = form
+
+    def forward(self, x: Tensor) -> Tensor:
+        return unpooled_conv5x5(x, self.weight, self.form)
+
+
+class DeConv(nn.Module):
+    """Transposed convolution k×k of stride 2, batch norm, ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
+        super().__init__()
+        self.conv = nn.ConvTranspose2d(
+            in_channels,
+            out_channels,
+            kernel,
+            stride=2,
+            padding=(kernel - 1) // 2,
+            output_padding=kernel % 2,
+            bias=False,
+        )
+        self.bn = nn.BatchNorm2d(out_channels)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.relu(self.bn(self.conv(x)))
+
+
+class UpConv(nn.Module):
+    """Unpooling, 5×5 convolution, batch norm, ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, form: Form) -> None:
+        super().__init__()
+        self.conv = UnpooledConv5x5(in_channels, out_channels, form)
+        self.bn = nn.BatchNorm2d(out_channels)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.relu(self.bn(self.conv(x)))
+
+
+class UpProj(nn.Module):
+    """Up-projection: the unpooled map through 5×5-ReLU-3×3 and through 5×5, their sum through ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, form: Form) -> None:
+        super().__init__()
+        self.upper_conv1 = UnpooledConv5x5(in_channels, out_channels, form)
+        self.upper_bn1 = nn.BatchNorm2d(out_channels)
+        self.upper_conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.upper_bn2 = nn.BatchNorm2d(out_channels)
+        self.lower_conv = UnpooledConv5x5(in_channels, out_channels, form)
+        self.lower_bn = nn.BatchNorm2d(out_channels)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.upper_conv1.form == "literal":
+            upper, lower = self.upper_conv1(x), self.lower_conv(x)
+        else:
+            # Both branches read the same map: one convolution with stacked kernels.
+            weight = torch.cat((self.upper_conv1.weight, self.lower_conv.weight))
+            upper, lower = unpooled_conv5x5(x, weight, self.upper_conv1.form).chunk(2, dim=1)
+        upper = self.relu(self.upper_bn1(upper))
+        upper = self.upper_bn2(self.upper_conv2(upper))
+        return self.relu(upper + self.lower_bn(lower))  # N×O×2H×2W
+
+
+#: in_channels, out_channels, form of the 5×5 convolution → up-block.
+DECODERS: dict[str, Callable[[int, int, Form], nn.Module]] = {
+    "deconv2": lambda i, o, _: DeConv(i, o, 2),
+    "deconv3": lambda i, o, _: DeConv(i, o, 3),
+    "upconv": UpConv,
+    "upproj": UpProj,
+}
+
+
+def build_decoder(name: str, widths: tuple[int, ...], form: Form) -> nn.Sequential:
+    """Up-blocks from ``widths[0]`` to ``widths[-1]`` channels, one per step, each doubling the resolution.
+
+    Raises:
+        InputError: unknown name.
+    """
+    if name not in DECODERS:
+        raise InputError(f"unknown decoder '{name}': use one of {', '.join(DECODERS)}")
+    block = DECODERS[name]
+    return nn.Sequential(*(block(i, o, form) for i, o in itertools.pairwise(widths)))

