@@ -103,12 +103,12 @@ class Augmentation:
 
 def image_tensor(image: NDArray[np.uint8]) -> Tensor:
     """H×W×3 uint8 → 3×H×W float32 in 0..1, the network's input."""
-    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float() / 255
+    return torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32, order="C")) / 255
 
 
 def depth_tensor(depth: NDArray[np.float32]) -> Tensor:
     """H×W metres → 1×H×W float32."""
-    return torch.from_numpy(np.ascontiguousarray(depth)).unsqueeze(0)
+    return torch.from_numpy(depth[np.newaxis].copy())
 
 
 #: A joint transform with its randomness.

@@ -1,6 +1,7 @@
 """FCRN (Laina et al. 2016, arXiv 1606.00373): encoder, 1×1 convolution, four up-blocks, 3×3 prediction."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,12 @@ class FCRNConfig:
             raise InputError(f"decoder widths {self.widths}: give five positive channel counts, one behind the encoder and four up-blocks")
         if len(self.input_size) != 2 or min(self.input_size) < 32:
             raise InputError(f"input size {self.input_size}: give height and width of at least 32 pixels")
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "FCRNConfig":
+        """The inverse of ``dataclasses.asdict`` followed by a trip through JSON, which turns tuples into lists."""
+        values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+        return cls(**values)
 
 
 #: The networks this project ships. ``fcrn-resnet50`` is the paper's.

@@ -1,0 +1,155 @@
+"""Batches for training and validation."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from lightning import LightningDataModule
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from fcrn_mobile.data.source import Sample, Source
+from fcrn_mobile.data.transforms import Transform, depth_tensor, image_tensor, resize
+
+
+@dataclass(frozen=True)
+class TrainingBatch:
+    """Images N×3×H×W in 0..1 and true depth N×1×H×W in metres, 0 where invalid."""
+
+    images: Tensor
+    depths: Tensor
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ValidationBatch:
+    """Images N×3×H×W in 0..1 at the network's size, and the true depths at their own sizes."""
+
+    images: Tensor
+    depths: tuple[NDArray[np.float32], ...]
+    names: tuple[str, ...]
+
+
+class AugmentedFrames(Dataset[Sample]):
+    """Frames under a random transform whose randomness depends on seed, epoch and frame alone, not on workers or order."""
+
+    def __init__(self, source: Source, transform: Transform, seed: int) -> None:
+        self.source = source
+        self.transform = transform
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
+        epoch, index = key
+        return self.transform(self.source[index], np.random.default_rng((self.seed, epoch, index)))
+
+
+class EpochSampler(Sampler[tuple[int, int]]):
+    """(epoch, index) pairs in an order drawn from seed and epoch; Lightning calls ``set_epoch``."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count = count
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count)
+        return iter([(self.epoch, int(index)) for index in order])
+
+
+class ResizedFrames(Dataset[tuple[Tensor, Sample]]):
+    """Frames with their image at the network's size; the sample keeps its own."""
+
+    def __init__(self, source: Source, input_size: tuple[int, int]) -> None:
+        self.source = source
+        self.input_size = input_size
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Sample]:
+        sample = self.source[index]
+        return image_tensor(resize(sample, *self.input_size).image), sample
+
+
+class DepthDataModule(LightningDataModule):
+    """Training batches under a transform, validation batches of whole frames.
+
+    Args:
+        train, val: sources.
+        input_size: the network's height and width.
+        transform: random joint transform of training frames, ending at ``input_size``.
+        batch_size: frames per batch.
+        workers: loader processes; 0 loads in the training process.
+        seed: of order and augmentation.
+    """
+
+    def __init__(
+        self, train: Source, val: Source, input_size: tuple[int, int], transform: Transform, batch_size: int, workers: int, seed: int
+    ) -> None:
+        super().__init__()
+        self.batch_size = batch_size
+        self.workers = workers
+        self.frames = AugmentedFrames(train, transform, seed)
+        self.validation_frames = ResizedFrames(val, input_size)
+
+    def train_dataloader(self) -> DataLoader[Sample]:
+        # A last batch of one frame would make batch norm fail on a 1×1 map.
+        drop_last = len(self.frames) > self.batch_size
+        sampler = EpochSampler(len(self.frames), self.frames.seed)
+        return DataLoader(
+            self.frames,
+            self.batch_size,
+            sampler=sampler,
+            num_workers=self.workers,
+            collate_fn=_training_batch,
+            drop_last=drop_last,
+            persistent_workers=self.workers > 0,
+        )
+
+    def val_dataloader(self) -> DataLoader[tuple[Tensor, Sample]]:
+        return DataLoader(
+            self.validation_frames,
+            self.batch_size,
+            num_workers=self.workers,
+            collate_fn=_validation_batch,
+            persistent_workers=self.workers > 0,
+        )
+
+    def transfer_batch_to_device(self, batch: object, device: torch.device, dataloader_idx: int) -> object:
+        if isinstance(batch, TrainingBatch):
+            return TrainingBatch(_to_device(batch.images, device), batch.depths.to(device, non_blocking=True), batch.names)
+        if isinstance(batch, ValidationBatch):
+            return ValidationBatch(_to_device(batch.images, device), batch.depths, batch.names)
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+
+def _to_device(images: Tensor, device: torch.device) -> Tensor:
+    # Depthwise convolutions run backward several times slower in NCHW.
+    return images.to(device, non_blocking=True, memory_format=torch.channels_last)
+
+
+def _training_batch(samples: list[Sample]) -> TrainingBatch:
+    return TrainingBatch(
+        images=torch.stack([image_tensor(sample.image) for sample in samples]),
+        depths=torch.stack([depth_tensor(sample.depth) for sample in samples]),
+        names=tuple(sample.name for sample in samples),
+    )
+
+
+def _validation_batch(items: list[tuple[Tensor, Sample]]) -> ValidationBatch:
+    return ValidationBatch(
+        images=torch.stack([image for image, _ in items]),
+        depths=tuple(sample.depth for _, sample in items),
+        names=tuple(sample.name for _, sample in items),
+    )

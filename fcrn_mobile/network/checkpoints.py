@@ -1,0 +1,127 @@
+"""Checkpoints: one .safetensors with the weights and, in its metadata, all that rebuilds the network. Nothing is unpickled."""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+import fcrn_mobile
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
+
+BUILTIN = "builtin"
+_CONFIG_FIELDS = set(FCRNConfig.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network and where it comes from.
+
+    Attributes:
+        name: ``builtin``, or the file's name without its suffix.
+        network: float32, in evaluation mode.
+        training: what it was trained on and how (data, hyper-parameters, command); free-form JSON.
+        metrics: validation metrics at the time of saving; empty if never validated.
+        tool_version: the version that wrote it.
+        sha256: hash of the whole file.
+    """
+
+    name: str
+    network: FCRN
+    training: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    tool_version: str = fcrn_mobile.__version__
+    sha256: str = ""
+
+
+def save_checkpoint(
+    network: FCRN,
+    path: Path,
+    training: dict[str, Any],
+    metrics: dict[str, Any],
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write a checkpoint; the file appears whole or not at all.
+
+    Args:
+        network: what to save; it is not changed.
+        path: destination, replaced if it exists.
+        training, metrics: JSON-serialisable, see ``Checkpoint``.
+        dtype: storage of convolution kernels. Vectors (batch norms, biases) stay float32: they are small and sensitive.
+    """
+    tensors = {key: _stored(value, dtype) for key, value in network.state_dict().items()}
+    metadata = {
+        "config": json.dumps(asdict(network.config)),
+        "training": json.dumps(training),
+        "metrics": json.dumps(metrics),
+        "tool_version": fcrn_mobile.__version__,
+    }
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_bytes(save(tensors, metadata))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def checkpoint_path(name: str) -> Path:
+    """The file behind ``builtin`` or a path."""
+    if name == BUILTIN:
+        return Path(str(resources.files("fcrn_mobile") / "network" / "builtin.safetensors"))
+    return Path(name)
+
+
+def load_checkpoint(name: str) -> Checkpoint:
+    """Rebuild the network of a checkpoint.
+
+    Args:
+        name: ``builtin`` or a .safetensors path.
+
+    Raises:
+        InputError: no such file, damaged, not a checkpoint of this project, or weights that do not fit its configuration.
+    """
+    path = checkpoint_path(name)
+    if not path.is_file():
+        raise InputError(f"no checkpoint at '{name}': give an existing .safetensors file or '{BUILTIN}'")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"'{name}' is not a readable .safetensors file ({error}): train or download it again") from error
+    network = FCRN(_config(name, metadata))
+    try:
+        network.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in tensors.items()})
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"weights in '{name}' do not fit its own configuration ({reason}): train or download it again") from error
+    return Checkpoint(
+        name=BUILTIN if name == BUILTIN else path.stem,
+        network=network.eval(),
+        training=json.loads(metadata.get("training", "{}")),
+        metrics=json.loads(metadata.get("metrics", "{}")),
+        tool_version=metadata.get("tool_version", "unknown"),
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+
+
+def _stored(value: Tensor, dtype: torch.dtype) -> Tensor:
+    return (value.to(dtype) if value.is_floating_point() and value.dim() > 1 else value).contiguous()
+
+
+def _config(name: str, metadata: dict[str, str]) -> FCRNConfig:
+    if "config" not in metadata:
+        raise InputError(f"'{name}' holds weights but not what network they belong to: give a checkpoint written by 'fcrn-mobile train'")
+    fields: dict[str, Any] = json.loads(metadata["config"])
+    if set(fields) != _CONFIG_FIELDS:
+        odd = ", ".join(sorted(set(fields) ^ _CONFIG_FIELDS))
+        raise InputError(f"'{name}' was written by version {metadata.get('tool_version')} and differs in {odd}: use that version")
+    return FCRNConfig.from_json(fields)

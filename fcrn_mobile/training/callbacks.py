@@ -1,0 +1,63 @@
+"""What a run leaves behind: checkpoints at every epoch, and a line per epoch."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+
+from fcrn_mobile.network.checkpoints import save_checkpoint
+from fcrn_mobile.training.module import DepthTraining
+
+log = logging.getLogger(__name__)
+
+
+class RunCheckpoints(Callback):
+    """Writes ``last.safetensors`` and ``last.ckpt`` after every epoch and when training stops early, and
+    ``best.safetensors`` when the validation abs_rel is the lowest so far.
+
+    Args:
+        folder: the run's folder.
+        training: goes into the checkpoints' metadata.
+    """
+
+    def __init__(self, folder: Path, training: dict[str, Any]) -> None:
+        self.folder = folder
+        self.training = training
+        self.best = float("inf")
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best = state_dict["best"]
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, DepthTraining)
+        metrics = pl_module.validation.compute()
+        abs_rel = float(metrics["abs_rel"])
+        if abs_rel < self.best:
+            self.best = abs_rel
+            self._write("best", trainer, pl_module, metrics)
+        self._write("last", trainer, pl_module, metrics)
+        trainer.save_checkpoint(self.folder / "last.ckpt")
+        log.info(
+            "epoch %d/%s  loss %.4f  abs_rel %.4f  rmse %.4f  delta1 %.4f  best abs_rel %.4f",
+            trainer.current_epoch + 1,
+            trainer.max_epochs,
+            float(trainer.callback_metrics["train/loss_epoch"]),
+            abs_rel,
+            metrics["rmse"],
+            metrics["delta1"],
+            self.best,
+        )
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        # last.ckpt stays at the last whole epoch, from which --resume continues.
+        if trainer.global_step > 0 and isinstance(pl_module, DepthTraining):
+            self._write("last", trainer, pl_module, {})
+
+    def _write(self, name: str, trainer: Trainer, module: DepthTraining, metrics: dict[str, Any]) -> None:
+        if trainer.is_global_zero:
+            training = self.training | {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
+            save_checkpoint(module.network, self.folder / f"{name}.safetensors", training, metrics)

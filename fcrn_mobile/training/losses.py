@@ -1,0 +1,60 @@
+"""Training losses over valid pixels. e = prediction - truth in metres; a pixel is valid where the truth is finite and > 0."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fcrn_mobile.errors import InputError
+
+HUBER_DELTA = 1.0  # metres
+
+
+def berhu(prediction: Tensor, target: Tensor) -> Tensor:
+    """Reverse Huber (Laina et al. 2016, equation 1): |e| up to c, (e²+c²)/(2c) beyond; c = 0.2·max|e| over the batch."""
+    error = (prediction - target).abs()
+    threshold = (0.2 * error.detach().max()).clamp_min(1e-6)
+    return torch.where(error <= threshold, error, (error**2 + threshold**2) / (2 * threshold)).mean()
+
+
+def l1(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean |e|."""
+    return F.l1_loss(prediction, target)
+
+
+def l2(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean e²."""
+    return F.mse_loss(prediction, target)
+
+
+def huber(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean of e²/2 up to δ = 1 m and δ·(|e| - δ/2) beyond."""
+    return F.huber_loss(prediction, target, delta=HUBER_DELTA)
+
+
+#: Loss over two equal-shaped vectors of valid pixels.
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"berhu": berhu, "l1": l1, "l2": l2, "huber": huber}
+
+
+def depth_loss(name: str, prediction: Tensor, target: Tensor) -> Tensor:
+    """A loss by name between a predicted and a true depth map.
+
+    Args:
+        name: one of ``LOSSES``.
+        prediction: N×1×h×w metres.
+        target: N×1×H×W metres; it is sampled by nearest neighbour to h×w, as the paper trains at the output's size.
+
+    Returns:
+        A scalar; 0 with zero gradient if no pixel is valid.
+
+    Raises:
+        InputError: unknown name.
+    """
+    if name not in LOSSES:
+        raise InputError(f"unknown loss '{name}': use one of {', '.join(LOSSES)}")
+    target = F.interpolate(target, size=prediction.shape[-2:], mode="nearest")
+    valid = torch.isfinite(target) & (target > 0)
+    if not valid.any():
+        return prediction.sum() * 0.0
+    return LOSSES[name](prediction.float()[valid], target[valid])
