@@ -1,0 +1,137 @@
+"""The exact rewrite for deployment: batch norms folded, unpool + 5×5 in a fast form, one convolution per up-projection input.
+
+The result computes the same function as the trained network up to float rounding; it cannot be trained.
+"""
+
+import copy
+import itertools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.network.decoders import UnpooledConv5x5, UpConv, UpProj
+from fcrn_mobile.network.fcrn import FCRN
+from fcrn_mobile.network.unpooling import FORMS, Form, fused_kernel, phase_convs, phase_kernels, unpool
+
+
+class LiteralUnpooledConv(nn.Module):
+    """5×5 convolution with bias over the unpooled map, as the paper writes it."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.conv = _conv(weight, bias, padding=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(unpool(x))
+
+
+class FourPhaseConv(nn.Module):
+    """The same as four small convolutions, one per output phase: fewest multiplications."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.kernels = nn.ParameterList(nn.Parameter(kernel.contiguous(), requires_grad=False) for kernel in phase_kernels(weight))
+        self.bias = nn.Parameter(bias, requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return phase_convs(x, tuple(self.kernels), self.bias)
+
+
+class FusedPhaseConv(nn.Module):
+    """The same as one 3×3 convolution and a pixel shuffle: fewest operators."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        # Every output channel becomes four neighbouring ones, in the channel order of the pixel shuffle.
+        self.conv = _conv(fused_kernel(weight), bias.repeat_interleave(4), padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.conv(x), 2)
+
+
+_FORMS: dict[Form, type[LiteralUnpooledConv] | type[FourPhaseConv] | type[FusedPhaseConv]] = {
+    "literal": LiteralUnpooledConv,
+    "four": FourPhaseConv,
+    "fused": FusedPhaseConv,
+}
+
+
+class DeployedUpConv(nn.Module):
+    """Up-convolution of folded weights."""
+
+    def __init__(self, block: UpConv, form: Form) -> None:
+        super().__init__()
+        self.conv = _FORMS[form](*_folded(block.conv, block.bn))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.conv(x))
+
+
+class DeployedUpProj(nn.Module):
+    """Up-projection of folded weights whose two 5×5 convolutions run as one."""
+
+    def __init__(self, block: UpProj, form: Form) -> None:
+        super().__init__()
+        upper = _folded(block.upper_conv1, block.upper_bn1)
+        lower = _folded(block.lower_conv, block.lower_bn)
+        self.conv1 = _FORMS[form](torch.cat((upper[0], lower[0])), torch.cat((upper[1], lower[1])))
+        self.conv2 = fuse_conv_bn_eval(block.upper_conv2, block.upper_bn2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        upper, lower = self.conv1(x).chunk(2, dim=1)  # each N×O×2H×2W
+        return F.relu(self.conv2(F.relu(upper)) + lower)
+
+
+def deploy(network: FCRN, form: Form = "four") -> nn.Module:
+    """A rewritten copy of a trained network.
+
+    Args:
+        network: in evaluation mode; not changed.
+        form: how unpool + 5×5 runs: ``four`` or ``fused`` (or ``literal``, to measure against).
+
+    Returns:
+        A module with the network's input and output; without batch norms.
+
+    Raises:
+        InputError: unknown form.
+    """
+    if form not in FORMS:
+        raise InputError(f"unknown form '{form}': use one of {', '.join(FORMS)}")
+    if network.training:
+        raise ValueError("deploy folds running statistics: call network.eval() first")
+    network = copy.deepcopy(network)
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    for index, block in enumerate(network.decoder):
+        if isinstance(block, UpProj):
+            network.decoder[index] = DeployedUpProj(block, form)
+        elif isinstance(block, UpConv):
+            network.decoder[index] = DeployedUpConv(block, form)
+    for module in list(network.modules()):
+        _fold_children(module)
+    return network.eval()
+
+
+def _fold_children(module: nn.Module) -> None:
+    """Fold every batch norm that is registered right behind its convolution, as all networks here write them."""
+    for (conv_name, conv), (bn_name, bn) in itertools.pairwise(list(module.named_children())):
+        if isinstance(bn, nn.BatchNorm2d) and isinstance(conv, nn.Conv2d | nn.ConvTranspose2d):
+            setattr(module, conv_name, fuse_conv_bn_eval(conv, bn, transpose=isinstance(conv, nn.ConvTranspose2d)))
+            setattr(module, bn_name, nn.Identity())
+
+
+def _folded(conv: UnpooledConv5x5, bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """5×5 kernel and bias of a convolution with its batch norm."""
+    fused = fuse_conv_bn_eval(conv, bn)
+    assert fused.bias is not None
+    return fused.weight.detach(), fused.bias.detach()
+
+
+def _conv(weight: Tensor, bias: Tensor, padding: int) -> nn.Conv2d:
+    out_channels, in_channels, rows, columns = weight.shape
+    conv = nn.Conv2d(in_channels, out_channels, (rows, columns), padding=padding)
+    conv.load_state_dict({"weight": weight, "bias": bias})
+    return conv.requires_grad_(False)
