@@ -1,22 +1,20 @@
 """Checkpoint → ``.mlpackage``: deploy, trace, convert, compress, describe, save."""
 
-import io
 import json
-import logging
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import fcrn_mobile
 from fcrn_mobile.conversion.artefact import written_whole
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.deploy import deploy
+from fcrn_mobile.network.fcrn import FCRN
+from fcrn_mobile.quiet import quiet_coremltools
 
 if TYPE_CHECKING:
     import coremltools as ct
@@ -40,7 +38,7 @@ def export_coreml(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool
     """
     with written_whole(out, force) as partial, quiet_coremltools():
         size = recipe.input_size or checkpoint.network.config.input_size
-        traced = trace(deploy(checkpoint.network, recipe.form), size)
+        traced = trace(taking_pixels(deploy(checkpoint.network, recipe.form)), size)
         model = convert(traced, size, recipe)
         if recipe.precision == "int8":
             model = quantize_weights(model)
@@ -48,9 +46,20 @@ def export_coreml(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool
         model.save(str(partial))
 
 
+def taking_pixels(network: FCRN) -> FCRN:
+    """Let a deployed network take RGB in 0..255 instead of 0..1 (in place).
+
+    In half precision the order matters: a pixel minus the mean is exact, a pixel divided by 255 is not, and subtracting the
+    mean from it afterwards magnifies the error.
+    """
+    network.mean = network.mean * 255
+    network.std = network.std * 255
+    return network
+
+
 def trace(network: nn.Module, size: tuple[int, int]) -> torch.jit.ScriptModule:
     """TorchScript of the network for one image of the given height and width."""
-    example = torch.rand(1, 3, *size)
+    example = torch.rand(1, 3, *size) * 255
     with torch.no_grad(), warnings.catch_warnings():
         # Padding is computed from the input's size, which is fixed here on purpose.
         warnings.simplefilter("ignore")
@@ -59,7 +68,7 @@ def trace(network: nn.Module, size: tuple[int, int]) -> torch.jit.ScriptModule:
 
 
 def convert(traced: torch.jit.ScriptModule, size: tuple[int, int], recipe: Recipe) -> "ct.models.MLModel":
-    """ML program with an RGB image input (0..255, scaled to 0..1 inside) and depth in metres as output."""
+    """ML program with an RGB image input (0..255) and depth in metres as output."""
     import coremltools as ct
 
     output = (
@@ -70,7 +79,7 @@ def convert(traced: torch.jit.ScriptModule, size: tuple[int, int], recipe: Recip
     return ct.convert(
         traced,
         convert_to="mlprogram",
-        inputs=[ct.ImageType(name=INPUT_NAME, shape=(1, 3, *size), scale=1 / 255, color_layout=ct.colorlayout.RGB)],
+        inputs=[ct.ImageType(name=INPUT_NAME, shape=(1, 3, *size), color_layout=ct.colorlayout.RGB)],
         outputs=[output],
         minimum_deployment_target=getattr(ct.target, recipe.target),
         compute_precision=ct.precision.FLOAT32 if recipe.precision == "fp32" else ct.precision.FLOAT16,
@@ -108,22 +117,3 @@ def describe(model: "ct.models.MLModel", checkpoint: Checkpoint, recipe: Recipe,
             "fcrn_mobile.output_units": "metres",
         }
     )
-
-
-@contextmanager
-def quiet_coremltools() -> Iterator[None]:
-    """Keep coremltools' version notes and progress bars off the user's screen; its errors still travel as exceptions."""
-    logger = logging.getLogger("coremltools")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        warnings.simplefilter("ignore")
-        import coremltools  # noqa: F401 - its import prints
-
-        logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            logger.setLevel(level)
-
-

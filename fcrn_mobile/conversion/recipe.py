@@ -93,4 +93,4 @@ def _size(value: object, origin: str) -> tuple[int, int]:
 def _budget(value: object, origin: str) -> dict[str, str]:
     if isinstance(value, dict) and all(isinstance(amount, str | int | float) for amount in value.values()):
         return {metric: str(amount) for metric, amount in value.items()}
-    raise InputError(f'recipe \'{origin}\': budget is {value!r}: write a table such as budget = {{ fidelity = "0.05" }}')
+    raise InputError(f"recipe '{origin}': budget is {value!r}: write a table such as budget = {{ fidelity = \"0.05\" }}")

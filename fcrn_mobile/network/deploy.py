@@ -85,7 +85,7 @@ class DeployedUpProj(nn.Module):
         return F.relu(self.conv2(F.relu(upper)) + lower)
 
 
-def deploy(network: FCRN, form: Form = "four") -> nn.Module:
+def deploy(network: FCRN, form: Form = "four") -> FCRN:
     """A rewritten copy of a trained network.
 
     Args:
@@ -93,7 +93,7 @@ def deploy(network: FCRN, form: Form = "four") -> nn.Module:
         form: how unpool + 5×5 runs: ``four`` or ``fused`` (or ``literal``, to measure against).
 
     Returns:
-        A module with the network's input and output; without batch norms.
+        A network with the network's input and output; without batch norms.
 
     Raises:
         InputError: unknown form.

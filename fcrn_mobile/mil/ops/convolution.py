@@ -1,0 +1,69 @@
+"""Convolution and transposed convolution over one, two or three spatial axes."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from fcrn_mobile.mil.ops.arguments import Operator, ints, spatial_pads, torch_pads
+
+_CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+_CONV_TRANSPOSE = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+
+
+def conv(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    strides: Tensor | None = None,
+    pad_type: str = "valid",
+    pad: Tensor | None = None,
+    dilations: Tensor | None = None,
+    groups: Tensor | int = 1,
+) -> Tensor:
+    """X N×I×spatial, weight O×(I/groups)×kernel → N×O×spatial."""
+    rank = x.dim() - 2
+    stride, dilation = ints(strides, 1, rank), ints(dilations, 1, rank)
+    pads = spatial_pads(pad_type, pad, list(x.shape[2:]), list(weight.shape[2:]), stride, dilation)
+    padding = [before for before, _ in pads]
+    if any(before != after for before, after in pads):
+        x = F.pad(x, torch_pads(pads))
+        padding = [0] * rank
+    return _CONV[rank](x, weight, bias, stride, padding, dilation, int(groups))
+
+
+def conv_transpose(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    pad: Tensor | None = None,
+    output_shape: Tensor | None = None,
+    pad_type: str = "valid",
+    strides: Tensor | None = None,
+    dilations: Tensor | None = None,
+    groups: Tensor | int = 1,
+) -> Tensor:
+    """X N×I×spatial, weight I×(O/groups)×kernel → N×O×spatial.
+
+    The full result, (size-1)·stride + (kernel-1)·dilation + 1 long, is cut by the pads; ``output_shape`` (N×O×spatial or
+    spatial) fixes the length, appending positions that only the bias reaches if it is longer.
+    """
+    rank = x.dim() - 2
+    stride, dilation = ints(strides, 1, rank), ints(dilations, 1, rank)
+    kernels = list(weight.shape[2:])
+    full = [(x.shape[2 + a] - 1) * stride[a] + (kernels[a] - 1) * dilation[a] + 1 for a in range(rank)]
+    wanted = ints(output_shape, 0, rank)[-rank:] if output_shape is not None else None
+    if pad_type in ("same", "same_lower"):
+        # "same" of a transposed convolution means output = input · stride, the surplus cut on both sides.
+        wanted = wanted or [x.shape[2 + a] * stride[a] for a in range(rank)]
+        surplus = [max(full[a] - wanted[a], 0) for a in range(rank)]
+        halves = [(s // 2, s - s // 2) for s in surplus]
+        cuts = halves if pad_type == "same" else [(b, a) for a, b in halves]
+    else:
+        cuts = spatial_pads(pad_type, pad, list(x.shape[2:]), kernels, stride, dilation)
+    out = _CONV_TRANSPOSE[rank](x, weight, bias, stride, 0, 0, int(groups), dilation)
+    for axis in range(rank):
+        length = wanted[axis] if wanted else full[axis] - sum(cuts[axis])
+        out = out.narrow(2 + axis, cuts[axis][0], length)
+    return out
+
+
+OPERATORS: dict[str, Operator] = {"conv": conv, "conv_transpose": conv_transpose}
