@@ -1,0 +1,1 @@
+"""Latency, measured on the machine at hand."""

@@ -1,0 +1,34 @@
+"""One entry for every kind of artefact, chosen by the destination's suffix."""
+
+from pathlib import Path
+
+from fcrn_mobile.conversion.artefact import check_destination
+from fcrn_mobile.conversion.recipe import Recipe
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.network.checkpoints import Checkpoint
+
+SUFFIXES = (".mlpackage", ".onnx")
+
+
+def export(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = False) -> None:
+    """Write the artefact that ``out``'s suffix names.
+
+    Raises:
+        InputError: unknown suffix, existing destination, or a recipe that this kind of artefact cannot follow.
+    """
+    if out.suffix not in SUFFIXES:
+        raise InputError(f"'{out}' ends in '{out.suffix}': use one of {', '.join(SUFFIXES)}")
+    check_destination(out, force)
+    if out.suffix == ".onnx":
+        from fcrn_mobile.conversion.onnx import export_onnx
+
+        export_onnx(checkpoint, recipe, out, force)
+    else:
+        from fcrn_mobile.conversion.coreml import export_coreml
+
+        export_coreml(checkpoint, recipe, out, force)
+
+
+def artefact_size(path: Path) -> int:
+    """Bytes on disk of a file or of all files in a package."""
+    return path.stat().st_size if path.is_file() else sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

@@ -1,0 +1,79 @@
+"""Checkpoint → ``.onnx``: deploy, export, simplify, check by onnxruntime."""
+
+import io
+import json
+import logging
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import fcrn_mobile
+from fcrn_mobile.conversion.artefact import written_whole
+from fcrn_mobile.conversion.recipe import Recipe
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.network.deploy import deploy
+
+OPSET = 17
+INPUT_NAME, OUTPUT_NAME = "image", "depth"
+#: Largest difference to the float network, relative to its largest output, that the check by onnxruntime accepts.
+TOLERANCE = 1e-4
+
+
+def export_onnx(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = False) -> None:
+    """Write an ONNX model with input ``image`` 1×3×H×W (RGB in 0..1) and output ``depth`` 1×1×h×w (metres).
+
+    Args:
+        checkpoint: the float network.
+        recipe: gives input size and form; its precision must be fp32.
+        out: destination, ending in .onnx; appears whole or not at all.
+        force: overwrite.
+
+    Raises:
+        InputError: ``out`` exists, or another precision than fp32.
+        RuntimeError: onnxruntime disagrees with the float network.
+    """
+    if recipe.precision != "fp32":
+        raise InputError(f"precision '{recipe.precision}' is not available for .onnx: use --precision fp32")
+    import onnx
+    import onnxsim
+
+    size = recipe.input_size or checkpoint.network.config.input_size
+    example = torch.rand(1, 3, *size)
+    buffer = io.BytesIO()
+    with written_whole(out, force) as partial, warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        # The tracing exporter: the other one needs onnxscript and gives this network nothing.
+        torch.onnx.export(
+            deploy(checkpoint.network, recipe.form),
+            (example,),
+            buffer,
+            dynamo=False,
+            input_names=[INPUT_NAME],
+            output_names=[OUTPUT_NAME],
+            opset_version=OPSET,
+        )
+        model, equal = onnxsim.simplify(onnx.load_from_string(buffer.getvalue()))
+        if not equal:
+            raise RuntimeError("onnxsim changed the network's output: report this with the checkpoint")
+        metadata = {"recipe": json.dumps(recipe.to_json()), "checkpoint_sha256": checkpoint.sha256, "version": fcrn_mobile.__version__}
+        onnx.helper.set_model_props(model, {f"fcrn_mobile.{key}": value for key, value in metadata.items()})
+        onnx.checker.check_model(model, full_check=True)
+        _check_output(model.SerializeToString(), checkpoint, example)
+        partial.write_bytes(model.SerializeToString())
+
+
+def _check_output(model: bytes, checkpoint: Checkpoint, example: torch.Tensor) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    depth = session.run([OUTPUT_NAME], {INPUT_NAME: example.numpy()})[0]
+    with torch.no_grad():
+        expected = checkpoint.network(example).numpy()
+    error = float(np.abs(depth - expected).max() / np.abs(expected).max())
+    if not error <= TOLERANCE:
+        raise RuntimeError(f"onnxruntime differs from the float network by {error:.1e} (relative): report this with the checkpoint")

@@ -1,0 +1,44 @@
+"""A Core ML package on any machine, through our own MIL runtime."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.mil import Program
+from fcrn_mobile.mil.arithmetic import Arithmetic
+from fcrn_mobile.runtimes.runtime import fit
+
+
+class MilRuntime:
+    """Runs a package with one RGB image input and one depth output."""
+
+    backend = "mil"
+
+    def __init__(self, path: Path, arithmetic: Arithmetic) -> None:
+        self.name = path.stem
+        self.path = path
+        self._program = Program.load(path, arithmetic)
+        images = [feature for feature in self._program.inputs if feature.kind == "image"]
+        if len(self._program.inputs) != 1 or len(images) != 1 or len(self._program.outputs) != 1:
+            raise InputError(f"'{path}' does not map one image to one depth map: give a depth model")
+        height, width = images[0].shape
+        self.input_size = (height, width)
+        self.metadata = self._program.metadata
+        self._input, self._output = images[0].name, self._program.outputs[0].name
+
+    def predict(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        outputs = self._program.predict({self._input: fit(image, self.input_size)})
+        return depth_map(outputs[self._output])
+
+    def trace(self, image: NDArray[np.uint8]) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Every named tensor of the program, as it appears."""
+        return self._program.trace({self._input: fit(image, self.input_size)})
+
+
+def depth_map(output: NDArray[Any]) -> NDArray[np.float32]:
+    """A package's output, image or array with leading axes of length 1, as h×w float32."""
+    return output.reshape(output.shape[-2:]).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Drift of candidates from the float network, held to a budget."""

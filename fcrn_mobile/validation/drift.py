@@ -1,0 +1,160 @@
+"""Drift of candidates: metrics against the truth beside the reference's, and fidelity to the reference's output."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import fcrn_mobile
+from fcrn_mobile.conversion.export import artefact_size
+from fcrn_mobile.data.source import Source
+from fcrn_mobile.metrics import METRICS, DepthMetrics, Protocol
+from fcrn_mobile.runtimes import Runtime
+from fcrn_mobile.validation.budget import Check, Limit, check, parse_limit
+from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
+
+#: Metrics whose change is reported.
+COMPARED = (*METRICS, "rmse_pooled")
+#: Called with the number of frames done and in all.
+OnFrame = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One candidate against the reference.
+
+    Attributes:
+        name, path, size_bytes: of the artefact.
+        metrics: against the truth.
+        change: candidate minus reference per metric.
+        fidelity: to the reference's output.
+        checks: its budgets.
+    """
+
+    name: str
+    path: str
+    size_bytes: int
+    metrics: dict[str, Any]
+    change: dict[str, float]
+    fidelity: FidelityValues
+    checks: tuple[Check, ...]
+
+    @property
+    def verdict(self) -> str:
+        """``held``, ``broken``, or ``no budget``. A NaN or an infinite metric is always broken."""
+        finite = all(math.isfinite(self.metrics[key]) for key in COMPARED) and math.isfinite(self.fidelity.abs_rel)
+        if not finite or not all(item.held for item in self.checks):
+            return "broken"
+        return "held" if self.checks else "no budget"
+
+
+@dataclass(frozen=True)
+class Validation:
+    """All candidates against one reference, on one data set under one protocol."""
+
+    reference_name: str
+    reference_size_bytes: int
+    reference_metrics: dict[str, Any]
+    candidates: tuple[Drift, ...]
+    data: str
+    protocol: str
+
+    @property
+    def held(self) -> bool:
+        """Whether no candidate broke its budget."""
+        return all(candidate.verdict != "broken" for candidate in self.candidates)
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as the command line writes it."""
+        return {
+            "reference": {"name": self.reference_name, "metrics": self.reference_metrics},
+            "candidates": [
+                {
+                    "name": c.name,
+                    "path": c.path,
+                    "size_bytes": c.size_bytes,
+                    "metrics": c.metrics,
+                    "change": c.change,
+                    "fidelity": asdict(c.fidelity),
+                    "budget": [{"metric": k.limit.metric, "limit": k.limit.text, "value": k.value, "held": k.held} for k in c.checks],
+                    "verdict": c.verdict,
+                }
+                for c in self.candidates
+            ],
+            "data": self.data,
+            "protocol": self.protocol,
+            "versions": {"fcrn-mobile": fcrn_mobile.__version__},
+        }
+
+
+def validate(
+    reference: Runtime,
+    candidates: Sequence[Runtime],
+    source: Source,
+    rule: Protocol,
+    limits: Sequence[Limit] = (),
+    data: str = "",
+    on_frame: OnFrame | None = None,
+) -> Validation:
+    """Run reference and candidates over the same frames.
+
+    Args:
+        reference: usually the float network.
+        candidates: what is held against it.
+        source: frames with true depth.
+        rule: the metrics' protocol.
+        limits: budgets of every candidate; without any, each is held to the budget in its own metadata.
+        data: the source's spec, for the record.
+        on_frame: progress.
+
+    Raises:
+        InputError: a frame without a valid pixel, or no frame at all.
+    """
+    reference_metrics = DepthMetrics(rule)
+    metrics = [DepthMetrics(rule) for _ in candidates]
+    fidelities = [Fidelity() for _ in candidates]
+    for index in range(len(source)):
+        sample = source[index]
+        expected = reference.predict(sample.image)
+        reference_metrics.update(expected, sample.depth, sample.name)
+        for candidate, metric, fidelity in zip(candidates, metrics, fidelities, strict=True):
+            prediction = candidate.predict(sample.image)
+            metric.update(prediction, sample.depth, sample.name)
+            fidelity.update(prediction, expected)
+        if on_frame:
+            on_frame(index + 1, len(source))
+    base: dict[str, Any] = reference_metrics.compute()
+    drifts = []
+    for candidate, metric, fidelity in zip(candidates, metrics, fidelities, strict=True):
+        own: dict[str, Any] = metric.compute()
+        closeness = fidelity.compute()
+        drifts.append(
+            Drift(
+                name=candidate.name,
+                path=str(candidate.path),
+                size_bytes=artefact_size(candidate.path),
+                metrics=own,
+                change={key: own[key] - base[key] for key in COMPARED},
+                fidelity=closeness,
+                checks=tuple(check(limit, base, own, closeness.abs_rel) for limit in limits or recipe_limits(candidate)),
+            )
+        )
+    return Validation(reference.name, artefact_size(reference.path), base, tuple(drifts), data, rule.name)
+
+
+def recipe_limits(candidate: Runtime) -> list[Limit]:
+    """The budget that the candidate's recipe promised; empty if it names none."""
+    recipe = json.loads(candidate.metadata.get("fcrn_mobile.recipe", "{}"))
+    return [parse_limit(f"{metric}={amount}") for metric, amount in recipe.get("budget", {}).items()]
+
+
+def evaluate(model: Runtime, source: Source, rule: Protocol, on_frame: OnFrame | None = None) -> DepthMetrics:
+    """Metrics of one model over all frames of a source."""
+    metrics = DepthMetrics(rule)
+    for index in range(len(source)):
+        sample = source[index]
+        metrics.update(model.predict(sample.image), sample.depth, sample.name)
+        if on_frame:
+            on_frame(index + 1, len(source))
+    return metrics

@@ -1,0 +1,69 @@
+"""How close a candidate's output is to the reference's own output, truth left aside."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+MIN_DEPTH = 1e-3  # metres; keeps relative errors finite where the reference predicts nothing
+
+
+@dataclass(frozen=True)
+class FidelityValues:
+    """Averages over images.
+
+    Attributes:
+        abs_rel: mean |c-r|/max(r, 1 mm).
+        psnr_db: mean of 20·log10(max|r|/√mean (c-r)²) per image; inf for equal outputs.
+        max_abs: largest |c-r| of all images, metres.
+        cosine: mean cosine of the angle between the outputs as vectors.
+    """
+
+    abs_rel: float
+    psnr_db: float
+    max_abs: float
+    cosine: float
+
+
+@dataclass
+class Fidelity:
+    """Streaming comparison; NaN in a candidate makes its values NaN."""
+
+    _rows: list[tuple[float, float, float, float]] = field(default_factory=list)
+
+    def update(self, candidate: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
+        """Count one image's outputs, both h×w metres (the candidate's is resized if it has another size); returns its abs_rel."""
+        if candidate.shape != reference.shape:
+            height, width = reference.shape
+            candidate = np.asarray(Image.fromarray(candidate).resize((width, height), Image.Resampling.BILINEAR))
+        c, r = candidate.astype(np.float64), reference.astype(np.float64)
+        error = c - r
+        with np.errstate(invalid="ignore", over="ignore"):
+            mse = float(np.mean(error**2))
+            norms = float(np.linalg.norm(c) * np.linalg.norm(r))
+            row = (
+                float(np.mean(np.abs(error) / np.maximum(r, MIN_DEPTH))),
+                _psnr(float(np.abs(r).max()), mse),
+                float(np.abs(error).max()),
+                float(np.sum(c * r) / norms) if norms else math.nan,
+            )
+        self._rows.append(row)
+        return row[0]
+
+    def compute(self) -> FidelityValues:
+        """Averages so far."""
+        columns = np.array(self._rows).T
+        return FidelityValues(
+            abs_rel=float(columns[0].mean()),
+            psnr_db=float(columns[1].mean()),
+            max_abs=float(columns[2].max()),
+            cosine=float(columns[3].mean()),
+        )
+
+
+def _psnr(peak: float, mse: float) -> float:
+    if mse == 0:
+        return math.inf
+    return 20 * math.log10(peak / math.sqrt(mse)) if peak > 0 and math.isfinite(mse) else math.nan
