@@ -1,14 +1,22 @@
 """What several commands share: the JSON option, progress, tables."""
 
 import json
+import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from fcrn_mobile.errors import InputError
+
+#: Width of tables where standard output is no terminal: nothing is folded in a pipe.
+_PIPE_WIDTH = 160
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -17,8 +25,8 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def write_json(target: str, value: object) -> None:
-    """Write JSON to a file or, for ``-``, to standard output."""
-    text = json.dumps(value, indent=2) + "\n"
+    """Write JSON to a file or, for ``-``, to standard output. NaN and infinity, which JSON lacks, become null."""
+    text = json.dumps(_finite(value), indent=2) + "\n"
     if target == "-":
         sys.stdout.write(text)
         return
@@ -33,7 +41,34 @@ def show_progress() -> bool:
     return sys.stderr.isatty()
 
 
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar with the remaining time on standard error; call what it yields with done and total."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not show_progress()) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """A table on standard output; the first column is left-aligned, the others right."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+
+
 def print_metrics(metrics: Mapping[str, Any]) -> None:
     """One line per metric."""
     for key, value in metrics.items():
         print(f"{key:12} {value:.4f}" if isinstance(value, float) else f"{key:12} {value}")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

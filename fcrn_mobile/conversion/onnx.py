@@ -43,7 +43,6 @@ def export_onnx(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool =
 
     size = recipe.input_size or checkpoint.network.config.input_size
     example = torch.rand(1, 3, *size)
-    buffer = io.BytesIO()
     with written_whole(out, force) as partial, warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -51,13 +50,13 @@ def export_onnx(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool =
         torch.onnx.export(
             deploy(checkpoint.network, recipe.form),
             (example,),
-            buffer,
+            str(partial),
             dynamo=False,
             input_names=[INPUT_NAME],
             output_names=[OUTPUT_NAME],
             opset_version=OPSET,
         )
-        model, equal = onnxsim.simplify(onnx.load_from_string(buffer.getvalue()))
+        model, equal = onnxsim.simplify(onnx.load(str(partial)))
         if not equal:
             raise RuntimeError("onnxsim changed the network's output: report this with the checkpoint")
         metadata = {"recipe": json.dumps(recipe.to_json()), "checkpoint_sha256": checkpoint.sha256, "version": fcrn_mobile.__version__}

@@ -8,6 +8,7 @@ from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.quiet import quiet_coremltools
 
 if TYPE_CHECKING:
+    from coremltools.proto.MIL_pb2 import Block
     from coremltools.proto.Model_pb2 import Model
 
 
@@ -36,6 +37,28 @@ def read_specification(package: Path) -> tuple["Model", Path]:
     if model.WhichOneof("Type") != "mlProgram":
         raise MilError(f"'{package}' is a {model.WhichOneof('Type')} model: only ML programs run here; convert it to mlprogram")
     return model, model_file.parent
+
+
+def main_block(model: "Model", package: Path) -> "Block":
+    """The operations of the function ``main``."""
+    functions = model.mlProgram.functions
+    if "main" not in functions:
+        raise MilError(f"'{package}' has no function 'main': it holds {', '.join(functions) or 'none'}")
+    function = functions["main"]
+    block: Block = function.block_specializations[function.opset]
+    return block
+
+
+def metadata(model: "Model") -> dict[str, str]:
+    """What the author wrote: description, author, license, version, and the user-defined keys."""
+    written = model.description.metadata
+    return {
+        "description": written.shortDescription,
+        "author": written.author,
+        "license": written.license,
+        "version": written.versionString,
+        **dict(sorted(written.userDefined.items())),
+    }
 
 
 def _model_file(package: Path) -> Path:

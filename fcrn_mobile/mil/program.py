@@ -14,13 +14,12 @@ from fcrn_mobile.mil.arithmetic import Arithmetic, check_policy, rounds, to_floa
 from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.ops import OPERATORS
-from fcrn_mobile.mil.package import read_specification
+from fcrn_mobile.mil.package import main_block, metadata, read_specification
 from fcrn_mobile.mil.values import Constant, Constants, shape_of, type_name
 
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Argument, Block
     from coremltools.proto.MIL_pb2 import Operation as OperationProto
-    from coremltools.proto.Model_pb2 import Model
 
 #: Inputs that are lists of tensors even when only one is given.
 _LIST_INPUTS = frozenset({"values"})
@@ -101,14 +100,14 @@ class Program:
         check_policy(arithmetic)
         package = Path(path)
         model, folder = read_specification(package)
-        block = _main_block(model, package)
+        block = main_block(model, package)
         operations = _release_after_last_use(_bind(block, Constants(folder), package), set(block.outputs))
         return cls(
             inputs=tuple(Feature.from_description(f) for f in model.description.input),
             outputs=tuple(Feature.from_description(f) for f in model.description.output),
             operations=operations,
             arithmetic=arithmetic,
-            metadata=_metadata(model),
+            metadata=metadata(model),
         )
 
     def predict(self, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
@@ -156,26 +155,6 @@ class Program:
             problem = f"unknown input '{unknown[0]}'" if unknown else f"input '{missing[0]}' is missing"
             raise MilError(f"{problem}: the package takes {', '.join(names)}")
         return {feature.name: feature.to_tensor(inputs[feature.name]) for feature in self.inputs}
-
-
-def _main_block(model: "Model", package: Path) -> "Block":
-    functions = model.mlProgram.functions
-    if "main" not in functions:
-        raise MilError(f"'{package}' has no function 'main': it holds {', '.join(functions) or 'none'}")
-    function = functions["main"]
-    block: Block = function.block_specializations[function.opset]
-    return block
-
-
-def _metadata(model: "Model") -> dict[str, str]:
-    metadata = model.description.metadata
-    return {
-        "description": metadata.shortDescription,
-        "author": metadata.author,
-        "license": metadata.license,
-        "version": metadata.versionString,
-        **dict(sorted(metadata.userDefined.items())),
-    }
 
 
 def _bind(block: "Block", reader: Constants, package: Path) -> list[Operation]:

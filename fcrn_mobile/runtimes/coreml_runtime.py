@@ -1,6 +1,6 @@
 """A Core ML package through Core ML itself; macOS only. Written against coremltools' documented API, not run by its authors."""
 
-import sys
+import platform
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ class CoreMLRuntime:
     backend = "coreml"
 
     def __init__(self, path: Path) -> None:
-        if sys.platform != "darwin":
+        if platform.system() != "Darwin":
             raise InputError("backend 'coreml' needs macOS: use --backend mil here")
         with quiet_coremltools():
             import coremltools as ct

@@ -1,0 +1,88 @@
+"""``fcrn-mobile demo``."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fcrn_mobile.cli.bench import print_latency
+from fcrn_mobile.cli.common import json_option, progress, write_json
+from fcrn_mobile.cli.validate import print_drift
+from fcrn_mobile.errors import InputError
+
+if TYPE_CHECKING:
+    from fcrn_mobile.data import Source
+    from fcrn_mobile.runtimes import Runtime
+
+#: Frames of the sample that the picture shows.
+SHOWN_FRAMES = (2, 9, 17)
+
+
+@click.command("demo")
+@click.option("--out", default="demo", show_default=True, type=click.Path(path_type=Path), help="Folder for packages and picture.")
+@click.option("--runs", default=20, show_default=True, help="Timed predictions per model.")
+@json_option
+def command(out: Path, runs: int, json_out: str | None) -> None:
+    """Export the built-in network as fp16 and int8, run both packages, and show drift, FPS and a picture."""
+    from fcrn_mobile import metrics
+    from fcrn_mobile.benchmark.latency import measure, report
+    from fcrn_mobile.conversion.export import export
+    from fcrn_mobile.conversion.recipe import Recipe
+    from fcrn_mobile.data import open_source
+    from fcrn_mobile.network.checkpoints import BUILTIN, load_checkpoint
+    from fcrn_mobile.runtimes import open_runtime
+    from fcrn_mobile.validation.drift import validate
+
+    if out.exists() and not out.is_dir():
+        raise InputError(f"'{out}' is a file: choose another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    recipes = (
+        Recipe(name="fcrn-fp16", precision="fp16", budget={"fidelity": "0.01"}),
+        Recipe(name="fcrn-int8", precision="int8", budget={"fidelity": "0.05"}),
+    )
+    packages = [out / f"{recipe.name}.mlpackage" for recipe in recipes]
+    checkpoint = load_checkpoint(BUILTIN)
+    with progress("export") as step:
+        for index, (recipe, package) in enumerate(zip(recipes, packages, strict=True)):
+            export(checkpoint, recipe, package, force=True)
+            step(index + 1, len(recipes))
+    source = open_source("sample")
+    reference = open_runtime(BUILTIN)
+    candidates = [open_runtime(str(package), "mil") for package in packages]
+    with progress("validate") as on_frame:
+        drift = validate(reference, candidates, source, metrics.protocol("eigen"), data="sample", on_frame=on_frame)
+    models = [(BUILTIN, "torch"), *((str(package), "mil") for package in packages)]
+    with progress("bench") as step:
+        latencies = []
+        for index, (model, backend) in enumerate(models):
+            latencies.append(measure(partial(open_runtime, model, backend, "float32"), runs))
+            step(index + 1, len(models))
+    picture = out / "depth.png"
+    _draw(source, reference, candidates, picture)
+    if json_out:
+        write_json(json_out, {"validation": drift.to_json(), "benchmark": report(latencies), "picture": str(picture)})
+    if json_out != "-":
+        print_drift(drift)
+        print()
+        print_latency(latencies)
+        print(f"\npicture: {picture}")
+        print("next:")
+        print("  fcrn-mobile train --data folder:YOUR_RGBD --out runs/mine")
+        print("  fcrn-mobile export runs/mine/best.safetensors --precision int8 --out mine.mlpackage")
+        print("  fcrn-mobile validate runs/mine/best.safetensors mine.mlpackage --data folder:YOUR_RGBD#val --budget fidelity=0.05")
+
+
+def _draw(source: "Source", reference: "Runtime", candidates: "list[Runtime]", path: Path) -> None:
+    import numpy as np
+
+    from fcrn_mobile.report.figures import Row, save_comparison
+
+    rows = []
+    for index in SHOWN_FRAMES:
+        sample = source[index]
+        expected = reference.predict(sample.image)
+        predictions = {candidate.name: candidate.predict(sample.image) for candidate in candidates}
+        depths = {"true": sample.depth, "float": expected, **predictions}
+        rows.append(Row(sample.image, depths, np.abs(predictions[candidates[-1].name] - expected)))
+    save_comparison(rows, f"|{candidates[-1].name} − float|", path)

@@ -1,0 +1,40 @@
+"""``fcrn-mobile export``."""
+
+from pathlib import Path
+
+import click
+
+from fcrn_mobile.cli.common import json_option, write_json
+
+
+@click.command("export")
+@click.argument("checkpoint")
+@click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Recipe, such as export/int8.toml.")
+@click.option("--precision", metavar="fp32|fp16|int8", help="Instead of a recipe; its other settings are the defaults.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Destination, ending in .mlpackage or .onnx.")
+@click.option("--force", is_flag=True, help="Overwrite.")
+@json_option
+def command(checkpoint: str, recipe: Path | None, precision: str | None, out: Path, force: bool, json_out: str | None) -> None:
+    """Convert CHECKPOINT (builtin or a .safetensors file) for the phone."""
+    from fcrn_mobile.conversion.artefact import check_destination
+    from fcrn_mobile.conversion.export import artefact_size, export
+    from fcrn_mobile.conversion.recipe import Recipe, make_recipe, read_recipe
+    from fcrn_mobile.errors import InputError
+    from fcrn_mobile.network.checkpoints import load_checkpoint
+
+    if recipe and precision:
+        raise InputError("--recipe and --precision exclude each other: write the precision into the recipe")
+    if recipe:
+        chosen = read_recipe(recipe)
+    elif out.suffix == ".onnx":
+        chosen = make_recipe({"precision": precision or "fp32", "output": "array"}, "--precision")
+    else:
+        chosen = make_recipe({"precision": precision}, "--precision") if precision else Recipe()
+    check_destination(out, force)
+    export(load_checkpoint(checkpoint), chosen, out, force)
+    size = artefact_size(out)
+    if json_out:
+        write_json(json_out, {"path": str(out), "size_bytes": size, "recipe": chosen.to_json()})
+    if json_out != "-":
+        print(f"{out}  {size / 1e6:.1f} MB  {chosen.precision}  {chosen.target}  output {chosen.output} in metres")
+        print(f"next: fcrn-mobile validate {checkpoint} {out} --data sample")

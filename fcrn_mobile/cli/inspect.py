@@ -1,0 +1,68 @@
+"""``fcrn-mobile inspect``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fcrn_mobile.cli.common import json_option, write_json
+
+
+@click.command("inspect")
+@click.argument("model")
+@json_option
+def command(model: str, json_out: str | None) -> None:
+    """What MODEL takes and gives, its operators, weights, cost and metadata."""
+    from fcrn_mobile.conversion.export import artefact_size
+
+    if model.rstrip("/").endswith(".mlpackage"):
+        from fcrn_mobile.mil.summary import summarise
+
+        facts = {"model": model, "size_bytes": artefact_size(Path(model)) if Path(model).exists() else 0, **summarise(Path(model))}
+    else:
+        facts = _checkpoint_facts(model)
+    if json_out:
+        write_json(json_out, facts)
+    if json_out != "-":
+        _print(facts)
+
+
+def _checkpoint_facts(model: str) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from fcrn_mobile.conversion.export import artefact_size
+    from fcrn_mobile.network.checkpoints import checkpoint_path, load_checkpoint
+    from fcrn_mobile.network.deploy import deploy
+    from fcrn_mobile.network.macs import count_macs, count_parameters
+
+    checkpoint = load_checkpoint(model)
+    height, width = checkpoint.network.config.input_size
+    return {
+        "model": model,
+        "size_bytes": artefact_size(checkpoint_path(model)),
+        "network": asdict(checkpoint.network.config),
+        "parameters": count_parameters(checkpoint.network),
+        "macs": count_macs(deploy(checkpoint.network), height, width),
+        "training": checkpoint.training,
+        "metrics": checkpoint.metrics,
+        "version": checkpoint.tool_version,
+        "sha256": checkpoint.sha256,
+    }
+
+
+def _print(facts: dict[str, Any]) -> None:
+    for key, value in facts.items():
+        if key == "size_bytes":
+            print(f"size         {value / 1e6:.1f} MB")
+        elif key in ("macs", "parameters"):
+            print(f"{key:12} {value / 1e6:.1f} M")
+        elif isinstance(value, dict):
+            print(key)
+            for name, item in value.items():
+                print(f"  {name:36} {f'{item:.4f}' if isinstance(item, float) else item}")
+        elif isinstance(value, list):
+            print(key)
+            for item in value:
+                print(f"  {item}")
+        else:
+            print(f"{key:12} {value}")

@@ -1,0 +1,76 @@
+"""``fcrn-mobile validate``."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
+
+if TYPE_CHECKING:
+    from fcrn_mobile.validation.drift import Drift, Validation
+
+#: Metrics in the table; the JSON holds all of them.
+SHOWN = ("abs_rel", "rmse", "log10", "delta1", "delta2", "delta3")
+
+
+@click.command("validate")
+@click.argument("reference")
+@click.argument("candidates", nargs=-1, required=True)
+@click.option("--data", required=True, metavar="SPEC", help="RGB-D data: sample, folder:PATH, with #train or #val for a part.")
+@click.option("--budget", "budgets", multiple=True, metavar="M=X", help="Such as abs_rel=5% or fidelity=0.05; else the recipe's own.")
+@click.option("--protocol", default="eigen", show_default=True, metavar="eigen|laina|full|garg")
+@click.option("--backend", default="auto", show_default=True, help="Of the candidates.")
+@click.option("--arithmetic", default="float16", show_default=True, metavar="float16|float32", help="Of the mil backend.")
+@json_option
+def command(
+    reference: str,
+    candidates: tuple[str, ...],
+    data: str,
+    budgets: tuple[str, ...],
+    protocol: str,
+    backend: str,
+    arithmetic: str,
+    json_out: str | None,
+) -> None:
+    """Drift of CANDIDATES from REFERENCE; exit code 1 if one breaks its budget."""
+    from fcrn_mobile import metrics
+    from fcrn_mobile.data import open_source
+    from fcrn_mobile.runtimes import open_runtime
+    from fcrn_mobile.validation.budget import parse_limit
+    from fcrn_mobile.validation.drift import validate
+
+    limits = [parse_limit(text) for text in budgets]
+    rule = metrics.protocol(protocol)
+    source = open_source(data)
+    runtimes = [open_runtime(path, backend, arithmetic) for path in candidates]  # type: ignore[arg-type] # checked when opened
+    with progress("validate") as on_frame:
+        result = validate(open_runtime(reference), runtimes, source, rule, limits, data, on_frame)
+    if json_out:
+        write_json(json_out, result.to_json())
+    if json_out != "-":
+        print_drift(result)
+    sys.exit(0 if result.held else 1)
+
+
+def print_drift(result: "Validation") -> None:
+    """The table of a validation, and one line per budget."""
+    images = result.reference_metrics["images"]
+    title = f"Drift on {result.data}: {images} images, protocol {result.protocol}"
+    columns = ["model", "MB", *SHOWN, "fidelity", "dB", "verdict"]
+    reference = [f"{result.reference_metrics[key]:.4f}" for key in SHOWN]
+    rows = [[f"{result.reference_name} (reference)", f"{result.reference_size_bytes / 1e6:.1f}", *reference, "", "", ""]]
+    for candidate in result.candidates:
+        change = [f"{candidate.metrics[key]:.4f} {candidate.change[key]:+.4f}" for key in SHOWN]
+        closeness = [f"{candidate.fidelity.abs_rel:.4f}", f"{candidate.fidelity.psnr_db:.1f}"]
+        rows.append([candidate.name, f"{candidate.size_bytes / 1e6:.1f}", *change, *closeness, candidate.verdict])
+    print_table(title, columns, rows)
+    print("fidelity: mean |candidate - reference| / reference of the depth maps; dB: their PSNR")
+    for candidate in result.candidates:
+        _print_checks(candidate)
+
+
+def _print_checks(candidate: "Drift") -> None:
+    for item in candidate.checks:
+        value = f"{item.value:.2%}" if item.limit.relative else f"{item.value:.4f}"
+        print(f"{candidate.name}: budget {item.limit.text} {'held' if item.held else 'BROKEN'}, measured {value}")
