@@ -19,6 +19,7 @@ POLICIES: tuple[Arithmetic, ...] = get_args(Arithmetic)
 _MOVES_VALUES = frozenset(
     {
         "concat",
+        "crop",
         "expand_dims",
         "identity",
         "max_pool",

@@ -51,7 +51,7 @@ PRESETS: dict[str, FCRNConfig] = {
     name: FCRNConfig(name, encoder, "upproj", widths, size, *input_normalisation(encoder))
     for name, encoder, widths, size in (
         ("fcrn-resnet50", "resnet50", (1024, 512, 256, 128, 64), (228, 304)),
-        ("fcrn-resnet18", "resnet18", (512, 256, 128, 64, 32), (228, 304)),
+        ("fcrn-resnet18", "resnet18", (256, 128, 64, 32, 16), (228, 304)),
         ("fcrn-lite0", "lite0", (256, 128, 64, 32, 16), (224, 320)),
     )
 }

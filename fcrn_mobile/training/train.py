@@ -139,7 +139,11 @@ def _fit(run: Run, network: FCRN, data: DepthDataModule, out: Path, progress: bo
     )
     module = DepthTraining(network.to(memory_format=torch.channels_last), run.hyper)  # type: ignore[call-overload]
     # weights_only: the resumed file holds tensors and plain values alone.
-    trainer.fit(module, data, ckpt_path=str(resume) if resume else None, weights_only=True)
+    try:
+        trainer.fit(module, data, ckpt_path=str(resume) if resume else None, weights_only=True)
+    except SystemExit as error:
+        # Lightning answers Ctrl-C by leaving the process; our caller decides that.
+        raise KeyboardInterrupt from error
     best = out / "best.safetensors"
     if not best.is_file():
         raise InputError(f"no epoch of '{out}' ended with a finite abs_rel: lower --lr, or check the validation data")

@@ -18,6 +18,12 @@ def concat(values: tuple[Tensor, ...], axis: Tensor | int, interleave: bool = Fa
     return torch.cat(values, dim=int(axis))
 
 
+def crop(x: Tensor, crop_height: Tensor, crop_width: Tensor) -> Tensor:
+    """Cut lines off the last two axes, as many before and after as the pairs say."""
+    (top, bottom), (left, right) = ints(crop_height, 0, 2), ints(crop_width, 0, 2)
+    return x[..., top : x.shape[-2] - bottom, left : x.shape[-1] - right]
+
+
 def expand_dims(x: Tensor, axes: Tensor) -> Tensor:
     """Insert axes of length 1 at these positions of the result."""
     rank = x.dim() + axes.numel()
@@ -75,6 +81,7 @@ def transpose(x: Tensor, perm: Tensor) -> Tensor:
 
 OPERATORS: dict[str, Operator] = {
     "concat": concat,
+    "crop": crop,
     "expand_dims": expand_dims,
     "pad": pad,
     "pixel_shuffle": pixel_shuffle,

@@ -1,0 +1,5 @@
+"""``python -m fcrn_mobile``."""
+
+from fcrn_mobile.cli.main import run
+
+run()

@@ -1,0 +1,136 @@
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fcrn_mobile.data import open_source
+from fcrn_mobile.data.images import read_image, save_depth_png
+from fcrn_mobile.data.source import split_indices
+from fcrn_mobile.errors import InputError
+
+
+def write_pair(folder: Path, name: str, size: tuple[int, int] = (16, 12), millimetres: int = 1500) -> None:
+    (folder / "rgb").mkdir(parents=True, exist_ok=True)
+    (folder / "depth").mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (200, 100, 50)).save(folder / "rgb" / f"{name}.png")
+    Image.fromarray(np.full(size[::-1], millimetres, np.uint16)).save(folder / "depth" / f"{name}.png")
+
+
+def test_a_folder_and_its_zip_hold_the_same_frames(tmp_path) -> None:
+    for name in ("b", "a", "c"):
+        write_pair(tmp_path / "set", name)
+    (tmp_path / "set" / "rgb" / "lonely.png").write_bytes((tmp_path / "set" / "rgb" / "a.png").read_bytes())
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for file in (tmp_path / "set").rglob("*.png"):
+            archive.write(file, file.relative_to(tmp_path))
+    folder, archived = open_source(f"folder:{tmp_path}/set"), open_source(f"folder:{tmp_path}/set.zip")
+    assert folder.names == archived.names == ("a", "b", "c")
+    for a, b in zip((folder[i] for i in range(3)), (archived[i] for i in range(3)), strict=True):
+        np.testing.assert_array_equal(a.image, b.image)
+        np.testing.assert_array_equal(a.depth, np.full((12, 16), 1.5, np.float32))
+        np.testing.assert_array_equal(a.depth, b.depth)
+    assert pickle.loads(pickle.dumps(archived))[0].name == "a"
+
+
+def test_other_depth_units_are_an_option(tmp_path) -> None:
+    write_pair(tmp_path, "a", millimetres=512)
+    assert open_source(f"folder:{tmp_path}?scale=256")[0].depth[0, 0] == 2.0
+
+
+def test_the_sample_travels_in_the_package() -> None:
+    source = open_source("sample")
+    assert len(source) == 24
+    frame = source[0]
+    assert frame.image.dtype == np.uint8
+    assert frame.image.shape[:2] == frame.depth.shape
+    assert 0.3 < np.median(frame.depth[frame.depth > 0]) < 10
+
+
+def test_splits_are_fixed_complete_and_disjoint() -> None:
+    parts = split_indices(795)
+    assert len(parts["val"]) == 119
+    assert sorted(parts["val"] + parts["train"]) == list(range(795))
+    assert parts == split_indices(795)
+    whole = open_source("sample")
+    assert set(open_source("sample#train").names) | set(open_source("sample#val").names) == set(whole.names)
+
+
+def test_real_training_images_are_read(real_frames) -> None:
+    assert len(real_frames) == 119
+    frame = real_frames[0]
+    assert frame.image.shape == (240, 320, 3)
+    assert 0.5 < float(frame.depth.min()) <= float(frame.depth.max()) < 10.5
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("nyu", "unknown data 'nyu': use one of sample"),
+        ("folder:", "unknown data"),
+        ("folder:/no/such/place", "/no/such/place"),
+        ("sample#test", "#train or #val"),
+        ("sample?scale=3", "unknown option 'scale'"),
+        ("folder:/tmp?scale=x", "scale 'x'"),
+    ],
+)
+def test_a_bad_spec_is_named(spec: str, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        open_source(spec)
+    assert message in str(error.value)
+
+
+def test_bad_frames_are_named(tmp_path) -> None:
+    with pytest.raises(InputError, match="no RGB-D pairs"):
+        open_source(f"folder:{tmp_path}")
+    (tmp_path / "broken.zip").write_text("not a zip")
+    with pytest.raises(InputError, match=r"not a readable \.zip"):
+        open_source(f"folder:{tmp_path}/broken.zip")
+    write_pair(tmp_path, "empty", millimetres=0)
+    with pytest.raises(InputError, match=r"empty\.png' has no valid pixel"):
+        open_source(f"folder:{tmp_path}")[0]
+    write_pair(tmp_path, "empty", millimetres=65535)
+    with pytest.raises(InputError, match="no valid pixel"):
+        open_source(f"folder:{tmp_path}")[0]
+    Image.new("RGB", (20, 20)).save(tmp_path / "rgb" / "empty.png")
+    with pytest.raises(InputError, match="register depth"):
+        open_source(f"folder:{tmp_path}")[0]
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (Image.new("L", (20, 20)), "grayscale"),
+        (Image.fromarray(np.zeros((20, 20), np.uint16)), "16-bit"),
+        (Image.new("CMYK", (20, 20)), "CMYK"),
+        (Image.new("RGB", (1, 1)), "1×1"),
+    ],
+)
+def test_an_image_that_is_no_photo_is_refused(image: Image.Image, message: str, tmp_path) -> None:
+    path = tmp_path / ("image.tif" if image.mode == "CMYK" else "image.png")
+    image.save(path)
+    with pytest.raises(InputError, match=message):
+        read_image(path)
+
+
+def test_a_damaged_image_is_named(tmp_path) -> None:
+    path = tmp_path / "photo.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(InputError, match=r"photo\.jpg' is (a damaged|not an) image"):
+        read_image(path)
+
+
+def test_photos_are_turned_upright(tmp_path) -> None:
+    image = Image.new("RGB", (40, 20))
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "phone.jpg", exif=exif)
+    assert read_image(tmp_path / "phone.jpg").shape == (40, 20, 3)
+
+
+def test_depth_png_holds_millimetres(tmp_path) -> None:
+    save_depth_png(np.array([[1.2345, np.nan, -1, 100]], np.float32), tmp_path / "d.png")
+    assert np.asarray(Image.open(tmp_path / "d.png")).tolist() == [[1234, 0, 0, 65534]]

@@ -1,0 +1,196 @@
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fcrn_mobile.conversion.export import export
+from fcrn_mobile.conversion.recipe import Recipe
+from fcrn_mobile.data.transforms import image_tensor, resize
+from fcrn_mobile.mil import MilError, Program
+from fcrn_mobile.mil.ops import OPERATORS
+from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.network.decoders import DECODERS
+from fcrn_mobile.network.deploy import deploy
+from fcrn_mobile.network.fcrn import FCRN, PRESETS, preset
+from tests.conftest import psnr
+from tests.mil.build import mb, run_package, save_package
+
+
+def float_depth(network: FCRN, image: np.ndarray) -> np.ndarray:
+    with torch.no_grad():
+        return network(image_tensor(image).unsqueeze(0))[0, 0].numpy()
+
+
+@pytest.mark.parametrize(("precision", "least"), [("fp16", 55.0), ("int8", 30.0)])
+def test_trained_packages_stay_close_on_real_images(packages, builtin, real_frames, precision: str, least: float) -> None:
+    program = Program.load(packages[precision], "float16")
+    values = []
+    for index in range(0, 119, 12):
+        image = resize(real_frames[index], 224, 320).image
+        values.append(psnr(program.predict({"image": image})["depth"], float_depth(builtin.network, image)))
+    print(f"{precision}: PSNR {np.mean(values):.1f} dB")
+    assert np.mean(values) > least
+
+
+def test_the_fp32_package_equals_the_network_on_real_images(packages, builtin, real_frames) -> None:
+    program = Program.load(packages["fp32"])
+    for index in (0, 50, 100):
+        image = resize(real_frames[index], 224, 320).image
+        expected = float_depth(builtin.network, image)
+        error = np.abs(program.predict({"image": image})["depth"] - expected).max() / np.abs(expected).max()
+        assert error < 1e-3
+
+
+@pytest.mark.parametrize("form", ["four", "fused"])
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_runs_as_a_package(name: str, form, settle, tmp_path) -> None:
+    torch.manual_seed(0)
+    network = settle(FCRN(preset(name, input_size=(65, 99))))
+    out = tmp_path / "net.mlpackage"
+    export(Checkpoint(name, network), Recipe(precision="fp32", form=form, output="array"), out)
+    image = np.random.default_rng(0).integers(0, 256, (65, 99, 3), dtype=np.uint8)
+    depth = Program.load(out).predict({"image": image})["depth"]
+    assert depth.shape == (1, 1, 48, 64)
+    expected = float_depth(network, image)
+    assert np.abs(depth[0, 0] - expected).max() / np.abs(expected).max() < 1e-3
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("target", ["iOS16", "iOS18"])
+def test_every_decoder_runs_as_an_int8_package(decoder: str, target: str, settle, tmp_path) -> None:
+    torch.manual_seed(0)
+    network = settle(FCRN(preset("fcrn-lite0", decoder=decoder, widths=(32, 16, 16, 16, 16), input_size=(64, 96))))
+    out = tmp_path / "net.mlpackage"
+    export(Checkpoint("net", network), Recipe(precision="int8", target=target), out)
+    image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    assert psnr(Program.load(out).predict({"image": image})["depth"], float_depth(network, image)) > 25
+
+
+def test_it_is_about_as_fast_as_torch_eager(packages, builtin) -> None:
+    program, network = Program.load(packages["fp32"]), deploy(builtin.network)
+    image = np.random.default_rng(0).integers(0, 256, (224, 320, 3), dtype=np.uint8)
+    times: dict[str, list[float]] = {"mil": [], "torch": []}
+    for _ in range(12):
+        start = time.perf_counter()
+        program.predict({"image": image})
+        times["mil"].append(time.perf_counter() - start)
+        start = time.perf_counter()
+        with torch.inference_mode():
+            network(image_tensor(image).unsqueeze(0))
+        times["torch"].append(time.perf_counter() - start)
+    ratio = min(times["mil"]) / min(times["torch"])
+    print(f"MIL runtime / torch eager: {ratio:.2f}")
+    assert ratio <= 1.3
+
+
+def test_trace_names_every_tensor_and_ends_in_the_output(packages) -> None:
+    program = Program.load(packages["fp16"], "float16")
+    image = np.zeros((224, 320, 3), np.uint8)
+    traced = dict(program.trace({"image": image}))
+    assert set(traced) == {info.name for operation in program.operations for info in operation.outputs}
+    np.testing.assert_array_equal(traced["depth"][0, 0], program.predict({"image": image})["depth"])
+    assert all(traced[info.name].shape == info.shape for operation in program.operations for info in operation.outputs)
+
+
+def test_tensors_are_released_after_their_last_use(packages) -> None:
+    program = Program.load(packages["fp16"])
+    alive, most = {"image"}, 0
+    for operation in program.operations:
+        assert operation.references <= alive
+        alive |= {info.name for info in operation.outputs}
+        most = max(most, len(alive))
+        alive -= set(operation.releases)
+    assert alive == {"depth"}
+    assert most <= 8
+
+
+def test_float16_rounds_every_result_and_overflows_to_infinity(tmp_path) -> None:
+    path = save_package(tmp_path, lambda x0: mb.mul(x=mb.add(x=x0, y=np.float32(1)), y=np.float32(300)), [(4,)], "FLOAT16")
+    x = np.array([0.0, 1 / 3, 1000.0, 1e-7], np.float32)
+    half = x.astype(np.float16)
+    with np.errstate(over="ignore"):
+        expected = ((half + np.float16(1)) * np.float16(300)).astype(np.float32)
+    (actual,) = run_package(path, [x], "float16")
+    np.testing.assert_array_equal(actual, expected)
+    assert np.isinf(actual[2])
+    (wide,) = run_package(path, [x], "float32")
+    assert np.isfinite(wide).all()
+
+
+def test_sums_inside_an_operator_stay_wide(tmp_path) -> None:
+    # 4096 ones: a half-precision accumulator would stop at 2048.
+    weight = np.ones((1, 4096, 1, 1), np.float32)
+    path = save_package(tmp_path, lambda x0: mb.conv(x=x0, weight=weight, pad_type="valid"), [(1, 4096, 1, 1)], "FLOAT16")
+    (actual,) = run_package(path, [np.ones((1, 4096, 1, 1), np.float32)], "float16")
+    assert actual.item() == 4096
+
+
+def test_subnormals_survive(tmp_path) -> None:
+    path = save_package(tmp_path, lambda x0: mb.mul(x=x0, y=np.float32(0.5)), [(1,)], "FLOAT16")
+    (actual,) = run_package(path, [np.array([2.0**-23], np.float32)], "float16")
+    assert actual.item() == 2.0**-24
+
+
+def test_an_unknown_operator_is_an_error_at_load(packages, monkeypatch) -> None:
+    monkeypatch.delitem(OPERATORS, "pixel_shuffle")
+    with pytest.raises(MilError, match=r"operator 'pixel_shuffle' at '.+' in"):
+        Program.load(packages["fp16"])
+
+
+def test_an_unknown_input_of_an_operator_is_an_error_at_load(packages, monkeypatch) -> None:
+    monkeypatch.setitem(OPERATORS, "relu6", lambda y: y)
+    with pytest.raises(MilError, match="operator 'relu6'"):
+        Program.load(packages["fp16"])
+
+
+def test_bad_inputs_are_named(packages) -> None:
+    program = Program.load(packages["fp16"])
+    image = np.zeros((224, 320, 3), np.uint8)
+    for inputs, message in [
+        ({}, "'image' is missing"),
+        ({"image": image, "mask": image}, "unknown input 'mask'"),
+        ({"image": image[:100]}, "100×320×3"),
+        ({"image": image[..., 0]}, "224×320, the"),
+        ({"image": image.astype(np.float32)}, "float32"),
+    ]:
+        with pytest.raises(MilError, match=message):
+            program.predict(inputs)
+    with pytest.raises(MilError, match="float32, float16"):
+        Program.load(packages["fp16"], "bfloat16")  # type: ignore[arg-type]
+
+
+def test_bad_packages_are_named(packages, tmp_path) -> None:
+    with pytest.raises(MilError, match="no package at"):
+        Program.load(tmp_path / "none.mlpackage")
+    text = tmp_path / "text.mlpackage"
+    text.write_text("hello")
+    with pytest.raises(MilError, match="is a file"):
+        Program.load(text)
+    empty = tmp_path / "empty.mlpackage"
+    empty.mkdir()
+    with pytest.raises(MilError, match=r"Manifest\.json"):
+        Program.load(empty)
+    broken = tmp_path / "broken.mlpackage"
+    shutil.copytree(packages["fp16"], broken)
+    model: Path = next(broken.rglob("*.mlmodel"))
+    model.write_bytes(model.read_bytes()[: model.stat().st_size // 2])
+    with pytest.raises(MilError, match=r"damaged|only ML"):
+        Program.load(broken)
+    model.unlink()
+    with pytest.raises(MilError, match="lacks"):
+        Program.load(broken)
+
+
+def test_bgr_and_grayscale_images_are_laid_out_as_core_ml_does() -> None:
+    from fcrn_mobile.mil.interface import Feature
+
+    pixels = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    rgb = Feature("i", "image", "RGB", (2, 4), "").to_tensor(pixels)
+    bgr = Feature("i", "image", "BGR", (2, 4), "").to_tensor(pixels)
+    assert rgb.shape == (1, 3, 2, 4)
+    assert torch.equal(bgr, rgb.flip(1))
+    assert Feature("i", "image", "GRAYSCALE", (2, 4), "").to_tensor(pixels[..., 0]).shape == (1, 1, 2, 4)
+    np.testing.assert_array_equal(Feature("o", "image", "BGR", (2, 4), "").to_array(bgr), pixels)

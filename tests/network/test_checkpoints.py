@@ -1,0 +1,61 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.network.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
+from fcrn_mobile.network.fcrn import FCRN
+
+
+def test_a_checkpoint_rebuilds_its_network(tiny_config, settle, tmp_path) -> None:
+    network = settle(FCRN(tiny_config))
+    save_checkpoint(network, tmp_path / "net.safetensors", {"data": "sample"}, {"abs_rel": 0.5})
+    loaded = load_checkpoint(str(tmp_path / "net.safetensors"))
+    assert loaded.network.config == tiny_config
+    assert (loaded.name, loaded.training, loaded.metrics) == ("net", {"data": "sample"}, {"abs_rel": 0.5})
+    image = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        assert torch.equal(loaded.network(image), network(image))
+
+
+def test_half_precision_halves_the_kernels_only(tiny_config, tmp_path) -> None:
+    save_checkpoint(FCRN(tiny_config), tmp_path / "half.safetensors", {}, {}, torch.float16)
+    tensors = load_file(tmp_path / "half.safetensors")
+    assert tensors["head.weight"].dtype == torch.float16
+    assert tensors["bn.running_var"].dtype == torch.float32
+    assert load_checkpoint(str(tmp_path / "half.safetensors")).network.head.weight.dtype == torch.float32
+
+
+def test_builtin_is_small_and_says_where_it_comes_from(builtin) -> None:
+    assert checkpoint_path("builtin").stat().st_size <= 14e6
+    assert builtin.network.config.preset == "fcrn-lite0"
+    assert "nyu_train795.zip" in builtin.training["data"]
+    assert builtin.training["command"].startswith("fcrn-mobile train")
+    assert builtin.metrics["protocol"] == "eigen"
+
+
+def test_bad_files_are_named(tiny_config, tmp_path) -> None:
+    with pytest.raises(InputError, match="no checkpoint at 'missing"):
+        load_checkpoint("missing.safetensors")
+    text = tmp_path / "text.safetensors"
+    text.write_text("hello")
+    with pytest.raises(InputError, match=r"not a readable \.safetensors"):
+        load_checkpoint(str(text))
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"a": torch.zeros(1)}, foreign)
+    with pytest.raises(InputError, match="what network"):
+        load_checkpoint(str(foreign))
+    whole = tmp_path / "whole.safetensors"
+    save_checkpoint(FCRN(tiny_config), whole, {}, {})
+    truncated = tmp_path / "truncated.safetensors"
+    truncated.write_bytes(whole.read_bytes()[:-100])
+    with pytest.raises(InputError, match="truncated"):
+        load_checkpoint(str(truncated))
+    tensors = load_file(whole)
+    del tensors["head.bias"]
+    config = {"config": json.dumps({**tiny_config.__dict__})}
+    save_file(tensors, tmp_path / "short.safetensors", config)
+    with pytest.raises(InputError, match=r"head\.bias"):
+        load_checkpoint(str(tmp_path / "short.safetensors"))
