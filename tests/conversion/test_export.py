@@ -70,7 +70,8 @@ def test_onnx_equals_the_network(decoder: str, settle, tmp_path) -> None:
     image = torch.rand(1, 3, 61, 75)
     (depth,) = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"]).run(None, {"image": image.numpy()})
     with torch.no_grad():
-        np.testing.assert_allclose(depth, network(image).numpy(), rtol=1e-3, atol=1e-4)
+        expected = network(image).numpy()
+    assert np.abs(depth - expected).max() / np.abs(expected).max() < 1e-4
 
 
 def test_onnx_takes_float32_only(builtin, tmp_path) -> None:

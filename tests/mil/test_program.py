@@ -58,6 +58,19 @@ def test_every_preset_runs_as_a_package(name: str, form, settle, tmp_path) -> No
     assert np.abs(depth[0, 0] - expected).max() / np.abs(expected).max() < 1e-3
 
 
+def rounded_to_int8(network: FCRN) -> FCRN:
+    """The deployed network with its kernels rounded by hand: scale = max|w| / 127 per output channel, all in half precision."""
+    network = deploy(network)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d) and module.weight.numel() > 512:
+            channels = 1 if isinstance(module, torch.nn.ConvTranspose2d) else 0
+            others = [axis for axis in range(4) if axis != channels]
+            weight = module.weight.data.half()
+            scale = weight.abs().amax(others, keepdim=True) / 127
+            module.weight.data = ((weight / scale).round() * scale).float()
+    return network
+
+
 @pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("target", ["iOS16", "iOS18"])
 def test_every_decoder_runs_as_an_int8_package(decoder: str, target: str, settle, tmp_path) -> None:
@@ -66,7 +79,11 @@ def test_every_decoder_runs_as_an_int8_package(decoder: str, target: str, settle
     out = tmp_path / "net.mlpackage"
     export(Checkpoint("net", network), Recipe(precision="int8", target=target), out)
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
-    assert psnr(Program.load(out).predict({"image": image})["depth"], float_depth(network, image)) > 25
+    depth = Program.load(out).predict({"image": image})["depth"]
+    near, far = psnr(depth, float_depth(rounded_to_int8(network), image)), psnr(depth, float_depth(network, image))
+    print(f"PSNR {near:.1f} dB to the network rounded by hand, {far:.1f} dB to the float network")
+    assert near > 38
+    assert far > 15  # random kernels lose more than trained ones
 
 
 def test_it_is_about_as_fast_as_torch_eager(packages, builtin) -> None:
