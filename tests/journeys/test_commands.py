@@ -1,0 +1,143 @@
+"""What a user types, as separate processes: output, exit codes, and nothing left behind."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "fcrn_mobile"]
+
+
+def fcrn(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *words], cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def refused(result: subprocess.CompletedProcess[str], *words: str) -> None:
+    """One line on standard error with the given words, exit code 2, nothing on standard output."""
+    assert result.returncode == 2, result.stderr
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1, result.stderr
+    for word in words:
+        assert word in result.stderr
+
+
+def test_help_is_quick(tmp_path) -> None:
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        result = fcrn("--help", cwd=tmp_path)
+        times.append(time.perf_counter() - start)
+    assert result.returncode == 0
+    assert "validate" in result.stdout
+    print(f"--help {min(times):.2f} s")
+    assert min(times) < 0.3
+
+
+def test_the_demo_shows_drift_speed_and_a_picture(tmp_path) -> None:
+    start = time.perf_counter()
+    result = fcrn("demo", "--runs", "3", cwd=tmp_path)
+    print(f"demo {time.perf_counter() - start:.0f} s")
+    assert result.returncode == 0, result.stderr
+    assert time.perf_counter() - start < 90
+    for word in ("fcrn-fp16", "fcrn-int8", "held", "FPS", "not on a device", "next:"):
+        assert word in result.stdout
+    assert result.stderr == ""
+    assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == ["depth.png", "fcrn-fp16.mlpackage", "fcrn-int8.mlpackage"]
+    assert Image.open(tmp_path / "demo" / "depth.png").width > 800
+    again = fcrn("demo", "--runs", "1", "--json", "-", cwd=tmp_path)
+    assert set(json.loads(again.stdout)) == {"validation", "benchmark", "picture"}
+
+
+def test_export_then_validate_against_a_budget(tmp_path) -> None:
+    exported = fcrn("export", "builtin", "--recipe", str(ROOT / "export/int8.toml"), "--out", "m.mlpackage", cwd=tmp_path)
+    assert exported.returncode == 0, exported.stderr
+    assert exported.stderr == ""
+    held = fcrn("validate", "builtin", "m.mlpackage", "--data", "sample", "--budget", "fidelity=0.05", "--json", "-", cwd=tmp_path)
+    assert held.returncode == 0, held.stderr
+    (candidate,) = json.loads(held.stdout)["candidates"]
+    assert candidate["verdict"] == "held"
+    assert 0.001 < candidate["fidelity"]["abs_rel"] < 0.05
+    broken = fcrn("validate", "builtin", "m.mlpackage", "--data", "sample", "--budget", "fidelity=0.001", cwd=tmp_path)
+    assert broken.returncode == 1
+    assert "BROKEN" in broken.stdout
+    inspected = fcrn("inspect", "m.mlpackage", cwd=tmp_path)
+    assert inspected.returncode == 0
+    assert "int8" in inspected.stdout
+    bench = fcrn("bench", "m.mlpackage", "builtin", "--runs", "3", cwd=tmp_path)
+    assert bench.returncode == 0
+    assert "FPS" in bench.stdout
+    refused(fcrn("export", "builtin", "--out", "m.mlpackage", cwd=tmp_path), "exists", "--force")
+
+
+def test_metrics_on_real_rooms(real_data, tmp_path) -> None:
+    result = fcrn("evaluate", "builtin", "--data", f"folder:{real_data}/nyu_train795.zip#val", "--json", "-", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    values = json.loads(result.stdout)["metrics"]
+    assert values["images"] == 119
+    assert values["abs_rel"] <= 0.20
+    assert values["delta1"] >= 0.70
+
+
+def test_train_on_the_sample_then_use_the_checkpoint(tmp_path) -> None:
+    words = "train --data sample --encoder-weights random --widths 8,8,8,8,8 --input-size 64x96 --epochs 1 --batch-size 8 --out run"
+    result = fcrn(*words.split(), cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    used = fcrn("export", "run/best.safetensors", "--out", "mine.mlpackage", cwd=tmp_path)
+    assert used.returncode == 0, used.stderr
+
+
+@pytest.mark.parametrize("mode", ["L", "I;16", "CMYK", "RGBA", "P"])
+def test_images_of_every_mode_have_a_clear_answer(mode: str, tmp_path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    picture = Image.fromarray(pixels[..., 0].astype(np.uint16) * 256) if mode == "I;16" else Image.fromarray(pixels).convert(mode)
+    path = tmp_path / ("a.tif" if mode in ("CMYK", "I;16") else "a.png")
+    picture.save(path)
+    result = fcrn("predict", "builtin", path.name, "--out", "depth", cwd=tmp_path)
+    if result.returncode == 0:
+        assert np.asarray(Image.open(tmp_path / "depth" / "a.depth.png")).dtype in (np.uint16, np.int32)
+        return
+    refused(result, path.name)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_bad_input_is_one_line_and_leaves_nothing(packages, tmp_path) -> None:
+    (tmp_path / "text.mlpackage").write_text("hello")
+    cut = tmp_path / "cut.mlpackage"
+    shutil.copytree(packages["fp16"], cut)
+    weights = next(cut.rglob("weight.bin"))
+    os.truncate(weights, weights.stat().st_size // 2)
+    Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
+    (tmp_path / "typo.toml").write_text('precison = "fp16"\n')
+    (tmp_path / "nopairs" / "rgb").mkdir(parents=True)
+    for folder in ("rgb", "depth"):
+        (tmp_path / "blind" / folder).mkdir(parents=True)
+    Image.new("RGB", (64, 48)).save(tmp_path / "blind/rgb/a.png")
+    Image.fromarray(np.zeros((48, 64), np.uint16)).save(tmp_path / "blind/depth/a.png")
+    before = sorted(tmp_path.rglob("*"))
+    for line, words in [
+        ("predict builtin missing.png --out depth", ["missing.png"]),
+        ("validate builtin missing.mlpackage --data sample", ["missing.mlpackage"]),
+        ("export missing.safetensors --out a.mlpackage", ["missing.safetensors"]),
+        ("inspect text.mlpackage", ["text.mlpackage", "is a file"]),
+        ("validate builtin text.mlpackage --data sample", ["text.mlpackage"]),
+        ("validate builtin cut.mlpackage --data sample", ["weight.bin"]),
+        ("predict builtin dot.png --out depth", ["dot.png"]),
+        ("export builtin --recipe typo.toml --out a.mlpackage", ["typo.toml", "precison", "precision"]),
+        ("export builtin --out cut.mlpackage", ["cut.mlpackage", "exists", "--force"]),
+        ("evaluate builtin --data folder:nopairs", ["nopairs"]),
+        ("evaluate builtin --data folder:blind", ["valid"]),
+        ("evaluate builtin --data video:x", ["video:x", "sample", "folder:"]),
+        ("validate builtin cut.mlpackage --data sample --budget speed=1", ["speed=1", "abs_rel"]),
+        ("bench builtin --runs 0", ["--runs", "0"]),
+        ("export builtin", ["--out"]),
+    ]:
+        refused(fcrn(*line.split(), cwd=tmp_path), *words)
+        assert sorted(tmp_path.rglob("*")) == before, line
