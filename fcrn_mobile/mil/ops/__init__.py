@@ -3,14 +3,49 @@
 Each function takes its MIL inputs by their MIL names (coremltools, mil/ops/defs) and returns one tensor or a tuple of them.
 """
 
-from fcrn_mobile.mil.ops import activation, constexpr, convolution, elementwise, pool, shape
+from fcrn_mobile.mil.ops import (
+    activation,
+    classifier,
+    constexpr,
+    convolution,
+    creation,
+    elementwise,
+    indexing,
+    linear,
+    normalization,
+    pool,
+    quantization,
+    reduction,
+    resize,
+    sampling,
+    shape,
+    slicing,
+    sorting,
+    space,
+    unary,
+)
 from fcrn_mobile.mil.ops.arguments import Operator
 
-OPERATORS: dict[str, Operator] = {
-    **activation.OPERATORS,
-    **constexpr.OPERATORS,
-    **convolution.OPERATORS,
-    **elementwise.OPERATORS,
-    **pool.OPERATORS,
-    **shape.OPERATORS,
-}
+_FAMILIES = (
+    activation,
+    classifier,
+    constexpr,
+    convolution,
+    creation,
+    elementwise,
+    indexing,
+    linear,
+    normalization,
+    pool,
+    quantization,
+    reduction,
+    resize,
+    sampling,
+    shape,
+    slicing,
+    sorting,
+    space,
+    unary,
+)
+
+OPERATORS: dict[str, Operator] = {kind: operator for family in _FAMILIES for kind, operator in family.OPERATORS.items()}

@@ -1,15 +1,39 @@
-"""Activations."""
+"""Activations: functions of one tensor with constants alpha and beta."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.ops.arguments import Operator
 
 
-def clip(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
-    """Values held between alpha and beta."""
-    return torch.clamp(x, alpha, beta)
+def clamped_relu(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+    """min(beta, x) where x is not negative, min(beta, alpha·x) elsewhere."""
+    return F.leaky_relu(x, float(alpha)).clamp_(max=float(beta))
+
+
+def elu(x: Tensor, alpha: Tensor) -> Tensor:
+    """X where it is positive, alpha·(eˣ - 1) elsewhere."""
+    return F.elu(x, float(alpha))
+
+
+def gelu(x: Tensor, mode: str = "EXACT") -> Tensor:
+    """Gaussian error linear unit, exact or approximated.
+
+    ``EXACT`` x·(1 + erf(x/√2))/2; ``TANH_APPROXIMATION`` x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2;
+    ``SIGMOID_APPROXIMATION`` x·sigmoid(1.702·x).
+
+    Raises:
+        MilError: another mode.
+    """
+    if mode == "EXACT":
+        return F.gelu(x)
+    if mode == "TANH_APPROXIMATION":
+        return F.gelu(x, approximate="tanh")
+    if mode == "SIGMOID_APPROXIMATION":
+        return x.mul(1.702).sigmoid_().mul_(x)
+    raise MilError(f"gelu of mode '{mode}' is not one of EXACT, TANH_APPROXIMATION, SIGMOID_APPROXIMATION: export the package again")
 
 
 def leaky_relu(x: Tensor, alpha: Tensor) -> Tensor:
@@ -17,18 +41,59 @@ def leaky_relu(x: Tensor, alpha: Tensor) -> Tensor:
     return F.leaky_relu(x, float(alpha))
 
 
+def linear_activation(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+    """alpha·x + beta."""
+    return x.mul(float(alpha)).add_(float(beta))
+
+
+def prelu(x: Tensor, alpha: Tensor) -> Tensor:
+    """X where it is positive, alpha·x elsewhere; x N×C×spatial, one alpha per channel."""
+    return F.prelu(x, alpha)
+
+
+def scaled_tanh(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+    """alpha·tanh(beta·x)."""
+    return x.mul(float(beta)).tanh_().mul_(float(alpha))
+
+
+def sigmoid_hard(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+    """alpha·x + beta, held between 0 and 1."""
+    return x.mul(float(alpha)).add_(float(beta)).clamp_(0.0, 1.0)
+
+
 def softmax(x: Tensor, axis: Tensor | int = -1) -> Tensor:
-    """Softmax along one axis."""
+    """eˣ, divided by its sum along one axis."""
     return F.softmax(x, int(axis))
 
 
+def softplus_parametric(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+    """alpha·log(1 + e^(beta·x)); x N×C×spatial, one alpha and beta per channel."""
+    channels = (-1, *[1] * (x.dim() - 2))
+    return F.softplus(x * beta.reshape(channels)).mul_(alpha.reshape(channels))
+
+
+def thresholded_relu(x: Tensor, alpha: Tensor) -> Tensor:
+    """X where it is at least alpha, 0 elsewhere."""
+    # torch keeps only what is greater than its threshold: the number just below alpha keeps alpha itself, in one pass.
+    return F.threshold(x, float(torch.nextafter(alpha, alpha - torch.inf)), 0.0)
+
+
 OPERATORS: dict[str, Operator] = {
-    "clip": clip,
+    "clamped_relu": clamped_relu,
+    "elu": elu,
+    "gelu": gelu,
     "leaky_relu": leaky_relu,
+    "linear_activation": linear_activation,
+    "prelu": prelu,
     "relu": lambda x: F.relu(x),
     "relu6": lambda x: F.relu6(x),
+    "scaled_tanh": scaled_tanh,
     "sigmoid": lambda x: torch.sigmoid(x),
+    "sigmoid_hard": sigmoid_hard,
     "silu": lambda x: F.silu(x),
     "softmax": softmax,
-    "tanh": lambda x: torch.tanh(x),
+    "softplus": lambda x: F.softplus(x),
+    "softplus_parametric": softplus_parametric,
+    "softsign": lambda x: F.softsign(x),
+    "thresholded_relu": thresholded_relu,
 }

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from fcrn_mobile.mil.errors import MilError
@@ -52,3 +53,15 @@ def spatial_pads(
 def torch_pads(pads: list[tuple[int, int]]) -> list[int]:
     """Pads per axis in the order of ``torch.nn.functional.pad``: last axis first."""
     return [side for pair in reversed(pads) for side in pair]
+
+
+def flags(value: Tensor | bool | None, count: int) -> list[bool]:
+    """A vector of booleans; all False where it is not given."""
+    if value is None:
+        return [False] * count
+    return [bool(item) for item in value.reshape(-1).tolist()] if isinstance(value, Tensor) else [value] * count
+
+
+def channels_last(x: Tensor) -> bool:
+    """Whether a batch of images lies in memory pixel by pixel, all channels of a pixel side by side."""
+    return x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()

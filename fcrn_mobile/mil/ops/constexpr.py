@@ -1,36 +1,131 @@
-"""Compressed constants, expanded once when the package is loaded."""
+"""Compressed constants, expanded once when the package is loaded. iOS 16 packs indices and masks into bytes, iOS 18 names their type."""
 
+import math
+
+import numpy as np
 import torch
 from torch import Tensor
 
-from fcrn_mobile.mil.ops.arguments import Operator
+from fcrn_mobile.mil.errors import MilError
+from fcrn_mobile.mil.ops.arguments import Operator, ints
+from fcrn_mobile.mil.ops.quantization import along
 
 
 def constexpr_affine_dequantize(quantized_data: Tensor, zero_point: Tensor, scale: Tensor, axis: Tensor) -> Tensor:
     """scale·(q - zero_point), with one scale and zero point, or one per slice along ``axis`` (iOS 16)."""
-    along = [1] * quantized_data.dim()
-    along[int(axis)] = -1
-    return (quantized_data.float() - zero_point.float().reshape(along)) * scale.reshape(along)
+    rank = quantized_data.dim()
+    return (quantized_data.float() - along(zero_point.float(), rank, axis)) * along(scale, rank, axis)
 
 
 def constexpr_blockwise_shift_scale(data: Tensor, scale: Tensor, offset: Tensor | None = None) -> Tensor:
     """scale·(q - offset), with one scale and offset per block; the block's size follows from the shapes (iOS 18)."""
     values = data.float()
     if offset is not None:
-        values = values - _blocks(offset.float(), data.shape)
-    return values * _blocks(scale, data.shape)
+        values = values - _repeated(offset.float(), data.shape)
+    return values * _repeated(scale, data.shape)
 
 
-def _blocks(parameters: Tensor, shape: torch.Size) -> Tensor:
-    """Repeat block parameters to the shape of the data."""
+def constexpr_cast(source_val: Tensor, output_dtype: str) -> Tensor:
+    """Half-precision values as single precision, which they are here already."""
+    if output_dtype != "fp32":
+        raise MilError(f"constexpr_cast to '{output_dtype}' is not defined: only fp32 is")
+    return source_val.float()
+
+
+def constexpr_lut_to_dense(indices: Tensor, lut: Tensor, shape: Tensor | None = None, vector_axis: Tensor | None = None) -> Tensor:
+    """Values of a look-up table.
+
+    Args:
+        indices: iOS 16, with ``shape``: bytes that pack indices of log₂(entries) bits from the lowest bit on; iOS 18: the indices.
+        lut: iOS 16: the entries; iOS 18: one table per block of the indices, blocks…×entries×vector length.
+        shape: of the result (iOS 16).
+        vector_axis: along which the vector of an entry is laid out (iOS 18).
+    """
+    if shape is not None:
+        lengths = ints(shape, 0, 0)
+        bits = round(math.log2(lut.numel()))
+        return lut[_unpacked(indices, bits, math.prod(lengths)).long()].reshape(lengths)
+    tables = lut.shape[:-2]
+    entries, vector = lut.shape[-2:]
+    if vector > 1:
+        if vector_axis is None:
+            raise MilError("a look-up table of vectors names no vector_axis")
+        axis = int(vector_axis) % indices.dim()
+    # Which table an index reads, per axis: blocks of equal length.
+    table = torch.zeros((), dtype=torch.int64)
+    for position, (count, length) in enumerate(zip(tables, indices.shape, strict=True)):
+        if length % count:
+            raise MilError(f"{count} look-up tables do not divide an axis of length {length}")
+        blocks = torch.arange(length) // (length // count)
+        table = table * count + blocks.reshape([-1 if a == position else 1 for a in range(indices.dim())])
+    values = lut.reshape(-1, vector)[table * entries + indices.long()]  # indices…×vector
+    if vector == 1:
+        return values.squeeze(-1)
+    dense = list(indices.shape)
+    dense[axis] *= vector
+    return values.movedim(-1, axis + 1).reshape(dense)
+
+
+def constexpr_lut_to_sparse(
+    indices_mask: Tensor, indices_nonzero_data: Tensor, lut: Tensor, vector_axis: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Mask and non-zero values of a sparse tensor whose values are indices into a table (iOS 18)."""
+    indices = constexpr_sparse_to_dense(indices_nonzero_data, indices_mask)
+    dense = constexpr_lut_to_dense(indices, lut, vector_axis=vector_axis)
+    vector = lut.shape[-1]
+    mask = indices_mask.repeat_interleave(vector, dim=int(vector_axis)) if vector > 1 and vector_axis is not None else indices_mask
+    return mask, dense[mask.bool()]
+
+
+def constexpr_sparse_blockwise_shift_scale(
+    data_mask: Tensor, nonzero_data: Tensor, scale: Tensor, offset: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Mask and non-zero values of a sparse tensor whose values are quantised per block (iOS 18)."""
+    dense = constexpr_blockwise_shift_scale(constexpr_sparse_to_dense(nonzero_data, data_mask), scale, offset)
+    return data_mask, dense[data_mask.bool()]
+
+
+def constexpr_sparse_to_dense(nonzero_data: Tensor, mask: Tensor, shape: Tensor | None = None) -> Tensor:
+    """Values where the mask is set, in row-major order, zeros elsewhere.
+
+    Args:
+        nonzero_data: as many values as the mask has bits.
+        mask: iOS 16, with ``shape``: bytes that pack one bit per element from the lowest on; iOS 18: the mask itself.
+        shape: of the result (iOS 16).
+    """
+    if shape is not None:
+        lengths = ints(shape, 0, 0)
+        mask = _unpacked(mask, 1, math.prod(lengths)).reshape(lengths)
+    dense = torch.zeros(mask.shape, dtype=nonzero_data.dtype)
+    dense[mask.bool()] = nonzero_data
+    return dense
+
+
+def _repeated(parameters: Tensor, shape: torch.Size) -> Tensor:
+    """Block parameters at the shape of the data, or broadcastable to it."""
     for axis, length in enumerate(shape):
         count = parameters.shape[axis]
         if count not in (1, length):
+            if length % count:
+                raise MilError(f"{count} scales do not divide an axis of length {length}")
             parameters = parameters.repeat_interleave(length // count, dim=axis)
     return parameters
+
+
+def _unpacked(packed: Tensor, bits: int, count: int) -> Tensor:
+    """``count`` numbers of so many bits out of bytes, from the lowest bit of the first on."""
+    if bits == 8:
+        return packed.reshape(-1)[:count]
+    stream = np.unpackbits(packed.numpy().reshape(-1), bitorder="little")[: count * bits].reshape(count, bits)
+    return torch.from_numpy(np.packbits(stream, axis=1, bitorder="little").reshape(count))
 
 
 OPERATORS: dict[str, Operator] = {
     "constexpr_affine_dequantize": constexpr_affine_dequantize,
     "constexpr_blockwise_shift_scale": constexpr_blockwise_shift_scale,
+    "constexpr_cast": constexpr_cast,
+    "constexpr_lut_to_dense": constexpr_lut_to_dense,
+    "constexpr_lut_to_sparse": constexpr_lut_to_sparse,
+    "constexpr_sparse_blockwise_shift_scale": constexpr_sparse_blockwise_shift_scale,
+    "constexpr_sparse_to_dense": constexpr_sparse_to_dense,
 }

@@ -59,10 +59,11 @@ def conv_transpose(
         cuts = halves if pad_type == "same" else [(b, a) for a, b in halves]
     else:
         cuts = spatial_pads(pad_type, pad, list(x.shape[2:]), kernels, stride, dilation)
-    out = _CONV_TRANSPOSE[rank](x, weight, bias, stride, 0, 0, int(groups), dilation)
+    lengths = [wanted[axis] if wanted else full[axis] - sum(cuts[axis]) for axis in range(rank)]
+    behind = [max(cuts[axis][0] + lengths[axis] - full[axis], 0) for axis in range(rank)]
+    out = _CONV_TRANSPOSE[rank](x, weight, bias, stride, 0, behind, int(groups), dilation)
     for axis in range(rank):
-        length = wanted[axis] if wanted else full[axis] - sum(cuts[axis])
-        out = out.narrow(2 + axis, cuts[axis][0], length)
+        out = out.narrow(2 + axis, cuts[axis][0], lengths[axis])
     return out
 
 

@@ -1,13 +1,14 @@
 """Operators that move values without changing them."""
 
+import math
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from fcrn_mobile.mil.errors import MilError
-from fcrn_mobile.mil.ops.arguments import Operator, ints
-
-_PAD_MODES = {"constant": "constant", "reflect": "reflect", "replicate": "replicate"}
+from fcrn_mobile.mil.ops.arguments import Operator, channels_last, ints, torch_pads
 
 
 def concat(values: tuple[Tensor, ...], axis: Tensor | int, interleave: bool = False) -> Tensor:
@@ -34,21 +35,32 @@ def expand_dims(x: Tensor, axes: Tensor) -> Tensor:
 
 def pad(x: Tensor, pad: Tensor, mode: str = "constant", constant_val: Tensor | float = 0.0) -> Tensor:
     """Pad the last axes; ``pad`` holds before and after per axis, first axis first."""
-    if mode not in _PAD_MODES:
-        raise MilError(f"pad mode '{mode}' is not supported: known are {', '.join(_PAD_MODES)}")
     flat = ints(pad, 0, 0)
-    pairs = [flat[i : i + 2] for i in range(0, len(flat), 2)]
-    while pairs and mode != "constant" and pairs[0] == [0, 0]:
-        pairs = pairs[1:]  # torch pads with reflection and replication on spatial axes only
-    order = [side for pair in reversed(pairs) for side in pair]
+    pairs = [(flat[i], flat[i + 1]) for i in range(0, len(flat), 2)]
     if mode == "constant":
-        return F.pad(x, order, value=float(constant_val))
-    return F.pad(x, order, mode=_PAD_MODES[mode])
+        return F.pad(x, torch_pads(pairs), value=float(constant_val))
+    if mode not in _EDGES:
+        raise MilError(f"pad mode '{mode}' is not one of constant, {', '.join(_EDGES)}")
+    while pairs and pairs[0] == (0, 0):
+        pairs = pairs[1:]
+    if x.is_floating_point() and len(pairs) in (x.dim() - 2, x.dim() - 1) and len(pairs) in (1, 2, 3):
+        return F.pad(x, torch_pads(pairs), mode=mode)
+    for axis, (before, after) in zip(range(x.dim() - len(pairs), x.dim()), pairs, strict=True):
+        # torch pads so on the last axes only, behind batch and channels.
+        x = x.index_select(axis, _EDGES[mode](torch.arange(-before, x.shape[axis] + after), x.shape[axis]))
+    return x
 
 
-def pixel_shuffle(x: Tensor, upscale_factor: Tensor) -> Tensor:
-    """N×C·r²×H×W → N×C×rH×rW, channel c·r² + r·i + j at offset (i, j)."""
-    return F.pixel_shuffle(x, int(upscale_factor))
+def _reflected(positions: Tensor, length: int) -> Tensor:
+    positions = positions.abs()
+    return torch.where(positions < length, positions, 2 * (length - 1) - positions)
+
+
+#: Pad mode → where a position outside the axis reads.
+_EDGES: dict[str, Callable[[Tensor, int], Tensor]] = {
+    "reflect": _reflected,
+    "replicate": lambda positions, length: positions.clamp(0, length - 1),
+}
 
 
 def reshape(x: Tensor, shape: Tensor) -> Tensor:
@@ -61,7 +73,28 @@ def split(x: Tensor, axis: Tensor, num_splits: Tensor | None = None, split_sizes
     if split_sizes is not None:
         return torch.split(x, ints(split_sizes, 0, 0), dim=int(axis))
     assert num_splits is not None
-    return torch.chunk(x, int(num_splits), dim=int(axis))
+    return torch.tensor_split(x, int(num_splits), dim=int(axis))
+
+
+def flatten2d(x: Tensor, axis: Tensor | int = 1) -> Tensor:
+    """Two axes: all before ``axis``, and all from it on."""
+    along = int(axis) + (x.dim() if int(axis) < 0 else 0)
+    return x.reshape(math.prod(x.shape[:along]), math.prod(x.shape[along:]))
+
+
+def reshape_like(
+    x: Tensor, ref_tensors: tuple[Tensor, ...], begins: tuple[Tensor, ...], ends: tuple[Tensor, ...], end_masks: tuple[bool, ...]
+) -> Tensor:
+    """The shape that slices of the references' shapes spell; a masked end is open."""
+    shape: list[int] = []
+    for reference, begin, end, is_open in zip(ref_tensors, begins, ends, end_masks, strict=True):
+        shape += reference.shape[int(begin) : None if bool(is_open) else int(end)]
+    return x.reshape(shape)
+
+
+def tile(x: Tensor, reps: Tensor) -> Tensor:
+    """Repeat the whole, so many times along each axis."""
+    return x.repeat(ints(reps, 1, x.dim()))
 
 
 def squeeze(x: Tensor, axes: Tensor | None = None) -> Tensor:
@@ -71,7 +104,13 @@ def squeeze(x: Tensor, axes: Tensor | None = None) -> Tensor:
 
 def stack(values: tuple[Tensor, ...], axis: Tensor | int) -> Tensor:
     """Join along a new axis."""
-    return torch.stack(values, dim=int(axis))
+    along = int(axis) % (values[0].dim() + 1)
+    if along == 2 and all(channels_last(value) for value in values):
+        # Channels and the new axis innermost: merging the two, as a following reshape does, then moves nothing.
+        n, channels, height, width = values[0].shape
+        out = values[0].new_empty(n, height, width, channels, len(values)).permute(0, 3, 4, 1, 2)  # N×C×K×H×W
+        return torch.stack(values, dim=2, out=out)
+    return torch.stack(values, dim=along)
 
 
 def transpose(x: Tensor, perm: Tensor) -> Tensor:
@@ -83,11 +122,13 @@ OPERATORS: dict[str, Operator] = {
     "concat": concat,
     "crop": crop,
     "expand_dims": expand_dims,
+    "flatten2d": flatten2d,
     "pad": pad,
-    "pixel_shuffle": pixel_shuffle,
     "reshape": reshape,
+    "reshape_like": reshape_like,
     "split": split,
     "squeeze": squeeze,
     "stack": stack,
+    "tile": tile,
     "transpose": transpose,
 }
