@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.command("bench")
 @click.argument("models", nargs=-1, required=True)
 @click.option("--backend", default="auto", show_default=True)
-@click.option("--arithmetic", default="float32", show_default=True, metavar="float32|float16", help="Of the mil backend.")
+@click.option("--arithmetic", default="float32", show_default=True, metavar="float32|float16|ane", help="Of the mil backend.")
 @click.option("--runs", default=30, show_default=True, help="Timed predictions per model.")
 @json_option
 def command(models: tuple[str, ...], backend: str, arithmetic: str, runs: int, json_out: str | None) -> None:

@@ -22,6 +22,7 @@ COMMANDS = {
     "validate": "Drift of candidates from a reference, held to a budget.",
     "bench": "Latency and FPS, measured on this machine.",
     "predict": "Depth maps of images.",
+    "run": "Run any .mlpackage on files, through the MIL runtime.",
     "inspect": "What is inside a checkpoint or package.",
 }
 

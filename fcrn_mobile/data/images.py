@@ -38,6 +38,15 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     return decode_image(_read(path), str(path))
 
 
+def open_image(path: Path) -> Image.Image:
+    """Read a picture of any mode.
+
+    Raises:
+        InputError: unreadable.
+    """
+    return _open(_read(path), str(path))
+
+
 def decode_depth(data: bytes, name: str, units_per_metre: float = 1000.0) -> NDArray[np.float32]:
     """Decode a depth map.
 

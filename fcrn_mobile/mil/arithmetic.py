@@ -3,8 +3,11 @@
 ``float32`` leaves it: stored weights, float32 arithmetic. ``float16`` rounds every tensor that the program declares as
 float16 to the nearest float16 (subnormals kept, inf beyond 65504), while sums inside an operator stay wide, as the Neural
 Engine's do (accumulation wider than fp16: ANEForge). Rounded values travel in float32 tensors, which hold them exactly.
+``ane`` is ``float16`` with one published trait of the Neural Engine more: results of convolutions and matrix products beyond
+about 32,750 become inf (ANEForge, M-series). It is a simulation, not a measurement of a device.
 """
 
+import math
 from typing import Literal, get_args
 
 import torch
@@ -12,27 +15,69 @@ from torch import Tensor
 
 from fcrn_mobile.mil.errors import MilError
 
-Arithmetic = Literal["float32", "float16"]
+Arithmetic = Literal["float32", "float16", "ane"]
 POLICIES: tuple[Arithmetic, ...] = get_args(Arithmetic)
 
-#: Operators whose results are values of their inputs: rounding them again changes nothing.
+#: Largest magnitude of a convolution's or matrix product's result on the Neural Engine, as published: "about".
+ANE_LARGEST_PRODUCT = 32750.0
+
+_PRODUCTS = frozenset({"conv", "conv_transpose", "einsum", "linear", "matmul", "scaled_dot_product_attention"})
+
+#: Operators whose results are values of their inputs, bounds or whole numbers: rounding them again changes nothing.
 _MOVES_VALUES = frozenset(
     {
+        "abs",
+        "argsort",
+        "band_part",
+        "batch_to_space",
+        "ceil",
+        "clip",
         "concat",
         "crop",
+        "depth_to_space",
         "expand_dims",
+        "flatten2d",
+        "floor",
+        "gather",
+        "gather_along_axis",
+        "gather_nd",
         "identity",
         "max_pool",
-        "pad",
+        "maximum",
+        "minimum",
         "pixel_shuffle",
+        "pixel_unshuffle",
+        "reduce_max",
+        "reduce_min",
         "relu",
+        "relu6",
         "reshape",
+        "reshape_like",
+        "resize_nearest_neighbor",
+        "reverse",
+        "reverse_sequence",
+        "round",
+        "select",
+        "sign",
+        "slice_by_index",
+        "slice_by_size",
+        "slice_update",
+        "sliding_windows",
+        "space_to_batch",
+        "space_to_depth",
         "split",
         "squeeze",
         "stack",
+        "thresholded_relu",
+        "tile",
         "transpose",
+        "upsample_nearest_neighbor",
     }
 )
+
+#: Operators whose result is a tensor of their own, so that rounding may overwrite it.
+_FRESH = frozenset({"add", "batch_norm", "gelu", "layer_norm", "mul", "real_div", "sigmoid", "silu", "softmax", "sub"})
+_FRESH |= _PRODUCTS
 
 
 def check_policy(name: str) -> None:
@@ -45,11 +90,24 @@ def check_policy(name: str) -> None:
         raise MilError(f"unknown arithmetic '{name}': use one of {', '.join(POLICIES)}")
 
 
-def rounds(policy: Arithmetic, operator: str, declared: str) -> bool:
-    """Whether a result of this operator, declared as this data type, has to be rounded to float16."""
-    return policy == "float16" and declared == "FLOAT16" and operator not in _MOVES_VALUES
+def apply(policy: Arithmetic, operator: str, declared: str, value: Tensor) -> Tensor:
+    """An operator's result under a policy.
+
+    Args:
+        policy: the arithmetic.
+        operator: MIL's name of it.
+        declared: data type of the result as the program declares it.
+        value: the result; it may be overwritten.
+    """
+    if policy == "float32" or declared != "FLOAT16" or operator in _MOVES_VALUES or not value.is_floating_point():
+        return value
+    value = _rounded(value, in_place=operator in _FRESH)
+    if policy == "ane" and operator in _PRODUCTS:
+        value = torch.where(value.abs() > ANE_LARGEST_PRODUCT, torch.copysign(torch.tensor(math.inf), value), value)
+    return value
 
 
-def to_float16(value: Tensor) -> Tensor:
+def _rounded(value: Tensor, in_place: bool) -> Tensor:
     """Nearest float16, held in float32."""
-    return value.to(torch.float16).to(torch.float32)
+    half = value.to(torch.float16)
+    return value.copy_(half) if in_place else half.to(torch.float32)

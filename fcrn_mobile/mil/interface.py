@@ -9,14 +9,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fcrn_mobile.mil.errors import MilError
+from fcrn_mobile.mil.shapes import ShapeRule, by
 
 if TYPE_CHECKING:
     from coremltools.proto.Model_pb2 import FeatureDescription
 
-Kind = Literal["image", "array"]
+Kind = Literal["image", "array", "label", "scores"]
 
 _COLORS = {10: "GRAYSCALE", 20: "RGB", 30: "BGR", 40: "GRAYSCALE_FLOAT16"}
 _ARRAY_TYPES = {65552: "FLOAT16", 65568: "FLOAT32", 65600: "DOUBLE", 131104: "INT32", 131080: "INT8"}
+_CHANNELS = {"RGB": 3, "BGR": 3}
+_PIL_MODES = {"RGB": "RGB", "BGR": "RGB", "GRAYSCALE": "L", "GRAYSCALE_FLOAT16": "F"}
 
 
 @dataclass(frozen=True)
@@ -25,38 +28,54 @@ class Feature:
 
     Attributes:
         name: as the program calls it.
-        kind: ``image`` or ``array``.
+        kind: ``image`` or ``array``; of a classifier's outputs ``label`` or ``scores``.
         dtype: ``RGB``, ``BGR``, ``GRAYSCALE`` or ``GRAYSCALE_FLOAT16`` of an image; ``FLOAT32``… of an array.
-        shape: height × width of an image; the array's shape.
+        shapes: which shapes it may have: height × width of an image, the array's own.
         description: the author's words.
+        default: value of every element if the input is left out; None if it must be given.
     """
 
     name: str
     kind: Kind
     dtype: str
-    shape: tuple[int, ...]
-    description: str
+    shapes: ShapeRule
+    description: str = ""
+    default: float | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The declared default: height × width of an image, the array's shape."""
+        return self.shapes.default
 
     @classmethod
     def from_description(cls, feature: "FeatureDescription") -> "Feature":
-        """Read what the specification declares."""
-        kind = feature.type.WhichOneof("Type")
+        """Read what the specification declares.
+
+        Raises:
+            MilError: neither image, array nor classifier output.
+        """
+        declared = feature.type
+        kind = declared.WhichOneof("Type")
         if kind == "imageType":
-            image = feature.type.imageType
-            return cls(
-                feature.name, "image", _COLORS.get(image.colorSpace, "unknown"), (image.height, image.width), feature.shortDescription
-            )
+            color = _COLORS.get(declared.imageType.colorSpace, "unknown")
+            return cls(feature.name, "image", color, ShapeRule.of_image(declared.imageType), feature.shortDescription)
         if kind == "multiArrayType":
-            array = feature.type.multiArrayType
+            array = declared.multiArrayType
+            default = array.WhichOneof("defaultOptionalValue")
+            value = float(getattr(array, default)) if default else 0.0 if declared.isOptional else None
             dtype = _ARRAY_TYPES.get(array.dataType, "unknown")
-            return cls(feature.name, "array", dtype, tuple(array.shape), feature.shortDescription)
+            return cls(feature.name, "array", dtype, ShapeRule.of_array(array), feature.shortDescription, value)
+        if kind in ("stringType", "int64Type", "dictionaryType"):
+            role: Kind = "scores" if kind == "dictionaryType" else "label"
+            return cls(feature.name, role, "STRING" if kind == "stringType" else "INT64", ShapeRule(()), feature.shortDescription)
         raise MilError(f"'{feature.name}' is a {kind}: only images and arrays are supported")
 
     def to_tensor(self, value: Any) -> Tensor:
         """A caller's value as the program takes it.
 
         Args:
-            value: for an image, uint8 H×W×3 RGB (or H×W if gray), or a PIL image; for an array, anything NumPy reads.
+            value: for an image, uint8 H×W×3 RGB (or H×W if gray; floats if Float16), or a PIL image of the matching mode; for an
+                array, anything NumPy reads.
 
         Returns:
             1×C×H×W float32 (0..255 for 8-bit images), or the array as float32 or int32.
@@ -64,34 +83,80 @@ class Feature:
         Raises:
             MilError: wrong shape or type.
         """
-        array = np.asarray(value)
-        expected = self._expected_shape()
-        if array.shape != expected:
-            raise MilError(f"input '{self.name}' has shape {_by(array.shape)}, the package takes {_by(expected)}: resize it first")
         if self.kind == "image":
-            if self.dtype != "GRAYSCALE_FLOAT16" and array.dtype != np.uint8:
-                raise MilError(f"input '{self.name}' is {array.dtype}: give 8-bit pixels (uint8)")
-            pixels = torch.from_numpy(np.array(array, dtype=np.float32))
-            if pixels.dim() == 2:
-                return pixels[None, None]  # 1×1×H×W
-            channels = pixels.permute(2, 0, 1)
-            return (channels.flip(0) if self.dtype == "BGR" else channels)[None].contiguous()  # 1×3×H×W
-        return torch.from_numpy(np.array(array, dtype=np.int32 if self.dtype.startswith("INT") else np.float32))
+            return self._pixels(value)
+        if self.kind != "array":
+            raise MilError(f"input '{self.name}' is a {self.kind}: only images and arrays go in")
+        array = np.asarray(value)
+        self._check_shape(array.shape, array.shape)
+        if self.dtype.startswith("INT"):
+            if not np.issubdtype(array.dtype, np.integer) and array.dtype != np.bool_:
+                raise MilError(f"input '{self.name}' is {array.dtype}, the package takes {self.dtype}: give whole numbers")
+            bounds = np.iinfo(self.dtype.lower())
+            if array.size and not (bounds.min <= int(array.min()) and int(array.max()) <= bounds.max):
+                raise MilError(f"input '{self.name}' has values beyond {self.dtype} ({array.min()} to {array.max()}): scale it first")
+            return torch.from_numpy(np.array(array, dtype=np.int32, order="C"))
+        if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_) or np.issubdtype(array.dtype, np.complexfloating):
+            raise MilError(f"input '{self.name}' is {array.dtype}, the package takes {self.dtype}: give real numbers")
+        with np.errstate(over="ignore"):
+            rounded = array.astype(np.float16) if self.dtype == "FLOAT16" else array
+            return torch.from_numpy(np.array(rounded, dtype=np.float32, order="C"))
 
-    def to_array(self, value: Tensor) -> NDArray[Any]:
-        """The program's tensor as a caller gets it: H×W (or H×W×3 uint8) for an image, the whole array otherwise."""
+    def default_tensor(self) -> Tensor:
+        """The value of an input that is left out: its default in its default shape."""
+        dtype = np.int32 if self.dtype.startswith("INT") else np.float32
+        return self.to_tensor(np.full(self.shape, self.default, dtype))
+
+    def to_array(self, value: Any) -> Any:
+        """The program's result as a caller gets it.
+
+        Returns:
+            H×W (8-bit gray uint8, Float16 gray float32) or H×W×3 uint8 RGB for an image; the whole array (float32, or int32 if declared
+            so); a classifier's label (str or int) and its scores {label: probability}.
+
+        Raises:
+            MilError: a result that an image cannot hold.
+        """
+        if not isinstance(value, Tensor):
+            return value
         array: NDArray[Any] = value.numpy()
         if self.kind == "array":
-            return array
-        if self.dtype in ("RGB", "BGR"):
-            channels = array[0][::-1] if self.dtype == "BGR" else array[0]
-            return np.clip(np.rint(channels.transpose(1, 2, 0)), 0, 255).astype(np.uint8)
-        plane: NDArray[Any] = array.reshape(array.shape[-2:])
-        return plane if self.dtype == "GRAYSCALE_FLOAT16" else np.clip(np.rint(plane), 0, 255).astype(np.uint8)
+            return array.astype(np.int32) if self.dtype == "INT32" else array.astype(np.float32, copy=False)
+        channels = _CHANNELS.get(self.dtype, 1)
+        if array.ndim < 2 or array.size != channels * array.shape[-1] * array.shape[-2]:
+            raise MilError(f"output '{self.name}' has shape {by(array.shape)}, which is no {self.dtype} image: export the package again")
+        planes = array.reshape(channels, *array.shape[-2:])
+        if self.dtype == "GRAYSCALE_FLOAT16":
+            return planes[0].astype(np.float32, copy=False)
+        pixels = np.clip(np.rint(np.nan_to_num(planes)), 0, 255).astype(np.uint8)
+        if channels == 1:
+            return pixels[0]
+        return np.ascontiguousarray((pixels[::-1] if self.dtype == "BGR" else pixels).transpose(1, 2, 0))
 
-    def _expected_shape(self) -> tuple[int, ...]:
-        return (*self.shape, 3) if self.kind == "image" and self.dtype in ("RGB", "BGR") else self.shape
+    def _pixels(self, value: Any) -> Tensor:
+        """1×C×H×W of an image."""
+        mode = getattr(value, "mode", None)
+        if isinstance(mode, str) and mode != _PIL_MODES.get(self.dtype):
+            raise MilError(f"input '{self.name}' is a '{mode}' image: convert it to '{_PIL_MODES.get(self.dtype)}' first")
+        array = np.asarray(value)
+        channels = (_CHANNELS[self.dtype],) if self.dtype in _CHANNELS else ()
+        if array.ndim != 2 + len(channels) or array.shape[2:] != channels:
+            wanted = by((*self.shape, *channels))
+            raise MilError(f"input '{self.name}' has shape {by(array.shape)}, the package takes {self.dtype} pixels such as {wanted}")
+        self._check_shape(array.shape[:2], array.shape)
+        if self.dtype == "GRAYSCALE_FLOAT16":
+            if not np.issubdtype(array.dtype, np.floating):
+                raise MilError(f"input '{self.name}' is {array.dtype}: give floating-point pixels")
+            array = array.astype(np.float16)
+        elif array.dtype != np.uint8:
+            raise MilError(f"input '{self.name}' is {array.dtype}: give 8-bit pixels (uint8)")
+        pixels = torch.from_numpy(np.array(array, dtype=np.float32))
+        if not channels:
+            return pixels[None, None]  # 1×1×H×W
+        if self.dtype == "BGR":
+            pixels = pixels.flip(-1)
+        return pixels.permute(2, 0, 1)[None]  # 1×3×H×W; the memory stays channels-last, which convolutions like
 
-
-def _by(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape)) or "()"
+    def _check_shape(self, actual: tuple[int, ...], shown: tuple[int, ...]) -> None:
+        if not self.shapes.allows(actual):
+            raise MilError(f"input '{self.name}' has shape {by(shown)}, the package takes {self.shapes}: resize it first")

@@ -1,72 +1,29 @@
 """Loading and execution of an ML program, operator by operator."""
 
-import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fcrn_mobile.mil.arithmetic import Arithmetic, check_policy, rounds, to_float16
+from fcrn_mobile.mil.arithmetic import Arithmetic, apply, check_policy
+from fcrn_mobile.mil.binding import bind
+from fcrn_mobile.mil.check import check_block, check_features
 from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.interface import Feature
+from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
 from fcrn_mobile.mil.ops import OPERATORS
-from fcrn_mobile.mil.package import main_block, metadata, read_specification
-from fcrn_mobile.mil.values import Constant, Constants, shape_of, type_name
+from fcrn_mobile.mil.overflow import Overflow
+from fcrn_mobile.mil.package import default_function, feature_descriptions, function_block, metadata, read_specification
+from fcrn_mobile.mil.shapes import by
+from fcrn_mobile.mil.values import Constants
 
-if TYPE_CHECKING:
-    from coremltools.proto.MIL_pb2 import Argument, Block
-    from coremltools.proto.MIL_pb2 import Operation as OperationProto
-
-#: Inputs that are lists of tensors even when only one is given.
-_LIST_INPUTS = frozenset({"values"})
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """A named result: data type as the program declares it (``FLOAT16`` …) and shape (-1 where unknown)."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Reference:
-    """An argument that is computed at run time."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One operator of the program.
-
-    Attributes:
-        kind: MIL's name of it.
-        arguments: constants, references, or tuples of both.
-        outputs: what it yields.
-        releases: names of tensors that nothing needs after it.
-    """
-
-    kind: str
-    arguments: dict[str, Any]
-    outputs: tuple[TensorInfo, ...]
-    releases: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """Name of its first output."""
-        return self.outputs[0].name
-
-    @property
-    def references(self) -> set[str]:
-        """Names of the tensors it reads."""
-        values = [v for a in self.arguments.values() for v in (a if isinstance(a, tuple) else (a,))]
-        return {value.name for value in values if isinstance(value, Reference)}
+#: Operators whose shape coremltools infers wrongly at times: ``select`` from its branches alone, whatever shape the condition has;
+#: ``matmul`` of a vector with a stack of matrices.
+_MISDECLARED = frozenset({"matmul", "select"})
 
 
 @dataclass(frozen=True)
@@ -78,6 +35,7 @@ class Program:
         operations: in order; constants are already part of their arguments.
         arithmetic: the policy it runs under.
         metadata: what the author wrote: ``description``, ``author``, ``license``, ``version`` and user-defined keys.
+        function: its name in the package.
     """
 
     inputs: tuple[Feature, ...]
@@ -85,131 +43,132 @@ class Program:
     operations: tuple[Operation, ...]
     arithmetic: Arithmetic
     metadata: dict[str, str]
+    function: str = "main"
 
     @classmethod
-    def load(cls, path: Path | str, arithmetic: Arithmetic = "float32") -> "Program":
+    def load(cls, path: Path | str, arithmetic: Arithmetic = "float32", function: str | None = None) -> "Program":
         """Read a package from disk, expand its constants and check that every operator is known.
 
         Args:
             path: the .mlpackage folder.
-            arithmetic: ``float32``, or ``float16`` to round every float16 tensor of the program.
+            arithmetic: ``float32``; ``float16`` to round every float16 tensor of the program; ``ane``, a simulation of the
+                Neural Engine, where large products overflow earlier (see ``arithmetic.py``).
+            function: of a package with several; None takes its default.
 
         Raises:
-            MilError: unknown policy; a missing, damaged or truncated package; an operator this runtime lacks.
+            MilError: unknown policy or function; a missing, damaged or truncated package; an operator this runtime lacks.
         """
         check_policy(arithmetic)
         package = Path(path)
         model, folder = read_specification(package)
-        block = main_block(model, package)
-        operations = _release_after_last_use(_bind(block, Constants(folder), package), set(block.outputs))
+        proto, block = function_block(model, package, function)
+        check_block(block, proto, str(package))
+        name = function or default_function(model)
+        inputs, outputs = feature_descriptions(model, name)
+        check_features(proto, block, inputs, outputs, str(package))
         return cls(
-            inputs=tuple(Feature.from_description(f) for f in model.description.input),
-            outputs=tuple(Feature.from_description(f) for f in model.description.output),
-            operations=operations,
+            inputs=tuple(Feature.from_description(f) for f in inputs),
+            outputs=tuple(Feature.from_description(f) for f in outputs),
+            operations=bind(block, Constants(folder), package, arithmetic),
             arithmetic=arithmetic,
             metadata=metadata(model),
+            function=name,
         )
 
-    def predict(self, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    def predict(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Run the program.
 
         Args:
-            inputs: a value per input, see ``Feature.to_tensor``.
+            inputs: a value per input, see ``Feature.to_tensor``; inputs with a default may be left out.
 
         Returns:
-            An array per output, see ``Feature.to_array``.
+            A value per output, see ``Feature.to_array``.
 
         Raises:
-            MilError: an input is missing, unknown or of another shape or type.
+            MilError: an input is missing, unknown or of another shape or type; an operator that cannot take what reaches it.
         """
-        results: dict[str, Tensor] = {}
-        wanted = {feature.name for feature in self.outputs}
-        for info, value in self._run(inputs):
-            if info.name in wanted:
-                results[info.name] = value
-        return {feature.name: feature.to_array(results[feature.name]) for feature in self.outputs}
+        values = self._input_tensors(inputs)
+        for operation in self.operations:
+            self._execute(operation, values)
+            for name in operation.releases:
+                del values[name]
+        return {feature.name: feature.to_array(values[feature.name]) for feature in self.outputs}
 
     def trace(self, inputs: Mapping[str, Any]) -> Iterator[tuple[str, NDArray[Any]]]:
         """Run the program, yielding every named tensor as it appears."""
-        for info, value in self._run(inputs):
-            yield info.name, value.numpy()
-
-    def _run(self, inputs: Mapping[str, Any]) -> Iterator[tuple[TensorInfo, Tensor]]:
         values = self._input_tensors(inputs)
         for operation in self.operations:
-            arguments = {key: _resolve(argument, values) for key, argument in operation.arguments.items()}
-            with torch.inference_mode():
-                result = OPERATORS[operation.kind](**arguments)
-                for info, value in zip(operation.outputs, result if isinstance(result, tuple) else (result,), strict=True):
-                    values[info.name] = to_float16(value) if rounds(self.arithmetic, operation.kind, info.dtype) else value
+            self._execute(operation, values)
             for info in operation.outputs:
-                yield info, values[info.name]
+                if isinstance(values[info.name], Tensor):
+                    yield info.name, values[info.name].numpy()
             for name in operation.releases:
                 del values[name]
 
-    def _input_tensors(self, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+    def first_overflow(self, inputs: Mapping[str, Any]) -> Overflow | None:
+        """The first tensor that runs over under this arithmetic, or None if all stay finite."""
+        values = self._input_tensors(inputs)
+        for operation in self.operations:
+            taken = [values[name] for name in operation.references]
+            taken += [a for a in operation.arguments.values() if isinstance(a, Tensor)]
+            floats = [value for value in taken if isinstance(value, Tensor) and value.is_floating_point() and value.numel()]
+            # Read before the operator runs: rounding may overwrite in place what an alias shows.
+            largest = max((float(value.abs().max()) for value in floats), default=0.0)
+            self._execute(operation, values)
+            for info in operation.outputs:
+                result = values[info.name]
+                if isinstance(result, Tensor) and result.is_floating_point() and largest < float("inf") and not result.isfinite().all():
+                    return Overflow(info.name, operation.kind, largest)
+            for name in operation.releases:
+                del values[name]
+        return None
+
+    @torch.inference_mode()
+    def _execute(self, operation: Operation, values: "_Values") -> None:
+        """Run one operator and file its results under their names."""
+        arguments = {key: _resolve(argument, values) for key, argument in operation.arguments.items()}
+        try:
+            result = OPERATORS[operation.kind](**arguments)
+        except MilError as error:
+            raise MilError(f"{operation}: {error}") from error
+        except Exception as error:  # whatever torch raises on values that do not fit together
+            raise MilError(f"{operation} fails ({' '.join(str(error).split())[:160]}): the package or its input is not usable") from error
+        results = result if isinstance(result, tuple) else (result,)
+        if len(results) < len(operation.outputs):
+            raise MilError(f"{operation} gives {len(results)} results, {len(operation.outputs)} are declared: export the package again")
+        for info, value in zip(operation.outputs, results, strict=False):
+            values[info.name] = self._checked(operation, info, value, values)
+
+    def _checked(self, operation: Operation, info: TensorInfo, value: Any, values: "_Values") -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        if not info.fits(value.shape):
+            # Either the program is damaged or the operator is wrong here, and then its values must not be believed. Only where
+            # coremltools declares too little itself, there and in what is computed from it, the declaration is not held against us.
+            if operation.kind not in _MISDECLARED and values.misdeclared.isdisjoint(operation.references):
+                raise MilError(f"{operation} gives shape {by(value.shape)}, declared is {by(info.shape)}: export the package again")
+            values.misdeclared.add(info.name)
+        return apply(self.arithmetic, operation.kind, info.dtype, value)
+
+    def _input_tensors(self, inputs: Mapping[str, Any]) -> "_Values":
         names = [feature.name for feature in self.inputs]
         unknown = sorted(set(inputs) - set(names))
-        missing = [name for name in names if name not in inputs]
+        missing = [feature.name for feature in self.inputs if feature.name not in inputs and feature.default is None]
         if unknown or missing:
             problem = f"unknown input '{unknown[0]}'" if unknown else f"input '{missing[0]}' is missing"
             raise MilError(f"{problem}: the package takes {', '.join(names)}")
-        return {feature.name: feature.to_tensor(inputs[feature.name]) for feature in self.inputs}
+        return _Values((f.name, f.to_tensor(inputs[f.name]) if f.name in inputs else f.default_tensor()) for f in self.inputs)
 
 
-def _bind(block: "Block", reader: Constants, package: Path) -> list[Operation]:
-    """Operations with their constants read and compressed weights expanded, once for all runs."""
-    constants: dict[str, Constant] = {}
-    operations: list[Operation] = []
-    for proto in block.operations:
-        if proto.type == "const":
-            constants[proto.outputs[0].name] = reader.read(proto.attributes["val"])
-            continue
-        operation = _operation(proto, reader, constants, package)
-        if proto.type.startswith("constexpr_"):
-            constants[operation.name] = OPERATORS[proto.type](**operation.arguments)
-        else:
-            operations.append(operation)
-    return operations
+class _Values(dict[str, Any]):
+    """Results by name while a program runs, and the names of those whose declared shape is wrong."""
+
+    def __init__(self, inputs: Iterable[tuple[str, Tensor]]) -> None:
+        super().__init__(inputs)
+        self.misdeclared: set[str] = set()
 
 
-def _operation(proto: "OperationProto", reader: Constants, constants: dict[str, Constant], package: Path) -> Operation:
-    outputs = tuple(TensorInfo(o.name, type_name(o.type), shape_of(o.type)) for o in proto.outputs)
-    where = f"operator '{proto.type}' at '{outputs[0].name if outputs else '?'}' in '{package}'"
-    if proto.type not in OPERATORS:
-        raise MilError(f"{where} is not known to this runtime: run the package on macOS instead")
-    # Compressed constants of iOS 16 carry their data as attributes, everything else as inputs.
-    arguments: dict[str, Any] = {key: reader.read(value) for key, value in proto.attributes.items() if key != "name"}
-    for key, argument in proto.inputs.items():
-        arguments[key] = _argument(key, argument, reader, constants)
-    try:
-        inspect.signature(OPERATORS[proto.type]).bind(**arguments)
-    except TypeError as error:
-        raise MilError(f"{where} has inputs this runtime does not know ({error}): run the package on macOS instead") from error
-    return Operation(proto.type, arguments, outputs)
-
-
-def _argument(key: str, argument: "Argument", reader: Constants, constants: dict[str, Constant]) -> Any:
-    values = tuple(
-        constants.get(binding.name, Reference(binding.name)) if binding.WhichOneof("binding") == "name" else reader.read(binding.value)
-        for binding in argument.arguments
-    )
-    return values if key in _LIST_INPUTS or len(values) != 1 else values[0]
-
-
-def _release_after_last_use(operations: list[Operation], outputs: set[str]) -> tuple[Operation, ...]:
-    """Note at each operation which tensors nothing reads after it."""
-    released: list[Operation] = []
-    needed = set(outputs)
-    for operation in reversed(operations):
-        own = {info.name for info in operation.outputs}
-        over = (operation.references | own) - needed
-        needed |= operation.references
-        released.append(Operation(operation.kind, operation.arguments, operation.outputs, tuple(sorted(over))))
-    return tuple(reversed(released))
-
-
-def _resolve(argument: Any, values: dict[str, Tensor]) -> Any:
+def _resolve(argument: Any, values: dict[str, Any]) -> Any:
     if isinstance(argument, Reference):
         return values[argument.name]
     if isinstance(argument, tuple):

@@ -2,63 +2,101 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.ops import OPERATORS
-from fcrn_mobile.mil.package import main_block, metadata, read_specification
+from fcrn_mobile.mil.package import default_function, feature_descriptions, function_block, metadata, read_specification
 from fcrn_mobile.mil.values import shape_of, type_name
 
 if TYPE_CHECKING:
-    from coremltools.proto.MIL_pb2 import Block, Value
+    from coremltools.proto.MIL_pb2 import Block, Function, Operation, Value
 
 _BITS = {"BOOL": 8, "FLOAT16": 16, "FLOAT32": 32, "INT32": 32, "INT16": 16, "UINT16": 16, "INT8": 8, "UINT8": 8, "INT4": 4}
 _BITS |= {f"UINT{bits}": bits for bits in (1, 2, 3, 4, 6)}
 
 
-def summarise(package: Path) -> dict[str, Any]:
+def summarise(package: Path, function: str | None = None) -> dict[str, Any]:
     """Interface, operators, weights, cost and metadata of a package.
 
+    Args:
+        package: the .mlpackage folder.
+        function: of a package with several; None takes its default.
+
     Returns:
-        JSON-serialisable: ``inputs`` and ``outputs`` as text, ``operators`` counted by type, ``weights`` as bytes by stored
-        type, ``macs`` of convolutions and matrix products with known shapes, ``unsupported`` operators, ``metadata``.
+        JSON-serialisable: ``function`` shown and ``functions`` there are, ``inputs`` and ``outputs`` as text, ``operators`` counted
+        by type, ``unsupported`` ones (nested blocks included), ``weights`` as bytes by stored type, ``macs`` of convolutions and
+        matrix products with known shapes, ``metadata``.
 
     Raises:
         MilError: the package cannot be read.
     """
     model, _ = read_specification(package)
-    block = main_block(model, package)
-    operators = Counter(op.type for op in block.operations if op.type != "const")
+    proto, block = function_block(model, package, function)
+    name = function or default_function(model)
+    inputs, outputs = feature_descriptions(model, name)
+    operators = Counter(op.type for op in _operations(block) if op.type != "const")
     return {
-        "inputs": [_feature(Feature.from_description(f)) for f in model.description.input],
-        "outputs": [_feature(Feature.from_description(f)) for f in model.description.output],
+        "function": name,
+        "functions": sorted(model.mlProgram.functions),
+        "inputs": [_feature(Feature.from_description(f)) for f in inputs],
+        "outputs": [_feature(Feature.from_description(f)) for f in outputs],
         "operators": dict(operators.most_common()),
-        "weights": _weight_bytes(block),
-        "macs": count_macs(block),
         "unsupported": sorted(set(operators) - set(OPERATORS)),
+        "weights": _weight_bytes(block),
+        "macs": count_macs(proto, block),
         "metadata": metadata(model),
     }
 
 
-def count_macs(block: "Block") -> int:
-    """Multiply-accumulates of convolutions for one run: outputs times the weights that each of them reads."""
-    shapes = {o.name: shape_of(o.type) for op in block.operations for o in op.outputs}
-    macs = 0
+def count_macs(function: "Function", block: "Block") -> int:
+    """Multiply-accumulates for one run: convolutions, transposed convolutions, linear layers and matrix products of known shapes."""
+    named = [*function.inputs, *(o for op in block.operations for o in op.outputs)]
+    shapes = {value.name: shape_of(value.type) for value in named if value.type.WhichOneof("type") == "tensorType"}
+    switched_on = {
+        op.outputs[0].name for op in block.operations if op.type == "const" and any(op.attributes["val"].immediateValue.tensor.bools.values)
+    }
+    return sum(_macs(op, shapes, switched_on) for op in block.operations)
+
+
+def _macs(op: "Operation", shapes: dict[str, tuple[int, ...]], switched_on: set[str]) -> int:
+    def name(key: str) -> str:
+        return op.inputs[key].arguments[0].name if key in op.inputs and op.inputs[key].arguments else ""
+
+    def shape(key: str) -> tuple[int, ...]:
+        return shapes.get(name(key), ())
+
+    out = shape_of(op.outputs[0].type) if op.outputs else ()
+    if op.type == "conv":
+        macs = math.prod(out) * math.prod(shape("weight")[1:])
+    elif op.type == "conv_transpose":
+        # Every input value meets its whole kernel; outputs that are cut off afterwards are computed all the same.
+        macs = math.prod(shape("x")) * math.prod(shape("weight")[1:])
+    elif op.type == "linear":
+        macs = math.prod(out) * shape("weight")[-1] if shape("weight") else 0
+    elif op.type == "matmul" and shape("x"):
+        inner = shape("x")[-2] if name("transpose_x") in switched_on and len(shape("x")) > 1 else shape("x")[-1]
+        macs = math.prod(out) * inner
+    else:
+        macs = 0
+    return macs if -1 not in (*out, *shape("x"), *shape("weight")) else 0
+
+
+def _operations(block: "Block") -> Iterator["Operation"]:
+    """All operators, those of nested blocks included."""
     for op in block.operations:
-        if op.type == "conv":
-            weight = shapes[op.inputs["weight"].arguments[0].name]
-            macs += math.prod(shapes[op.outputs[0].name]) * math.prod(weight[1:])
-        elif op.type == "conv_transpose":
-            # Every input value meets its whole kernel; outputs that are cut off afterwards are computed all the same.
-            weight = shapes[op.inputs["weight"].arguments[0].name]
-            macs += math.prod(shapes[op.inputs["x"].arguments[0].name]) * math.prod(weight[1:])
-    return macs
+        yield op
+        for nested in op.blocks:
+            yield from _operations(nested)
 
 
 def _feature(feature: Feature) -> str:
-    shape = "×".join(map(str, feature.shape))
-    return f"{feature.name}: {feature.dtype} {feature.kind} {shape}. {feature.description}".rstrip(" .") + "."
+    if feature.kind not in ("image", "array"):
+        return f"{feature.name}: {feature.dtype} {feature.kind}. {feature.description}".rstrip(" .") + "."
+    optional = f", {feature.default:g} if left out" if feature.default is not None else ""
+    return f"{feature.name}: {feature.dtype} {feature.kind} {feature.shapes}{optional}. {feature.description}".rstrip(" .") + "."
 
 
 def _weight_bytes(block: "Block") -> dict[str, int]:

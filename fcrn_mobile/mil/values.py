@@ -1,6 +1,7 @@
-"""Constants of an ML program, from protobuf or blob file to torch."""
+"""Constants of an ML program, from protobuf or weights file to torch."""
 
 import math
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,41 +9,55 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fcrn_mobile.mil.blob import BlobFile
+from fcrn_mobile.mil.blob import PACKED, WHOLE, BlobFile, unpack
 from fcrn_mobile.mil.errors import MilError
+from fcrn_mobile.mil.package import file_within
 
 if TYPE_CHECKING:
-    from coremltools.proto.MIL_pb2 import Value, ValueType
+    from coremltools.proto.MIL_pb2 import TensorValue, Value, ValueType
 
 #: A constant as operators see it: tensors for numbers, Python values for strings and single booleans, tuples for lists.
 Constant = Any
 
-_NUMPY_TYPES: dict[str, type[np.generic]] = {
+#: Most elements a tensor of a program may have: 4 GiB as float32, more than a phone has for one tensor.
+LARGEST = 2**30
+
+#: Data type → NumPy type it is read as; types below one byte are widened.
+NUMPY_TYPES: dict[str, type[np.generic]] = {
+    **{name: dtype for name, (_, dtype) in WHOLE.items()},
+    **{name: np.int8 if signed else np.uint8 for name, (_, _, signed) in PACKED.items()},
     "BOOL": np.bool_,
-    "FLOAT16": np.float16,
-    "FLOAT32": np.float32,
     "FLOAT64": np.float64,
-    "INT8": np.int8,
-    "INT16": np.int16,
-    "INT32": np.int32,
     "INT64": np.int64,
-    "UINT8": np.uint8,
-    "UINT16": np.uint16,
-    "UINT32": np.uint32,
 }
 
-#: Types below one byte, and the type they are widened to.
-_SUB_BYTE = {"INT4": np.int8, "UINT1": np.uint8, "UINT2": np.uint8, "UINT3": np.uint8, "UINT4": np.uint8, "UINT6": np.uint8}
+#: NumPy types that this runtime does not compute in, because torch hardly does either → what they become.
+_COMPUTED_AS: dict[np.dtype[Any], torch.dtype] = {
+    np.dtype(np.float16): torch.float32,
+    np.dtype(np.float64): torch.float32,
+    np.dtype(np.uint16): torch.int32,
+    np.dtype(np.uint32): torch.int64,
+}
+
+#: Kind of NumPy type → fields of a TensorValue that may hold it.
+_FIELDS = {"b": ("bools",), "i": ("ints", "longInts", "bytes"), "u": ("ints", "longInts", "bytes"), "f": ("floats", "doubles", "bytes")}
+
+
+@cache
+def data_types() -> dict[int, str]:
+    """Number in the protobuf → name of every data type that MIL knows."""
+    from coremltools.proto import MIL_pb2
+
+    return {number: name for name, number in MIL_pb2.DataType.items()}
 
 
 def type_name(value_type: "ValueType") -> str:
     """Data type of a tensor (``FLOAT16``, ``INT32`` …), or the kind of another value (``listType`` …)."""
-    from coremltools.proto import MIL_pb2
-
-    if value_type.WhichOneof("type") == "tensorType":
-        name: str = MIL_pb2.DataType.Name(value_type.tensorType.dataType)
-        return name
-    return str(value_type.WhichOneof("type"))
+    kind = value_type.WhichOneof("type")
+    if kind != "tensorType":
+        return str(kind)
+    number = value_type.tensorType.dataType
+    return data_types().get(number, f"number {number}")
 
 
 def shape_of(value_type: "ValueType") -> tuple[int, ...]:
@@ -51,8 +66,20 @@ def shape_of(value_type: "ValueType") -> tuple[int, ...]:
     return tuple(int(d.constant.size) if d.WhichOneof("dimension") == "constant" else -1 for d in dimensions)
 
 
+def check_size(shape: tuple[int, ...], what: str) -> None:
+    """Refuse a shape that no memory holds; unknown dimensions (-1) count as one.
+
+    Raises:
+        MilError: more than ``LARGEST`` elements.
+    """
+    if math.prod(max(length, 1) for length in shape) > LARGEST:
+        # A length is unsigned in the file; people write the huge ones as negative numbers.
+        shown = "×".join(str(length - 2**64 if length >= 2**63 else length) for length in shape)
+        raise MilError(f"{what} has the shape {shown}, the limit is {LARGEST} elements: the package is damaged, export it again")
+
+
 class Constants:
-    """Reads constants of one program; blob files are opened once.
+    """Reads constants of one program; every weights file is checked once.
 
     Args:
         folder: what ``@model_path`` stands for.
@@ -62,51 +89,94 @@ class Constants:
         self._folder = folder
         self._blobs: dict[str, BlobFile] = {}
 
-    def read(self, value: "Value") -> Constant:
-        """One constant, as operators take it.
+    def read(self, value: "Value", what: str = "a constant") -> Constant:
+        """One constant, as operators take it: float16 and float64 become float32, uint16 int32, uint32 int64.
+
+        Args:
+            value: the protobuf.
+            what: its name in messages.
 
         Raises:
-            MilError: an unknown type, or a blob that cannot be read.
+            MilError: an unsupported type, values that do not fill the declared shape, or a weights file that cannot be read.
         """
-        if value.WhichOneof("value") == "immediateValue":
+        held = value.WhichOneof("value")
+        if held == "immediateValue":
             immediate = value.immediateValue
             kind = immediate.WhichOneof("value")
-            if kind == "tuple":
-                return tuple(self.read(item) for item in immediate.tuple.values)
-            if kind == "list":
-                return tuple(self.read(item) for item in immediate.list.values)
+            if kind in ("tuple", "list"):
+                return tuple(self.read(item, what) for item in getattr(immediate, kind).values)
             if kind != "tensor":
-                raise MilError(f"constant of kind '{kind}' is not supported by this runtime")
-        name = type_name(value.type)
-        shape = shape_of(value.type)
-        if name == "STRING":
+                raise MilError(f"{what} is of kind '{kind or 'none'}', which is not supported: only tensors, tuples and lists are")
+        elif held != "blobFileValue":
+            raise MilError(f"{what} has no value: export the package again")
+        name, shape = type_name(value.type), shape_of(value.type)
+        if -1 in shape:
+            raise MilError(f"{what} has an unknown dimension: export the package again")
+        check_size(shape, what)
+        if name == "STRING" and held == "immediateValue":
             strings = tuple(value.immediateValue.tensor.strings.values)
-            return strings[0] if not shape else strings
-        array = self._array(value, name, math.prod(shape)).reshape(shape)
+            _check_count(len(strings), math.prod(shape), what)
+            return strings if shape else strings[0]
+        if name not in NUMPY_TYPES:
+            raise MilError(f"{what} has data type {name}, which this runtime cannot read: export with float or integer constants")
+        if held == "blobFileValue":
+            array = self._stored(value, name, math.prod(shape), what)
+        else:
+            array = _immediate(value.immediateValue.tensor, name, math.prod(shape), what)
         if name == "BOOL" and not shape:
-            return bool(array)
-        return to_torch(array)
+            return bool(array[0])
+        return to_torch(array.reshape(shape))
 
-    def _array(self, value: "Value", name: str, count: int) -> NDArray[np.generic]:
-        if value.WhichOneof("value") == "blobFileValue":
-            blob = value.blobFileValue
-            if blob.fileName not in self._blobs:
-                self._blobs[blob.fileName] = BlobFile(self._folder / blob.fileName.removeprefix("@model_path/"))
-            return self._blobs[blob.fileName].read(int(blob.offset), count)
-        dtype = _NUMPY_TYPES.get(name) or _SUB_BYTE.get(name)
-        if dtype is None:
-            raise MilError(f"constant of data type {name} is not supported by this runtime")
-        tensor = value.immediateValue.tensor
-        field = tensor.WhichOneof("value")
-        if field == "bytes":
-            return np.frombuffer(tensor.bytes.values, dtype=dtype)
-        return np.array(getattr(tensor, field).values, dtype=dtype) if field else np.zeros(0, dtype)
+    def _stored(self, value: "Value", name: str, count: int, what: str) -> NDArray[np.generic]:
+        file_name = value.blobFileValue.fileName
+        if file_name not in self._blobs:
+            path = file_within(self._folder, file_name.removeprefix("@model_path/"), f"the weights file {file_name[:80]!r} of {what}")
+            self._blobs[file_name] = BlobFile(path)
+        return self._blobs[file_name].read(int(value.blobFileValue.offset), name, count)
 
 
 def to_torch(array: NDArray[np.generic]) -> torch.Tensor:
-    """A copy as a tensor; float16 and float64 become float32, in which this runtime computes."""
-    if np.issubdtype(array.dtype, np.floating):
-        array = array.astype(np.float32)
-    elif array.dtype in (np.uint16, np.uint32):
-        array = array.astype(np.int64)
-    return torch.from_numpy(np.array(array, order="C"))
+    """The array itself as a tensor, or its one conversion if torch has no arithmetic for its type.
+
+    Args:
+        array: contiguous and writable; the tensor shares its memory where no conversion is needed.
+    """
+    tensor = torch.from_numpy(array)
+    computed = _COMPUTED_AS.get(array.dtype)
+    return tensor if computed is None else tensor.to(computed)
+
+
+def _immediate(tensor: "TensorValue", name: str, count: int, what: str) -> NDArray[np.generic]:
+    """The elements that stand in the specification itself."""
+    dtype = np.dtype(NUMPY_TYPES[name])
+    field = tensor.WhichOneof("value")
+    if field is None:
+        _check_count(0, count, what)
+        return np.zeros(0, dtype)
+    if field not in _FIELDS[dtype.kind]:
+        raise MilError(f"{what} is declared as {name} but holds {field}: export the package again")
+    if field == "bytes":
+        return _from_bytes(bytearray(tensor.bytes.values), name, count, what)
+    held = np.array(getattr(tensor, field).values)
+    _check_count(held.size, count, what)
+    if held.size and dtype.kind in "iu":
+        bounds = np.iinfo(dtype)
+        if held.min() < bounds.min or held.max() > bounds.max:
+            raise MilError(f"{what} has values from {held.min()} to {held.max()}, which {name} cannot hold: export the package again")
+    with np.errstate(over="ignore"):
+        return held.astype(dtype, copy=False)
+
+
+def _from_bytes(raw: bytearray, name: str, count: int, what: str) -> NDArray[np.generic]:
+    dtype = np.dtype(NUMPY_TYPES[name])
+    bits = PACKED[name][1] if name in PACKED else 8 * dtype.itemsize
+    if len(raw) != math.ceil(bits * count / 8):
+        raise MilError(f"{what} holds {len(raw)} bytes where its shape takes {math.ceil(bits * count / 8)}: export the package again")
+    if name in PACKED:
+        return unpack(np.frombuffer(raw, np.uint8), bits, PACKED[name][2], count)
+    return np.frombuffer(raw, dtype)
+
+
+def _check_count(held: int, declared: int, what: str) -> None:
+    if held != declared:
+        raise MilError(f"{what} holds {held} elements where its shape takes {declared}: export the package again")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.arithmetic import Arithmetic
+from fcrn_mobile.mil.overflow import Overflow
 from fcrn_mobile.runtimes.runtime import fit
 
 
@@ -37,6 +38,10 @@ class MilRuntime:
     def trace(self, image: NDArray[np.uint8]) -> Iterator[tuple[str, NDArray[Any]]]:
         """Every named tensor of the program, as it appears."""
         return self._program.trace({self._input: fit(image, self.input_size)})
+
+    def first_overflow(self, image: NDArray[np.uint8]) -> Overflow | None:
+        """The first tensor that is not finite on this image, or None."""
+        return self._program.first_overflow({self._input: fit(image, self.input_size)})
 
 
 def depth_map(output: NDArray[Any]) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +10,11 @@ from PIL import Image
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil.arithmetic import Arithmetic
+from fcrn_mobile.mil.overflow import Overflow
 from fcrn_mobile.network.checkpoints import BUILTIN
 
 #: Backend → suffix of the artefacts it runs.
-BACKENDS = {"torch": ".safetensors", "mil": ".mlpackage", "coreml": ".mlpackage", "onnxruntime": ".onnx"}
+BACKENDS = {"torch": ".safetensors", "mil": ".mlpackage", "coreml": ".mlpackage", "onnxruntime": ".onnx", "coreai": ".aimodel"}
 
 
 class Runtime(Protocol):
@@ -38,11 +39,20 @@ class Runtime(Protocol):
         ...
 
 
+@runtime_checkable
+class FindsOverflow(Protocol):
+    """A runtime that can tell where values run over."""
+
+    def first_overflow(self, image: NDArray[np.uint8]) -> Overflow | None:
+        """The first tensor that is not finite on this image, or None."""
+        ...
+
+
 def open_runtime(model: str, backend: str = "auto", arithmetic: Arithmetic = "float16") -> Runtime:
     """Open a checkpoint or an artefact.
 
     Args:
-        model: ``builtin``, a .safetensors, .mlpackage or .onnx path.
+        model: ``builtin``, a .safetensors, .mlpackage, .onnx or .aimodel path.
         backend: one of ``BACKENDS``; ``auto`` picks coreml for packages on macOS and mil elsewhere.
         arithmetic: of the mil backend; ``float16`` shows what a device's half precision does.
 
@@ -71,6 +81,10 @@ def open_runtime(model: str, backend: str = "auto", arithmetic: Arithmetic = "fl
         from fcrn_mobile.runtimes.coreml_runtime import CoreMLRuntime
 
         return CoreMLRuntime(path)
+    if backend == "coreai":
+        from fcrn_mobile.runtimes.coreai_runtime import CoreAIRuntime
+
+        return CoreAIRuntime(path)
     from fcrn_mobile.runtimes.onnx_runtime import OnnxRuntime
 
     return OnnxRuntime(path)
@@ -89,4 +103,4 @@ def _backend_of(model: str, suffix: str) -> str:
     for backend, known in BACKENDS.items():
         if suffix == known:
             return backend
-    raise InputError(f"'{model}' is not a model: give '{BUILTIN}' or a file ending in .safetensors, .mlpackage or .onnx")
+    raise InputError(f"'{model}' is not a model: give '{BUILTIN}' or a file ending in .safetensors, .mlpackage, .onnx or .aimodel")

@@ -6,11 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 import fcrn_mobile
 from fcrn_mobile.conversion.export import artefact_size
 from fcrn_mobile.data.source import Source
 from fcrn_mobile.metrics import METRICS, DepthMetrics, Protocol
-from fcrn_mobile.runtimes import Runtime
+from fcrn_mobile.runtimes import FindsOverflow, Runtime
 from fcrn_mobile.validation.budget import Check, Limit, check, parse_limit
 from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
 
@@ -30,6 +33,7 @@ class Drift:
         change: candidate minus reference per metric.
         fidelity: to the reference's output.
         checks: its budgets.
+        overflow: the first tensor that is not finite, on the first frame or on the first one whose output is not finite.
     """
 
     name: str
@@ -39,6 +43,7 @@ class Drift:
     change: dict[str, float]
     fidelity: FidelityValues
     checks: tuple[Check, ...]
+    overflow: str | None = None
 
     @property
     def verdict(self) -> str:
@@ -78,6 +83,7 @@ class Validation:
                     "change": c.change,
                     "fidelity": asdict(c.fidelity),
                     "budget": [{"metric": k.limit.metric, "limit": k.limit.text, "value": k.value, "held": k.held} for k in c.checks],
+                    "overflow": c.overflow,
                     "verdict": c.verdict,
                 }
                 for c in self.candidates
@@ -114,19 +120,23 @@ def validate(
     reference_metrics = DepthMetrics(rule)
     metrics = [DepthMetrics(rule) for _ in candidates]
     fidelities = [Fidelity() for _ in candidates]
+    overflows: list[str | None] = [None for _ in candidates]
     for index in range(len(source)):
         sample = source[index]
         expected = reference.predict(sample.image)
         reference_metrics.update(expected, sample.depth, sample.name)
-        for candidate, metric, fidelity in zip(candidates, metrics, fidelities, strict=True):
+        for number, (candidate, metric, fidelity) in enumerate(zip(candidates, metrics, fidelities, strict=True)):
             prediction = candidate.predict(sample.image)
             metric.update(prediction, sample.depth, sample.name)
             fidelity.update(prediction, expected)
+            # An overflow inside may be clamped away before the output: the first frame is always looked through.
+            if overflows[number] is None and (index == 0 or not np.isfinite(prediction).all()):
+                overflows[number] = _overflow(candidate, sample.image)
         if on_frame:
             on_frame(index + 1, len(source))
     base: dict[str, Any] = reference_metrics.compute()
     drifts = []
-    for candidate, metric, fidelity in zip(candidates, metrics, fidelities, strict=True):
+    for candidate, metric, fidelity, overflow in zip(candidates, metrics, fidelities, overflows, strict=True):
         own: dict[str, Any] = metric.compute()
         closeness = fidelity.compute()
         drifts.append(
@@ -138,9 +148,15 @@ def validate(
                 change={key: own[key] - base[key] for key in COMPARED},
                 fidelity=closeness,
                 checks=tuple(check(limit, base, own, closeness.abs_rel) for limit in limits or recipe_limits(candidate)),
+                overflow=overflow,
             )
         )
     return Validation(reference.name, artefact_size(reference.path), base, tuple(drifts), data, rule.name)
+
+
+def _overflow(candidate: Runtime, image: NDArray[np.uint8]) -> str | None:
+    found = candidate.first_overflow(image) if isinstance(candidate, FindsOverflow) else None
+    return str(found) if found else None
 
 
 def recipe_limits(candidate: Runtime) -> list[Limit]:

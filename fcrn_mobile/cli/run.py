@@ -1,0 +1,114 @@
+"""``fcrn-mobile run``."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fcrn_mobile.cli.common import json_option, print_table, write_json
+from fcrn_mobile.errors import InputError
+
+if TYPE_CHECKING:
+    from fcrn_mobile.mil import Program
+
+
+@click.command("run")
+@click.argument("model")
+@click.option("--input", "inputs", multiple=True, metavar="NAME=FILE", help="A picture or an .npy; once per input.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the outputs.")
+@click.option("--function", help="Of a package with several; else its default.")
+@click.option("--arithmetic", default="float16", show_default=True, metavar="float32|float16|ane", help="ane is a simulation.")
+@click.option("--force", is_flag=True, help="Overwrite outputs.")
+@json_option
+def command(
+    model: str, inputs: tuple[str, ...], out: Path, function: str | None, arithmetic: str, force: bool, json_out: str | None
+) -> None:
+    """Run any .mlpackage, not only a depth network, through the MIL runtime; every output becomes an .npy (images a .png too)."""
+    from fcrn_mobile.mil import Program
+    from fcrn_mobile.mil.files import output_files, read_input, write_output
+
+    program = Program.load(model, arithmetic, function)  # type: ignore[arg-type] # checked when loaded
+    files = _named_files(program, inputs)
+    features = {feature.name: feature for feature in program.inputs}
+    targets = output_files(program.outputs, out)
+    existing = [file for group in targets.values() for file in group if file.exists()]
+    if existing and not force:
+        raise InputError(f"'{existing[0]}' exists: choose another --out or overwrite it with --force")
+    values = {name: read_input(features[name], file) for name, file in files.items()}
+    results = program.predict(values)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"'{out}' cannot be a folder ({error.strerror}): choose another --out") from error
+    for name, group in targets.items():
+        write_output(results[name], group)
+    overflow = _overflow(program, values, results)
+    if json_out:
+        facts = [_facts(program, name, results[name], targets.get(name, [])) for name in results]
+        write_json(
+            json_out, {"model": model, "function": program.function, "arithmetic": arithmetic, "outputs": facts, "overflow": overflow}
+        )
+    if json_out != "-":
+        _print(program, results, targets)
+    if overflow:
+        print(f"not finite; the first tensor to overflow is {overflow}", file=sys.stderr)
+
+
+def _named_files(program: "Program", inputs: tuple[str, ...]) -> dict[str, Path]:
+    names = [feature.name for feature in program.inputs]
+    files: dict[str, Path] = {}
+    for text in inputs:
+        name, equals, file = text.partition("=")
+        if not equals or name not in names:
+            raise InputError(f"--input '{text}': write NAME=FILE with one of the package's inputs ({', '.join(names)})")
+        if name in files:
+            raise InputError(f"--input '{text}': '{name}' is given twice")
+        files[name] = Path(file)
+    missing = [feature.name for feature in program.inputs if feature.name not in files and feature.default is None]
+    if missing:
+        raise InputError(f"input '{missing[0]}' is missing: add --input {missing[0]}=FILE (the package takes {', '.join(names)})")
+    return files
+
+
+def _overflow(program: "Program", values: dict[str, Any], results: dict[str, Any]) -> str | None:
+    import numpy as np
+
+    arrays = [value for value in results.values() if isinstance(value, np.ndarray)]
+    if all(np.isfinite(array).all() for array in arrays):
+        return None
+    found = program.first_overflow(values)
+    return str(found) if found else None
+
+
+def _facts(program: "Program", name: str, value: Any, files: list[Path]) -> dict[str, Any]:
+    feature = next(f for f in program.outputs if f.name == name)
+    if feature.kind not in ("image", "array"):
+        return {"name": name, "kind": feature.kind, "value": value}
+    return {
+        "name": name,
+        "kind": feature.kind,
+        "dtype": feature.dtype,
+        "shape": list(value.shape),
+        "min": float(value.min()) if value.size else None,
+        "mean": float(value.mean()) if value.size else None,
+        "max": float(value.max()) if value.size else None,
+        "files": [str(file) for file in files],
+    }
+
+
+def _print(program: "Program", results: dict[str, Any], targets: dict[str, list[Path]]) -> None:
+    from fcrn_mobile.mil.shapes import by
+
+    rows = []
+    for name, value in results.items():
+        facts = _facts(program, name, value, targets.get(name, []))
+        if "value" in facts:
+            best = sorted(value.items(), key=lambda item: -item[1])[:5] if isinstance(value, dict) else value
+            print(f"{name}: {best}")
+            continue
+        numbers = [f"{facts[key]:.4g}" if facts[key] is not None else "" for key in ("min", "mean", "max")]
+        rows.append([name, facts["dtype"], by(value.shape), *numbers, "  ".join(facts["files"])])
+    if rows:
+        title = f"{program.function} under {program.arithmetic} arithmetic{', a simulation' if program.arithmetic == 'ane' else ''}"
+        print_table(title, ["output", "type", "shape", "min", "mean", "max", "files"], rows)

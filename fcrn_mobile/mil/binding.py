@@ -1,0 +1,113 @@
+"""From the protobuf of a function to operations: constants read, compressed weights expanded, all of it once for all runs."""
+
+import inspect
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from fcrn_mobile.mil.arithmetic import Arithmetic, apply
+from fcrn_mobile.mil.errors import MilError
+from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
+from fcrn_mobile.mil.ops import OPERATORS
+from fcrn_mobile.mil.ops.prepare import PREPARERS
+from fcrn_mobile.mil.shapes import by
+from fcrn_mobile.mil.values import Constant, Constants, shape_of, type_name
+
+if TYPE_CHECKING:
+    from coremltools.proto.MIL_pb2 import Argument, Block
+    from coremltools.proto.MIL_pb2 import Operation as OperationProto
+
+#: Inputs that are lists of tensors even when only one is given.
+_LIST_INPUTS = frozenset({"values"})
+
+
+def bind(block: "Block", reader: Constants, package: Path, arithmetic: Arithmetic) -> tuple[Operation, ...]:
+    """The operations of a checked block, in order, each noting which tensors nothing reads after it.
+
+    Args:
+        block: the operators of the function.
+        reader: of the constants' values.
+        package: named in errors.
+        arithmetic: under which compressed weights are expanded: they are results like any other.
+
+    Raises:
+        MilError: an operator or an input of an operator that this runtime lacks; a constant that cannot be read.
+    """
+    constants: dict[str, Constant] = {}
+    operations: list[Operation] = []
+    for proto in block.operations:
+        if proto.type == "const":
+            constants[proto.outputs[0].name] = reader.read(proto.attributes["val"])
+            continue
+        operation = _operation(proto, reader, constants, package)
+        if proto.type.startswith("constexpr_"):
+            constants.update(_expand(operation, arithmetic))
+        else:
+            operations.append(_prepare(operation))
+    types = {o.name: o.type for proto in block.operations for o in proto.outputs}
+    for name in block.outputs:
+        if name in constants:
+            output = TensorInfo(name, type_name(types[name]), shape_of(types[name]))
+            operations.append(Operation("identity", {"x": constants[name]}, (output,)))
+    return _release_after_last_use(operations, set(block.outputs))
+
+
+def _operation(proto: "OperationProto", reader: Constants, constants: dict[str, Constant], package: Path) -> Operation:
+    outputs = tuple(TensorInfo(o.name, type_name(o.type), shape_of(o.type)) for o in proto.outputs)
+    where = f"operator '{proto.type}' at '{outputs[0].name if outputs else '?'}' in '{package}'"
+    if proto.type not in OPERATORS:
+        raise MilError(f"{where} is not known to this runtime: run the package on macOS instead")
+    # Compressed constants of iOS 16 carry their data as attributes, everything else as inputs.
+    arguments: dict[str, Any] = {key: reader.read(value) for key, value in proto.attributes.items() if key != "name"}
+    for key, argument in proto.inputs.items():
+        arguments[key] = _argument(key, argument, reader, constants)
+    try:
+        inspect.signature(OPERATORS[proto.type]).bind(**arguments)
+    except TypeError as error:
+        raise MilError(f"{where} has inputs this runtime does not know ({error}): run the package on macOS instead") from error
+    return Operation(proto.type, arguments, outputs)
+
+
+def _argument(key: str, argument: "Argument", reader: Constants, constants: dict[str, Constant]) -> Any:
+    values = tuple(
+        constants.get(binding.name, Reference(binding.name)) if binding.WhichOneof("binding") == "name" else reader.read(binding.value)
+        for binding in argument.arguments
+    )
+    return values if key in _LIST_INPUTS or len(values) != 1 else values[0]
+
+
+def _expand(operation: Operation, arithmetic: Arithmetic) -> dict[str, torch.Tensor]:
+    """Results of a compressed constant by name."""
+    if operation.references:
+        raise MilError(f"{operation} reads '{min(operation.references)}', which is not a constant: export the package again")
+    try:
+        result = OPERATORS[operation.kind](**operation.arguments)
+    except Exception as error:  # whatever torch raises on data that does not fit
+        raise MilError(f"{operation} cannot be expanded ({' '.join(str(error).split())[:160]}): export the package again") from error
+    expanded: dict[str, torch.Tensor] = {}
+    results = result if isinstance(result, tuple) else (result,)
+    for info, value in zip(operation.outputs, results, strict=False):
+        if not info.fits(value.shape):
+            raise MilError(f"{operation} expands to {by(value.shape)}, declared is {by(info.shape)}: export the package again")
+        expanded[info.name] = apply(arithmetic, operation.kind, info.dtype, value)
+    return expanded
+
+
+def _prepare(operation: Operation) -> Operation:
+    """Constants of an operator in the layout that it runs fastest with."""
+    prepare = PREPARERS.get(operation.kind)
+    return replace(operation, arguments=prepare(operation.arguments)) if prepare else operation
+
+
+def _release_after_last_use(operations: list[Operation], outputs: set[str]) -> tuple[Operation, ...]:
+    """Note at each operation which tensors nothing reads after it."""
+    released: list[Operation] = []
+    needed = set(outputs)
+    for operation in reversed(operations):
+        own = {info.name for info in operation.outputs}
+        over = (operation.references | own) - needed
+        needed |= operation.references
+        released.append(replace(operation, releases=tuple(sorted(over))))
+    return tuple(reversed(released))

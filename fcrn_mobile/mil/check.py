@@ -1,0 +1,204 @@
+"""Whether a function of an ML program hangs together, before any constant of it is read.
+
+What is checked: every name is defined once and before its use, every tensor has a type this runtime knows and a size that a
+memory holds, constants are what they are declared to be, and what callers are promised is what the function takes and gives.
+Operators themselves (which exist, which inputs they take) are not looked at: that is binding's business.
+"""
+
+import math
+from collections.abc import Container, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from fcrn_mobile.mil.errors import MilError
+from fcrn_mobile.mil.growth import Sizes
+from fcrn_mobile.mil.ops import OPERATORS
+from fcrn_mobile.mil.values import LARGEST, NUMPY_TYPES, check_size, shape_of, type_name
+
+if TYPE_CHECKING:
+    from coremltools.proto.MIL_pb2 import Block, Function, NamedValueType, Operation, Value, ValueType
+    from coremltools.proto.Model_pb2 import FeatureDescription
+
+#: Most elements of all constants of a function together, 16 GiB as float32.
+_LARGEST_CONSTANTS = 4 * LARGEST
+#: Core ML has tensors of rank 5 and compression parameters of rank 6.
+_LARGEST_RANK = 8
+_LONGEST_NAME = 500
+_AGAIN = "the package is damaged, export it again"
+
+
+def check_block(block: "Block", function: "Function", where: str) -> None:
+    """Refuse a function that cannot be run as it stands.
+
+    Args:
+        block: the operations of the function.
+        function: whose inputs the operations read.
+        where: names the package in messages.
+
+    Raises:
+        MilError: naming the operator or value.
+    """
+    types: dict[str, ValueType] = {}
+    for value in function.inputs:
+        _define(value, types, f"input {value.name[:80]!r} of '{where}'")
+    later = {output.name for operation in block.operations for output in operation.outputs}
+    sizes, elements = Sizes(types), 0
+    for index, operation in enumerate(block.operations):
+        what = _described(operation, index, where)
+        _check_operation(operation, types, later, what)
+        for output in operation.outputs:
+            _define(output, types, f"result {output.name[:80]!r} of {what}")
+        sizes.learn(operation)
+        if operation.type.startswith("const"):
+            elements += sum(abs(math.prod(shape_of(output.type))) for output in operation.outputs)
+        check_size(sizes.result(operation) or (), f"the result of {what}")
+    if elements > _LARGEST_CONSTANTS:
+        raise MilError(f"the constants of '{where}' have {elements} elements, the limit is {_LARGEST_CONSTANTS}: {_AGAIN}")
+    if not block.outputs:
+        raise MilError(f"'{where}' has no output: {_AGAIN}")
+    for name in block.outputs:
+        if name not in types:
+            raise MilError(f"output {name[:80]!r} of '{where}' is never computed: {_AGAIN}")
+
+
+def check_features(
+    function: "Function", block: "Block", inputs: Sequence["FeatureDescription"], outputs: Sequence["FeatureDescription"], where: str
+) -> None:
+    """Refuse a package whose description promises other inputs and outputs than its function has, or impossible sizes.
+
+    Raises:
+        MilError: naming the input or output.
+    """
+    for role, features, names in (("input", inputs, [value.name for value in function.inputs]), ("output", outputs, list(block.outputs))):
+        described = [feature.name for feature in features]
+        for name in described:
+            if name not in names:
+                raise MilError(f"'{where}' describes an {role} {name[:80]!r} that its program lacks: {_AGAIN}")
+        if len(set(described)) != len(described):
+            raise MilError(f"'{where}' describes an {role} twice ({', '.join(described)[:80]!r}): {_AGAIN}")
+        for feature in features:
+            _check_feature(feature, f"{role} {feature.name!r} of '{where}'")
+    states = {value.name for value in function.inputs if value.type.WhichOneof("type") == "stateType"}
+    for value in function.inputs:
+        if value.name not in states and value.name not in {feature.name for feature in inputs}:
+            raise MilError(f"input '{value.name}' of the program in '{where}' is not described to callers: {_AGAIN}")
+
+
+def _described(operation: "Operation", index: int, where: str) -> str:
+    at = repr(operation.outputs[0].name[:80]) if operation.outputs else f"position {index}"
+    return f"operator {operation.type[:80]!r} at {at} in '{where}'"
+
+
+def _define(value: "NamedValueType", types: "dict[str, ValueType]", what: str) -> None:
+    """Take a name into the names that are known, if it is one and says what it stands for."""
+    name = value.name
+    # Names are printed in messages of one line.
+    if not name or not name.isprintable() or len(name) > _LONGEST_NAME:
+        raise MilError(f"a value cannot have the name {name[:80]!r} ({what}): {_AGAIN}")
+    if name in types:
+        raise MilError(f"{what} is defined twice: {_AGAIN}")
+    _check_type(value.type, what)
+    types[name] = value.type
+
+
+def _check_operation(operation: "Operation", types: "Mapping[str, ValueType]", later: Container[str], what: str) -> None:
+    if not operation.type.isprintable() or len(operation.type) > _LONGEST_NAME:
+        raise MilError(f"an operator is called {operation.type[:80]!r}: {_AGAIN}")
+    if operation.type == "const":
+        _check_constant(operation, what)
+    elif operation.type in OPERATORS:
+        # Operators that are not known may well have no results (states) or blocks (loops); they get their own message.
+        if not operation.outputs:
+            raise MilError(f"{what} has no result: {_AGAIN}")
+        if operation.blocks:
+            raise MilError(f"{what} has blocks of operators inside, which it cannot have: {_AGAIN}")
+    for value in operation.attributes.values():
+        _check_value(value, what)
+    for key, argument in operation.inputs.items():
+        if not argument.arguments:
+            raise MilError(f"{what} has an input {key[:80]!r} without a value: {_AGAIN}")
+        for binding in argument.arguments:
+            kind = binding.WhichOneof("binding")
+            if kind == "value":
+                _check_value(binding.value, what)
+            elif kind is None:
+                raise MilError(f"{what} has an input {key[:80]!r} without a value: {_AGAIN}")
+            elif binding.name not in types:
+                problem = "before it is computed" if binding.name in later else "which is never computed"
+                raise MilError(f"{what} reads {binding.name[:80]!r} {problem}: {_AGAIN}")
+
+
+def _check_constant(operation: "Operation", what: str) -> None:
+    if len(operation.outputs) != 1:
+        raise MilError(f"{what} has {len(operation.outputs)} results, a constant has one: {_AGAIN}")
+    if "val" not in operation.attributes:
+        raise MilError(f"{what} has no value: {_AGAIN}")
+    declared, held = operation.outputs[0].type, operation.attributes["val"].type
+    if (type_name(declared), shape_of(declared)) != (type_name(held), shape_of(held)):
+        raise MilError(f"{what} is declared as {_written(declared)} but holds {_written(held)}: {_AGAIN}")
+
+
+def _check_value(value: "Value", what: str) -> None:
+    immediate = value.immediateValue
+    for item in (*immediate.tuple.values, *immediate.list.values):
+        _check_value(item, what)
+    for text in immediate.tensor.strings.values:
+        if any(character < " " and not character.isspace() for character in text):
+            raise MilError(f"{what} has a text with control characters ({text[:80]!r}): {_AGAIN}")
+    _check_type(value.type, f"a value of {what}")
+
+
+def _check_type(declared: "ValueType", what: str) -> None:
+    kind = declared.WhichOneof("type")
+    if kind is None:
+        raise MilError(f"{what} has no type: {_AGAIN}")
+    if kind != "tensorType":
+        return
+    name = type_name(declared)
+    if name not in NUMPY_TYPES and name != "STRING":
+        raise MilError(f"{what} has the data type {name}, which this runtime does not know: export with float or integer types")
+    rank, dimensions = declared.tensorType.rank, declared.tensorType.dimensions
+    if rank not in (-1, len(dimensions)):
+        raise MilError(f"{what} has rank {rank} but {len(dimensions)} dimensions: {_AGAIN}")
+    _check_lengths(shape_of(declared), what)
+
+
+def _written(declared: "ValueType") -> str:
+    return f"{type_name(declared)} {'×'.join(map(str, shape_of(declared))) or 'scalar'}"
+
+
+def _feature_shapes(feature: "FeatureDescription") -> Iterator[tuple[int, ...]]:
+    """Every shape that a feature names: its default, the enumerated ones, the least of a range."""
+    kind = feature.type.WhichOneof("Type")
+    if kind == "imageType":
+        image = feature.type.imageType
+        yield (int(image.height), int(image.width))
+        for size in image.enumeratedSizes.sizes:
+            yield (int(size.height), int(size.width))
+        if image.HasField("imageSizeRange"):
+            sides = (image.imageSizeRange.heightRange, image.imageSizeRange.widthRange)
+            yield tuple(int(side.lowerBound) for side in sides)
+    elif kind == "multiArrayType":
+        array = feature.type.multiArrayType
+        yield tuple(array.shape)
+        for shape in array.enumeratedShapes.shapes:
+            yield tuple(shape.shape)
+        if array.HasField("shapeRange"):
+            yield tuple(int(side.lowerBound) for side in array.shapeRange.sizeRanges)
+
+
+def _check_feature(feature: "FeatureDescription", what: str) -> None:
+    if feature.type.WhichOneof("Type") is None:
+        raise MilError(f"{what} has no type: {_AGAIN}")
+    array = feature.type.multiArrayType
+    if array.WhichOneof("ShapeFlexibility") == "enumeratedShapes" and not array.enumeratedShapes.shapes and not array.shape:
+        raise MilError(f"{what} has no shape: {_AGAIN}")
+    for shape in _feature_shapes(feature):
+        if any(length < 0 for length in shape):
+            raise MilError(f"{what} has the shape {'×'.join(map(str, shape))}: {_AGAIN}")
+        _check_lengths(shape, what)
+
+
+def _check_lengths(shape: tuple[int, ...], what: str) -> None:
+    if len(shape) > _LARGEST_RANK:
+        raise MilError(f"{what} has {len(shape)} dimensions, the limit is {_LARGEST_RANK}: {_AGAIN}")
+    check_size(shape, what)
