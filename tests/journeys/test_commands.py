@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,21 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.journeys.command import fcrn, refused
+
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-m", "fcrn_mobile"]
-
-
-def fcrn(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *words], cwd=cwd, capture_output=True, text=True, check=False)
-
-
-def refused(result: subprocess.CompletedProcess[str], *words: str) -> None:
-    """One line on standard error with the given words, exit code 2, nothing on standard output."""
-    assert result.returncode == 2, result.stderr
-    assert result.stdout == ""
-    assert len(result.stderr.splitlines()) == 1, result.stderr
-    for word in words:
-        assert word in result.stderr
 
 
 def test_help_is_quick(tmp_path) -> None:
@@ -95,12 +81,12 @@ def test_train_on_the_sample_then_use_the_checkpoint(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "I;16", "CMYK", "RGBA", "P"])
-def test_images_of_every_mode_have_a_clear_answer(mode: str, tmp_path) -> None:
+def test_images_of_every_mode_have_a_clear_answer(mode: str, call, tmp_path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     picture = Image.fromarray(pixels[..., 0].astype(np.uint16) * 256) if mode == "I;16" else Image.fromarray(pixels).convert(mode)
     path = tmp_path / ("a.tif" if mode in ("CMYK", "I;16") else "a.png")
     picture.save(path)
-    result = fcrn("predict", "builtin", path.name, "--out", "depth", cwd=tmp_path)
+    result = call("predict", "builtin", path.name, "--out", "depth")
     if result.returncode == 0:
         assert np.asarray(Image.open(tmp_path / "depth" / "a.depth.png")).dtype in (np.uint16, np.int32)
         return
@@ -108,7 +94,7 @@ def test_images_of_every_mode_have_a_clear_answer(mode: str, tmp_path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
-def test_bad_input_is_one_line_and_leaves_nothing(packages, tmp_path) -> None:
+def test_bad_input_is_one_line_and_leaves_nothing(packages, call, tmp_path) -> None:
     (tmp_path / "text.mlpackage").write_text("hello")
     cut = tmp_path / "cut.mlpackage"
     shutil.copytree(packages["fp16"], cut)
@@ -139,5 +125,5 @@ def test_bad_input_is_one_line_and_leaves_nothing(packages, tmp_path) -> None:
         ("bench builtin --runs 0", ["--runs", "0"]),
         ("export builtin", ["--out"]),
     ]:
-        refused(fcrn(*line.split(), cwd=tmp_path), *words)
+        refused(call(*line.split()), *words)
         assert sorted(tmp_path.rglob("*")) == before, line

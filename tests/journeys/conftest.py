@@ -1,0 +1,5 @@
+"""Fixtures of the journeys."""
+
+from tests.journeys.command import call
+
+__all__ = ["call"]
