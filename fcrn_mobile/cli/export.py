@@ -11,7 +11,7 @@ from fcrn_mobile.cli.common import json_option, write_json
 @click.argument("checkpoint")
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Recipe, such as export/int8.toml.")
 @click.option("--precision", metavar="fp32|fp16|int8", help="Instead of a recipe; its other settings are the defaults.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Destination, ending in .mlpackage or .onnx.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Destination, ending in .mlpackage, .onnx or .aimodel.")
 @click.option("--force", is_flag=True, help="Overwrite.")
 @json_option
 def command(checkpoint: str, recipe: Path | None, precision: str | None, out: Path, force: bool, json_out: str | None) -> None:
@@ -36,5 +36,7 @@ def command(checkpoint: str, recipe: Path | None, precision: str | None, out: Pa
     if json_out:
         write_json(json_out, {"path": str(out), "size_bytes": size, "recipe": chosen.to_json()})
     if json_out != "-":
-        print(f"{out}  {size / 1e6:.1f} MB  {chosen.precision}  {chosen.target}  output {chosen.output} in metres")
+        # The oldest system and the kind of output are Core ML's: the others have arrays.
+        made = f"{chosen.target}  output {chosen.output}" if out.suffix == ".mlpackage" else "output array"
+        print(f"{out}  {size / 1e6:.1f} MB  {chosen.precision}  {made} in metres")
         print(f"next: fcrn-mobile validate {checkpoint} {out} --data sample")

@@ -10,15 +10,20 @@ from fcrn_mobile.cli.common import json_option, write_json
 
 @click.command("inspect")
 @click.argument("model")
+@click.option("--function", help="Of a package with several; else its default.")
 @json_option
-def command(model: str, json_out: str | None) -> None:
+def command(model: str, function: str | None, json_out: str | None) -> None:
     """What MODEL takes and gives, its operators, weights, cost and metadata."""
     from fcrn_mobile.conversion.export import artefact_size
 
     if model.rstrip("/").endswith(".mlpackage"):
         from fcrn_mobile.mil.summary import summarise
 
-        facts = {"model": model, "size_bytes": artefact_size(Path(model)) if Path(model).exists() else 0, **summarise(Path(model))}
+        facts = {"model": model, "size_bytes": artefact_size(Path(model)) if Path(model).exists() else 0, **summarise(Path(model), function)}
+    elif model.rstrip("/").endswith(".aimodel"):
+        from fcrn_mobile.runtimes.coreai_runtime import summarise as summarise_asset
+
+        facts = {"model": model, "size_bytes": artefact_size(Path(model)), **summarise_asset(Path(model))}
     else:
         facts = _checkpoint_facts(model)
     if json_out:
@@ -60,6 +65,8 @@ def _print(facts: dict[str, Any]) -> None:
             print(key)
             for name, item in value.items():
                 print(f"  {name:36} {f'{item:.4f}' if isinstance(item, float) else item}")
+        elif key == "unsupported":
+            print(f"{key:12} {', '.join(value) or 'none: the MIL runtime runs every operator'}")
         elif isinstance(value, list):
             print(key)
             for item in value:

@@ -18,12 +18,12 @@ COMMANDS = {
     "demo": "Run the main job on the built-in sample: export, validate, benchmark, picture.",
     "train": "Train a network on RGB-D data.",
     "evaluate": "Depth metrics of a model on RGB-D data.",
-    "export": "Convert a checkpoint to .mlpackage or .onnx.",
+    "export": "Convert a checkpoint to .mlpackage, .onnx or .aimodel.",
     "validate": "Drift of candidates from a reference, held to a budget.",
     "bench": "Latency and FPS, measured on this machine.",
     "predict": "Depth maps of images.",
     "run": "Run any .mlpackage on files, through the MIL runtime.",
-    "inspect": "What is inside a checkpoint or package.",
+    "inspect": "What is inside a checkpoint or artefact.",
 }
 
 

@@ -7,7 +7,7 @@ from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
 
-SUFFIXES = (".mlpackage", ".onnx")
+SUFFIXES = (".mlpackage", ".onnx", ".aimodel")
 
 
 def export(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = False) -> None:
@@ -23,6 +23,10 @@ def export(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = Fals
         from fcrn_mobile.conversion.onnx import export_onnx
 
         export_onnx(checkpoint, recipe, out, force)
+    elif out.suffix == ".aimodel":
+        from fcrn_mobile.conversion.coreai import export_coreai
+
+        export_coreai(checkpoint, recipe, out, force)
     else:
         from fcrn_mobile.conversion.coreml import export_coreml
 

@@ -1,0 +1,121 @@
+"""Checkpoint → ``.aimodel``: deploy, export, convert, describe, save. Needs the optional extra ``coreai``."""
+
+import io
+import json
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+import fcrn_mobile
+from fcrn_mobile.conversion.artefact import written_whole
+from fcrn_mobile.conversion.coreml import AUTHOR, INPUT_NAME, LICENCE, OUTPUT_NAME, taking_pixels
+from fcrn_mobile.conversion.recipe import Recipe
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.network.deploy import deploy
+from fcrn_mobile.network.fcrn import FCRN
+
+if TYPE_CHECKING:
+    from coreai.authoring import AIProgram
+    from coreai.runtime import AIModelAssetMetadata
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
+#: Metadata that tells a runtime how to fill the input.
+INPUT_VALUES = {"fcrn_mobile.input_values": "RGB, 0..255"}
+#: Settings of a recipe that only Core ML knows; they are not written into the asset.
+COREML_ONLY = ("output", "target", "compute_units")
+
+
+def export_coreai(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = False) -> None:
+    """Write a Core AI asset with input ``image`` 1×3×H×W (RGB in 0..255) and output ``depth`` 1×1×h×w (metres).
+
+    Args:
+        checkpoint: the float network.
+        recipe: gives input size, form and precision: fp32, or fp16, in which input, arithmetic and output are float16.
+        out: destination, ending in .aimodel, a folder; appears whole or not at all.
+        force: overwrite.
+
+    Raises:
+        InputError: ``out`` exists, a precision other than fp32 and fp16, or the extra is not installed.
+    """
+    if recipe.precision not in DTYPES:
+        raise InputError(f"precision '{recipe.precision}' is not available for .aimodel: use --precision fp16 or fp32")
+    with written_whole(out, force) as partial, quiet_coreai():
+        size = recipe.input_size or checkpoint.network.config.input_size
+        network = taking_pixels(deploy(checkpoint.network, recipe.form)).to(DTYPES[recipe.precision])
+        program = convert(network, size)
+        program.save_asset(partial, metadata=describe(checkpoint, recipe))
+
+
+def convert(network: FCRN, size: tuple[int, int]) -> "AIProgram":
+    """Core AI program, in the network's own dtype, for one image of the given height and width."""
+    from coreai_torch import TorchConverter, get_decomp_table
+
+    example = torch.zeros(1, 3, *size, dtype=network.mean.dtype)
+    exported = torch.export.export(network, (example,)).run_decompositions(get_decomp_table())
+    # The other mode writes the source paths of the machine that converts into the asset.
+    converter = TorchConverter(mode=TorchConverter.Mode.RELEASE)
+    converter.add_exported_program(exported, input_names=[INPUT_NAME], output_names=[OUTPUT_NAME])
+    return converter.to_coreai()
+
+
+def describe(checkpoint: Checkpoint, recipe: Recipe) -> "AIModelAssetMetadata":
+    """What the asset says about itself: units, author, version, recipe, checkpoint."""
+    from coreai.runtime import AIModelAssetMetadata
+
+    metadata = AIModelAssetMetadata()
+    metadata.author = AUTHOR
+    metadata.license = LICENCE
+    metadata.model_description = f"Monocular depth in metres ({checkpoint.network.config.preset}, {recipe.precision})."
+    settings = {key: value for key, value in recipe.to_json().items() if key not in COREML_ONLY}
+    facts = {
+        "fcrn_mobile.version": fcrn_mobile.__version__,
+        "fcrn_mobile.recipe": json.dumps(settings),
+        "fcrn_mobile.network": checkpoint.network.config.preset,
+        "fcrn_mobile.checkpoint_sha256": checkpoint.sha256,
+        "fcrn_mobile.training_data": str(checkpoint.training.get("data", "unknown")),
+        "fcrn_mobile.output_units": "metres",
+        **INPUT_VALUES,
+    }
+    for key, value in facts.items():
+        metadata.set_custom(key, value)
+    return metadata
+
+
+@contextmanager
+def quiet_coreai() -> Iterator[None]:
+    """Silence Core AI and its converter; their errors still travel as exceptions.
+
+    Raises:
+        InputError: the extra ``coreai`` is not installed.
+    """
+    if find_spec("coreai") is None or find_spec("coreai_torch") is None:
+        raise InputError(
+            "an .aimodel needs Core AI, which exists for Linux on x86-64 and for macOS 26 or newer on Apple silicon: "
+            "pip install 'fcrn-mobile[coreai]'"
+        )
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), _closed_descriptors():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _closed_descriptors() -> Iterator[None]:
+    """Discard what native code writes past Python's streams."""
+    saved = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for descriptor in saved:
+            os.dup2(nothing, descriptor)
+        yield
+    finally:
+        for descriptor, copy in saved.items():
+            os.dup2(copy, descriptor)
+            os.close(copy)
+        os.close(nothing)
