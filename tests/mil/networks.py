@@ -3,6 +3,7 @@
 Plain ones are written here; transformers builds GLPN, SegFormer, DPT and Depth Anything from a configuration.
 """
 
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -76,7 +77,7 @@ class UNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         widths = (3, 8, 16, 32, 32)
-        self.down = nn.ModuleList(double_conv(i, o) for i, o in zip(widths, widths[1:], strict=False))
+        self.down = nn.ModuleList(double_conv(i, o) for i, o in itertools.pairwise(widths))
         self.up = nn.ModuleList([double_conv(64, 16), double_conv(32, 8), double_conv(16, 8)])
         self.head = nn.Conv2d(8, 1, 1)
 
