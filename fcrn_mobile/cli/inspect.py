@@ -19,11 +19,13 @@ def command(model: str, function: str | None, json_out: str | None) -> None:
     if model.rstrip("/").endswith(".mlpackage"):
         from fcrn_mobile.mil.summary import summarise
 
-        facts = {"model": model, "size_bytes": artefact_size(Path(model)) if Path(model).exists() else 0, **summarise(Path(model), function)}
+        summary = summarise(Path(model), function)
+        facts = {"model": model, "size_bytes": artefact_size(Path(model)), **summary}
     elif model.rstrip("/").endswith(".aimodel"):
         from fcrn_mobile.runtimes.coreai_runtime import summarise as summarise_asset
 
-        facts = {"model": model, "size_bytes": artefact_size(Path(model)), **summarise_asset(Path(model))}
+        summary = summarise_asset(Path(model))
+        facts = {"model": model, "size_bytes": artefact_size(Path(model)), **summary}
     else:
         facts = _checkpoint_facts(model)
     if json_out:

@@ -26,7 +26,8 @@ from fcrn_mobile.mil.ops import (
 )
 from fcrn_mobile.mil.ops.arguments import Operator
 
-_FAMILIES = (
+#: One module per family, each with a table from operator to function.
+FAMILIES = (
     activation,
     classifier,
     constexpr,
@@ -48,4 +49,4 @@ _FAMILIES = (
     unary,
 )
 
-OPERATORS: dict[str, Operator] = {kind: operator for family in _FAMILIES for kind, operator in family.OPERATORS.items()}
+OPERATORS: dict[str, Operator] = {kind: operator for family in FAMILIES for kind, operator in family.OPERATORS.items()}
