@@ -6,6 +6,15 @@ from typing import Any
 import click
 
 from fcrn_mobile.cli.common import json_option, write_json
+from fcrn_mobile.errors import InputError
+
+#: What people hand over instead of an artefact → what to do.
+OTHERS = {
+    ".mlmodel": 'convert its source to an .mlpackage with ct.convert(..., convert_to="mlprogram")',
+    ".mlmodelc": "give the .mlpackage it was compiled from",
+    ".zip": "unpack it first and give the .mlpackage folder in it",
+    ".onnx": "onnxruntime and Netron show what is inside",
+}
 
 
 @click.command("inspect")
@@ -26,6 +35,8 @@ def command(model: str, function: str | None, json_out: str | None) -> None:
 
         summary = summarise_asset(Path(model))
         facts = {"model": model, "size_bytes": artefact_size(Path(model)), **summary}
+    elif Path(model).suffix in OTHERS:
+        raise InputError(f"'{model}' is no artefact that can be inspected: {OTHERS[Path(model).suffix]}")
     else:
         facts = _checkpoint_facts(model)
     if json_out:

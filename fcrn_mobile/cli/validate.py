@@ -21,9 +21,7 @@ SHOWN = ("abs_rel", "rmse", "log10", "delta1", "delta2", "delta3")
 @click.option("--budget", "budgets", multiple=True, metavar="M=X", help="Such as abs_rel=5% or fidelity=0.05; else the recipe's own.")
 @click.option("--protocol", default="eigen", show_default=True, metavar="eigen|laina|full|garg")
 @click.option("--backend", default="auto", show_default=True, help="Of the candidates.")
-@click.option(
-    "--arithmetic", default="float16", show_default=True, metavar="float16|float32|ane", help="Of the mil backend; a simulation."
-)
+@click.option("--arithmetic", default="float16", show_default=True, metavar="float16|float32|ane", help="Of the mil backend; a simulation.")
 @json_option
 def command(
     reference: str,

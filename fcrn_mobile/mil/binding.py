@@ -39,7 +39,7 @@ def bind(block: "Block", reader: Constants, package: Path, arithmetic: Arithmeti
     operations: list[Operation] = []
     for proto in block.operations:
         if proto.type == "const":
-            constants[proto.outputs[0].name] = reader.read(proto.attributes["val"])
+            constants[proto.outputs[0].name] = reader.read(proto.attributes["val"], f"constant '{proto.outputs[0].name}' in '{package}'")
             continue
         operation = _operation(proto, reader, constants, package)
         if proto.type.startswith("constexpr_"):
@@ -60,9 +60,9 @@ def _operation(proto: "OperationProto", reader: Constants, constants: dict[str, 
     if proto.type not in OPERATORS:
         raise MilError(f"{where} is not known to this runtime: run the package on macOS instead")
     # Compressed constants of iOS 16 carry their data as attributes, everything else as inputs.
-    arguments: dict[str, Any] = {key: reader.read(value) for key, value in proto.attributes.items() if key != "name"}
+    arguments: dict[str, Any] = {key: reader.read(value, f"'{key}' of {where}") for key, value in proto.attributes.items() if key != "name"}
     for key, argument in proto.inputs.items():
-        arguments[key] = _argument(key, argument, reader, constants)
+        arguments[key] = _argument(key, argument, reader, constants, where)
     try:
         inspect.signature(OPERATORS[proto.type]).bind(**arguments)
     except TypeError as error:
@@ -70,9 +70,11 @@ def _operation(proto: "OperationProto", reader: Constants, constants: dict[str, 
     return Operation(proto.type, arguments, outputs)
 
 
-def _argument(key: str, argument: "Argument", reader: Constants, constants: dict[str, Constant]) -> Any:
+def _argument(key: str, argument: "Argument", reader: Constants, constants: dict[str, Constant], where: str) -> Any:
     values = tuple(
-        constants.get(binding.name, Reference(binding.name)) if binding.WhichOneof("binding") == "name" else reader.read(binding.value)
+        constants.get(binding.name, Reference(binding.name))
+        if binding.WhichOneof("binding") == "name"
+        else reader.read(binding.value, f"'{key}' of {where}")
         for binding in argument.arguments
     )
     return values if key in _LIST_INPUTS or len(values) != 1 else values[0]

@@ -135,7 +135,12 @@ def unpack(raw: NDArray[np.uint8], bits: int, signed: bool, count: int) -> NDArr
 
     Returns:
         int8 if signed, else uint8.
+
+    Raises:
+        MilError: the bytes hold fewer elements.
     """
+    if 8 * raw.size < bits * count:
+        raise MilError(f"{raw.size} packed bytes do not hold {count} elements of {bits} bits: export the package again")
     # The pattern of positions repeats after `group` bytes, which hold `elements` elements (3 bits: 8 elements in 3 bytes).
     elements = 8 // math.gcd(bits, 8)
     group = bits * elements // 8

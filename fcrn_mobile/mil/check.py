@@ -50,7 +50,7 @@ def check_block(block: "Block", function: "Function", where: str) -> None:
         sizes.learn(operation)
         if operation.type.startswith("const"):
             elements += sum(abs(math.prod(shape_of(output.type))) for output in operation.outputs)
-        check_size(sizes.result(operation) or (), f"the result of {what}")
+        _check_lengths(sizes.result(operation) or (), f"the result of {what}")
     if elements > _LARGEST_CONSTANTS:
         raise MilError(f"the constants of '{where}' have {elements} elements, the limit is {_LARGEST_CONSTANTS}: {_AGAIN}")
     if not block.outputs:
@@ -77,6 +77,9 @@ def check_features(
             raise MilError(f"'{where}' describes an {role} twice ({', '.join(described)[:80]!r}): {_AGAIN}")
         for feature in features:
             _check_feature(feature, f"{role} {feature.name!r} of '{where}'")
+    taken = {value.name: shape_of(value.type) for value in function.inputs}
+    for feature in inputs:
+        _check_agreement(feature, taken[feature.name], f"input {feature.name!r} of '{where}'")
     states = {value.name for value in function.inputs if value.type.WhichOneof("type") == "stateType"}
     for value in function.inputs:
         if value.name not in states and value.name not in {feature.name for feature in inputs}:
@@ -164,6 +167,20 @@ def _check_type(declared: "ValueType", what: str) -> None:
 
 def _written(declared: "ValueType") -> str:
     return f"{type_name(declared)} {'×'.join(map(str, shape_of(declared))) or 'scalar'}"
+
+
+def _check_agreement(feature: "FeatureDescription", taken: tuple[int, ...], what: str) -> None:
+    """An input of one shape has to be described with the shape that the program takes."""
+    image, array = feature.type.imageType, feature.type.multiArrayType
+    if image.WhichOneof("SizeFlexibility") or array.WhichOneof("ShapeFlexibility"):
+        return
+    described: tuple[int, ...] = tuple(array.shape)
+    if feature.type.WhichOneof("Type") == "imageType":
+        described, taken = (int(image.height), int(image.width)), taken[-2:]
+    same = len(described) == len(taken) and all(theirs in (-1, ours) for ours, theirs in zip(described, taken, strict=True))
+    if described and not same:
+        shapes = f"{'×'.join(map(str, described))}, the program takes {'×'.join(map(str, taken))}"
+        raise MilError(f"{what} is described as {shapes}: {_AGAIN}")
 
 
 def _feature_shapes(feature: "FeatureDescription") -> Iterator[tuple[int, ...]]:

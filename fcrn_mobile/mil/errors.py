@@ -2,6 +2,17 @@
 
 from fcrn_mobile.errors import InputError
 
+_LONGEST = 600
+
 
 class MilError(InputError):
-    """A package that cannot be read or run, or an input that does not fit it; one line with the value and the remedy."""
+    """A package that cannot be read or run, or an input that does not fit it; one line with the value and the remedy.
+
+    Names and texts of a package stand in messages as they are found: whatever they hold, the line stays one line of bearable length.
+    """
+
+    def __init__(self, message: str) -> None:
+        line = " ".join(message.split())
+        if not line.isprintable():
+            line = "".join(character if character.isprintable() else repr(character)[1:-1] for character in line)
+        super().__init__(line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…")

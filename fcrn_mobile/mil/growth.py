@@ -66,6 +66,11 @@ class _Inputs:
             return (self._sizes.numbers.get(binding.name) if binding.name else _numbers(binding.value)) or ()
         return ()
 
+    def lengths(self, key: str) -> Shape:
+        """A constant shape; ones if it has too many numbers to be one, or is not known, so that at least its rank is."""
+        count = next(iter(self.shape(key)), 0)
+        return tuple(int(length) for length in self.numbers(key)) or (1,) * min(count, _MOST_NUMBERS)
+
     def number(self, key: str, default: float) -> float:
         """The single value of a constant."""
         return next(iter(self.numbers(key)), default)
@@ -84,7 +89,8 @@ def _numbers(value: "Value") -> Numbers | None:
 
 
 def _broadcast(*shapes: Shape) -> Shape:
-    return tuple(max(lengths) for lengths in zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1))
+    lengths = [max(pair) for pair in zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1)]
+    return tuple(reversed(lengths))
 
 
 def _padded(inputs: _Inputs, key: str = "pad") -> Shape:
@@ -96,12 +102,12 @@ def _padded(inputs: _Inputs, key: str = "pad") -> Shape:
 
 
 def _conv(inputs: _Inputs) -> Shape:
+    """What it yields, or its padded input if that is larger."""
     padded, weight = _padded(inputs), inputs.shape("weight")
-    strides = inputs.numbers("strides") or (1,) * len(padded[2:])
-    spatial = tuple(int(length / max(stride, 1)) for length, stride in zip(padded[2:], strides, strict=False))
-    kernels = math.prod(weight[2:])  # a result is smaller than this by less than its kernel
-    yielded = (*padded[:1], max(weight[:1], default=1), max(math.prod(spatial) - kernels, 1))
-    return max(padded, yielded, key=math.prod)
+    ones = (1,) * len(padded[2:])
+    sizes = zip(padded[2:], weight[2:], inputs.numbers("strides") or ones, inputs.numbers("dilations") or ones, strict=False)
+    spatial = (int((length - (kernel - 1) * d - 1) / max(s, 1)) + 1 for length, kernel, s, d in sizes)
+    return max(padded, (*padded[:1], *weight[:1], *spatial), key=math.prod)
 
 
 def _conv_transpose(inputs: _Inputs) -> Shape:
@@ -159,17 +165,19 @@ _RULES: dict[str, Callable[[_Inputs], Shape]] = {
     "conv": _conv,
     "conv_transpose": _conv_transpose,
     "crop_resize": _crop_resize,
-    "fill": lambda inputs: tuple(int(length) for length in inputs.numbers("shape")),
+    "expand_dims": lambda inputs: (*inputs.shape("x"), *(1 for _ in inputs.lengths("axes"))),
+    "fill": lambda inputs: inputs.lengths("shape"),
     "gather": _gather,
     "linear": lambda inputs: (*inputs.shape("x")[:-1], *inputs.shape("weight")[:1]),
     "matmul": _matmul,
     "one_hot": lambda inputs: (*inputs.shape("indices"), int(inputs.number("one_hot_vector_size", 1))),
     "range_1d": _range,
+    "reshape": lambda inputs: tuple(1 for _ in inputs.lengths("shape")),
     "scaled_dot_product_attention": lambda inputs: (*inputs.shape("query")[:-1], *inputs.shape("key")[-2:-1]),
     "select": lambda inputs: _broadcast(*(inputs.shape(key) for key in ("cond", "a", "b"))),
     "sliding_windows": _windows,
     "space_to_batch": lambda inputs: _padded(inputs, "paddings"),
-    "tile": lambda inputs: tuple(int(a * b) for a, b in zip(inputs.shape("x"), inputs.numbers("reps"), strict=False)),
+    "tile": lambda inputs: tuple(a * b for a, b in zip_longest(inputs.shape("x"), inputs.lengths("reps"), fillvalue=1)),
     **dict.fromkeys(("concat", "stack"), lambda inputs: (sum(math.prod(shape) for shape in inputs.shapes("values")),)),
     **dict.fromkeys(
         (

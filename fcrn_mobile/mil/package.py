@@ -74,11 +74,6 @@ def function_block(model: "Model", package: Path, name: str | None = None) -> tu
     return function, function.block_specializations[function.opset]
 
 
-def main_block(model: "Model", package: Path) -> "Block":
-    """The operations of the package's default function."""
-    return function_block(model, package)[1]
-
-
 def default_function(model: "Model") -> str:
     """Name of the function that runs when none is asked for."""
     return str(model.description.defaultFunctionName) or "main"

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from coremltools.proto.FeatureTypes_pb2 import ArrayFeatureType, ImageFeatureType, SizeRange
 
+#: Core ML has no tensors of higher rank than 6; damaged packages do.
+_MOST_SHOWN = 8
+
 
 @dataclass(frozen=True)
 class ShapeRule:
@@ -66,8 +69,8 @@ class ShapeRule:
 
 
 def by(shape: Sequence[int]) -> str:
-    """A shape as people write it: 1×3×224×320."""
-    return "×".join(map(str, shape)) or "()"
+    """A shape as people write it: 1×3×224×320; of a nonsensical one, the first lengths."""
+    return "×".join(map(str, shape[:_MOST_SHOWN])) + ("×…" if len(shape) > _MOST_SHOWN else "") or "()"
 
 
 def _range(side: "SizeRange") -> tuple[int, int | None]:

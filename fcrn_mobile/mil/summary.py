@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fcrn_mobile.mil.check import check_block, check_features
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.package import default_function, feature_descriptions, function_block, metadata, read_specification
@@ -31,12 +32,14 @@ def summarise(package: Path, function: str | None = None) -> dict[str, Any]:
         matrix products with known shapes, ``metadata``.
 
     Raises:
-        MilError: the package cannot be read.
+        MilError: the package cannot be read, or does not hang together.
     """
     model, _ = read_specification(package)
     proto, block = function_block(model, package, function)
     name = function or default_function(model)
     inputs, outputs = feature_descriptions(model, name)
+    check_block(block, proto, str(package))
+    check_features(proto, block, inputs, outputs, str(package))
     operators = Counter(op.type for op in _operations(block) if op.type != "const")
     return {
         "function": name,

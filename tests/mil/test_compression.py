@@ -189,8 +189,8 @@ def test_expanded_weights_are_rounded_under_half_precision(scheme, models, tmp_p
     compressed, expanded = both(models(target, "FLOAT16"), compress, tmp_path)
     assert expected <= operators(compressed)
     x = values(0, *SIZE)
-    # Both sides round every tensor; the scaled weights may differ by the last half-precision digit.
-    assert psnr(run(compressed, x, "float16"), run(expanded, x, "float16")) > 65
+    # Weight by weight: coremltools rounds what it expands, too.
+    np.testing.assert_array_equal(run(compressed, x, "float16"), run(expanded, x, "float16"))
 
 
 def test_weights_that_repeat_may_be_stored_once(tmp_path) -> None:

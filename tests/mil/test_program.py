@@ -8,13 +8,15 @@ import torch
 
 from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import Recipe
-from fcrn_mobile.data.transforms import image_tensor, resize
+from fcrn_mobile.data import open_source
+from fcrn_mobile.data.transforms import depth_tensor, image_tensor, resize
 from fcrn_mobile.mil import MilError, Program
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.decoders import DECODERS
 from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import FCRN, PRESETS, preset
+from fcrn_mobile.training.losses import depth_loss
 from tests.conftest import psnr
 
 
@@ -169,3 +171,39 @@ def test_bad_packages_are_named(packages, tmp_path) -> None:
     model.unlink()
     with pytest.raises(MilError, match="lacks"):
         Program.load(broken)
+
+
+def briefly_trained(name: str) -> FCRN:
+    """A preset after a few steps on the built-in frames: weights and statistics of a network that has seen rooms."""
+    torch.manual_seed(0)
+    source = open_source("sample")
+    frames = [resize(source[index], 64, 96) for index in range(len(source))]
+    images = torch.stack([image_tensor(frame.image) for frame in frames])
+    depths = torch.stack([depth_tensor(frame.depth) for frame in frames])
+    network = FCRN(preset(name, input_size=(64, 96))).train().to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(network.parameters(), 3e-4)
+    order = torch.Generator().manual_seed(0)
+    for _ in range(16 if name == "fcrn-resnet18" else 10):
+        batch = torch.randperm(len(frames), generator=order)[:4]
+        loss = depth_loss("l1", network(images[batch]), depths[batch])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return network.eval().to(memory_format=torch.contiguous_format)
+
+
+@pytest.mark.parametrize("name", ["fcrn-resnet18", "fcrn-resnet50"])
+def test_packages_of_trained_resnets_stay_close_on_real_images(name: str, real_frames, tmp_path) -> None:
+    network = briefly_trained(name)
+    frames = [resize(real_frames[index], 64, 96).image for index in (0, 40, 80)]
+    expected = [float_depth(network, image) for image in frames]
+    for precision, arithmetic, least in (("fp32", "float32", 60), ("fp16", "float16", 55), ("int8", "float16", 30)):
+        out = tmp_path / f"{precision}.mlpackage"
+        export(Checkpoint(name, network), Recipe(precision=precision), out)
+        program = Program.load(out, arithmetic)
+        depths = [program.predict({"image": image})["depth"] for image in frames]
+        closeness = np.mean([psnr(depth, wanted) for depth, wanted in zip(depths, expected, strict=True)])
+        print(f"{name} {precision}: {closeness:.1f} dB")
+        assert closeness > least
+        if precision == "fp32":
+            assert max(np.abs(d - e).max() / np.abs(e).max() for d, e in zip(depths, expected, strict=True)) < 1e-3

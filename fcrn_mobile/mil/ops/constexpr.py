@@ -2,10 +2,10 @@
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from fcrn_mobile.mil.blob import unpack
 from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.ops.arguments import Operator, ints
 from fcrn_mobile.mil.ops.quantization import along
@@ -113,11 +113,8 @@ def _repeated(parameters: Tensor, shape: torch.Size) -> Tensor:
 
 
 def _unpacked(packed: Tensor, bits: int, count: int) -> Tensor:
-    """``count`` numbers of so many bits out of bytes, from the lowest bit of the first on."""
-    if bits == 8:
-        return packed.reshape(-1)[:count]
-    stream = np.unpackbits(packed.numpy().reshape(-1), bitorder="little")[: count * bits].reshape(count, bits)
-    return torch.from_numpy(np.packbits(stream, axis=1, bitorder="little").reshape(count))
+    """``count`` numbers of so many bits out of bytes."""
+    return packed.reshape(-1)[:count] if bits == 8 else torch.from_numpy(unpack(packed.reshape(-1).numpy(), bits, False, count))
 
 
 OPERATORS: dict[str, Operator] = {

@@ -1,0 +1,98 @@
+"""Whatever bytes of a package are damaged: it runs, or is refused in one line."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.mil.build import mb, save_program, types
+from tests.mil.mutants import MANIFEST, MODEL, WEIGHTS, try_mutant
+
+MUTANTS = 600
+
+
+def network(x0: Any, x1: Any) -> tuple[Any, Any]:
+    """Operators of every family, with stored weights and small constants."""
+    rng = np.random.default_rng(0)
+    y = mb.conv(x=x0, weight=rng.normal(size=(6, 3, 3, 3)).astype(np.float32), pad_type="custom", pad=[1, 1, 1, 1])
+    y = mb.max_pool(x=mb.relu(x=y), kernel_sizes=[2, 2], strides=[2, 2], pad_type="valid")
+    y = mb.upsample_bilinear(x=mb.add(x=y, y=np.ones((1, 6, 1, 1), np.float32)), scale_factor_height=2.0, scale_factor_width=2.0)
+    first, second = mb.split(x=mb.softmax(x=mb.reshape(x=y, shape=[1, 6, -1]), axis=-1), num_splits=2, axis=1)
+    y = mb.concat(values=[first, second, second], axis=1)
+    y = mb.matmul(x=y, y=rng.normal(size=(64, 5)).astype(np.float32))  # 1×9×5
+    y = mb.mul(x=mb.transpose(x=y, perm=[0, 2, 1]), y=mb.tile(x=mb.fill(shape=[1, 5, 3], value=2.0), reps=[1, 1, 3]))
+    taken = mb.gather(x=mb.cast(x=x1, dtype="fp32"), indices=np.array([2, 0, 1], np.int32), axis=0)
+    return y, mb.pad(x=taken, pad=[1, 2], mode="constant", constant_val=0.5)
+
+
+def affine_and_lut(x0: Any) -> Any:
+    """Compressed weights of iOS 16: attributes, indices of two bits in a byte stream."""
+    rng = np.random.default_rng(0)
+    data = rng.integers(-9, 9, (4, 3, 3, 3)).astype(np.int8)
+    scale = rng.uniform(0.1, 1, 4).astype(np.float32)
+    weight = mb.constexpr_affine_dequantize(quantized_data=data, zero_point=np.int8(0), scale=scale, axis=0)
+    indices, lut = rng.integers(0, 256, 27).astype(np.uint8), rng.normal(size=4).astype(np.float32)
+    table = mb.constexpr_lut_to_dense(indices=indices, lut=lut, shape=np.array([27, 4], np.uint32))
+    y = mb.reshape(x=mb.conv(x=x0, weight=weight, pad_type="same", strides=[2, 2]), shape=[4, 16])
+    return mb.linear(x=mb.transpose(x=y, perm=[1, 0]), weight=table, bias=np.zeros(27, np.float32))
+
+
+def blocks_and_lut(x0: Any) -> Any:
+    """Compressed weights of iOS 18: four and two bits per element."""
+    rng = np.random.default_rng(0)
+    data = rng.integers(0, 15, (4, 27)).astype(types.nptype_from_builtin(types.uint4))
+    weight = mb.constexpr_blockwise_shift_scale(data=data, scale=rng.uniform(0.1, 1, (4, 3)).astype(np.float32))
+    indices = rng.integers(0, 3, (4, 4)).astype(types.nptype_from_builtin(types.uint2))
+    table = mb.constexpr_lut_to_dense(indices=indices, lut=rng.normal(size=(1, 1, 4, 1)).astype(np.float32))
+    return mb.matmul(x=table, y=mb.add(x=x0, y=weight))
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory) -> Path:
+    """A folder of packages that work."""
+    folder = tmp_path_factory.mktemp("sound")
+    pixels = np.zeros((1, 3, 8, 8), np.float32)
+    for name, body, inputs, target in [
+        ("network", network, [pixels, np.zeros(4, np.int32)], "iOS17"),
+        ("affine_and_lut", affine_and_lut, [pixels], "iOS16"),
+        ("blocks_and_lut", blocks_and_lut, [np.zeros((4, 27), np.float32)], "iOS18"),
+    ]:
+        save_program(folder, body, inputs, target).rename(folder / f"{name}.mlpackage")
+    return folder
+
+
+def test_mutants_run_or_are_refused_under_limits_of_memory_and_time(sound) -> None:
+    command = [sys.executable, "-m", "tests.mil.mutants", str(sound), "0", str(MUTANTS)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    root = Path(__file__).parents[2]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, cwd=root)
+    failures = ended.stdout[ended.stdout.find("FAILED") :] if "FAILED" in ended.stdout else ended.stdout[-300:]
+    assert ended.returncode == 0, f"{failures}\n{ended.stderr[-3000:]}"
+    outcomes = dict(zip(*[iter(ended.stdout.splitlines()[-1].split())] * 2, strict=True))
+    assert int(outcomes["ran"]) > MUTANTS // 20, "hardly a mutant runs: the damage never reaches the operators"
+    assert int(outcomes["refused"]) > MUTANTS // 3
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from((MODEL, WEIGHTS, MANIFEST)),
+    package=st.sampled_from(("network", "affine_and_lut", "blocks_and_lut")),
+    edits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 40), st.binary(max_size=12)), min_size=1, max_size=3),
+)
+def test_bytes_exchanged_anywhere_never_raise_anything_else(sound, tmp_path, name: str, package: str, edits: list) -> None:
+    mutant = tmp_path / "mutant.mlpackage"
+    shutil.rmtree(mutant, ignore_errors=True)
+    shutil.copytree(sound / f"{package}.mlpackage", mutant)
+    damaged = bytearray((mutant / name).read_bytes())
+    for place, removed, inserted in edits:
+        start = int(place * len(damaged))
+        damaged[start : start + removed] = inserted
+    (mutant / name).write_bytes(bytes(damaged))
+    try_mutant(mutant)
