@@ -1,12 +1,16 @@
-"""Artefacts appear at their path whole or not at all."""
+"""What all artefacts have in common: they appear at their path whole or not at all, and say where they come from."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import fcrn_mobile
+from fcrn_mobile.conversion.recipe import COREML_ONLY, Recipe
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.network.checkpoints import Checkpoint
 
 
 def check_destination(path: Path, force: bool) -> None:
@@ -34,6 +38,25 @@ def written_whole(path: Path, force: bool) -> Iterator[Path]:
         partial.rename(path)
     finally:
         _remove(partial)
+
+
+def provenance(checkpoint: Checkpoint, recipe: Recipe, coreml: bool) -> dict[str, str]:
+    """User-defined metadata of an artefact: version, recipe, network, checkpoint, training data, units.
+
+    Args:
+        checkpoint: what it was made from.
+        recipe: how.
+        coreml: whether the settings that only Core ML knows are true of it.
+    """
+    settings = {key: value for key, value in recipe.to_json().items() if coreml or key not in COREML_ONLY}
+    return {
+        "fcrn_mobile.version": fcrn_mobile.__version__,
+        "fcrn_mobile.recipe": json.dumps(settings),
+        "fcrn_mobile.network": checkpoint.network.config.preset,
+        "fcrn_mobile.checkpoint_sha256": checkpoint.sha256,
+        "fcrn_mobile.training_data": str(checkpoint.training.get("data", "unknown")),
+        "fcrn_mobile.output_units": "metres",
+    }
 
 
 def _remove(path: Path) -> None:

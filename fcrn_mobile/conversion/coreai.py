@@ -1,7 +1,6 @@
 """Checkpoint → ``.aimodel``: deploy, export, convert, describe, save. Needs the optional extra ``coreai``."""
 
 import io
-import json
 import os
 import warnings
 from collections.abc import Iterator
@@ -12,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-import fcrn_mobile
-from fcrn_mobile.conversion.artefact import written_whole
+from fcrn_mobile.conversion.artefact import provenance, written_whole
 from fcrn_mobile.conversion.coreml import AUTHOR, INPUT_NAME, LICENCE, OUTPUT_NAME, taking_pixels
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.errors import InputError
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 #: Metadata that tells a runtime how to fill the input.
 INPUT_VALUES = {"fcrn_mobile.input_values": "RGB, 0..255"}
-#: Settings of a recipe that only Core ML knows; they are not written into the asset.
-COREML_ONLY = ("output", "target", "compute_units")
 
 
 def export_coreai(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = False) -> None:
@@ -73,16 +69,7 @@ def describe(checkpoint: Checkpoint, recipe: Recipe) -> "AIModelAssetMetadata":
     metadata.author = AUTHOR
     metadata.license = LICENCE
     metadata.model_description = f"Monocular depth in metres ({checkpoint.network.config.preset}, {recipe.precision})."
-    settings = {key: value for key, value in recipe.to_json().items() if key not in COREML_ONLY}
-    facts = {
-        "fcrn_mobile.version": fcrn_mobile.__version__,
-        "fcrn_mobile.recipe": json.dumps(settings),
-        "fcrn_mobile.network": checkpoint.network.config.preset,
-        "fcrn_mobile.checkpoint_sha256": checkpoint.sha256,
-        "fcrn_mobile.training_data": str(checkpoint.training.get("data", "unknown")),
-        "fcrn_mobile.output_units": "metres",
-        **INPUT_VALUES,
-    }
+    facts = provenance(checkpoint, recipe, coreml=False) | INPUT_VALUES
     for key, value in facts.items():
         metadata.set_custom(key, value)
     return metadata

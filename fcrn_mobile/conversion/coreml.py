@@ -1,6 +1,5 @@
 """Checkpoint → ``.mlpackage``: deploy, trace, convert, compress, describe, save."""
 
-import json
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,7 @@ import torch
 from torch import nn
 
 import fcrn_mobile
-from fcrn_mobile.conversion.artefact import written_whole
+from fcrn_mobile.conversion.artefact import provenance, written_whole
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.deploy import deploy
@@ -106,14 +105,5 @@ def describe(model: "ct.models.MLModel", checkpoint: Checkpoint, recipe: Recipe,
     model.input_description[INPUT_NAME] = f"RGB photo, {height}×{width} pixels (height × width)."
     kind = "one-channel Float16 image" if recipe.output == "image" else "1×1×h×w array"
     model.output_description[OUTPUT_NAME] = f"Depth in metres at half the input's resolution, as a {kind}."
-    model.user_defined_metadata.update(
-        {
-            "com.apple.coreml.model.preview.type": "depthEstimation",
-            "fcrn_mobile.version": fcrn_mobile.__version__,
-            "fcrn_mobile.recipe": json.dumps(recipe.to_json()),
-            "fcrn_mobile.network": checkpoint.network.config.preset,
-            "fcrn_mobile.checkpoint_sha256": checkpoint.sha256,
-            "fcrn_mobile.training_data": str(checkpoint.training.get("data", "unknown")),
-            "fcrn_mobile.output_units": "metres",
-        }
-    )
+    preview = {"com.apple.coreml.model.preview.type": "depthEstimation"}
+    model.user_defined_metadata.update(preview | provenance(checkpoint, recipe, coreml=True))

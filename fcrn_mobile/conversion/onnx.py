@@ -1,7 +1,6 @@
 """Checkpoint → ``.onnx``: deploy, export, simplify, check by onnxruntime."""
 
 import io
-import json
 import logging
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
@@ -10,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import fcrn_mobile
-from fcrn_mobile.conversion.artefact import written_whole
+from fcrn_mobile.conversion.artefact import provenance, written_whole
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
@@ -59,8 +57,7 @@ def export_onnx(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool =
         model, equal = onnxsim.simplify(onnx.load(str(partial)))
         if not equal:
             raise RuntimeError("onnxsim changed the network's output: report this with the checkpoint")
-        metadata = {"recipe": json.dumps(recipe.to_json()), "checkpoint_sha256": checkpoint.sha256, "version": fcrn_mobile.__version__}
-        onnx.helper.set_model_props(model, {f"fcrn_mobile.{key}": value for key, value in metadata.items()})
+        onnx.helper.set_model_props(model, provenance(checkpoint, recipe, coreml=False))
         onnx.checker.check_model(model, full_check=True)
         _check_output(model.SerializeToString(), checkpoint, example)
         partial.write_bytes(model.SerializeToString())

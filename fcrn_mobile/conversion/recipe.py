@@ -13,6 +13,9 @@ OUTPUTS = ("image", "array")
 TARGETS = ("iOS16", "iOS17", "iOS18")
 COMPUTE_UNITS = ("all", "cpuAndNeuralEngine", "cpuAndGPU", "cpuOnly")
 
+#: Settings that mean nothing to an artefact of another kind.
+COREML_ONLY = ("output", "target", "compute_units")
+
 _CHOICES = {"precision": PRECISIONS, "output": OUTPUTS, "target": TARGETS, "compute_units": COMPUTE_UNITS, "form": ("four", "fused")}
 
 
