@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.conversion.coreai import INPUT_VALUES, quiet_coreai
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.runtimes.mil_runtime import depth_map
-from fcrn_mobile.runtimes.runtime import fit
+from fcrn_mobile.runtimes.runtime import depth_map, fit
 
 if TYPE_CHECKING:
     from coreai.authoring import AIModelAsset

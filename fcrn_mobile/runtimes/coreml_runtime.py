@@ -9,8 +9,7 @@ from PIL import Image
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.quiet import quiet_coremltools
-from fcrn_mobile.runtimes.mil_runtime import depth_map
-from fcrn_mobile.runtimes.runtime import fit
+from fcrn_mobile.runtimes.runtime import depth_map, fit
 
 
 class CoreMLRuntime:

@@ -11,7 +11,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.arithmetic import Arithmetic
 from fcrn_mobile.mil.overflow import Overflow
-from fcrn_mobile.runtimes.runtime import fit
+from fcrn_mobile.runtimes.runtime import depth_map, fit
 
 
 class MilRuntime:
@@ -42,8 +42,3 @@ class MilRuntime:
     def first_overflow(self, image: NDArray[np.uint8]) -> Overflow | None:
         """The first tensor that is not finite on this image, or None."""
         return self._program.first_overflow({self._input: fit(image, self.input_size)})
-
-
-def depth_map(output: NDArray[Any]) -> NDArray[np.float32]:
-    """A package's output, image or array with leading axes of length 1, as h×w float32."""
-    return output.reshape(output.shape[-2:]).astype(np.float32)

@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.data.transforms import image_tensor
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.runtimes.mil_runtime import depth_map
-from fcrn_mobile.runtimes.runtime import fit
+from fcrn_mobile.runtimes.runtime import depth_map, fit
 
 
 class OnnxRuntime:

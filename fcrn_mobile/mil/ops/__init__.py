@@ -28,25 +28,8 @@ from fcrn_mobile.mil.ops.arguments import Operator
 
 #: One module per family, each with a table from operator to function.
 FAMILIES = (
-    activation,
-    classifier,
-    constexpr,
-    convolution,
-    creation,
-    elementwise,
-    indexing,
-    linear,
-    normalization,
-    pool,
-    quantization,
-    reduction,
-    resize,
-    sampling,
-    shape,
-    slicing,
-    sorting,
-    space,
-    unary,
+    *(activation, classifier, constexpr, convolution, creation, elementwise, indexing, linear, normalization),
+    *(pool, quantization, reduction, resize, sampling, shape, slicing, sorting, space, unary),
 )
 
 OPERATORS: dict[str, Operator] = {kind: operator for family in FAMILIES for kind, operator in family.OPERATORS.items()}
