@@ -72,10 +72,15 @@ def double_conv(channels: int, out: int) -> nn.Sequential:
 
 
 class UNet(nn.Module):
-    """Skip concatenation and interpolation of every kind (Ronneberger et al. 2015)."""
+    """Skip concatenation and interpolation of every kind (Ronneberger et al. 2015).
 
-    def __init__(self) -> None:
+    Args:
+        by_size: interpolate to the size of the skip, else by a factor of two, which coremltools also converts where sizes are flexible.
+    """
+
+    def __init__(self, by_size: bool = True) -> None:
         super().__init__()
+        self.by_size = by_size
         widths = (3, 8, 16, 32, 32)
         self.down = nn.ModuleList(double_conv(i, o) for i, o in itertools.pairwise(widths))
         self.up = nn.ModuleList([double_conv(64, 16), double_conv(32, 8), double_conv(16, 8)])
@@ -90,7 +95,8 @@ class UNet(nn.Module):
         x = F.interpolate(x, scale_factor=2.0, mode="nearest")
         modes = ({"mode": "bilinear", "align_corners": False}, {"mode": "bilinear", "align_corners": True}, {"mode": "nearest"})
         for block, skip, mode in zip(self.up, skips[2::-1], modes, strict=True):
-            x = block(torch.cat((F.interpolate(x, size=skip.shape[2:], **mode), skip), 1))
+            target = {"size": skip.shape[2:]} if self.by_size else {"scale_factor": 2.0}
+            x = block(torch.cat((F.interpolate(x, **target, **mode), skip), 1))
         return F.softplus(self.head(x))
 
 
@@ -225,6 +231,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int]]] = {
     "mobilenet-v2": (lambda: MobileNet(nn.ReLU6, gates=False), SIZE),
     "mobilenet-v3": (lambda: MobileNet(nn.Hardswish, gates=True), SIZE),
     "unet": (UNet, SIZE),
+    "unet-by-factor": (lambda: UNet(by_size=False), SIZE),
     "convnext": (ConvNeXt, SIZE),
     "generator": (Generator, (40, 48)),
     "glpn": (glpn, SIZE),

@@ -159,6 +159,19 @@ def operators(path: Path) -> set[str]:
     return {operation.type for operation in function_block(model, path)[1].operations}
 
 
+def stored(path: Path) -> set[str]:
+    """Data types of what the compressed constants hold: of quantised values, indices and masks."""
+    model, _ = read_specification(path)
+    return {
+        MIL_pb2.DataType.Name(argument.value.type.tensorType.dataType)
+        for operation in function_block(model, path)[1].operations
+        if operation.type.startswith("constexpr_")
+        for key in ("data", "indices", "nonzero_data", "indices_nonzero_data", "mask", "data_mask", "indices_mask", "lut")
+        for argument in operation.inputs[key].arguments
+        if argument.WhichOneof("binding") == "value"
+    }
+
+
 def run(path: Path, x: np.ndarray, arithmetic: str = "float32") -> np.ndarray:
     (output,) = Program.load(path, arithmetic).predict({"x": x}).values()
     return output

@@ -17,10 +17,13 @@ from torch import nn
 
 from fcrn_mobile.mil import Program
 from tests.conftest import psnr
-from tests.mil.build import ct, quiet_coremltools
+from tests.mil.build import convert, ct, quiet_coremltools
 from tests.mil.networks import NETWORKS, build
 
 WAYS = [(name, way) for name in NETWORKS for way in ("trace", "export") if (name, way) != ("depth-anything", "trace")]
+#: Networks that coremltools converts with flexible sizes. It refuses the others: "Unable to map torch_upsample_bilinear to core upsample"
+#: where a map is interpolated to the size of another (unet, segformer); the transformers have position embeddings of one size.
+FLEXIBLE = ("mobilenet-v3", "convnext", "unet-by-factor", "generator", "glpn")
 #: Largest difference to torch, relative to the largest output.
 TOLERANCE = 1e-3
 #: PSNR of a half-precision package to torch, in dB, that is good enough whatever torch's own half precision reaches; and how much
@@ -98,6 +101,28 @@ def test_older_and_newer_operator_sets_give_the_same(name, target, networks, tmp
     with torch.no_grad():
         expected = network(x).numpy()
     assert difference(run(package(network, x, "trace", tmp_path, "FLOAT32", target), x, "float32"), expected) < TOLERANCE
+
+
+@pytest.mark.parametrize("kind", ["range", "enumerated"])
+@pytest.mark.parametrize("name", FLEXIBLE)
+def test_one_package_runs_at_every_size_it_allows(name, kind, networks, tmp_path) -> None:
+    network = networks[name]
+    sizes = [NETWORKS[name][1], (48, 64), (80, 112)]
+    default = (1, 3, *sizes[0])
+    if kind == "range":
+        shape = ct.Shape(shape=(1, 3, *(ct.RangeDim(32, 128, default=length) for length in sizes[0])))
+    else:
+        shape = ct.EnumeratedShapes(shapes=[(1, 3, *size) for size in sizes], default=default)
+    with torch.no_grad():
+        path = convert(network, [torch.rand(default)], tmp_path, inputs=[ct.TensorType("x", shape=shape)])
+    program = Program.load(path)
+    for size in sizes:
+        x = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(2))
+        with torch.no_grad():
+            expected = network(x).numpy()
+        (actual,) = program.predict({"x": x.numpy()}).values()
+        assert actual.shape == expected.shape
+        assert difference(actual, expected) < TOLERANCE
 
 
 @pytest.mark.parametrize("name", NETWORKS)
