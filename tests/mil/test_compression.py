@@ -1,6 +1,8 @@
 """Every compression that coremltools offers away from macOS, run from the compressed package.
 
 The other side is the same package after coremltools' own ``decompress_weights``: an expansion that this project has no part in.
+Two joint forms are missing because coremltools 9.0 cannot make them: a palette of vectors over sparse weights (IndexError in its
+palettizer), and a quantised look-up table other than per tensor (NotImplementedError).
 """
 
 from collections.abc import Callable
@@ -23,6 +25,7 @@ with quiet_coremltools():
     from coremltools.converters.mil.frontend.milproto.load import load as load_pymil
     from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
     from coremltools.optimize import coreml as cto
+    from coremltools.proto import MIL_pb2
 
 SIZE = (1, 3, 12, 16)
 
@@ -125,6 +128,27 @@ SCHEMES |= {
         jointly(palettized(mode="kmeans", nbits=4), cto.OpLinearQuantizerConfig(weight_threshold=0, granularity="per_tensor")),
         {LUT, SHIFT},
     ),
+    "palette, then uint8 table": (
+        "iOS18",
+        jointly(
+            palettized(mode="kmeans", nbits=4),
+            cto.OpLinearQuantizerConfig(weight_threshold=0, granularity="per_tensor", dtype="uint8", mode="linear"),
+        ),
+        {LUT, SHIFT},
+    ),
+    "palette of vectors, then int8 table": (
+        "iOS18",
+        jointly(
+            palettized(mode="kmeans", nbits=4, cluster_dim=4), cto.OpLinearQuantizerConfig(weight_threshold=0, granularity="per_tensor")
+        ),
+        {LUT, SHIFT},
+    ),
+    "palette uniform 4 iOS18": ("iOS18", palettized(mode="uniform", nbits=4), {LUT}),
+    "palette custom iOS18": ("iOS18", palettized(mode="custom", lut_function=halves), {LUT}),
+    "palette of vectors, grouped": ("iOS18", palettized(mode="kmeans", nbits=3, cluster_dim=2, **grouped), {LUT}),
+    "palette of vectors, inputs": ("iOS18", palettized(mode="kmeans", nbits=4, cluster_dim=2, channel_axis=1), {LUT}),
+    "palette grouped, inputs": ("iOS18", palettized(mode="kmeans", nbits=2, **(grouped | {"channel_axis": 1})), {LUT}),
+    "palette grouped, scaled": ("iOS18", palettized(mode="kmeans", nbits=4, enable_per_channel_scale=True, **grouped), {LUT, SHIFT}),
     "threshold": (
         "iOS16",
         lambda model: cto.prune_weights(
@@ -148,6 +172,33 @@ SCHEMES |= {
         "iOS18",
         jointly(pruned(target_sparsity=0.5), cto.OpLinearQuantizerConfig(weight_threshold=0, dtype="int4")),
         {SHIFT_SPARSE, SPARSE},
+    ),
+}
+SCHEMES |= {
+    "2:4 iOS18": ("iOS18", pruned(n_m_ratio=(2, 4), dim=1), {SPARSE}),
+    "block sparse iOS18": ("iOS18", pruned(target_sparsity=0.5, block_size=2, dim=1), {SPARSE}),
+    "sparse, then uint8": (
+        "iOS18",
+        jointly(pruned(target_sparsity=0.5), cto.OpLinearQuantizerConfig(weight_threshold=0, dtype="uint8", mode="linear")),
+        {SHIFT_SPARSE, SPARSE},
+    ),
+    "sparse, then int8 per_block": (
+        "iOS18",
+        jointly(pruned(target_sparsity=0.5), cto.OpLinearQuantizerConfig(weight_threshold=0, granularity="per_block", block_size=4)),
+        {SHIFT_SPARSE, SPARSE},
+    ),
+    "sparse, then grouped palette": (
+        "iOS18",
+        jointly(pruned(target_sparsity=0.5), cto.OpPalettizerConfig(mode="kmeans", nbits=4, weight_threshold=0, **grouped)),
+        {LUT_SPARSE, SPARSE},
+    ),
+    "sparse, then palette, then int8 table": (
+        "iOS18",
+        jointly(
+            jointly(pruned(target_sparsity=0.5), cto.OpPalettizerConfig(mode="kmeans", nbits=4, weight_threshold=0)),
+            cto.OpLinearQuantizerConfig(weight_threshold=0, granularity="per_tensor"),
+        ),
+        {LUT_SPARSE, SPARSE, SHIFT},
     ),
 }
 for target in ("iOS16", "iOS17", "iOS18"):
@@ -193,7 +244,30 @@ def test_a_compressed_package_runs_as_coremltools_expands_it(scheme, models, tmp
     assert expected <= operators(compressed)
     assert not any(kind.startswith("constexpr_") for kind in operators(expanded))
     x = values(0, *SIZE)
-    np.testing.assert_allclose(run(compressed, x), run(expanded, x), rtol=1e-4, atol=1e-5 * float(np.abs(run(expanded, x)).max()))
+    ours, theirs = run(compressed, x), run(expanded, x)
+    assert np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "types"),
+    [
+        ("int8 linear per_channel iOS18", {"INT8"}),
+        ("uint8 linear per_block", {"UINT8"}),
+        ("int4 linear_symmetric per_block", {"INT4"}),
+        ("uint4 linear per_block", {"UINT4"}),
+        *((f"palette grouped {bits}", {f"UINT{bits}", "FLOAT32"}) for bits in (1, 2, 3, 4, 6)),
+        ("palette, then uint8 table", {"UINT4", "UINT8"}),
+        ("sparse iOS18", {"UINT1", "FLOAT32"}),
+        ("sparse, then int4", {"UINT1", "INT4"}),
+        ("sparse, then uint8", {"UINT1", "UINT8"}),
+        ("sparse, then palette", {"UINT1", "UINT4", "FLOAT32"}),
+    ],
+)
+def test_a_scheme_stores_the_types_of_its_name(scheme, types, models, tmp_path) -> None:
+    """Coremltools passes over a weight that does not suit a scheme: without this, the comparison above might hold nothing of it."""
+    target, compress, _ = SCHEMES[scheme]
+    compressed, _ = both(models(target), compress, tmp_path)
+    assert stored(compressed) == types
 
 
 @pytest.mark.parametrize("scheme", ["int8 linear_symmetric per_channel iOS16", "int4 linear_symmetric per_block", "palette kmeans 4 iOS18"])

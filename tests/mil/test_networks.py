@@ -21,8 +21,8 @@ from tests.mil.build import convert, ct, quiet_coremltools
 from tests.mil.networks import NETWORKS, build
 
 WAYS = [(name, way) for name in NETWORKS for way in ("trace", "export") if (name, way) != ("depth-anything", "trace")]
-#: Networks that coremltools converts with flexible sizes. It refuses the others: "Unable to map torch_upsample_bilinear to core upsample"
-#: where a map is interpolated to the size of another (unet, segformer); the transformers have position embeddings of one size.
+#: Networks whose one package has to run at several sizes. Coremltools refuses unet and segformer ("Unable to map torch_upsample_bilinear
+#: to core upsample"): they interpolate to the size of another map.
 FLEXIBLE = ("mobilenet-v3", "convnext", "unet-by-factor", "generator", "glpn")
 #: Largest difference to torch, relative to the largest output.
 TOLERANCE = 1e-3
@@ -55,7 +55,16 @@ def image(name: str) -> torch.Tensor:
     return torch.rand(1, 3, *NETWORKS[name][1], generator=torch.Generator().manual_seed(1))
 
 
-def package(network: nn.Module, x: torch.Tensor, way: str, folder: Path, precision: str, target: str) -> Path:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Packages that several tests read: converting takes longer than running."""
+    return tmp_path_factory.mktemp("packages")
+
+
+def package(name: str, network: nn.Module, x: torch.Tensor, way: str, folder: Path, precision: str, target: str) -> Path:
+    path = folder / f"{name}-{way}-{precision}-{target}.mlpackage"
+    if path.exists():
+        return path
     with quiet_coremltools(), torch.no_grad():
         if way == "trace":
             program = torch.jit.trace(network, x, check_trace=False)
@@ -69,8 +78,8 @@ def package(network: nn.Module, x: torch.Tensor, way: str, folder: Path, precisi
             skip_model_load=True,
             **inputs,
         )
-        model.save(str(folder / "net.mlpackage"))
-    return folder / "net.mlpackage"
+        model.save(str(path))
+    return path
 
 
 def run(path: Path, x: torch.Tensor, arithmetic: str) -> np.ndarray:
@@ -84,11 +93,11 @@ def difference(actual: np.ndarray, expected: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(("name", "way"), WAYS)
-def test_a_single_precision_package_equals_torch(name, way, networks, tmp_path) -> None:
+def test_a_single_precision_package_equals_torch(name, way, networks, folder) -> None:
     network, x = networks[name], image(name)
     with torch.no_grad():
         expected = network(x).numpy()
-    actual = run(package(network, x, way, tmp_path, "FLOAT32", "iOS17"), x, "float32")
+    actual = run(package(name, network, x, way, folder, "FLOAT32", "iOS17"), x, "float32")
     print(f"{name} ({way}): {difference(actual, expected):.1e}")
     assert actual.shape == expected.shape
     assert difference(actual, expected) < TOLERANCE
@@ -96,18 +105,18 @@ def test_a_single_precision_package_equals_torch(name, way, networks, tmp_path) 
 
 @pytest.mark.parametrize("name", [name for name, way in WAYS if way == "trace"])
 @pytest.mark.parametrize("target", ["iOS15", "iOS18"])
-def test_older_and_newer_operator_sets_give_the_same(name, target, networks, tmp_path) -> None:
+def test_older_and_newer_operator_sets_give_the_same(name, target, networks, folder) -> None:
     network, x = networks[name], image(name)
     with torch.no_grad():
         expected = network(x).numpy()
-    assert difference(run(package(network, x, "trace", tmp_path, "FLOAT32", target), x, "float32"), expected) < TOLERANCE
+    assert difference(run(package(name, network, x, "trace", folder, "FLOAT32", target), x, "float32"), expected) < TOLERANCE
 
 
 @pytest.mark.parametrize("kind", ["range", "enumerated"])
 @pytest.mark.parametrize("name", FLEXIBLE)
 def test_one_package_runs_at_every_size_it_allows(name, kind, networks, tmp_path) -> None:
     network = networks[name]
-    sizes = [NETWORKS[name][1], (48, 64), (80, 112)]
+    sizes = [NETWORKS[name][1], (32, 64), (96, 128)]  # multiples of 32, as GLPN itself asks for
     default = (1, 3, *sizes[0])
     if kind == "range":
         shape = ct.Shape(shape=(1, 3, *(ct.RangeDim(32, 128, default=length) for length in sizes[0])))
@@ -126,12 +135,12 @@ def test_one_package_runs_at_every_size_it_allows(name, kind, networks, tmp_path
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_half_precision_loses_no_more_than_torchs_own(name, networks, tmp_path) -> None:
+def test_half_precision_loses_no_more_than_torchs_own(name, networks, folder) -> None:
     network, x = networks[name], image(name)
     with torch.no_grad():
         expected = network(x).numpy()
         torchs = psnr(copy.deepcopy(network).half()(x.half()).float().numpy(), expected)
-    path = package(network, x, "export" if name == "depth-anything" else "trace", tmp_path, "FLOAT16", "iOS17")
+    path = package(name, network, x, "export" if name == "depth-anything" else "trace", folder, "FLOAT16", "iOS17")
     ours = psnr(run(path, x, "float16"), expected)
     print(f"{name}: {ours:.1f} dB in half precision, torch's own {torchs:.1f} dB")
     assert ours > min(GOOD_PSNR, torchs - SLACK)
@@ -140,13 +149,13 @@ def test_half_precision_loses_no_more_than_torchs_own(name, networks, tmp_path) 
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_second_engine_agrees(name, networks, tmp_path) -> None:
+def test_a_second_engine_agrees(name, networks, folder) -> None:
     network, x = networks[name], image(name)
     file = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(network, (x,), file, dynamo=False, input_names=["x"], opset_version=17)
     (theirs,) = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"]).run(None, {"x": x.numpy()})
-    ours = run(package(network, x, "export" if name == "depth-anything" else "trace", tmp_path, "FLOAT32", "iOS17"), x, "float32")
+    ours = run(package(name, network, x, "export" if name == "depth-anything" else "trace", folder, "FLOAT32", "iOS17"), x, "float32")
     print(f"{name}: MIL and ONNX Runtime differ by {difference(ours, theirs):.1e}")
     assert difference(ours, theirs) < TOLERANCE

@@ -28,12 +28,12 @@ def gather(x: Tensor, indices: Tensor, axis: Tensor | int = 0, batch_dims: Tenso
     positions = _positions(indices, x.shape[along])
     if shared == 0:
         picked = x.index_select(along, positions.reshape(-1))
-        return picked.reshape(*x.shape[:along], *indices.shape, *x.shape[along + 1 :])
+        return picked.reshape((*x.shape[:along], *indices.shape, *x.shape[along + 1 :]))
     batch, middle, tail = x.shape[:shared], x.shape[shared:along], x.shape[along + 1 :]
     flat = x.reshape(-1, *middle, x.shape[along], *tail)
     rows = positions.reshape(flat.shape[0], -1)
     picked = torch.stack([entry.index_select(along - shared, row) for entry, row in zip(flat, rows, strict=True)])
-    return picked.reshape(*batch, *middle, *indices.shape[shared:], *tail)
+    return picked.reshape((*batch, *middle, *indices.shape[shared:], *tail))
 
 
 def gather_along_axis(x: Tensor, indices: Tensor, axis: Tensor | int = 0, validate_indices: bool = False) -> Tensor:

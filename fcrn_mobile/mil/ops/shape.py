@@ -12,7 +12,9 @@ from fcrn_mobile.mil.ops.arguments import Operator, channels_last, ints, torch_p
 
 
 def concat(values: tuple[Tensor, ...], axis: Tensor | int, interleave: bool = False) -> Tensor:
-    """Join along an axis; interleaved, the k-th slices of all tensors lie next to one another."""
+    """Join along an axis; interleaved, the k-th slices of all tensors lie next to one another. Scalars become a vector."""
+    if values[0].dim() == 0:
+        return torch.stack(values)
     if interleave:
         stacked = torch.stack(values, dim=int(axis) % values[0].dim() + 1)
         return stacked.flatten(int(axis) % values[0].dim(), int(axis) % values[0].dim() + 1)

@@ -24,6 +24,17 @@ def test_gather_takes_slices_along_an_axis(target, data, shape, picked, seed) ->
     check_op("gather", lambda x0, x1: mb.gather(x=x0, indices=x1, axis=axis), [x, indices], np.take(x, indices, axis), target=target)
 
 
+@pytest.mark.parametrize("shape", [(5,), (5, 3)])
+def test_a_scalar_index_drops_its_axis(shape) -> None:
+    x, index = values(0, *shape), np.array([3], np.int32)
+
+    def body(x0, x1):
+        taken = mb.gather(x=x0, indices=mb.squeeze(x=x1, axes=(0,)), axis=0)
+        return mb.expand_dims(x=taken, axes=(0,))
+
+    check_op("gather", body, [x, index], x[3:4])
+
+
 def test_gather_counts_negative_indices_from_the_end_and_refuses_others() -> None:
     x, indices = values(0, 4, 3), np.array([-1, -4], np.int32)
     check_op("gather", lambda x0, x1: mb.gather(x=x0, indices=x1), [x, indices], x[[3, 0]], target="iOS15")

@@ -17,6 +17,16 @@ def test_concat_and_stack_join_along_any_axis(data, shape, count, seed, integer)
     check_op("stack", lambda *x: mb.stack(values=x, axis=axis), parts, np.stack(parts, axis))
 
 
+def test_concat_makes_a_vector_of_scalars() -> None:
+    x = np.array([4, 7], np.int32)
+
+    def body(x0):
+        scalars = [mb.squeeze(x=mb.slice_by_size(x=x0, begin=[i], size=[1])) for i in (1, 0)]
+        return mb.concat(values=scalars, axis=0)
+
+    check_op("concat", body, [x], np.array([7, 4], np.int32))
+
+
 def test_interleaved_concat_puts_like_slices_side_by_side() -> None:
     x, y = values(0, 1, 2, 3), values(1, 1, 2, 3)
     expected = np.stack((x[0, 0], y[0, 0], x[0, 1], y[0, 1]))[None]
