@@ -98,6 +98,7 @@ def _facts(program: "Program", name: str, value: Any, files: list[Path]) -> dict
 
 
 def _print(program: "Program", results: dict[str, Any], targets: dict[str, list[Path]]) -> None:
+    from fcrn_mobile.mil.arithmetic import SHOWN_AS
     from fcrn_mobile.mil.shapes import by
 
     rows = []
@@ -110,5 +111,4 @@ def _print(program: "Program", results: dict[str, Any], targets: dict[str, list[
         numbers = [f"{facts[key]:.4g}" if facts[key] is not None else "" for key in ("min", "mean", "max")]
         rows.append([name, facts["dtype"], by(value.shape), *numbers, "  ".join(facts["files"])])
     if rows:
-        title = f"{program.function} under {program.arithmetic} arithmetic{', a simulation' if program.arithmetic == 'ane' else ''}"
-        print_table(title, ["output", "type", "shape", "min", "mean", "max", "files"], rows)
+        print_table(f"{program.function}, {SHOWN_AS[program.arithmetic]}", ["output", "type", "shape", "min", "mean", "max", "files"], rows)

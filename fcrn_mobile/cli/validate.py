@@ -65,6 +65,9 @@ def print_drift(result: "Validation") -> None:
         closeness = [f"{candidate.fidelity.abs_rel:.4f}", f"{candidate.fidelity.psnr_db:.1f}"]
         rows.append([candidate.name, f"{candidate.size_bytes / 1e6:.1f}", *change, *closeness, candidate.verdict])
     print_table(title, columns, rows)
+    engines = dict.fromkeys(candidate.engine for candidate in result.candidates)
+    on_device = any(engine.startswith("coreml") for engine in engines)
+    print(f"candidates ran on {'; '.join(engines)}{'' if on_device else '; not run on a device'}")
     print("fidelity: mean |candidate - reference| / reference of the depth maps; dB: their PSNR")
     for candidate in result.candidates:
         if candidate.overflow:

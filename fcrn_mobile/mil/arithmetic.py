@@ -77,7 +77,15 @@ _MOVES_VALUES = frozenset(
 
 #: Operators whose result is a tensor of their own, so that rounding may overwrite it.
 _FRESH = frozenset({"add", "batch_norm", "gelu", "layer_norm", "mul", "real_div", "sigmoid", "silu", "softmax", "sub"})
-_FRESH |= _PRODUCTS
+_FRESH |= _PRODUCTS - {"einsum"}  # of one operand it is a view
+
+
+#: What a policy is called where its results are shown.
+SHOWN_AS: dict[Arithmetic, str] = {
+    "float32": "float32 arithmetic",
+    "float16": "simulated float16 arithmetic",
+    "ane": "a simulation of the Neural Engine's float16 arithmetic",
+}
 
 
 def check_policy(name: str) -> None:

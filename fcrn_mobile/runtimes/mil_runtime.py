@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
-from fcrn_mobile.mil.arithmetic import Arithmetic
+from fcrn_mobile.mil.arithmetic import SHOWN_AS, Arithmetic
 from fcrn_mobile.mil.overflow import Overflow
 from fcrn_mobile.runtimes.runtime import depth_map, fit
 
 
 class MilRuntime:
-    """Runs a package with one RGB image input and one depth output."""
+    """Runs a package with one RGB image input and one depth output; ``arithmetic`` says how, in words for people."""
 
     backend = "mil"
 
@@ -23,6 +23,7 @@ class MilRuntime:
         self.name = path.stem
         self.path = path
         self._program = Program.load(path, arithmetic)
+        self.arithmetic = SHOWN_AS[arithmetic]
         images = [feature for feature in self._program.inputs if feature.kind == "image"]
         if len(self._program.inputs) != 1 or len(images) != 1 or len(self._program.outputs) != 1:
             raise InputError(f"'{path}' does not map one image to one depth map: give a depth model")

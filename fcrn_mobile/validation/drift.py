@@ -34,6 +34,7 @@ class Drift:
         fidelity: to the reference's output.
         checks: its budgets.
         overflow: the first tensor that is not finite, on the first frame or on the first one whose output is not finite.
+        engine: what ran it: the backend, and under which arithmetic if it has several.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Drift:
     fidelity: FidelityValues
     checks: tuple[Check, ...]
     overflow: str | None = None
+    engine: str = ""
 
     @property
     def verdict(self) -> str:
@@ -84,6 +86,7 @@ class Validation:
                     "fidelity": asdict(c.fidelity),
                     "budget": [{"metric": k.limit.metric, "limit": k.limit.text, "value": k.value, "held": k.held} for k in c.checks],
                     "overflow": c.overflow,
+                    "engine": c.engine,
                     "verdict": c.verdict,
                 }
                 for c in self.candidates
@@ -149,9 +152,15 @@ def validate(
                 fidelity=closeness,
                 checks=tuple(check(limit, base, own, closeness.abs_rel) for limit in limits or recipe_limits(candidate)),
                 overflow=overflow,
+                engine=_engine(candidate),
             )
         )
     return Validation(reference.name, artefact_size(reference.path), base, tuple(drifts), data, rule.name)
+
+
+def _engine(candidate: Runtime) -> str:
+    arithmetic = getattr(candidate, "arithmetic", None)
+    return f"{candidate.backend}, {arithmetic}" if arithmetic else candidate.backend
 
 
 def _overflow(candidate: Runtime, image: NDArray[np.uint8]) -> str | None:

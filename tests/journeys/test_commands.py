@@ -63,6 +63,14 @@ def test_export_then_validate_against_a_budget(tmp_path) -> None:
     refused(fcrn("export", "builtin", "--out", "m.mlpackage", cwd=tmp_path), "exists", "--force")
 
 
+@pytest.mark.parametrize(("arithmetic", "name"), [("float16", "simulated float16"), ("ane", "a simulation of the Neural Engine")])
+def test_a_simulation_is_called_one(packages, call, arithmetic: str, name: str) -> None:
+    result = call("validate", "builtin", str(packages["fp16"]), "--data", "sample#val", "--arithmetic", arithmetic)
+    assert result.returncode == 0, result.stderr
+    assert f"candidates ran on mil, {name}" in result.stdout
+    assert "not run on a device" in result.stdout
+
+
 def test_metrics_on_real_rooms(real_data, tmp_path) -> None:
     result = fcrn("evaluate", "builtin", "--data", f"folder:{real_data}/nyu_train795.zip#val", "--json", "-", cwd=tmp_path)
     assert result.returncode == 0, result.stderr

@@ -75,7 +75,7 @@ def test_the_json_has_the_documented_keys(wall) -> None:
     value = run(wall, 2.42, "fidelity=0.2").to_json()
     assert set(value) == {"reference", "candidates", "data", "protocol", "versions"}
     (candidate,) = value["candidates"]
-    assert set(candidate) == {"name", "path", "size_bytes", "metrics", "change", "fidelity", "budget", "overflow", "verdict"}
+    assert set(candidate) == {"name", "path", "size_bytes", "metrics", "change", "fidelity", "budget", "overflow", "engine", "verdict"}
     assert set(candidate["fidelity"]) == {"abs_rel", "psnr_db", "max_abs", "cosine"}
     assert set(candidate["budget"][0]) == {"metric", "limit", "value", "held"}
 
