@@ -51,13 +51,22 @@ def progress(title: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """A table on standard output; the first column is left-aligned, the others right."""
+    """A table on standard output; the first column is left-aligned, the others right. One too wide for the terminal stands on its side."""
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    if _width(columns, rows) > console.width:
+        lines = [columns, *rows]
+        columns, *rows = ([line[index] for line in lines] for index in range(len(columns)))
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+    console.print(table)
+
+
+def _width(columns: list[str], rows: list[list[str]]) -> int:
+    """Characters that a table takes side by side."""
+    return sum(max(len(line[index]) for line in (columns, *rows)) + 2 for index in range(len(columns))) - 2
 
 
 def print_metrics(metrics: Mapping[str, Any]) -> None:
