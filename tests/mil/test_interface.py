@@ -94,15 +94,18 @@ class Halving(nn.Module):
         return torch.nn.functional.interpolate(y, scale_factor=2.0, mode="nearest").flatten(2)
 
 
+def flexible(kind: str):
+    """Two shapes, or a range per side, around 8×10."""
+    if kind == "enumerated":
+        return ct.EnumeratedShapes(shapes=[(1, 3, 8, 10), (1, 3, 12, 16)], default=(1, 3, 8, 10))
+    return ct.Shape(shape=(1, 3, ct.RangeDim(4, 12, default=8), ct.RangeDim(6, 20, default=10)))
+
+
 @pytest.mark.parametrize("kind", ["enumerated", "range"])
 def test_flexible_shapes_are_resolved_at_every_predict(kind, tmp_path) -> None:
     torch.manual_seed(0)
     network = Halving().eval()
-    if kind == "enumerated":
-        shape = ct.EnumeratedShapes(shapes=[(1, 3, 8, 10), (1, 3, 12, 16)], default=(1, 3, 8, 10))
-    else:
-        shape = ct.Shape(shape=(1, 3, ct.RangeDim(4, 12, default=8), ct.RangeDim(6, 20, default=10)))
-    path = convert(network, [torch.rand(1, 3, 8, 10)], tmp_path, inputs=[ct.TensorType("x", shape=shape)])
+    path = convert(network, [torch.rand(1, 3, 8, 10)], tmp_path, inputs=[ct.TensorType("x", shape=flexible(kind))])
     program = Program.load(path)
     (feature,) = program.inputs
     assert feature.shape == (1, 3, 8, 10)
@@ -121,11 +124,7 @@ def test_flexible_shapes_are_resolved_at_every_predict(kind, tmp_path) -> None:
 def test_flexible_images_take_their_sizes(kind, tmp_path) -> None:
     torch.manual_seed(0)
     network = Halving().eval()
-    if kind == "enumerated":
-        shape = ct.EnumeratedShapes(shapes=[(1, 3, 8, 10), (1, 3, 12, 16)], default=(1, 3, 8, 10))
-    else:
-        shape = ct.Shape(shape=(1, 3, ct.RangeDim(4, 12, default=8), ct.RangeDim(6, 20, default=10)))
-    path = convert(network, [torch.rand(1, 3, 8, 10)], tmp_path, inputs=[ct.ImageType("x", shape=shape)])
+    path = convert(network, [torch.rand(1, 3, 8, 10)], tmp_path, inputs=[ct.ImageType("x", shape=flexible(kind))])
     program = Program.load(path)
     pixels = RNG.integers(0, 256, (12, 16, 3), dtype=np.uint8)
     with torch.no_grad():
