@@ -4,6 +4,7 @@ Commands are imported when they run, so that ``--help`` does not wait for torch.
 """
 
 import importlib
+import keyword
 import logging
 import os
 import sys
@@ -13,10 +14,11 @@ import click
 import fcrn_mobile
 from fcrn_mobile.errors import InputError
 
-#: Command → what it does; its code is ``fcrn_mobile.cli.<command>:command``.
+#: Command → what it does; its code is ``fcrn_mobile.cli.<command>:command``, with an underscore behind a word of Python's.
 COMMANDS = {
     "demo": "Run the main job on the built-in sample: export, validate, benchmark, picture.",
     "train": "Train a network on RGB-D data.",
+    "import": "Make a checkpoint of an FCRN that another PyTorch project trained.",
     "evaluate": "Depth metrics of a model on RGB-D data.",
     "export": "Convert a checkpoint to .mlpackage, .onnx or .aimodel.",
     "validate": "Drift of candidates from a reference, held to a budget.",
@@ -36,7 +38,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"fcrn_mobile.cli.{cmd_name}")
+        file = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        module = importlib.import_module(f"fcrn_mobile.cli.{file}")
         command: click.Command = module.command
         return command
 

@@ -119,7 +119,7 @@ def _stored(value: Tensor, dtype: torch.dtype) -> Tensor:
 
 def _config(name: str, metadata: dict[str, str]) -> FCRNConfig:
     if "config" not in metadata:
-        raise InputError(f"'{name}' holds weights but not what network they belong to: give a checkpoint written by 'fcrn-mobile train'")
+        raise InputError(f"'{name}' holds weights but not what network they belong to: give one written by 'fcrn-mobile train' or 'import'")
     fields: dict[str, Any] = json.loads(metadata["config"])
     if set(fields) != _CONFIG_FIELDS:
         odd = ", ".join(sorted(set(fields) ^ _CONFIG_FIELDS))

@@ -1,0 +1,171 @@
+"""Checkpoints of two PyTorch FCRNs, read into ours: dontLoveBugs/FCRN_pytorch and fangchangma/sparse-to-dense.pytorch (RGB only).
+
+Both are this network: the same encoder with torchvision's keys, the same up-blocks (each value unpooled to the top-left of its
+cell, then 5×5), batch norms of eps 1e-5. They take RGB in 0..1 without mean or standard deviation. Their prediction has no bias, so
+ours becomes zero. They end in a bilinear enlargement to the input's size (align_corners=True), which is no part of ours: our output
+is the depth before it, at half resolution.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
+from fcrn_mobile.network.foreign_pickle import read_torch_file
+from fcrn_mobile.network.resnet import RESNETS
+
+#: Format → the name of the decoder in its keys.
+FORMATS = {"fcrn-pytorch": "upSample", "sparse-to-dense": "decoder"}
+
+#: Both train NYU Depth V2 at this height and width.
+_INPUT_SIZE = (228, 304)
+
+#: Up-block → key in it by which it is recognised, and our names → theirs.
+_UP_BLOCKS = {
+    "upproj": (
+        "bottom_branch.conv.weight",
+        {
+            "upper_conv1": "upper_branch.conv1",
+            "upper_bn1": "upper_branch.batchnorm1",
+            "upper_conv2": "upper_branch.conv2",
+            "upper_bn2": "upper_branch.batchnorm2",
+            "lower_conv": "bottom_branch.conv",
+            "lower_bn": "bottom_branch.batchnorm",
+        },
+    ),
+    "upconv": ("conv.weight", {"conv": "conv", "bn": "batchnorm"}),
+    "deconv2": ("deconv2.weight", {"conv": "deconv2", "bn": "batchnorm"}),
+    "deconv3": ("deconv3.weight", {"conv": "deconv3", "bn": "batchnorm"}),
+}
+_BEHIND_ENCODER = {"conv": "conv2", "bn": "bn2", "head": "conv3"}
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A foreign checkpoint as a network of ours.
+
+    Attributes:
+        network: float32, in evaluation mode.
+        training: what the new checkpoint says of its origin: ``imported_from`` (format), ``file`` (name), ``sha256`` of that file.
+    """
+
+    network: FCRN
+    training: dict[str, str]
+
+
+def import_network(path: Path, layout: str | None = None) -> Imported:
+    """Read a foreign checkpoint; nothing in it is executed.
+
+    Args:
+        path: a file of ``torch.save``: the pickled network (as both projects save it, within ``nn.DataParallel`` or not) or its state dict.
+        layout: one of ``FORMATS``; None recognises it from the keys.
+
+    Raises:
+        InputError: not such a file, another network, or weights that are missing, left over or of another shape.
+    """
+    if layout is not None and layout not in FORMATS:
+        raise InputError(f"unknown format '{layout}': use one of {', '.join(FORMATS)}")
+    _refuse_numpy(path)
+    foreign = read_torch_file(path)
+    layout = layout or _recognise(path, foreign.tensors)
+    network = FCRN(_config(path, foreign.tensors, layout, foreign.upsampled_to or _INPUT_SIZE))
+    network.load_state_dict(_renamed(path, network, foreign.tensors, layout))
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return Imported(network.eval(), {"imported_from": layout, "file": path.name, "sha256": sha256})
+
+
+def _refuse_numpy(path: Path) -> None:
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        if file.read(6) == b"\x93NUMPY":
+            raise InputError(
+                f"'{path}' is a NumPy file, as the TensorFlow FCRN (iro-cp) has: that network pads and strides otherwise and cannot "
+                f"become one of ours exactly; give a checkpoint of {' or '.join(FORMATS)}"
+            )
+
+
+def _recognise(path: Path, tensors: dict[str, Tensor]) -> str:
+    for layout, decoder in FORMATS.items():
+        if any(key.startswith(f"{decoder}.layer") for key in tensors):
+            return layout
+    if "layer1.0.conv1.weight" in tensors:
+        raise InputError(
+            f"'{path}' holds a ResNet without a decoder: start training from it with fcrn-mobile train --encoder-weights {path}"
+        )
+    raise InputError(f"'{path}' holds {_some(sorted(tensors))}: neither a checkpoint of {' nor of '.join(FORMATS)}")
+
+
+def _config(path: Path, tensors: dict[str, Tensor], layout: str, input_size: tuple[int, int]) -> FCRNConfig:
+    encoder = _encoder(path, tensors)
+    first_conv, last_conv = tensors.get("conv1.weight"), tensors.get("conv2.weight")
+    if first_conv is None or last_conv is None or first_conv.dim() != 4 or last_conv.dim() != 4:
+        raise InputError(f"'{path}' lacks the kernels conv1.weight or conv2.weight: give a whole checkpoint of {layout}")
+    channels, width = first_conv.shape[1], last_conv.shape[0]
+    if channels != 3:
+        raise InputError(f"'{path}' takes {channels} channels (RGB with sparse depth?): give a checkpoint that was trained on RGB alone")
+    first = f"{FORMATS[layout]}.layer1."
+    decoder = next((name for name, (key, _) in _UP_BLOCKS.items() if first + key in tensors), None)
+    if decoder is None:
+        found = _some(sorted(key for key in tensors if key.startswith(first)))
+        raise InputError(f"'{path}' has an up-block of another kind ({first}* holds {found}): known are {', '.join(_UP_BLOCKS)}")
+    return FCRNConfig(
+        preset=f"fcrn-{encoder}",
+        encoder=encoder,
+        decoder=decoder,
+        widths=tuple(width // 2**step for step in range(5)),
+        input_size=input_size,
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+    )
+
+
+def _encoder(path: Path, tensors: dict[str, Tensor]) -> str:
+    kind = "bottleneck" if "layer1.0.conv3.weight" in tensors else "basic"
+    blocks = {match.groups() for key in tensors if (match := re.match(r"layer([1-4])\.(\d+)\.", key))}
+    repeats = tuple(sum(stage == str(number) for stage, _ in blocks) for number in range(1, 5))
+    for name, description in RESNETS.items():
+        if description == (kind, repeats):
+            return name
+    raise InputError(f"'{path}' has an encoder of {repeats} {kind} blocks: known are {', '.join(RESNETS)}")
+
+
+def _renamed(path: Path, network: FCRN, tensors: dict[str, Tensor], layout: str) -> dict[str, Tensor]:
+    """Their tensors under our keys, all of ours and none of theirs left over."""
+    ours = network.state_dict()
+    theirs = {key: _foreign_key(key, network.config.decoder, FORMATS[layout]) for key in ours}
+    # torch before 0.4.1 did not count batches, and neither network has a bias in its prediction.
+    absent = {key for key, name in theirs.items() if name not in tensors and key.endswith(("num_batches_tracked", "head.bias"))}
+    missing = [name for key, name in theirs.items() if key not in absent and name not in tensors]
+    left_over = sorted(set(tensors) - set(theirs.values()))
+    wrong = [
+        f"{name} {tuple(tensors[name].shape)} instead of {tuple(ours[key].shape)}"
+        for key, name in theirs.items()
+        if name in tensors and tensors[name].shape != ours[key].shape
+    ]
+    faults = [f"{what} {_some(names)}" for what, names in (("missing", missing), ("left over", left_over), ("wrong shape", wrong)) if names]
+    if faults:
+        raise InputError(f"'{path}' does not fit {network.config.encoder} with {network.config.decoder} of {layout}: {'; '.join(faults)}")
+    return {key: torch.zeros_like(ours[key]) if key in absent else tensors[name] for key, name in theirs.items()}
+
+
+def _foreign_key(key: str, decoder: str, prefix: str) -> str:
+    part, _, rest = key.partition(".")
+    if part == "encoder":
+        return rest
+    if part == "decoder":
+        block, module, tensor = rest.split(".")
+        return f"{prefix}.layer{int(block) + 1}.{_UP_BLOCKS[decoder][1][module]}.{tensor}"
+    return f"{_BEHIND_ENCODER[part]}.{rest}"
+
+
+def _some(names: list[str]) -> str:
+    """The first few, and how many there are."""
+    return ", ".join(names[:_SHOWN]) + (f" … ({len(names)} in all)" if len(names) > _SHOWN else "")
