@@ -33,6 +33,7 @@ from fcrn_mobile.errors import InputError
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--precision", default="auto", show_default=True, metavar="auto|32|bf16")
 @click.option("--workers", type=int, default=0, show_default=True, help="Loader processes.")
+@click.option("--cache-mb", type=int, default=0, show_default=True, help="Decoded frames to keep in memory, per loader process.")
 @click.option("--protocol", default="eigen", show_default=True, help="Of the validation metrics.")
 @json_option
 def command(
@@ -93,10 +94,6 @@ def _integers(text: str, separator: str, option: str, example: str) -> tuple[int
 
 def _command_line() -> str:
     """The command as typed, with data named by file alone."""
-    words = [word if "/" not in word or "\n" in word else _file_name(word) for word in sys.argv[1:]]
-    return shlex.join(["fcrn-mobile", *words])
+    from fcrn_mobile.data.source import portable
 
-
-def _file_name(word: str) -> str:
-    kind, colon, path = word.partition(":")
-    return f"{kind}:{path.rsplit('/', 1)[-1]}" if colon else word.rsplit("/", 1)[-1]
+    return shlex.join(["fcrn-mobile", *(word if "\n" in word else portable(word) for word in sys.argv[1:])])

@@ -1,11 +1,10 @@
 """``folder:PATH``: a folder or .zip with rgb/ (JPEG or PNG) and depth/ (16-bit PNG), paired by file stem."""
 
+import os
 import zipfile
-from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-
+from fcrn_mobile.data.file_pairs import checked_sample
 from fcrn_mobile.data.images import decode_depth, decode_image
 from fcrn_mobile.data.source import Sample
 from fcrn_mobile.errors import InputError
@@ -27,6 +26,7 @@ class FolderSource:
     def __init__(self, path: Path, depth_scale: float = 1000.0) -> None:
         self.path = path
         self.depth_scale = depth_scale
+        self._opened: tuple[int, zipfile.ZipFile] | None = None
         if path.is_dir():
             files = [p.relative_to(path).as_posix() for p in sorted(path.glob("**/*")) if p.is_file()]
         elif path.is_file():
@@ -51,20 +51,17 @@ class FolderSource:
         image_file, depth_file = self._files[name]
         image = decode_image(self._read(image_file), f"{self.path}/{image_file}")
         depth = decode_depth(self._read(depth_file), f"{self.path}/{depth_file}", self.depth_scale)
-        if image.shape[:2] != depth.shape:
-            (h, w), (dh, dw) = image.shape[:2], depth.shape
-            raise InputError(f"'{self.path}/{depth_file}' is {dw}×{dh} but its image is {w}×{h}: register depth to colour first")
-        if not np.any(depth > 0):
-            raise InputError(f"'{self.path}/{depth_file}' has no valid pixel: remove the pair or check the depth scale")
-        return Sample(image, depth, name)
+        return checked_sample(image, depth, name, f"{self.path}/{depth_file}")
 
     def __getstate__(self) -> dict[str, object]:
-        # An open zip handle cannot cross into a worker process: each opens its own.
-        return {key: value for key, value in self.__dict__.items() if key != "_zip"}
+        return self.__dict__ | {"_opened": None}
 
-    @cached_property
+    @property
     def _zip(self) -> zipfile.ZipFile:
-        return zipfile.ZipFile(self.path)
+        # An open zip cannot be pickled, and a forked worker shares its read position with every other: each process opens its own.
+        if self._opened is None or self._opened[0] != os.getpid():
+            self._opened = (os.getpid(), zipfile.ZipFile(self.path))
+        return self._opened[1]
 
     def _zip_members(self) -> list[str]:
         try:

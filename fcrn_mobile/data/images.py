@@ -47,13 +47,16 @@ def open_image(path: Path) -> Image.Image:
     return _open(_read(path), str(path))
 
 
-def decode_depth(data: bytes, name: str, units_per_metre: float = 1000.0) -> NDArray[np.float32]:
+def decode_depth(
+    data: bytes, name: str, units_per_metre: float = 1000.0, units_per_metre_8_bit: float | None = None
+) -> NDArray[np.float32]:
     """Decode a depth map.
 
     Args:
         data: bytes of a single-channel 16-bit (or 8-bit) PNG.
         name: what to call it in an error.
         units_per_metre: 1000 for millimetres, 256 for KITTI, 5000 for TUM.
+        units_per_metre_8_bit: of a file of 8 bits, where that differs; 25.5 for DenseDepth.
 
     Returns:
         H×W float32 metres; 0 and the largest 16-bit value, which sensors write for "nothing seen", become 0 (invalid).
@@ -65,8 +68,15 @@ def decode_depth(data: bytes, name: str, units_per_metre: float = 1000.0) -> NDA
     if image.mode not in ("I;16", "I;16B", "I", "L"):
         raise InputError(f"'{name}' is a {_describe(image.mode)} image: depth must be a single-channel 16-bit PNG")
     raw = np.asarray(image).astype(np.float32)
+    if image.mode == "L" and units_per_metre_8_bit is not None:
+        return raw / np.float32(units_per_metre_8_bit)
     raw[raw == np.iinfo(np.uint16).max] = 0
     return raw / np.float32(units_per_metre)
+
+
+def read_depth(path: Path, units_per_metre: float = 1000.0, units_per_metre_8_bit: float | None = None) -> NDArray[np.float32]:
+    """Read a depth map: see ``decode_depth``."""
+    return decode_depth(_read(path), str(path), units_per_metre, units_per_metre_8_bit)
 
 
 def save_depth_png(depth: NDArray[np.float32], path: Path) -> None:

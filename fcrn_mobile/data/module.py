@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from fcrn_mobile.data.cache import Cached
 from fcrn_mobile.data.source import Sample, Source
 from fcrn_mobile.data.transforms import Transform, depth_tensor, image_tensor, resize
 
@@ -92,12 +93,23 @@ class DepthDataModule(LightningDataModule):
         batch_size: frames per batch.
         workers: loader processes; 0 loads in the training process.
         seed: of order and augmentation.
+        cache_mb: megabytes of decoded frames to keep, for training and for validation each, in every loader process; 0 keeps none.
     """
 
     def __init__(
-        self, train: Source, val: Source, input_size: tuple[int, int], transform: Transform, batch_size: int, workers: int, seed: int
+        self,
+        train: Source,
+        val: Source,
+        input_size: tuple[int, int],
+        transform: Transform,
+        batch_size: int,
+        workers: int,
+        seed: int,
+        cache_mb: int = 0,
     ) -> None:
         super().__init__()
+        if cache_mb:
+            train, val = Cached(train, cache_mb), Cached(val, cache_mb)
         self.batch_size = batch_size
         self.workers = workers
         self.frames = AugmentedFrames(train, transform, seed)

@@ -38,6 +38,7 @@ class Hyperparameters:
             convolutions gain nothing from it.
         workers: loader processes.
         protocol: of the validation metrics.
+        cache_mb: megabytes of decoded frames to keep, for training and for validation each, in every loader process; 0 keeps none.
     """
 
     epochs: int = 30
@@ -53,6 +54,7 @@ class Hyperparameters:
     precision: str = "auto"
     workers: int = 0
     protocol: str = "eigen"
+    cache_mb: int = 0
 
     def __post_init__(self) -> None:
         for name, allowed in (("loss", tuple(LOSSES)), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
@@ -61,6 +63,8 @@ class Hyperparameters:
         for name in ("epochs", "batch_size", "lr"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{name} is {getattr(self, name)}: give a positive number")
+        if self.cache_mb < 0:
+            raise InputError(f"cache_mb is {self.cache_mb}: give megabytes, or 0 for no cache")
         protocol(self.protocol)
 
 

@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 import fcrn_mobile
 from fcrn_mobile.data.module import DepthDataModule
-from fcrn_mobile.data.source import open_source
+from fcrn_mobile.data.source import open_source, portable
 from fcrn_mobile.data.transforms import Augmentation
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
@@ -114,7 +114,14 @@ def _data_module(run: Run) -> DepthDataModule:
     size = run.network.input_size
     hyper = run.hyper
     return DepthDataModule(
-        open_source(train_spec), open_source(val_spec), size, Augmentation(size), hyper.batch_size, hyper.workers, hyper.seed
+        open_source(train_spec),
+        open_source(val_spec),
+        size,
+        Augmentation(size),
+        hyper.batch_size,
+        hyper.workers,
+        hyper.seed,
+        hyper.cache_mb,
     )
 
 
@@ -154,21 +161,15 @@ def _training_record(run: Run, data: DepthDataModule) -> dict[str, Any]:
     train_spec, val_spec = run.specs
     return {
         # The place of the data on this machine is nobody else's business.
-        "data": _portable(train_spec),
+        "data": portable(train_spec),
         "frames": len(data.frames),
-        "val_data": _portable(val_spec),
+        "val_data": portable(val_spec),
         "val_frames": len(data.validation_frames),
-        "encoder_weights": _portable(run.encoder_weights),
+        "encoder_weights": portable(run.encoder_weights),
         "hyperparameters": asdict(run.hyper),
         "command": run.command,
         "versions": {"fcrn-mobile": fcrn_mobile.__version__, "torch": torch.__version__},
     }
-
-
-def _portable(spec: str) -> str:
-    """A data spec or path without its folders: ``folder:/a/b/c.zip#val`` → ``folder:c.zip#val``."""
-    kind, colon, path = spec.partition(":")
-    return f"{kind}:{path.rsplit('/', 1)[-1]}" if colon else spec.rsplit("/", 1)[-1]
 
 
 def _uses_bf16(run: Run) -> bool:

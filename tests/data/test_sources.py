@@ -1,14 +1,16 @@
 import pickle
 import zipfile
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from torch.utils.data import DataLoader
 
-from fcrn_mobile.data import open_source
+from fcrn_mobile.data import Sample, open_source
 from fcrn_mobile.data.images import read_image, save_depth_png
-from fcrn_mobile.data.source import split_indices
+from fcrn_mobile.data.source import portable, split_indices
 from fcrn_mobile.errors import InputError
 
 
@@ -33,6 +35,29 @@ def test_a_folder_and_its_zip_hold_the_same_frames(tmp_path) -> None:
         np.testing.assert_array_equal(a.depth, np.full((12, 16), 1.5, np.float32))
         np.testing.assert_array_equal(a.depth, b.depth)
     assert pickle.loads(pickle.dumps(archived))[0].name == "a"
+
+
+def test_forked_loader_processes_read_one_zip_without_disturbing_each_other(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for number in range(400):
+            for kind, array in (
+                ("rgb", rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)),
+                ("depth", rng.integers(1, 9000, (24, 32)).astype(np.uint16)),
+            ):
+                content = BytesIO()
+                Image.fromarray(array).save(content, "PNG")
+                archive.writestr(f"{kind}/{number:03d}.png", content.getvalue())
+    source = open_source(f"folder:{tmp_path}/set.zip")
+    alone = [source[i] for i in range(len(source))]
+    loader = DataLoader(source, batch_size=None, num_workers=2, multiprocessing_context="fork", collate_fn=unchanged)
+    for one, other in zip(alone, loader, strict=True):
+        np.testing.assert_array_equal(one.image, other.image)
+        np.testing.assert_array_equal(one.depth, other.depth)
+
+
+def unchanged(sample: Sample) -> Sample:
+    return sample
 
 
 def test_other_depth_units_are_an_option(tmp_path) -> None:
@@ -74,6 +99,13 @@ def test_real_training_images_are_read(real_frames) -> None:
         ("sample#test", "#train or #val"),
         ("sample?scale=3", "unknown option 'scale'"),
         ("folder:/tmp?scale=x", "scale 'x'"),
+        ("folder:/tmp?root=x", "unknown option 'root'"),
+        (
+            "nyu-mat:",
+            "unknown data 'nyu-mat:': use one of sample, folder:PATH[?scale=UNITS_PER_METRE], nyu-mat:PATH[?splits=FILE], nyu-h5:PATH",
+        ),
+        ("scannet:/tmp", "csv:PATH, list:PATH[?root=FOLDER&scale=UNITS_PER_METRE], kitti:PATH, tum:PATH[?max_difference=SECONDS]"),
+        ("sample:/tmp", "unknown data"),
     ],
 )
 def test_a_bad_spec_is_named(spec: str, message: str) -> None:
@@ -134,3 +166,18 @@ def test_photos_are_turned_upright(tmp_path) -> None:
 def test_depth_png_holds_millimetres(tmp_path) -> None:
     save_depth_png(np.array([[1.2345, np.nan, -1, 100]], np.float32), tmp_path / "d.png")
     assert np.asarray(Image.open(tmp_path / "d.png")).tolist() == [[1234, 0, 0, 65534]]
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("sample", "sample"),
+        ("folder:/a/b/c.zip#val", "folder:c.zip#val"),
+        ("folder:relative/set?scale=256", "folder:set?scale=256"),
+        ("nyu-mat:/a/x.mat?splits=/b/s.mat#train", "nyu-mat:x.mat?splits=s.mat#train"),
+        ("list:/a/b.txt?root=/d/e&scale=256", "list:b.txt?root=e&scale=256"),
+        ("/home/me/resnet18.pth", "resnet18.pth"),
+    ],
+)
+def test_a_record_names_files_without_their_folders(spec: str, expected: str) -> None:
+    assert portable(spec) == expected

@@ -1,0 +1,89 @@
+"""A cache of decoded frames that stays within a limit of memory."""
+
+from collections import OrderedDict
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcrn_mobile.data.source import Sample, Source
+from fcrn_mobile.errors import InputError
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
+
+class Cached:
+    """Another source whose decoded frames are kept, the least recently used dropped first.
+
+    The arrays handed out are read-only, so no caller can change what the next one gets. Every process has its own cache: a copy
+    sent to a loader process starts empty there and may grow to the limit as well.
+
+    Args:
+        source: where frames come from.
+        megabytes: most that the kept arrays may take, in 10⁶ bytes; a frame larger than that is never kept.
+
+    Attributes:
+        hits: frames given from memory.
+        misses: frames that were decoded.
+        bytes_kept: size of the kept arrays.
+
+    Raises:
+        InputError: the limit is not positive.
+    """
+
+    def __init__(self, source: Source, megabytes: float) -> None:
+        if not megabytes > 0:
+            raise InputError(f"frame cache of {megabytes} MB: give a positive number of megabytes")
+        self.source = source
+        self.limit = int(megabytes * 1_000_000)
+        self._forget()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.source.names
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> Sample:
+        position = range(len(self))[index]
+        if position in self._frames:
+            self.hits += 1
+            self._frames.move_to_end(position)
+            return self._frames[position]
+        self.misses += 1
+        decoded = self.source[position]
+        sample = replace(decoded, image=_read_only_copy(decoded.image), depth=_read_only_copy(decoded.depth))
+        if _size(sample) <= self.limit:
+            self._keep(position, sample)
+        return sample
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"source": self.source, "limit": self.limit}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._frames: OrderedDict[int, Sample] = OrderedDict()
+        self.hits = self.misses = self.bytes_kept = 0
+
+    def _keep(self, position: int, sample: Sample) -> None:
+        while self.bytes_kept + _size(sample) > self.limit:
+            _, dropped = self._frames.popitem(last=False)
+            self.bytes_kept -= _size(dropped)
+        self._frames[position] = sample
+        self.bytes_kept += _size(sample)
+
+
+def _size(sample: Sample) -> int:
+    return sample.image.nbytes + sample.depth.nbytes
+
+
+def _read_only_copy(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
+    # A copy owns its memory: a view would keep a larger array alive that the limit doesn't see.
+    copy = np.array(array, order="C")
+    copy.setflags(write=False)
+    return copy

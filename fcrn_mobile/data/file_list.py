@@ -1,0 +1,43 @@
+"""``list:PATH``: lines ``rgb.jpg sync_depth.png focal``, the lists of BTS and of the projects that followed it."""
+
+from pathlib import Path
+
+from fcrn_mobile.data.file_pairs import FilePairs, Pair, find_file, read_rows, reject_repeats
+from fcrn_mobile.errors import InputError
+
+_NO_DEPTH = "None"
+
+
+def open_list(path: Path, root: Path | None = None, units_per_metre: float = 1000.0) -> FilePairs:
+    """Read a list of image and depth files; the focal length behind them isn't needed.
+
+    Args:
+        path: the list. Lines whose depth is ``None`` are skipped.
+        root: the folder that its files are relative to (a leading slash means it too); None for the list's own.
+        units_per_metre: of the depth files; 1000 for NYU's, 256 for KITTI's.
+
+    Raises:
+        InputError: unreadable; a line of another form or with a file that does not exist (with its number); no pair.
+    """
+    if root is not None and not root.is_dir():
+        raise InputError(f"no folder '{root}': give the folder that the files of '{path}' are relative to")
+    form = "'rgb.jpg depth.png focal'"
+    folder = root if root is not None else path.absolute().parent
+    pairs = []
+    for number, line in enumerate(read_rows(path, f"a list with lines {form}"), start=1):
+        fields = line.split()
+        if not fields:
+            continue
+        row = f"row {number} of '{path}'"
+        if len(fields) not in (2, 3):
+            raise InputError(f"{row} has {len(fields)} fields: it needs {form}, without spaces in file names")
+        image_file, depth_file = fields[:2]
+        if depth_file == _NO_DEPTH:
+            continue
+        remedy = "name the folder with ?root=FOLDER, restore the file or remove the row"
+        image, depth = (find_file(file, (folder,), row, remedy) for file in (image_file, depth_file))
+        pairs.append(Pair(image_file.lstrip("/"), image, depth))
+    if not pairs:
+        raise InputError(f"'{path}' has no pair: give a list with lines {form}")
+    reject_repeats(pairs, path)
+    return FilePairs(tuple(pairs), units_per_metre)

@@ -1,0 +1,126 @@
+"""Frames whose image and depth map are two files: what lists and folder layouts of public data sets come down to."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcrn_mobile.data.images import read_depth, read_image
+from fcrn_mobile.data.source import Sample, splits_by_part
+from fcrn_mobile.errors import InputError
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One frame on disk.
+
+    Attributes:
+        name: unique within its source.
+        image: 8-bit RGB file.
+        depth: single-channel depth file.
+        part: ``train`` or ``val`` where the data set's own layout says so, else empty.
+    """
+
+    name: str
+    image: Path
+    depth: Path
+    part: str = ""
+
+
+@dataclass(frozen=True)
+class FilePairs:
+    """A source of image and depth files.
+
+    Attributes:
+        pairs: the frames.
+        units_per_metre: of depth files; 1000 for millimetres.
+        units_per_metre_8_bit: of 8-bit depth files, where they are encoded otherwise.
+    """
+
+    pairs: tuple[Pair, ...]
+    units_per_metre: float = 1000.0
+    units_per_metre_8_bit: float | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(pair.name for pair in self.pairs)
+
+    def splits(self) -> dict[str, tuple[int, ...]]:
+        """The data set's own train and val parts where it has them, else the fixed split."""
+        return splits_by_part([pair.part for pair in self.pairs])
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Decode one pair.
+
+        Raises:
+            InputError: missing or damaged file, sizes that differ, or a depth map without one valid pixel.
+        """
+        pair = self.pairs[index]
+        image = read_image(pair.image)
+        depth = read_depth(pair.depth, self.units_per_metre, self.units_per_metre_8_bit)
+        return checked_sample(image, depth, pair.name, str(pair.depth))
+
+
+def checked_sample(image: NDArray[np.uint8], depth: NDArray[np.float32], name: str, where: str) -> Sample:
+    """A sample whose image and depth fit together.
+
+    Args:
+        image: H×W×3 uint8.
+        depth: H×W float32 metres.
+        name: of the sample.
+        where: what an error calls the depth map.
+
+    Raises:
+        InputError: sizes that differ, or a depth map without one valid pixel.
+    """
+    if image.shape[:2] != depth.shape:
+        (height, width), (depth_height, depth_width) = image.shape[:2], depth.shape
+        raise InputError(f"'{where}' is {depth_width}×{depth_height} but its image is {width}×{height}: register depth to colour first")
+    if not np.any(depth > 0):
+        raise InputError(f"'{where}' has no valid pixel: remove the pair or check the depth scale")
+    return Sample(image, depth, name)
+
+
+def read_rows(path: Path, what: str) -> list[str]:
+    """Lines of a text file.
+
+    Raises:
+        InputError: unreadable or not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"'{path}' is not a text file: give {what}") from error
+    except OSError as error:
+        raise InputError(f"cannot read '{path}' ({error.strerror}): give {what}") from error
+
+
+def find_file(file: str, roots: Iterable[Path], row: str, remedy: str) -> Path:
+    """The file that a row names, below the first of the roots that has it; a leading slash may mean the root.
+
+    Raises:
+        InputError: no root has it.
+    """
+    roots = tuple(roots)
+    places = [root / file.lstrip("/") for root in roots] + ([Path(file)] if file.startswith("/") else [])
+    for place in places:
+        if place.is_file():
+            return place
+    raise InputError(f"{row}: no file '{file}' in {' or '.join(repr(str(root)) for root in roots)}: {remedy}")
+
+
+def reject_repeats(pairs: list[Pair], path: Path) -> None:
+    """Refuse a list that holds a frame twice, which could put it into training and validation at once.
+
+    Raises:
+        InputError: names the first frame that comes twice.
+    """
+    twice = [name for name, count in Counter(pair.name for pair in pairs).items() if count > 1]
+    if twice:
+        raise InputError(f"'{path}' lists '{twice[0]}' {'twice' if len(twice) == 1 else 'and others twice'}: keep one row of each image")
