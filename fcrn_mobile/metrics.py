@@ -6,6 +6,8 @@ rmse_log = √mean (ln p - ln d)²; log10 = mean |log10 p - log10 d|; silog = 10
 mae = mean |p-d|; irmse and imae of 1/p - 1/d in 1/km; δk = share of pixels with max(p/d, d/p) < 1.25^k.
 """
 
+import csv
+import io
 import math
 from dataclasses import dataclass, field
 
@@ -62,12 +64,45 @@ def protocol(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-def align(prediction: Array, height: int, width: int, rule: Protocol) -> Array:
-    """Resize a prediction bilinearly to the true depth's size and clip it to the protocol's range; NaN stays NaN."""
+def align(prediction: Array, height: int, width: int, rule: Protocol, scale_to: Array | None = None) -> Array:
+    """Resize a prediction bilinearly to the true depth's size and clip it to the protocol's range; NaN stays NaN.
+
+    Args:
+        prediction: h×w metres, any size.
+        height, width: of the true depth.
+        rule: gives the range.
+        scale_to: the true depth, height×width, if the prediction is to be median-scaled to it before it is clipped.
+
+    Raises:
+        InputError: median scaling of a prediction whose median is not positive.
+    """
     if prediction.shape != (height, width):
         resized = Image.fromarray(np.ascontiguousarray(prediction, dtype=np.float32)).resize((width, height), Image.Resampling.BILINEAR)
         prediction = np.asarray(resized)
+    if scale_to is not None:
+        prediction = prediction * np.float32(median_scale(prediction, scale_to, rule))
     return np.clip(prediction, rule.min_depth, rule.max_depth).astype(np.float32)
+
+
+def median_scale(prediction: Array, depth: Array, rule: Protocol) -> float:
+    """median(true) / median(predicted) over the pixels that count (Zhou et al. 2017, arXiv 1704.07813, section 4.1).
+
+    Args:
+        prediction, depth: H×W metres.
+
+    Returns:
+        The factor; NaN if a prediction that counts is NaN or the median is infinite, which no factor mends.
+
+    Raises:
+        InputError: the prediction's median is 0 or negative.
+    """
+    mask = valid_mask(depth, rule)
+    predicted = float(np.median(prediction[mask].astype(np.float64)))
+    if not math.isfinite(predicted):
+        return math.nan
+    if predicted <= 0:
+        raise InputError(f"the median of the prediction is {predicted:.4g} m, which no factor scales to the truth: evaluate unscaled")
+    return float(np.median(depth[mask].astype(np.float64))) / predicted
 
 
 def valid_mask(depth: Array, rule: Protocol) -> NDArray[np.bool_]:
@@ -137,9 +172,16 @@ class DepthMetrics:
 
     ``update`` once per image, then ``compute``. A prediction with NaN at a counted pixel makes its metrics NaN: a broken
     network must not look good.
+
+    Attributes:
+        rule: the protocol.
+        median_scaling: whether each prediction is scaled to the truth's median first. Such metrics say how well the shape of
+            the scene is seen, and nothing about metres.
+        per_image: image name → its metrics, in the order of the updates.
     """
 
     rule: Protocol
+    median_scaling: bool = False
     per_image: dict[str, dict[str, float]] = field(default_factory=dict)
     _pixels: int = 0
     _pooled: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(_MOMENTS)))
@@ -156,13 +198,16 @@ class DepthMetrics:
             The image's own metrics.
 
         Raises:
-            InputError: no pixel counts under the protocol.
+            InputError: no pixel counts under the protocol, or the prediction cannot be median-scaled.
         """
         mask = valid_mask(depth, self.rule)
         count = int(mask.sum())
         if count == 0:
             raise InputError(f"'{name}' has no valid depth pixel under protocol '{self.rule.name}': remove it or use --protocol full")
-        aligned = align(prediction, depth.shape[0], depth.shape[1], self.rule)
+        try:
+            aligned = align(prediction, depth.shape[0], depth.shape[1], self.rule, depth if self.median_scaling else None)
+        except InputError as error:
+            raise InputError(f"'{name}': {error}") from error
         moments = pixel_moments(aligned[mask], depth[mask])
         self._pooled = self._pooled + moments * count
         self._pixels += count
@@ -170,18 +215,40 @@ class DepthMetrics:
         return self.per_image[name]
 
     def compute(self) -> dict[str, float | int | str]:
-        """All metrics with ``rmse_pooled``, ``images`` and ``protocol``.
+        """All metrics with ``rmse_pooled``, ``images``, ``protocol`` and ``scaling`` (``none`` or ``median``).
+
+        Raises:
+            InputError: no image was counted.
+        """
+        averaged = self.averages()
+        pooled = metrics_from_moments(self._pooled / self._pixels)
+        return {
+            **(pooled if self.rule.pooled else averaged),
+            "rmse_pooled": pooled["rmse"],
+            "images": len(self.per_image),
+            "protocol": self.rule.name,
+            "scaling": "median" if self.median_scaling else "none",
+        }
+
+    def averages(self) -> dict[str, float]:
+        """Each metric's mean over images, whatever the protocol.
 
         Raises:
             InputError: no image was counted.
         """
         if not self.per_image:
             raise InputError("no image to evaluate: the data is empty")
-        pooled = metrics_from_moments(self._pooled / self._pixels)
-        averaged = {key: float(np.mean([image[key] for image in self.per_image.values()])) for key in METRICS}
-        return {
-            **(pooled if self.rule.pooled else averaged),
-            "rmse_pooled": pooled["rmse"],
-            "images": len(self.per_image),
-            "protocol": self.rule.name,
-        }
+        return {key: float(np.mean([image[key] for image in self.per_image.values()])) for key in METRICS}
+
+    def ranked(self) -> list[str]:
+        """Image names from the lowest abs_rel to the highest; NaN counts as the highest."""
+        values = {name: image["abs_rel"] for name, image in self.per_image.items()}
+        return sorted(values, key=lambda name: math.inf if math.isnan(values[name]) else values[name])
+
+    def to_csv(self) -> str:
+        """One line per image under a heading: its name and every metric at full precision."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("name", *METRICS))
+        writer.writerows((name, *(image[key] for key in METRICS)) for name, image in self.per_image.items())
+        return text.getvalue()

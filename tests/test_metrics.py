@@ -1,3 +1,4 @@
+import csv
 import math
 
 import numpy as np
@@ -6,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.metrics import METRICS, PROTOCOLS, DepthMetrics, align, protocol, valid_mask
+from fcrn_mobile.metrics import METRICS, PROTOCOLS, DepthMetrics, align, median_scale, protocol, valid_mask
 
 
 def by_hand(p: np.ndarray, d: np.ndarray) -> dict[str, float]:
@@ -125,3 +126,86 @@ def test_predictions_are_resized_bilinearly() -> None:
 def test_an_unknown_protocol_names_the_known_ones() -> None:
     with pytest.raises(InputError, match="eigen, laina"):
         protocol("zhou")
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), factor=st.floats(0.05, 20))
+def test_median_scaling_makes_a_constant_factor_perfect(seed: int, factor: float) -> None:
+    depth = np.random.default_rng(seed).uniform(0.3, 9.5, (12, 16)).astype(np.float32)
+    metrics = DepthMetrics(protocol("full"), median_scaling=True)
+    metrics.update((depth * factor).astype(np.float32), depth, "a")
+    values = metrics.compute()
+    assert values["abs_rel"] == pytest.approx(0, abs=1e-6)
+    assert values["rmse_pooled"] == pytest.approx(0, abs=1e-5)
+    assert (values["delta1"], values["scaling"]) == (1.0, "median")
+
+
+def test_median_scaling_by_hand() -> None:
+    depth = np.array([[1.0, 2.0, 4.0, 0.0]], np.float32)  # the median of what is known is 2
+    prediction = np.array([[0.5, 0.25, 1.0, 99.0]], np.float32)  # of the same pixels 0.5, hence a factor of 4
+    assert median_scale(prediction, depth, protocol("full")) == pytest.approx(4)
+    result = DepthMetrics(protocol("full"), median_scaling=True).update(prediction, depth, "a")
+    assert result["abs_rel"] == pytest.approx((1 / 1 + 1 / 2 + 0) / 3)
+    assert DepthMetrics(protocol("full")).update(prediction, depth, "a")["abs_rel"] == pytest.approx((0.5 + 0.875 + 0.75) / 3)
+
+
+def test_the_median_is_taken_where_the_protocol_looks() -> None:
+    depth = np.full((48, 64), 2, np.float32)
+    inside = valid_mask(depth, protocol("eigen"))
+    prediction = np.where(inside, 0.5, 7).astype(np.float32)
+    assert median_scale(prediction, depth, protocol("eigen")) == pytest.approx(4)
+
+
+def test_scaling_comes_before_clipping() -> None:
+    depth = np.linspace(1, 9, 50, dtype=np.float32).reshape(5, 10)
+    beyond_the_cap = depth * 100
+    np.testing.assert_allclose(align(beyond_the_cap, 5, 10, protocol("full"), depth), depth, rtol=1e-5)
+    assert align(beyond_the_cap, 5, 10, protocol("full")).tolist() == np.full((5, 10), 10.0).tolist()
+
+
+def test_a_prediction_is_resized_before_its_median_is_taken() -> None:
+    depth = np.full((8, 8), 3, np.float32)
+    np.testing.assert_allclose(align(np.full((2, 4), 1.5, np.float32), 8, 8, protocol("full"), depth), depth, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("broken", [np.full((4, 4), np.nan), np.where(np.eye(4) > 0, np.nan, 2.0), np.full((4, 4), np.inf)])
+def test_scaling_does_not_hide_what_is_not_finite(broken: np.ndarray) -> None:
+    metrics = DepthMetrics(protocol("full"), median_scaling=True)
+    metrics.update(broken.astype(np.float32), np.full((4, 4), 2, np.float32), "a")
+    assert math.isnan(metrics.compute()["abs_rel"])
+
+
+@pytest.mark.parametrize("value", [0.0, -1.5])
+def test_a_median_that_is_not_positive_cannot_be_scaled(value: float) -> None:
+    metrics = DepthMetrics(protocol("full"), median_scaling=True)
+    with pytest.raises(InputError, match=f"'kitchen': the median of the prediction is {value:.4g} m"):
+        metrics.update(np.full((4, 4), value, np.float32), np.full((4, 4), 2, np.float32), "kitchen")
+
+
+def three_images(rule: str = "full") -> DepthMetrics:
+    metrics = DepthMetrics(protocol(rule))
+    for name, predicted in (("far", 4.0), ("near, too", 2.2), ("broken", np.nan)):
+        metrics.update(np.full((4, 4), predicted, np.float32), np.full((4, 4), 2, np.float32), name)
+    return metrics
+
+
+def test_images_are_ranked_with_the_broken_one_last() -> None:
+    assert three_images().ranked() == ["near, too", "far", "broken"]
+
+
+@pytest.mark.parametrize("rule", ["full", "laina"])
+def test_columns_of_the_csv_average_to_the_per_image_metrics(rule: str) -> None:
+    metrics = DepthMetrics(protocol(rule))
+    rng = np.random.default_rng(3)
+    for index in range(5):
+        metrics.update(rng.uniform(1, 5, (6, 8)).astype(np.float32), rng.uniform(1, 5, (6, 8 + index)).astype(np.float32), f"{index}")
+    rows = list(csv.DictReader(metrics.to_csv().splitlines()))
+    assert [row["name"] for row in rows] == ["0", "1", "2", "3", "4"]
+    for key in METRICS:
+        assert np.mean([float(row[key]) for row in rows]) == metrics.averages()[key]
+    assert (metrics.averages()["rmse"] == metrics.compute()["rmse"]) == (rule == "full")
+
+
+def test_names_survive_the_csv() -> None:
+    assert [row["name"] for row in csv.DictReader(three_images().to_csv().splitlines())] == ["far", "near, too", "broken"]

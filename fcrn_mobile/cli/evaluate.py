@@ -1,30 +1,162 @@
 """``fcrn-mobile evaluate``."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from fcrn_mobile.cli.common import json_option, print_metrics, progress, write_json
+from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
+from fcrn_mobile.errors import InputError
+
+if TYPE_CHECKING:
+    from fcrn_mobile.data import Source
+    from fcrn_mobile.metrics import DepthMetrics, Protocol
+    from fcrn_mobile.runtimes import Runtime
+    from fcrn_mobile.validation.baselines import Baselines
+
+#: What the table says behind a metric: its unit, and which way is better where lower is not.
+UNITS = {"sq_rel": "m", "mae": "m", "irmse": "1/km", "imae": "1/km", "delta1": "higher is better"}
+#: Value of ``--baselines`` without a spec: the #train part beside the evaluated one.
+_BESIDE = "#train"
+#: The pictures of ``--panels``.
+_RANKS = ("best", "median", "worst")
 
 
 @click.command("evaluate")
 @click.argument("model")
-@click.option("--data", required=True, metavar="SPEC", help="RGB-D data: sample, folder:PATH, with #train or #val for a part.")
+@click.option("--data", required=True, metavar="SPEC", help="RGB-D data, such as sample, folder:PATH#val or nyu-mat:FILE#test.")
 @click.option("--protocol", default="eigen", show_default=True, metavar="eigen|laina|full|garg")
+@click.option("--median-scaling", is_flag=True, help="Scale each prediction to the truth's median first; such metrics are not metric.")
+@click.option(
+    "--baselines",
+    is_flag=False,
+    flag_value=_BESIDE,
+    metavar="[SPEC]",
+    help="Beside the model: mean and median depth map of this training data; by default the #train beside an evaluated #val or #test.",
+)
+@click.option("--per-image", metavar="FILE.csv", type=click.Path(path_type=Path), help="Write every image's metrics.")
+@click.option("--panels", metavar="DIR", type=click.Path(path_type=Path), help="Draw the best, median and worst image by abs_rel.")
+@click.option("--force", is_flag=True, help="Overwrite the files of --per-image and --panels.")
 @click.option("--backend", default="auto", show_default=True)
 @json_option
-def command(model: str, data: str, protocol: str, backend: str, json_out: str | None) -> None:
+def command(
+    model: str,
+    data: str,
+    protocol: str,
+    median_scaling: bool,
+    baselines: str | None,
+    per_image: Path | None,
+    panels: Path | None,
+    force: bool,
+    backend: str,
+    json_out: str | None,
+) -> None:
     """Depth metrics of MODEL (builtin, a checkpoint or an artefact) against true depth."""
     from fcrn_mobile import metrics
+    from fcrn_mobile.conversion.artefact import written_whole
     from fcrn_mobile.data import open_source
     from fcrn_mobile.runtimes import open_runtime
+    from fcrn_mobile.validation.baselines import check_apart, learn_baselines, training_spec
     from fcrn_mobile.validation.drift import evaluate
 
+    _check_outputs(per_image, panels, force)
     rule = metrics.protocol(protocol)
     source = open_source(data)
+    training_data = training_spec(data) if baselines == _BESIDE else baselines
+    training = None
+    if training_data is not None:
+        check_apart(data, training_data)
+        training = open_source(training_data)
     runtime = open_runtime(model, backend)
     with progress(runtime.name) as on_frame:
-        values = evaluate(runtime, source, rule, on_frame).compute()
+        result = evaluate(runtime, source, rule, on_frame, median_scaling)
+    columns = {"model": result}
+    learned = None
+    if training is not None:
+        with progress("baselines") as on_frame:
+            learned = learn_baselines(training, rule, on_frame)
+        for baseline in (learned.mean_map, learned.median_map):
+            with progress(baseline.name) as on_frame:
+                columns[baseline.name] = evaluate(baseline, source, rule, on_frame, median_scaling)
+    if per_image:
+        with written_whole(per_image, force) as file:
+            file.write_text(result.to_csv(), encoding="utf-8")
+    if panels:
+        _draw_panels(runtime, source, result, panels, force)
     if json_out:
-        write_json(json_out, {"model": runtime.name, "backend": runtime.backend, "data": data, "metrics": values})
+        value: dict[str, Any] = {"model": runtime.name, "backend": runtime.backend, "data": data, "metrics": result.compute()}
+        if learned:
+            maps = {name.replace(" ", "_"): column.compute() for name, column in columns.items() if name != "model"}
+            value["baselines"] = {"data": training_data, "frames": learned.frames, "median_frames": learned.median_frames, **maps}
+        write_json(json_out, value)
     if json_out != "-":
         print(f"{runtime.name} ({runtime.backend}) on {data}")
-        print_metrics(values)
+        print(f"{len(result.per_image)} images, {_describe(rule)}")
+        print_columns(columns)
+        if learned:
+            print(_describe_baselines(learned, str(training_data)))
+        if median_scaling:
+            print("median-scaled to the truth, image by image: these metrics are not metric,\nthey say nothing about distances in metres")
+        for written in (per_image, panels):
+            if written:
+                print(f"written: {written}")
+
+
+def print_columns(columns: "dict[str, DepthMetrics]") -> None:
+    """One line per metric, one column per model, both kinds of rms by name."""
+    from fcrn_mobile.metrics import METRICS
+
+    values = {name: column.compute() for name, column in columns.items()}
+    averages = {name: column.averages() for name, column in columns.items()}
+    rows = []
+    for key in METRICS:
+        if key == "rmse":
+            rows.append(["rmse per image (m)", *(f"{averages[name]['rmse']:.4f}" for name in columns)])
+            rows.append(["rmse_pooled (m)", *(f"{values[name]['rmse_pooled']:.4f}" for name in columns)])
+        else:
+            label = f"{key} ({UNITS[key]})" if key in UNITS else key
+            rows.append([label, *(f"{values[name][key]:.4f}" for name in columns)])
+    print_table("", ["metric", *columns], rows)
+
+
+def _describe(rule: "Protocol") -> str:
+    crop = "the whole image" if rule.crop is None else "inside the crop"
+    return f"protocol {rule.name}: {'pooled over all pixels' if rule.pooled else 'mean of images'}, {crop}, to {rule.max_depth:g} m"
+
+
+def _describe_baselines(learned: "Baselines", data: str) -> str:
+    part = f" (median: {learned.median_frames})" if learned.median_frames < learned.frames else ""
+    return f"maps: no learning, the same for every image; from {learned.frames} frames{part} of\n  {data}"
+
+
+def _check_outputs(per_image: Path | None, panels: Path | None, force: bool) -> None:
+    """Refuse, before any work, what would overwrite a file or has no folder to go to."""
+    if per_image and not per_image.parent.is_dir():
+        raise InputError(f"no folder '{per_image.parent}' for --per-image '{per_image.name}': create it first")
+    if per_image and per_image.is_dir():
+        raise InputError(f"--per-image '{per_image}' is a folder: name a file in it")
+    if panels and panels.exists() and not panels.is_dir():
+        raise InputError(f"--panels '{panels}' is a file: name a folder")
+    for option, path in (("--per-image", per_image), *(("--panels", panels / f"{rank}.png") for rank in _RANKS if panels)):
+        if path and path.exists() and not force:
+            raise InputError(f"'{path}' exists: choose another {option} or overwrite it with --force")
+
+
+def _draw_panels(runtime: "Runtime", source: "Source", result: "DepthMetrics", folder: Path, force: bool) -> None:
+    """best.png, median.png and worst.png by abs_rel."""
+    from fcrn_mobile.conversion.artefact import written_whole
+    from fcrn_mobile.metrics import align, valid_mask
+    from fcrn_mobile.report.figures import save_panel
+
+    ranked = result.ranked()
+    folder.mkdir(parents=True, exist_ok=True)
+    for rank, name in zip(_RANKS, (ranked[0], ranked[(len(ranked) - 1) // 2], ranked[-1]), strict=True):
+        sample = source[source.names.index(name)]
+        scale_to = sample.depth if result.median_scaling else None
+        predicted = align(runtime.predict(sample.image), sample.depth.shape[0], sample.depth.shape[1], result.rule, scale_to)
+        own = result.per_image[name]
+        figures = f"abs_rel {own['abs_rel']:.3f}   rmse {own['rmse']:.2f} m   log10 {own['log10']:.3f}   delta1 {own['delta1']:.3f}"
+        how = f"{result.rule.name}, median-scaled" if result.median_scaling else result.rule.name
+        title = f"{rank} of {len(ranked)}: {name[-48:]}   {figures}   ({how})"
+        with written_whole(folder / f"{rank}.png", force) as file:
+            save_panel(sample.image, sample.depth, predicted, valid_mask(sample.depth, result.rule), title, file)

@@ -12,6 +12,9 @@ from PIL import Image
 
 COLOURS = "magma_r"
 DIFFERENCE_COLOURS = "viridis"
+UNKNOWN_COLOUR = "#9a9a9a"
+#: Share of known pixels below which each becomes a dot: single pixels of LiDAR would vanish when the picture is scaled down.
+SPARSE = 0.25
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,51 @@ def save_comparison(rows: Sequence[Row], difference_title: str, path: Path) -> N
         axis.set_title(title, fontsize=11)
     figure.colorbar(depth_picture, ax=axes[:, 1:-1], location="bottom", label="depth in metres", shrink=0.6, aspect=50, pad=0.03)
     figure.colorbar(difference_picture, ax=axes[:, -1], location="bottom", label="difference in metres", shrink=0.9, aspect=16, pad=0.03)
+    figure.savefig(path, dpi=110)
+
+
+def save_panel(
+    image: NDArray[np.uint8], true: NDArray[np.float32], predicted: NDArray[np.float32], counted: NDArray[np.bool_], title: str, path: Path
+) -> None:
+    """Image, true depth, prediction and |difference| of one scene, all three in metres under one colour bar.
+
+    Args:
+        image: H×W×3 uint8.
+        true: H×W metres; gray where not finite or not positive.
+        predicted: H×W metres, aligned as the metrics saw it; gray where not finite.
+        counted: H×W, where the metrics looked; elsewhere the difference is gray.
+        title: above all of it, taken literally.
+        path: of the picture; its suffix names the format.
+    """
+    seen = np.isfinite(true) & (true > 0)
+    finite = np.isfinite(predicted)
+    maps = {
+        "true depth": np.ma.masked_where(~seen, true),
+        "predicted depth": np.ma.masked_where(~finite, predicted),
+        "|difference| where it counts": np.ma.masked_where(~(counted & finite), np.abs(predicted - np.where(seen, true, 0))),
+    }
+    # The range of what counts: one stray pixel, or a capped prediction off the crop, must not darken the rest.
+    far = max(float(true[counted].max()), float(predicted[counted & finite].max(initial=0.0)))
+    height, width = true.shape
+    # Driving scenes are so wide that four in a row would be mere strips.
+    columns = 4 if width < 2 * height else 2
+    side = 12.4 / columns
+    figure = Figure(figsize=(13.2, 4 // columns * (side * height / width + 0.3) + 0.5), layout="constrained")
+    axes = figure.subplots(4 // columns, columns).ravel()
+    axes[0].imshow(image)
+    axes[0].set_title("image", fontsize=11)
+    colours = matplotlib.colormaps[COLOURS].with_extremes(bad=UNKNOWN_COLOUR)
+    for axis, (name, values) in zip(axes[1:], maps.items(), strict=True):
+        picture = axis.imshow(values, cmap=colours, vmin=0, vmax=far, interpolation="nearest")
+        axis.set_title(name, fontsize=11)
+        if values.count() < SPARSE * values.size:
+            rows, places = np.nonzero(~np.ma.getmaskarray(values))
+            axis.scatter(places, rows, c=values[rows, places], cmap=colours, vmin=0, vmax=far, s=2.5, linewidths=0)
+    for axis in axes:
+        axis.set_axis_off()
+    figure.suptitle(title, fontsize=12, parse_math=False)
+    bar = figure.colorbar(picture, ax=axes, location="right", aspect=22, pad=0.01)
+    bar.set_label("metres (gray: not counted)", fontsize=9)
     figure.savefig(path, dpi=110)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import typing
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -174,9 +175,30 @@ def recipe_limits(candidate: Runtime) -> list[Limit]:
     return [parse_limit(f"{metric}={amount}") for metric, amount in recipe.get("budget", {}).items()]
 
 
-def evaluate(model: Runtime, source: Source, rule: Protocol, on_frame: OnFrame | None = None) -> DepthMetrics:
-    """Metrics of one model over all frames of a source."""
-    metrics = DepthMetrics(rule)
+class Predictor(typing.Protocol):
+    """What turns an image into depth: every runtime, and a baseline."""
+
+    def predict(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """H×W×3 uint8 RGB → h×w float32 metres."""
+        ...
+
+
+def evaluate(
+    model: Predictor, source: Source, rule: Protocol, on_frame: OnFrame | None = None, median_scaling: bool = False
+) -> DepthMetrics:
+    """Metrics of one model over all frames of a source.
+
+    Args:
+        model: a runtime or a baseline.
+        source: frames with true depth.
+        rule: the metrics' protocol.
+        on_frame: progress.
+        median_scaling: scale each prediction to the truth's median first; such metrics are not metric.
+
+    Raises:
+        InputError: a frame without a valid pixel, or a prediction that cannot be scaled.
+    """
+    metrics = DepthMetrics(rule, median_scaling)
     for index in range(len(source)):
         sample = source[index]
         metrics.update(model.predict(sample.image), sample.depth, sample.name)
