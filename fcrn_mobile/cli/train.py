@@ -94,6 +94,6 @@ def _integers(text: str, separator: str, option: str, example: str) -> tuple[int
 
 def _command_line() -> str:
     """The command as typed, with data named by file alone."""
-    from fcrn_mobile.data.source import portable
+    from fcrn_mobile.data.spec import portable
 
     return shlex.join(["fcrn-mobile", *(word if "\n" in word else portable(word) for word in sys.argv[1:])])

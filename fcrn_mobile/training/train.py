@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 import fcrn_mobile
 from fcrn_mobile.data.module import DepthDataModule
-from fcrn_mobile.data.source import open_source, portable
+from fcrn_mobile.data.spec import open_source, portable
 from fcrn_mobile.data.transforms import Augmentation
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint

@@ -10,7 +10,8 @@ from torch.utils.data import DataLoader
 
 from fcrn_mobile.data import Sample, open_source
 from fcrn_mobile.data.images import read_image, save_depth_png
-from fcrn_mobile.data.source import portable, split_indices
+from fcrn_mobile.data.source import split_indices
+from fcrn_mobile.data.spec import portable
 from fcrn_mobile.errors import InputError
 
 
