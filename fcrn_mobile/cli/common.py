@@ -36,6 +36,14 @@ def write_json(target: str, value: object) -> None:
         raise InputError(f"cannot write '{target}' ({error.strerror}): give a writable --json path") from error
 
 
+def make_folder(out: Path) -> None:
+    """The folder of ``--out``, made if it is not there."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"'{out}' cannot be a folder ({error.strerror}): choose another --out") from error
+
+
 def show_progress() -> bool:
     """Whether a progress bar helps: standard error is a terminal."""
     return sys.stderr.isatty()

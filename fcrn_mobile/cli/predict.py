@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from fcrn_mobile.cli.common import json_option, progress, write_json
+from fcrn_mobile.cli.common import json_option, make_folder, progress, write_json
 from fcrn_mobile.errors import InputError
 
 
@@ -23,10 +23,7 @@ def command(model: str, images: tuple[Path, ...], out: Path, backend: str, json_
     _check_names(images)
     decoded = {path: read_image(path) for path in images}
     runtime = open_runtime(model, backend)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"'{out}' cannot be a folder ({error.strerror}): choose another --out") from error
+    make_folder(out)
     written = []
     with progress("predict") as on_image:
         for index, (path, image) in enumerate(decoded.items()):

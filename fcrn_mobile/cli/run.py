@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fcrn_mobile.cli.common import json_option, print_table, write_json
+from fcrn_mobile.cli.common import json_option, make_folder, print_table, write_json
 from fcrn_mobile.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,10 +37,7 @@ def command(
         raise InputError(f"'{existing[0]}' exists: choose another --out or overwrite it with --force")
     values = {name: read_input(features[name], file) for name, file in files.items()}
     results = program.predict(values)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"'{out}' cannot be a folder ({error.strerror}): choose another --out") from error
+    make_folder(out)
     for name, group in targets.items():
         write_output(results[name], group)
     overflow = _overflow(program, values, results)

@@ -7,16 +7,20 @@ Operators themselves (which exist, which inputs they take) are not looked at: th
 
 import math
 from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.growth import Sizes
 from fcrn_mobile.mil.ops import OPERATORS
+from fcrn_mobile.mil.package import default_function, feature_descriptions, function_block, read_specification
+from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.mil.values import LARGEST, NUMPY_TYPES, check_size, shape_of, type_name
 
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Block, Function, NamedValueType, Operation, Value, ValueType
-    from coremltools.proto.Model_pb2 import FeatureDescription
+    from coremltools.proto.Model_pb2 import FeatureDescription, Model
 
 #: Most elements of all constants of a function together, 16 GiB as float32.
 _LARGEST_CONSTANTS = 4 * LARGEST
@@ -24,6 +28,42 @@ _LARGEST_CONSTANTS = 4 * LARGEST
 _LARGEST_RANK = 8
 _LONGEST_NAME = 500
 _AGAIN = "the package is damaged, export it again"
+
+
+@dataclass(frozen=True)
+class CheckedFunction:
+    """A function of a package that hangs together.
+
+    Attributes:
+        name: of the function.
+        model: the whole specification.
+        folder: what file names in it are relative to.
+        proto, block: its signature and operations.
+        inputs, outputs: as callers see them.
+    """
+
+    name: str
+    model: "Model"
+    folder: Path
+    proto: "Function"
+    block: "Block"
+    inputs: "list[FeatureDescription]"
+    outputs: "list[FeatureDescription]"
+
+
+def read_function(package: Path, name: str | None = None) -> CheckedFunction:
+    """Read a package from disk and check one of its functions; None takes its default.
+
+    Raises:
+        MilError: the package cannot be read, has no such function, or does not hang together.
+    """
+    model, folder = read_specification(package)
+    proto, block = function_block(model, package, name)
+    name = name or default_function(model)
+    inputs, outputs = feature_descriptions(model, name)
+    check_block(block, proto, str(package))
+    check_features(proto, block, inputs, outputs, str(package))
+    return CheckedFunction(name, model, folder, proto, block, inputs, outputs)
 
 
 def check_block(block: "Block", function: "Function", where: str) -> None:
@@ -179,8 +219,7 @@ def _check_agreement(feature: "FeatureDescription", taken: tuple[int, ...], what
         described, taken = (int(image.height), int(image.width)), taken[-2:]
     same = len(described) == len(taken) and all(theirs in (-1, ours) for ours, theirs in zip(described, taken, strict=True))
     if described and not same:
-        shapes = f"{'×'.join(map(str, described))}, the program takes {'×'.join(map(str, taken))}"
-        raise MilError(f"{what} is described as {shapes}: {_AGAIN}")
+        raise MilError(f"{what} is described as {by(described)}, the program takes {by(taken)}: {_AGAIN}")
 
 
 def _feature_shapes(feature: "FeatureDescription") -> Iterator[tuple[int, ...]]:
@@ -211,7 +250,7 @@ def _check_feature(feature: "FeatureDescription", what: str) -> None:
         raise MilError(f"{what} has no shape: {_AGAIN}")
     for shape in _feature_shapes(feature):
         if any(length < 0 for length in shape):
-            raise MilError(f"{what} has the shape {'×'.join(map(str, shape))}: {_AGAIN}")
+            raise MilError(f"{what} has the shape {by(shape)}: {_AGAIN}")
         _check_lengths(shape, what)
 
 

@@ -1,5 +1,6 @@
 """Loading and execution of an ML program, operator by operator."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,13 @@ from torch import Tensor
 
 from fcrn_mobile.mil.arithmetic import Arithmetic, apply, check_policy
 from fcrn_mobile.mil.binding import bind
-from fcrn_mobile.mil.check import check_block, check_features
+from fcrn_mobile.mil.check import read_function
 from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.overflow import Overflow
-from fcrn_mobile.mil.package import default_function, feature_descriptions, function_block, metadata, read_specification
+from fcrn_mobile.mil.package import metadata
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.mil.values import Constants
 
@@ -60,19 +61,14 @@ class Program:
         """
         check_policy(arithmetic)
         package = Path(path)
-        model, folder = read_specification(package)
-        proto, block = function_block(model, package, function)
-        check_block(block, proto, str(package))
-        name = function or default_function(model)
-        inputs, outputs = feature_descriptions(model, name)
-        check_features(proto, block, inputs, outputs, str(package))
+        checked = read_function(package, function)
         return cls(
-            inputs=tuple(Feature.from_description(f) for f in inputs),
-            outputs=tuple(Feature.from_description(f) for f in outputs),
-            operations=bind(block, Constants(folder), package, arithmetic),
+            inputs=tuple(Feature.from_description(f) for f in checked.inputs),
+            outputs=tuple(Feature.from_description(f) for f in checked.outputs),
+            operations=bind(checked.block, Constants(checked.folder), package, arithmetic),
             arithmetic=arithmetic,
-            metadata=metadata(model),
-            function=name,
+            metadata=metadata(checked.model),
+            function=checked.name,
         )
 
     def predict(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,40 +84,37 @@ class Program:
             MilError: an input is missing, unknown or of another shape or type; an operator that cannot take what reaches it.
         """
         values = self._input_tensors(inputs)
-        for operation in self.operations:
-            self._execute(operation, values)
-            for name in operation.releases:
-                del values[name]
+        for _ in self._steps(values):
+            pass
         return {feature.name: feature.to_array(values[feature.name]) for feature in self.outputs}
 
     def trace(self, inputs: Mapping[str, Any]) -> Iterator[tuple[str, NDArray[Any]]]:
         """Run the program, yielding every named tensor as it appears."""
         values = self._input_tensors(inputs)
-        for operation in self.operations:
-            self._execute(operation, values)
+        for operation in self._steps(values):
             for info in operation.outputs:
                 if isinstance(values[info.name], Tensor):
                     yield info.name, values[info.name].numpy()
-            for name in operation.releases:
-                del values[name]
 
     def first_overflow(self, inputs: Mapping[str, Any]) -> Overflow | None:
         """The first tensor that runs over under this arithmetic, or None if all stay finite."""
         values = self._input_tensors(inputs)
-        for operation in self.operations:
-            taken = [values[name] for name in operation.references]
-            taken += [a for a in operation.arguments.values() if isinstance(a, Tensor)]
-            floats = [value for value in taken if isinstance(value, Tensor) and value.is_floating_point() and value.numel()]
-            # Read before the operator runs: rounding may overwrite in place what an alias shows.
-            largest = max((float(value.abs().max()) for value in floats), default=0.0)
-            self._execute(operation, values)
+        for operation in self._steps(values):
             for info in operation.outputs:
                 result = values[info.name]
-                if isinstance(result, Tensor) and result.is_floating_point() and largest < float("inf") and not result.isfinite().all():
-                    return Overflow(info.name, operation.kind, largest)
+                if isinstance(result, Tensor) and result.is_floating_point() and not result.isfinite().all():
+                    largest = _largest(operation, values)
+                    if math.isfinite(largest):
+                        return Overflow(info.name, operation.kind, largest)
+        return None
+
+    def _steps(self, values: "_Values") -> Iterator[Operation]:
+        """Run the operators in order, yielding each while what it read and gave is still there."""
+        for operation in self.operations:
+            self._execute(operation, values)
+            yield operation
             for name in operation.releases:
                 del values[name]
-        return None
 
     @torch.inference_mode()
     def _execute(self, operation: Operation, values: "_Values") -> None:
@@ -166,6 +159,14 @@ class _Values(dict[str, Any]):
     def __init__(self, inputs: Iterable[tuple[str, Tensor]]) -> None:
         super().__init__(inputs)
         self.misdeclared: set[str] = set()
+
+
+def _largest(operation: Operation, values: dict[str, Any]) -> float:
+    """Largest magnitude among the numbers that an operator reads; NaN if one is."""
+    taken = [values[name] for name in operation.references]
+    taken += [a for a in operation.arguments.values() if isinstance(a, Tensor)]
+    floats = [value for value in taken if isinstance(value, Tensor) and value.is_floating_point() and value.numel()]
+    return float(torch.stack([value.abs().max() for value in floats]).max()) if floats else 0.0
 
 
 def _resolve(argument: Any, values: dict[str, Any]) -> Any:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fcrn_mobile.mil.check import check_block, check_features
+from fcrn_mobile.mil.check import read_function
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.ops import OPERATORS
-from fcrn_mobile.mil.package import default_function, feature_descriptions, function_block, metadata, read_specification
+from fcrn_mobile.mil.package import metadata
 from fcrn_mobile.mil.values import shape_of, type_name
 
 if TYPE_CHECKING:
@@ -34,23 +34,19 @@ def summarise(package: Path, function: str | None = None) -> dict[str, Any]:
     Raises:
         MilError: the package cannot be read, or does not hang together.
     """
-    model, _ = read_specification(package)
-    proto, block = function_block(model, package, function)
-    name = function or default_function(model)
-    inputs, outputs = feature_descriptions(model, name)
-    check_block(block, proto, str(package))
-    check_features(proto, block, inputs, outputs, str(package))
+    checked = read_function(package, function)
+    block = checked.block
     operators = Counter(op.type for op in _operations(block) if op.type != "const")
     return {
-        "function": name,
-        "functions": sorted(model.mlProgram.functions),
-        "inputs": [_feature(Feature.from_description(f)) for f in inputs],
-        "outputs": [_feature(Feature.from_description(f)) for f in outputs],
+        "function": checked.name,
+        "functions": sorted(checked.model.mlProgram.functions),
+        "inputs": [_feature(Feature.from_description(f)) for f in checked.inputs],
+        "outputs": [_feature(Feature.from_description(f)) for f in checked.outputs],
         "operators": dict(operators.most_common()),
         "unsupported": sorted(set(operators) - set(OPERATORS)),
         "weights": _weight_bytes(block),
-        "macs": count_macs(proto, block),
-        "metadata": metadata(model),
+        "macs": count_macs(checked.proto, block),
+        "metadata": metadata(checked.model),
     }
 
 

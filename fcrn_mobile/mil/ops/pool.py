@@ -67,13 +67,12 @@ def l2_pool(
     kernels, stride, pads = _windows(x, kernel_sizes, strides, pad_type, pad)
     if len(kernels) > 2:
         raise MilError("l2_pool over more than two spatial axes is not defined")
-    squares = F.pad(x * x, torch_pads(pads))
-    if len(kernels) == 1:
-        squares, kernels, stride, pads = squares.unsqueeze(2), [1, *kernels], [1, *stride], [(0, 0), *pads]
-        sums = F.avg_pool2d(squares, kernels, stride, ceil_mode=ceil_mode, divisor_override=1)
-        return _cut(sums, x.unsqueeze(2), kernels, stride, pads, ceil_mode).squeeze(2).sqrt()
-    sums = F.avg_pool2d(squares, kernels, stride, ceil_mode=ceil_mode, divisor_override=1)
-    return _cut(sums, x, kernels, stride, pads, ceil_mode).sqrt()
+    one_axis = len(kernels) == 1
+    if one_axis:  # torch sums with a divisor of one's own over two axes only
+        x, kernels, stride, pads = x.unsqueeze(2), [1, *kernels], [1, *stride], [(0, 0), *pads]
+    sums = F.avg_pool2d(F.pad(x * x, torch_pads(pads)), kernels, stride, ceil_mode=ceil_mode, divisor_override=1)
+    pooled = _cut(sums, x, kernels, stride, pads, ceil_mode).sqrt()
+    return pooled.squeeze(2) if one_axis else pooled
 
 
 def _windows(

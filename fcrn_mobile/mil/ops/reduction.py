@@ -12,6 +12,7 @@ from torch import Tensor
 from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.ops.arguments import Operator, ints
 from fcrn_mobile.mil.ops.elementwise import to_integer
+from fcrn_mobile.mil.shapes import by
 
 
 def cumsum(x: Tensor, axis: Tensor | int = 0, exclusive: bool = False, reverse: bool = False) -> Tensor:
@@ -114,8 +115,9 @@ def _over_axes(reduce: Callable[[Tensor, list[int], bool], Tensor]) -> Operator:
 
 def _refuse_empty(name: str, x: Tensor, dims: list[int]) -> None:
     if x.numel() == 0 and any(x.shape[dim] == 0 for dim in dims):
-        shape = "×".join(map(str, x.shape))
-        raise MilError(f"the {name} of nothing is not defined: a tensor of shape {shape} is reduced along axes {dims}; use a larger input")
+        raise MilError(
+            f"the {name} of nothing is not defined: a tensor of shape {by(x.shape)} is reduced along axes {dims}; use a larger input"
+        )
 
 
 def _check_position(x: Tensor, axis: int, output_dtype: str) -> None:

@@ -11,18 +11,18 @@ from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.ops.arguments import Operator, ints
 
 #: Sampling mode → positions of ``out`` points on an axis of ``size`` pixels, before they are held inside it.
-_Grid = Callable[[Tensor, int, int], Tensor]
+_Grid = Callable[[Tensor, float, int], Tensor]
 
 
-def _strict_align_corners(points: Tensor, size: int, out: int) -> Tensor:
+def _strict_align_corners(points: Tensor, size: float, out: int) -> Tensor:
     return points * ((size - 1) / (out - 1)) if out > 1 else points
 
 
-def _align_corners(points: Tensor, size: int, out: int) -> Tensor:
+def _align_corners(points: Tensor, size: float, out: int) -> Tensor:
     return _strict_align_corners(points, size, out) if out > 1 else points + (size - 1) / 2
 
 
-def _offset_corners(points: Tensor, size: int, out: int) -> Tensor:
+def _offset_corners(points: Tensor, size: float, out: int) -> Tensor:
     delta = max(1, size - 1) / out
     return points * delta + 0.5 * delta
 
@@ -43,9 +43,18 @@ def grid(mode: str, size: int, out: int) -> Tensor:
     Raises:
         MilError: unknown mode.
     """
+    return unbounded_grid(mode, size, out).clamp(0, size - 1)
+
+
+def unbounded_grid(mode: str, size: float, out: int) -> Tensor:
+    """The same before they are held inside the axis, whose size may be a fraction, as a box's is.
+
+    Raises:
+        MilError: unknown mode.
+    """
     if mode not in GRIDS:
         raise MilError(f"sampling mode '{mode}' is not one of {', '.join(GRIDS)}")
-    return GRIDS[mode](torch.arange(out, dtype=torch.float64), size, out).clamp(0, size - 1)
+    return GRIDS[mode](torch.arange(out, dtype=torch.float64), size, out)
 
 
 def linear(x: Tensor, axis: int, positions: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.ops.arguments import Operator
-from fcrn_mobile.mil.ops.resize import GRIDS
+from fcrn_mobile.mil.ops.resize import unbounded_grid
 
 _BOXES = ("CORNERS_HEIGHT_FIRST", "CORNERS_WIDTH_FIRST", "CENTER_SIZE_HEIGHT_FIRST", "CENTER_SIZE_WIDTH_FIRST")
 _PADDINGS = ("constant", "border", "reflection", "symmetric")
@@ -95,23 +95,8 @@ def crop_resize(
 
 
 def _box_points(mode: str, start: float, end: float, out: int) -> Tensor:
-    if mode not in GRIDS:
-        raise MilError(f"sampling mode '{mode}' is not one of {', '.join(GRIDS)}")
-    span = end - start
-    points = torch.arange(out, dtype=torch.float64)
-    # The grids are written for whole pixels; a box may end anywhere, or run backwards.
-    if mode in ("STRICT_ALIGN_CORNERS", "ALIGN_CORNERS"):
-        offsets = points * (span / (out - 1)) if out > 1 else points + (span / 2 if mode == "ALIGN_CORNERS" else 0.0)
-    else:
-        size = span + 1
-        if mode == "DEFAULT":
-            offsets = points * (size / out)
-        elif mode == "OFFSET_CORNERS":
-            offsets = (points + 0.5) * (max(1.0, span) / out)
-        else:
-            offsets = (points + 0.5) * (size / out) - 0.5
-        offsets = offsets.clamp(min(0.0, span), max(0.0, span))
-    return (offsets + start).float()
+    span = end - start  # negative if the box runs backwards
+    return (unbounded_grid(mode, span + 1, out).clamp(min(0.0, span), max(0.0, span)) + start).float()
 
 
 def _crop(x: Tensor, rows: Tensor, columns: Tensor, pad_value: float) -> Tensor:
