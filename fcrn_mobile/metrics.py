@@ -214,6 +214,12 @@ class DepthMetrics:
         self.per_image[name] = metrics_from_moments(moments)
         return self.per_image[name]
 
+    def merge(self, other: "DepthMetrics") -> None:
+        """Count the images of ``other`` too, as if they had been updated here."""
+        self._pooled = self._pooled + other._pooled
+        self._pixels += other._pixels
+        self.per_image.update(other.per_image)
+
     def compute(self) -> dict[str, float | int | str]:
         """All metrics with ``rmse_pooled``, ``images``, ``protocol`` and ``scaling`` (``none`` or ``median``).
 

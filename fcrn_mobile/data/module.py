@@ -50,11 +50,18 @@ class AugmentedFrames(Dataset[Sample]):
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
-    """(epoch, index) pairs in an order drawn from seed and epoch; Lightning calls ``set_epoch``."""
+    """(epoch, index) pairs in an order drawn from seed and epoch; Lightning calls ``set_epoch``.
 
-    def __init__(self, count: int, seed: int) -> None:
-        self.count = count
+    Of several processes each takes every ``processes``-th frame, so that their n-th batches together are the n-th batch of one
+    process with a batch as large as theirs together. All take equally many: what doesn't divide is left to another epoch's order.
+    """
+
+    def __init__(self, count: int, seed: int, rank: int = 0, processes: int = 1) -> None:
+        self.count = count // processes
+        self.total = count
         self.seed = seed
+        self.rank = rank
+        self.processes = processes
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -64,8 +71,8 @@ class EpochSampler(Sampler[tuple[int, int]]):
         return self.count
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count)
-        return iter([(self.epoch, int(index)) for index in order])
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.total)
+        return iter([(self.epoch, int(index)) for index in order[self.rank :: self.processes][: self.count]])
 
 
 class ResizedFrames(Dataset[tuple[Tensor, Sample]]):
@@ -116,9 +123,10 @@ class DepthDataModule(LightningDataModule):
         self.validation_frames = ResizedFrames(val, input_size)
 
     def train_dataloader(self) -> DataLoader[Sample]:
+        rank, processes = self._place()
+        sampler = EpochSampler(len(self.frames), self.frames.seed, rank, processes)
         # A last batch of one frame would make batch norm fail on a 1×1 map.
-        drop_last = len(self.frames) > self.batch_size
-        sampler = EpochSampler(len(self.frames), self.frames.seed)
+        drop_last = len(sampler) > self.batch_size
         return DataLoader(
             self.frames,
             self.batch_size,
@@ -130,13 +138,19 @@ class DepthDataModule(LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, Sample]]:
+        rank, processes = self._place()
         return DataLoader(
             self.validation_frames,
             self.batch_size,
+            sampler=range(rank, len(self.validation_frames), processes),
             num_workers=self.workers,
             collate_fn=_validation_batch,
             persistent_workers=self.workers > 0,
         )
+
+    def _place(self) -> tuple[int, int]:
+        """The process's rank and how many there are."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def transfer_batch_to_device(self, batch: object, device: torch.device, dataloader_idx: int) -> object:
         if isinstance(batch, TrainingBatch):

@@ -76,6 +76,7 @@ class Augmentation:
         max_degrees: largest rotation either way.
         jitter: strength of the colour jitter.
         random_crop: place the crop anywhere instead of in the centre.
+        resize: the frame is resized to this many times the result's size first.
     """
 
     input_size: tuple[int, int]
@@ -83,10 +84,11 @@ class Augmentation:
     max_degrees: float = 5.0
     jitter: float = 0.4
     random_crop: bool = True
+    resize: float = 1.0
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         height, width = self.input_size
-        sample = resize(sample, height, width)
+        sample = resize(sample, round(height * self.resize), round(width * self.resize))
         sample = rotate(sample, rng.uniform(-self.max_degrees, self.max_degrees))
         sample = scale(sample, rng.uniform(1.0, self.max_scale))
         if self.random_crop:

@@ -1,11 +1,14 @@
 """What a run leaves behind: checkpoints at every epoch, and a line per epoch."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
+from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import save_checkpoint
 from fcrn_mobile.training.module import DepthTraining
 
@@ -40,7 +43,10 @@ class RunCheckpoints(Callback):
             self.best = abs_rel
             self._write("best", trainer, pl_module, metrics)
         self._write("last", trainer, pl_module, metrics)
-        trainer.save_checkpoint(self.folder / "last.ckpt")
+        with self._naming("last.ckpt"):
+            trainer.save_checkpoint(self.folder / "last.ckpt")
+        if not trainer.is_global_zero:
+            return
         log.info(
             "epoch %d/%s  loss %.4f  abs_rel %.4f  rmse %.4f  delta1 %.4f  best abs_rel %.4f",
             trainer.current_epoch + 1,
@@ -54,10 +60,24 @@ class RunCheckpoints(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         # last.ckpt stays at the last whole epoch, from which --resume continues.
+        # On a full disk this fails as the write before it did, which is the error to report.
         if trainer.global_step > 0 and isinstance(pl_module, DepthTraining):
-            self._write("last", trainer, pl_module, {})
+            with suppress(InputError):
+                self._write("last", trainer, pl_module, {})
 
     def _write(self, name: str, trainer: Trainer, module: DepthTraining, metrics: dict[str, Any]) -> None:
         if trainer.is_global_zero:
             training = self.training | {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
-            save_checkpoint(module.network, self.folder / f"{name}.safetensors", training, metrics)
+            with self._naming(f"{name}.safetensors"):
+                save_checkpoint(module.result, self.folder / f"{name}.safetensors", training, metrics)
+
+    @contextmanager
+    def _naming(self, file: str) -> Iterator[None]:
+        """Say which file could not be written, as the system's own error for a full disk does not."""
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise InputError(
+                f"cannot write '{self.folder / file}' ({reason}): make room, then continue with --resume {self.folder}"
+            ) from error

@@ -1,4 +1,8 @@
-"""Training losses over valid pixels. e = prediction - truth in metres; a pixel is valid where the truth is finite and > 0."""
+"""Training losses over valid pixels. e = prediction - truth in metres; a pixel is valid where the truth is finite and > 0.
+
+In a run over several processes a loss is this process's share: the mean over processes, which is what their averaged gradients
+descend, equals the loss of one process with the whole batch.
+"""
 
 from collections.abc import Callable
 
@@ -7,14 +11,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.training import distributed
 
 HUBER_DELTA = 1.0  # metres
+NEAREST = 1e-3  # metres; a logarithm needs a positive depth
 
 
 def berhu(prediction: Tensor, target: Tensor) -> Tensor:
     """Reverse Huber (Laina et al. 2016, equation 1): |e| up to c, (e²+c²)/(2c) beyond; c = 0.2·max|e| over the batch."""
     error = (prediction - target).abs()
-    threshold = (0.2 * error.detach().max()).clamp_min(1e-6)
+    threshold = (0.2 * distributed.maximum(error.detach().max())).clamp_min(1e-6)
     return torch.where(error <= threshold, error, (error**2 + threshold**2) / (2 * threshold)).mean()
 
 
@@ -33,8 +39,13 @@ def huber(prediction: Tensor, target: Tensor) -> Tensor:
     return F.huber_loss(prediction, target, delta=HUBER_DELTA)
 
 
+def log_l1(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean |ln p - ln d|, the error behind log10 and δ; predictions below 1 mm count as 1 mm."""
+    return (prediction.clamp_min(NEAREST).log() - target.log()).abs().mean()
+
+
 #: Loss over two equal-shaped vectors of valid pixels.
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"berhu": berhu, "l1": l1, "l2": l2, "huber": huber}
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"berhu": berhu, "l1": l1, "l2": l2, "huber": huber, "log-l1": log_l1}
 
 
 def depth_loss(name: str, prediction: Tensor, target: Tensor) -> Tensor:
@@ -55,6 +66,7 @@ def depth_loss(name: str, prediction: Tensor, target: Tensor) -> Tensor:
         raise InputError(f"unknown loss '{name}': use one of {', '.join(LOSSES)}")
     target = F.interpolate(target, size=prediction.shape[-2:], mode="nearest")
     valid = torch.isfinite(target) & (target > 0)
-    if not valid.any():
+    share = distributed.share(valid.sum())
+    if share == 0:
         return prediction.sum() * 0.0
-    return LOSSES[name](prediction.float()[valid], target[valid])
+    return LOSSES[name](prediction.to(target.dtype)[valid], target[valid]) * share

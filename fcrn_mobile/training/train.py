@@ -1,9 +1,8 @@
 """One training run, from sources to checkpoints."""
 
-import json
 import logging
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from lightning import Callback, Trainer, seed_everything
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 import fcrn_mobile
 from fcrn_mobile.data.module import DepthDataModule
@@ -19,47 +19,12 @@ from fcrn_mobile.data.transforms import Augmentation
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
 from fcrn_mobile.network.encoders import load_imagenet_weights
-from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
+from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.resnet import RESNETS
 from fcrn_mobile.training.callbacks import RunCheckpoints
-from fcrn_mobile.training.module import DepthTraining, Hyperparameters
-
-PRETRAINED = "imagenet"
-RANDOM = "random"
-
-
-@dataclass(frozen=True)
-class Run:
-    """All that a training run depends on; stored as ``run.json`` in its folder.
-
-    Attributes:
-        network: what is trained.
-        hyper: how.
-        data: data spec; without a ``#split``, its ``#train`` part.
-        val_data: data spec of validation; None takes the ``#val`` part of ``data``.
-        encoder_weights: ``imagenet`` (packaged weights), ``random``, or the path of a state dict.
-        command: the command line, for the checkpoint's metadata.
-    """
-
-    network: FCRNConfig
-    hyper: Hyperparameters
-    data: str
-    val_data: str | None = None
-    encoder_weights: str = PRETRAINED
-    command: str = ""
-
-    @property
-    def specs(self) -> tuple[str, str]:
-        """Data specs of training and validation.
-
-        Raises:
-            InputError: ``data`` names a split and ``val_data`` is missing.
-        """
-        if self.val_data:
-            return self.data, self.val_data
-        if "#" in self.data:
-            raise InputError(f"data '{self.data}' names a split: give --val-data too, or leave the split out")
-        return f"{self.data}#train", f"{self.data}#val"
+from fcrn_mobile.training.distributed import synchronise_batch_norms
+from fcrn_mobile.training.module import DepthTraining
+from fcrn_mobile.training.run import PRETRAINED, RANDOM, Run, load_run, save_run
 
 
 def train(run: Run, out: Path, progress: bool = False) -> Checkpoint:
@@ -78,16 +43,14 @@ def train(run: Run, out: Path, progress: bool = False) -> Checkpoint:
         InputError: unusable data, weights or folder; a loss that is not finite.
         KeyboardInterrupt: after last.safetensors was written.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    # Lightning starts the other processes with the same command, when the first has made the folder.
+    if is_first_process() and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"'{out}' exists: choose another --out, or continue it with --resume {out}")
     data = _data_module(run)
-    seed_everything(run.hyper.seed, verbose=False)
-    network = FCRN(run.network)
-    if run.encoder_weights != RANDOM:
-        path = None if run.encoder_weights == PRETRAINED else Path(run.encoder_weights)
-        load_imagenet_weights(network.encoder, run.network.encoder, path)
+    network = _fresh_network(run)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "run.json").write_text(json.dumps(asdict(run), indent=2) + "\n")
+    if is_first_process():
+        save_run(run, out / "run.json")
     return _fit(run, network, data, out, progress, resume=None)
 
 
@@ -103,10 +66,20 @@ def resume(out: Path, progress: bool = False) -> Checkpoint:
     return _fit(run, FCRN(run.network), _data_module(run), out, progress, resume=out / "last.ckpt")
 
 
-def load_run(path: Path) -> Run:
-    """Read a ``run.json``."""
-    fields: dict[str, Any] = json.loads(path.read_text())
-    return Run(network=FCRNConfig.from_json(fields.pop("network")), hyper=Hyperparameters(**fields.pop("hyper")), **fields)
+def is_first_process() -> bool:
+    """Whether this process is the run's only or first one, which alone writes and prints."""
+    return rank_zero_only.rank == 0
+
+
+def _fresh_network(run: Run) -> FCRN:
+    seed_everything(run.hyper.manual_seed, verbose=False)
+    network = FCRN(run.network)
+    if run.start is not None:
+        network.load_state_dict(load_checkpoint(run.start).network.state_dict())
+    elif run.encoder_weights != RANDOM:
+        path = None if run.encoder_weights == PRETRAINED else Path(run.encoder_weights)
+        load_imagenet_weights(network.encoder, run.network.encoder, path)
+    return network
 
 
 def _data_module(run: Run) -> DepthDataModule:
@@ -117,40 +90,54 @@ def _data_module(run: Run) -> DepthDataModule:
         open_source(train_spec),
         open_source(val_spec),
         size,
-        Augmentation(size),
+        Augmentation(size, hyper.max_scale, hyper.max_degrees, hyper.jitter, hyper.random_crop, hyper.resize),
         hyper.batch_size,
         hyper.workers,
-        hyper.seed,
+        hyper.manual_seed,
         hyper.cache_mb,
     )
 
 
 def _fit(run: Run, network: FCRN, data: DepthDataModule, out: Path, progress: bool, resume: Path | None) -> Checkpoint:
-    seed_everything(run.hyper.seed, verbose=False)
+    hyper = run.hyper
+    seed_everything(hyper.manual_seed, verbose=False)
     callbacks: list[Callback] = [RunCheckpoints(out, _training_record(run, data))]
-    if progress:
+    if progress and is_first_process():
         callbacks.append(TQDMProgressBar())
     _quieten_lightning()
+    several = run.devices * run.nodes > 1
+    if several and not torch.cuda.is_available():
+        synchronise_batch_norms(network)
     trainer = Trainer(
-        max_epochs=run.hyper.epochs,
+        max_epochs=hyper.epochs,
         accelerator="auto",
-        devices=1,
+        devices=run.devices,
+        num_nodes=run.nodes,
+        strategy="ddp" if several else "auto",
+        sync_batchnorm=several and torch.cuda.is_available(),
+        use_distributed_sampler=False,
         precision="bf16-mixed" if _uses_bf16(run) else "32-true",
+        accumulate_grad_batches=hyper.accumulate,
+        gradient_clip_val=hyper.clip_norm or None,
         logger=[CSVLogger(out, name="", version=""), TensorBoardLogger(out, name="", version="", default_hp_metric=False)],
         callbacks=callbacks,
         enable_checkpointing=False,
-        enable_progress_bar=progress,
+        enable_progress_bar=progress and is_first_process(),
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        log_every_n_steps=10,
+        log_every_n_steps=hyper.print_freq,
     )
-    module = DepthTraining(network.to(memory_format=torch.channels_last), run.hyper)  # type: ignore[call-overload]
+    module = DepthTraining(network.to(memory_format=torch.channels_last), hyper)  # type: ignore[call-overload]
     # weights_only: the resumed file holds tensors and plain values alone.
     try:
         trainer.fit(module, data, ckpt_path=str(resume) if resume else None, weights_only=True)
     except SystemExit as error:
         # Lightning answers Ctrl-C by leaving the process; our caller decides that.
         raise KeyboardInterrupt from error
+    except InputError as error:
+        # A loader process's error comes wrapped in its traceback.
+        raise InputError(str(error).strip().splitlines()[-1].removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")) from error
+    trainer.strategy.barrier()
     best = out / "best.safetensors"
     if not best.is_file():
         raise InputError(f"no epoch of '{out}' ended with a finite abs_rel: lower --lr, or check the validation data")
@@ -166,7 +153,9 @@ def _training_record(run: Run, data: DepthDataModule) -> dict[str, Any]:
         "val_data": portable(val_spec),
         "val_frames": len(data.validation_frames),
         "encoder_weights": portable(run.encoder_weights),
+        "start": portable(run.start) if run.start else None,
         "hyperparameters": asdict(run.hyper),
+        "processes": run.devices * run.nodes,
         "command": run.command,
         "versions": {"fcrn-mobile": fcrn_mobile.__version__, "torch": torch.__version__},
     }

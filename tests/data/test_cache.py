@@ -12,8 +12,9 @@ from fcrn_mobile.data.cache import Cached
 from fcrn_mobile.data.module import DepthDataModule, TrainingBatch, ValidationBatch
 from fcrn_mobile.data.transforms import Augmentation
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.training.module import Hyperparameters
-from fcrn_mobile.training.train import Run, train
+from fcrn_mobile.training.hyperparameters import Hyperparameters
+from fcrn_mobile.training.run import Run
+from fcrn_mobile.training.train import train
 
 FRAME_BYTES = 10 * 20 * (3 + 4)
 
@@ -159,5 +160,5 @@ def test_training_is_the_same_with_and_without_a_cache(tiny_config, tmp_path) ->
 
 
 def test_a_negative_cache_is_refused() -> None:
-    with pytest.raises(InputError, match="cache_mb is -1: give megabytes, or 0 for no cache"):
+    with pytest.raises(InputError, match="cache_mb is -1: give 0 or a positive number"):
         Hyperparameters(cache_mb=-1)

@@ -1,0 +1,198 @@
+"""All that a training run depends on, and how it is written down: as a TOML configuration, and as the run.json of its folder."""
+
+import json
+import tomllib
+import typing
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.network.checkpoints import load_checkpoint
+from fcrn_mobile.network.fcrn import FCRNConfig, preset
+from fcrn_mobile.training.hyperparameters import Hyperparameters
+
+PRETRAINED = "imagenet"
+RANDOM = "random"
+PRESET = "fcrn-lite0"
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that a training run depends on; stored as ``run.json`` in its folder.
+
+    Attributes:
+        network: what is trained.
+        hyper: how.
+        data: data spec; without a ``#split``, its ``#train`` part.
+        val_data: data spec of validation; None takes the ``#val`` part of ``data``.
+        encoder_weights: ``imagenet`` (packaged weights), ``random``, or the path of a state dict.
+        start: checkpoint whose weights training starts from; None starts from ``encoder_weights``.
+        devices: processes per machine, each with a device of its own where there are accelerators.
+        nodes: machines.
+        command: the command line, for the checkpoint's metadata.
+    """
+
+    network: FCRNConfig
+    hyper: Hyperparameters
+    data: str
+    val_data: str | None = None
+    encoder_weights: str = PRETRAINED
+    start: str | None = None
+    devices: int = 1
+    nodes: int = 1
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("devices", "nodes"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}: give a positive number")
+
+    @property
+    def specs(self) -> tuple[str, str]:
+        """Data specs of training and validation.
+
+        Raises:
+            InputError: ``data`` names a split and ``val_data`` is missing.
+        """
+        if self.val_data:
+            return self.data, self.val_data
+        if "#" in self.data:
+            raise InputError(f"data '{self.data}' names a split: give --val-data too, or leave the split out")
+        return f"{self.data}#train", f"{self.data}#val"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A run's settings by the flat names that a configuration and the command line share, beside those of ``Hyperparameters``.
+
+    Attributes:
+        data, val_data, encoder_weights, devices, nodes: see ``Run``.
+        out: the run's folder.
+        resume: a run's folder to continue, or a checkpoint to start from.
+        preset: the network, changed by ``decoder``, ``widths`` and ``input_size`` (height, width).
+    """
+
+    data: str | None = None
+    val_data: str | None = None
+    out: str | None = None
+    resume: str | None = None
+    preset: str = PRESET
+    decoder: str | None = None
+    widths: list[int] | None = None
+    input_size: list[int] | None = None
+    encoder_weights: str = PRETRAINED
+    devices: int = 1
+    nodes: int = 1
+    hyper: Hyperparameters = field(default_factory=Hyperparameters)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The settings in a TOML configuration, each a top-level key.
+
+    Raises:
+        InputError: no such file, not TOML, an unknown key or a value of the wrong kind; names file, key and remedy.
+    """
+    try:
+        values = tomllib.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise InputError(f"no configuration at '{path}': give an existing .toml file, such as benchmarks/training/paper.toml") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read configuration '{path}': {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"configuration '{path}' is not valid TOML: {error}") from error
+    allowed = _kinds(Settings) | _kinds(Hyperparameters)
+    allowed.pop("hyper")
+    for key, value in values.items():
+        if key not in allowed:
+            raise InputError(f"configuration '{path}': unknown key '{key}': allowed are {', '.join(sorted(allowed))}")
+        values[key] = _checked(value, allowed[key], f"configuration '{path}': {key}")
+    return values
+
+
+def make_settings(values: dict[str, Any]) -> Settings:
+    """Settings from flat values.
+
+    Raises:
+        InputError: a hyper-parameter that is not allowed.
+    """
+    own = _kinds(Settings)
+    hyper = Hyperparameters(**{key: value for key, value in values.items() if key not in own})
+    return Settings(hyper=hyper, **{key: value for key, value in values.items() if key in own})
+
+
+def make_run(values: dict[str, Any], command: str = "") -> Run:
+    """A run from flat values that were given; the rest takes its default.
+
+    Raises:
+        InputError: no data, an unknown preset, settings that exclude each other, an unreadable checkpoint to start from.
+    """
+    settings = make_settings(values)
+    if settings.data is None:
+        raise InputError("no data to train on: give --data SPEC")
+    return Run(
+        network=_network(settings, values),
+        hyper=settings.hyper,
+        data=settings.data,
+        val_data=settings.val_data,
+        encoder_weights=settings.encoder_weights,
+        start=settings.resume,
+        devices=settings.devices,
+        nodes=settings.nodes,
+        command=command,
+    )
+
+
+def load_run(path: Path) -> Run:
+    """Read a ``run.json``.
+
+    Raises:
+        InputError: not written by this version.
+    """
+    try:
+        fields: dict[str, Any] = json.loads(path.read_text())
+        return Run(network=FCRNConfig.from_json(fields.pop("network")), hyper=Hyperparameters(**fields.pop("hyper")), **fields)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"'{path}' is not the record of a run that this version can read ({error}): start a new run") from error
+
+
+def save_run(run: Run, path: Path) -> None:
+    """Write a ``run.json``."""
+    path.write_text(json.dumps(asdict(run), indent=2) + "\n")
+
+
+def _network(settings: Settings, given: dict[str, Any]) -> FCRNConfig:
+    changes: dict[str, Any] = {}
+    if settings.widths is not None:
+        changes["widths"] = tuple(settings.widths)
+    if settings.input_size is not None:
+        changes["input_size"] = tuple(settings.input_size)
+    if settings.decoder is not None:
+        changes["decoder"] = settings.decoder
+    if settings.resume is None:
+        return preset(settings.preset, **changes)
+    for key in ("preset", "decoder", "widths", "encoder_weights"):
+        if key in given:
+            option = f"--{key.replace('_', '-')}"
+            raise InputError(f"{option} {given[key]} does not go with --resume {settings.resume}, which settles it: leave {option} out")
+    return replace(load_checkpoint(settings.resume).network.config, **changes)
+
+
+def _kinds(settings: type) -> dict[str, Any]:
+    return typing.get_type_hints(settings)
+
+
+def _checked(value: Any, kind: Any, where: str) -> Any:
+    """A TOML value as the kind that its key asks for."""
+    # Of a kind that may be None, which TOML cannot say, the other one.
+    wanted = next(iter(typing.get_args(kind)), kind)
+    if wanted == list[int]:
+        if isinstance(value, list) and all(type(item) is int for item in value):
+            return value
+        raise InputError(f"{where} is {value!r}: give whole numbers in brackets, such as [228, 304]")
+    if wanted is float and type(value) is int:
+        return float(value)
+    if type(value) is not wanted:
+        name = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}[wanted]
+        raise InputError(f"{where} is {value!r}: give {name}")
+    return value

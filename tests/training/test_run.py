@@ -1,0 +1,146 @@
+"""Settings from a configuration, the command line and a run's record."""
+
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.network.checkpoints import load_checkpoint
+from fcrn_mobile.training.hyperparameters import Hyperparameters
+from fcrn_mobile.training.run import Run, load_run, make_run, read_config, save_run
+
+CONFIGS = Path(__file__).parents[2] / "benchmarks" / "training"
+
+#: The article's hyper-parameters; `data` and `resume` are settings of the run.
+ARTICLE = {"decoder": "upproj", "batch_size": 128, "lr_patience": 2, "manual_seed": 1, "momentum": 0.9, "print_freq": 10}
+ARTICLE |= {"weight_decay": 5e-4, "workers": 0}
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(("name", "epochs", "lr"), [("article-1", 10, 0.01), ("article-2", 30, 0.002)])
+def test_the_articles_runs_are_configurations(name: str, epochs: int, lr: float) -> None:
+    values = read_config(CONFIGS / f"{name}.toml")
+    assert values | ARTICLE | {"epochs": epochs, "lr": lr} == values
+    run = make_run(values | {"data": "folder:nyu"})
+    assert (run.network.encoder, run.network.decoder, run.network.input_size) == ("resnet50", "upproj", (228, 304))
+    assert run.hyper.resize * 228 == pytest.approx(250, abs=0.5)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_shipped_configuration_makes_a_run(path: Path) -> None:
+    assert make_run(read_config(path) | {"data": "sample"}).specs == ("sample#train", "sample#val")
+
+
+def test_the_papers_run_uses_its_loss_and_optimizer() -> None:
+    hyper = make_run(read_config(CONFIGS / "paper.toml") | {"data": "sample"}).hyper
+    assert (hyper.loss, hyper.optimizer, hyper.momentum, hyper.lr, hyper.batch_size) == ("berhu", "sgd", 0.9, 0.01, 16)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("epoch = 3", ["unknown key 'epoch'", "epochs"]),
+        ("epochs = 'many'", ["epochs is 'many'", "whole number"]),
+        ("epochs = true", ["epochs is True", "whole number"]),
+        ("lr = 'fast'", ["lr is 'fast'", "a number"]),
+        ("random_crop = 1", ["random_crop is 1", "true or false"]),
+        ("widths = '1,2,3,4,5'", ["widths", "brackets"]),
+        ("widths = [1.5]", ["widths", "brackets"]),
+        ("hyper = 1", ["unknown key 'hyper'"]),
+        ("epochs = ", ["not valid TOML"]),
+    ],
+)
+def test_a_bad_configuration_names_file_key_and_remedy(text: str, words: list[str], tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        read_config(written(tmp_path / "bad.toml", text))
+    for word in ["bad.toml", *words]:
+        assert word in str(caught.value)
+
+
+def test_a_missing_configuration_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no configuration at"):
+        read_config(tmp_path / "none.toml")
+
+
+def test_whole_numbers_serve_where_a_number_is_asked_for(tmp_path: Path) -> None:
+    assert type(read_config(written(tmp_path / "c.toml", "max_degrees = 5"))["max_degrees"]) is float
+
+
+numbers = st.floats(1e-6, 0.99)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    hyper=st.builds(
+        Hyperparameters,
+        epochs=st.integers(1, 100),
+        batch_size=st.integers(1, 512),
+        lr=numbers,
+        momentum=numbers,
+        ema=numbers,
+        manual_seed=st.integers(0, 2**31),
+        random_crop=st.booleans(),
+        loss=st.sampled_from(["berhu", "log-l1"]),
+    ),
+    devices=st.integers(1, 8),
+)
+def test_a_run_survives_its_record(hyper: Hyperparameters, devices: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("run") / "run.json"
+    run = Run(make_run({"data": "sample"}).network, hyper, "sample", devices=devices)
+    save_run(run, path)
+    assert load_run(path) == run
+    assert json.loads(path.read_text())["hyper"] == asdict(hyper)
+
+
+def test_the_record_of_another_version_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="start a new run"):
+        load_run(written(tmp_path / "run.json", '{"network": {}, "hyper": {"speed": 1}}'))
+
+
+def test_a_run_from_a_checkpoint_takes_its_network() -> None:
+    network = make_run({"data": "sample", "resume": "builtin", "input_size": [64, 96]}).network
+    expected = load_checkpoint("builtin").network.config
+    assert network.input_size == (64, 96)
+    assert (network.widths, network.mean) == (expected.widths, expected.mean)
+
+
+@pytest.mark.parametrize(("key", "value"), [("preset", "fcrn-resnet18"), ("widths", [8] * 5), ("encoder_weights", "random")])
+def test_a_checkpoint_to_start_from_settles_the_network(key: str, value: object) -> None:
+    with pytest.raises(InputError, match=r"leave --.* out"):
+        make_run({"data": "sample", "resume": "builtin", key: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("loss", "ssim", "berhu"),
+        ("optimizer", "lion", "adamw"),
+        ("epochs", 0, "positive"),
+        ("lr", -1.0, "positive"),
+        ("lr", float("nan"), "positive"),
+        ("accumulate", 0, "positive"),
+        ("clip_norm", -1.0, "0 or a positive"),
+        ("ema", 1.0, "below 1"),
+        ("resize", 0.5, "1 to 10"),
+        ("protocol", "x", "eigen"),
+    ],
+)
+def test_bad_hyperparameters_are_named(field: str, value: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Hyperparameters(**{field: value})
+
+
+def test_every_hyperparameter_has_an_option_of_its_name() -> None:
+    from fcrn_mobile.cli.train import command
+
+    options = {parameter.name: parameter for parameter in command.params}
+    for item in fields(Hyperparameters):
+        assert options[item.name].default == item.default
