@@ -1,1 +1,1 @@
-"""Latency, measured on the machine at hand."""
+"""Latency: measured here, or estimated from what others published; and which unit of a device would run an operator."""

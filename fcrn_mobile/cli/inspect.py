@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from fcrn_mobile.cli.common import json_option, write_json
+from fcrn_mobile.cli.common import json_option, print_table, write_json
 from fcrn_mobile.errors import InputError
 
 #: What people hand over instead of an artefact → what to do.
@@ -20,16 +20,22 @@ OTHERS = {
 @click.command("inspect")
 @click.argument("model")
 @click.option("--function", help="Of a package with several; else its default.")
+@click.option("--estimate", "estimated", is_flag=True, help="Estimate latency on Apple chips from published ones (.mlpackage only).")
 @json_option
-def command(model: str, function: str | None, json_out: str | None) -> None:
-    """What MODEL takes and gives, its operators, weights, cost and metadata."""
+def command(model: str, function: str | None, estimated: bool, json_out: str | None) -> None:
+    """What MODEL takes and gives, its operators, weights, cost and metadata; of an .mlpackage, where its operators would run.
+
+    Placement follows published rules and latencies are estimates: neither ran on a device.
+    """
     from fcrn_mobile.conversion.export import artefact_size
 
     if model.rstrip("/").endswith(".mlpackage"):
         from fcrn_mobile.mil.summary import summarise
 
         summary = summarise(Path(model), function)
-        facts = {"model": model, "size_bytes": artefact_size(Path(model)), **summary}
+        facts = {"model": model, "size_bytes": artefact_size(Path(model)), **summary, **_on_device(Path(model), function, estimated)}
+    elif estimated:
+        raise InputError(f"'{model}' has no operators to estimate: export it to an .mlpackage first")
     elif model.rstrip("/").endswith(".aimodel"):
         from fcrn_mobile.runtimes.coreai_runtime import summarise as summarise_asset
 
@@ -43,6 +49,15 @@ def command(model: str, function: str | None, json_out: str | None) -> None:
         write_json(json_out, facts)
     if json_out != "-":
         _print(facts)
+
+
+def _on_device(package: Path, function: str | None, estimated: bool) -> dict[str, Any]:
+    from fcrn_mobile.benchmark.estimate import estimate
+    from fcrn_mobile.benchmark.graph import read_graph
+    from fcrn_mobile.benchmark.placement import place
+
+    graph = read_graph(package, function)
+    return {"placement": place(graph), **({"estimate": estimate(graph)} if estimated else {})}
 
 
 def _checkpoint_facts(model: str) -> dict[str, Any]:
@@ -74,6 +89,10 @@ def _print(facts: dict[str, Any]) -> None:
             print(f"size         {value / 1e6:.1f} MB")
         elif key in ("macs", "parameters"):
             print(f"{key:12} {value / 1e6:.1f} M")
+        elif key == "placement":
+            _print_placement(value)
+        elif key == "estimate":
+            _print_estimate(value)
         elif isinstance(value, dict):
             print(key)
             for name, item in value.items():
@@ -86,3 +105,21 @@ def _print(facts: dict[str, Any]) -> None:
                 print(f"  {item}")
         else:
             print(f"{key:12} {value}")
+
+
+def _print_placement(placement: dict[str, Any]) -> None:
+    from fcrn_mobile.benchmark.placement import describe
+
+    print(f"placement: {placement['basis']}")
+    for name, text in describe(placement).items():
+        print(f"  {name:36} {text}")
+
+
+def _print_estimate(found: dict[str, Any]) -> None:
+    from fcrn_mobile.benchmark.estimate import notes, table
+
+    print(f"latency: {found['basis']}; {found['assumption']}")
+    if any(chip["ms"] is not None for chip in found["chips"]):
+        print_table("Estimated latency", *table(found))
+    for note in notes(found):
+        print(f"  {note}")

@@ -1,0 +1,183 @@
+"""A package's program as its operators' costs: shapes, stored weights, settings. Nothing is run and no weights file is read."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import ceil, prod
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fcrn_mobile.mil.check import CheckedFunction, read_function
+from fcrn_mobile.mil.summary import MacCounter
+from fcrn_mobile.mil.values import shape_of, type_name
+
+if TYPE_CHECKING:
+    from coremltools.proto.MIL_pb2 import Argument, Operation, Value, ValueType
+
+#: Bits of one element by MIL's name of the data type.
+BITS = {"BOOL": 8, "FLOAT16": 16, "FLOAT32": 32, "FLOAT64": 64, "INT64": 64, "INT32": 32, "UINT32": 32, "INT16": 16, "UINT16": 16}
+BITS |= {"INT8": 8, "UINT8": 8, "INT4": 4, **{f"UINT{bits}": bits for bits in (1, 2, 3, 4, 6)}}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A value of the program: data type as declared (``FLOAT16`` …), shape with -1 where unknown."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def elements(self) -> int:
+        """How many; an unknown axis counts as one."""
+        return prod(max(length, 1) for length in self.shape)
+
+    @property
+    def bytes(self) -> float:
+        """Of the whole tensor, unpadded."""
+        return self.elements * BITS.get(self.dtype, 16) / 8
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A constant: what the operator sees, and the bytes it takes in the package (tables, scales and masks included)."""
+
+    tensor: Tensor
+    stored_bytes: int
+    compressed: bool
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operator that is computed at run time.
+
+    Attributes:
+        kind: MIL's name of it.
+        name: of its first result, or of its type where it has none.
+        inputs: what it reads that is computed at run time.
+        outputs: its results.
+        weights: its constants, by input.
+        settings: small integer and boolean constants by input: ``strides``, ``kernel_sizes`` …
+        macs: multiply-accumulates.
+    """
+
+    kind: str
+    name: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    weights: dict[str, Weight]
+    settings: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    macs: int = 0
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A function of a package.
+
+    Attributes:
+        nodes: in order.
+        inputs, outputs: what it takes and gives.
+        weights: every constant that some operator reads, once.
+    """
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    weights: tuple[Weight, ...]
+
+    @property
+    def weight_bytes(self) -> int:
+        """Stored bytes of all constants."""
+        return sum(weight.stored_bytes for weight in self.weights)
+
+
+def read_graph(package: Path, function: str | None = None) -> Graph:
+    """The operators of a package's function.
+
+    Args:
+        package: the .mlpackage folder.
+        function: of a package with several; None takes its default.
+
+    Raises:
+        MilError: the package cannot be read, or does not hang together.
+    """
+    return _Reader(read_function(package, function)).graph()
+
+
+class _Reader:
+    def __init__(self, checked: CheckedFunction) -> None:
+        self._checked = checked
+        self._macs = MacCounter(checked.proto, checked.block)
+        self._weights: dict[str, Weight] = {}
+        self._numbers: dict[str, tuple[float, ...]] = {}
+        self._tensors = {value.name: _tensor(value.name, value.type) for value in checked.proto.inputs}
+        self._used: dict[str, Weight] = {}
+
+    def graph(self) -> Graph:
+        nodes = tuple(self._nodes())
+        outputs = tuple(self._tensors[name] for name in self._checked.block.outputs if name in self._tensors)
+        inputs = tuple(_tensor(value.name, value.type) for value in self._checked.proto.inputs)
+        return Graph(nodes, inputs, outputs, tuple(self._used.values()))
+
+    def _nodes(self) -> Iterator[Node]:
+        for op in self._checked.block.operations:
+            if op.type == "const":
+                self._constant(op)
+            elif op.type.startswith("constexpr_"):
+                self._compressed(op)
+            else:
+                yield self._node(op)
+
+    def _constant(self, op: "Operation") -> None:
+        name, value = op.outputs[0].name, op.attributes["val"]
+        tensor = _tensor(name, op.outputs[0].type)
+        self._weights[name] = Weight(tensor, ceil(tensor.bytes), compressed=False)
+        self._numbers[name] = _numbers(value)
+
+    def _compressed(self, op: "Operation") -> None:
+        """The result takes the place of a constant, at the bytes of what it is expanded from."""
+        stored = sum(_tensor("", value.type).bytes for key, value in op.attributes.items() if key != "name")
+        for names in op.inputs.values():
+            stored += sum(self._weights[name].stored_bytes for name in _named(names) if name in self._weights)
+            stored += sum(_tensor("", value.type).bytes for value in _immediate(names))
+        for output in op.outputs:
+            self._weights[output.name] = Weight(_tensor(output.name, output.type), ceil(stored), compressed=True)
+
+    def _node(self, op: "Operation") -> Node:
+        inputs: list[Tensor] = []
+        weights: dict[str, Weight] = {}
+        settings: dict[str, tuple[float, ...]] = {}
+        for key, argument in op.inputs.items():
+            for name in _named(argument):
+                if name in self._weights:
+                    weights[key] = self._used[name] = self._weights[name]
+                    settings[key] = self._numbers.get(name, ())
+                elif name in self._tensors:
+                    inputs.append(self._tensors[name])
+            for value in _immediate(argument):
+                settings[key] = _numbers(value)
+        outputs = tuple(_tensor(output.name, output.type) for output in op.outputs)
+        self._tensors |= {tensor.name: tensor for tensor in outputs}
+        name = outputs[0].name if outputs else op.type
+        numbers = {key: value for key, value in settings.items() if value}
+        return Node(op.type, name, tuple(inputs), outputs, weights, numbers, self._macs(op))
+
+
+def _tensor(name: str, value_type: "ValueType") -> Tensor:
+    return Tensor(name, type_name(value_type), shape_of(value_type))
+
+
+def _named(argument: "Argument") -> list[str]:
+    return [binding.name for binding in argument.arguments if binding.WhichOneof("binding") == "name"]
+
+
+def _immediate(argument: "Argument") -> "list[Value]":
+    return [binding.value for binding in argument.arguments if binding.WhichOneof("binding") == "value"]
+
+
+def _numbers(value: "Value") -> tuple[float, ...]:
+    """Integers, booleans and floats that stand in the specification itself; nothing for those in the weights file."""
+    if value.WhichOneof("value") != "immediateValue" or value.immediateValue.WhichOneof("value") != "tensor":
+        return ()
+    tensor = value.immediateValue.tensor
+    held = tensor.WhichOneof("value")
+    return tuple(float(v) for v in getattr(tensor, held).values) if held in ("ints", "bools", "floats", "longInts") else ()
