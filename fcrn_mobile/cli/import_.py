@@ -11,11 +11,11 @@ from fcrn_mobile.errors import InputError
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Destination, ending in .safetensors.")
-@click.option("--format", "layout", metavar="fcrn-pytorch|sparse-to-dense", help="Where FILE comes from, instead of recognising it.")
+@click.option("--format", "layout", metavar="fcrn-pytorch|sparse-to-dense|iro-cp", help="Where FILE comes from, instead of recognising it.")
 @click.option("--force", is_flag=True, help="Overwrite.")
 @json_option
 def command(file: Path, out: Path, layout: str | None, force: bool, json_out: str | None) -> None:
-    """Make a checkpoint of FILE, an FCRN that another PyTorch project trained; its pickle is read, never executed."""
+    """Make a checkpoint of FILE, an FCRN that another project trained (.pth, .npy); its pickle is read, never executed."""
     from dataclasses import asdict
 
     from fcrn_mobile.conversion.artefact import check_destination

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 
 BUILTIN = "builtin"
-_CONFIG_FIELDS = set(FCRNConfig.__dataclass_fields__)
+_CONFIG_FIELDS = {item.name for item in fields(FCRNConfig)}
+#: Fields that every version has written; the others have come since and have the older behaviour as their default.
+_ALWAYS_WRITTEN = {item.name for item in fields(FCRNConfig) if item.default is MISSING}
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,8 @@ def _stored(value: Tensor, dtype: torch.dtype) -> Tensor:
 def _config(name: str, metadata: dict[str, str]) -> FCRNConfig:
     if "config" not in metadata:
         raise InputError(f"'{name}' holds weights but not what network they belong to: give one written by 'fcrn-mobile train' or 'import'")
-    fields: dict[str, Any] = json.loads(metadata["config"])
-    if set(fields) != _CONFIG_FIELDS:
-        odd = ", ".join(sorted(set(fields) ^ _CONFIG_FIELDS))
+    values: dict[str, Any] = json.loads(metadata["config"])
+    odd = ", ".join(sorted((set(values) - _CONFIG_FIELDS) | (_ALWAYS_WRITTEN - set(values))))
+    if odd:
         raise InputError(f"'{name}' was written by version {metadata.get('tool_version')} and differs in {odd}: use that version")
-    return FCRNConfig.from_json(fields)
+    return FCRNConfig.from_json(values)

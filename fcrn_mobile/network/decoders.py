@@ -1,5 +1,6 @@
 """Up-blocks of the FCRN decoder (Laina et al. 2016, section 3.2 and figure 2): each doubles the resolution."""
 
+import functools
 import itertools
 from collections.abc import Callable
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.network.fast_projection import FastProj
 from fcrn_mobile.network.unpooling import Form, unpooled_conv5x5
 
 
@@ -22,9 +24,9 @@ class UnpooledConv5x5(nn.Conv2d):
 
 
 class DeConv(nn.Module):
-    """Transposed convolution k×k of stride 2, batch norm, ReLU."""
+    """Transposed convolution k×k of stride 2, batch norm, ReLU; it has one form only."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, _: Form, kernel: int) -> None:
         super().__init__()
         self.conv = nn.ConvTranspose2d(
             in_channels,
@@ -80,12 +82,16 @@ class UpProj(nn.Module):
         return self.relu(upper + self.lower_bn(lower))  # N×O×2H×2W
 
 
-#: in_channels, out_channels, form of the 5×5 convolution → up-block.
-DECODERS: dict[str, Callable[[int, int, Form], nn.Module]] = {
-    "deconv2": lambda i, o, _: DeConv(i, o, 2),
-    "deconv3": lambda i, o, _: DeConv(i, o, 3),
-    "upconv": UpConv,
-    "upproj": UpProj,
+_deconv3 = functools.partial(DeConv, kernel=3)
+
+#: Up-blocks by step, the last for all further steps; built from in_channels, out_channels and the form of the unpooled convolutions.
+DECODERS: dict[str, tuple[Callable[[int, int, Form], nn.Module], ...]] = {
+    "deconv2": (functools.partial(DeConv, kernel=2),),
+    "deconv3": (_deconv3,),
+    "upconv": (UpConv,),
+    "upproj": (UpProj,),
+    "fastproj": (FastProj,),
+    "deconv-upconv": (_deconv3, UpConv),
 }
 
 
@@ -97,5 +103,6 @@ def build_decoder(name: str, widths: tuple[int, ...], form: Form) -> nn.Sequenti
     """
     if name not in DECODERS:
         raise InputError(f"unknown decoder '{name}': use one of {', '.join(DECODERS)}")
-    block = DECODERS[name]
-    return nn.Sequential(*(block(i, o, form) for i, o in itertools.pairwise(widths)))
+    blocks = DECODERS[name]
+    steps = enumerate(itertools.pairwise(widths))
+    return nn.Sequential(*(blocks[min(step, len(blocks) - 1)](i, o, form) for step, (i, o) in steps))

@@ -5,6 +5,7 @@ The result computes the same function as the trained network up to float roundin
 
 import copy
 import itertools
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +14,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.decoders import UnpooledConv5x5, UpConv, UpProj
+from fcrn_mobile.network.fast_projection import FastProj, PhaseConvs
 from fcrn_mobile.network.fcrn import FCRN
-from fcrn_mobile.network.unpooling import FORMS, Form, fused_kernel, phase_convs, phase_kernels, unpool
+from fcrn_mobile.network.unpooling import FORMS, Form, fused_bias, fused_kernel, phase_convs, phase_kernels, unpool
 
 
 class LiteralUnpooledConv(nn.Module):
@@ -29,34 +31,27 @@ class LiteralUnpooledConv(nn.Module):
 
 
 class FourPhaseConv(nn.Module):
-    """The same as four small convolutions, one per output phase: fewest multiplications."""
+    """Four small convolutions, one per output phase: fewest multiplications. Arguments as of ``unpooling.phase_convs``."""
 
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+    def __init__(self, kernels: Sequence[Tensor], biases: Sequence[Tensor], ahead: bool) -> None:
         super().__init__()
-        self.kernels = nn.ParameterList(nn.Parameter(kernel.contiguous(), requires_grad=False) for kernel in phase_kernels(weight))
-        self.bias = nn.Parameter(bias, requires_grad=False)
+        self.kernels = nn.ParameterList(nn.Parameter(kernel.contiguous(), requires_grad=False) for kernel in kernels)
+        self.biases = nn.ParameterList(nn.Parameter(bias, requires_grad=False) for bias in biases)
+        self.ahead = ahead
 
     def forward(self, x: Tensor) -> Tensor:
-        return phase_convs(x, tuple(self.kernels), self.bias)
+        return phase_convs(x, tuple(self.kernels), tuple(self.biases), self.ahead)
 
 
 class FusedPhaseConv(nn.Module):
     """The same as one 3×3 convolution and a pixel shuffle: fewest operators."""
 
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+    def __init__(self, kernels: Sequence[Tensor], biases: Sequence[Tensor], ahead: bool) -> None:
         super().__init__()
-        # Every output channel becomes four neighbouring ones, in the channel order of the pixel shuffle.
-        self.conv = _conv(fused_kernel(weight), bias.repeat_interleave(4), padding=1)
+        self.conv = _conv(fused_kernel(kernels, ahead), fused_bias(biases), padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.pixel_shuffle(self.conv(x), 2)
-
-
-_FORMS: dict[Form, type[LiteralUnpooledConv] | type[FourPhaseConv] | type[FusedPhaseConv]] = {
-    "literal": LiteralUnpooledConv,
-    "four": FourPhaseConv,
-    "fused": FusedPhaseConv,
-}
 
 
 class DeployedUpConv(nn.Module):
@@ -64,7 +59,7 @@ class DeployedUpConv(nn.Module):
 
     def __init__(self, block: UpConv, form: Form) -> None:
         super().__init__()
-        self.conv = _FORMS[form](*_folded(block.conv, block.bn))
+        self.conv = _unpooled_conv(*_folded(block.conv, block.bn), form)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.conv(x))
@@ -77,7 +72,7 @@ class DeployedUpProj(nn.Module):
         super().__init__()
         upper = _folded(block.upper_conv1, block.upper_bn1)
         lower = _folded(block.lower_conv, block.lower_bn)
-        self.conv1 = _FORMS[form](torch.cat((upper[0], lower[0])), torch.cat((upper[1], lower[1])))
+        self.conv1 = _unpooled_conv(torch.cat((upper[0], lower[0])), torch.cat((upper[1], lower[1])), form)
         self.conv2 = fuse_conv_bn_eval(block.upper_conv2, block.upper_bn2)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -85,12 +80,24 @@ class DeployedUpProj(nn.Module):
         return F.relu(self.conv2(F.relu(upper)) + lower)
 
 
+class DeployedFastProj(DeployedUpProj):
+    """The released up-projection of folded weights, whose eight convolutions run as four or one."""
+
+    def __init__(self, block: FastProj, form: Form) -> None:
+        nn.Module.__init__(self)
+        branches = (_folded_phases(block.upper_conv1, block.upper_bn1), _folded_phases(block.lower_conv, block.lower_bn))
+        kernels, biases = ([torch.cat(pair) for pair in zip(*parts, strict=True)] for parts in zip(*branches, strict=True))
+        self.conv1 = _phase_conv(kernels, biases, form, ahead=False)
+        self.conv2 = fuse_conv_bn_eval(block.upper_conv2, block.upper_bn2)
+
+
 def deploy(network: FCRN, form: Form = "four") -> FCRN:
     """A rewritten copy of a trained network.
 
     Args:
         network: in evaluation mode; not changed.
-        form: how unpool + 5×5 runs: ``four`` or ``fused`` (or ``literal``, to measure against).
+        form: how unpool + 5×5 runs: ``four`` or ``fused`` (or ``literal``, to measure against; the released up-projection
+            has nothing that is unpooled, so its literal form is ``four``).
 
     Returns:
         A network with the network's input and output; without batch norms.
@@ -110,6 +117,8 @@ def deploy(network: FCRN, form: Form = "four") -> FCRN:
             network.decoder[index] = DeployedUpProj(block, form)
         elif isinstance(block, UpConv):
             network.decoder[index] = DeployedUpConv(block, form)
+        elif isinstance(block, FastProj):
+            network.decoder[index] = DeployedFastProj(block, form)
     for module in list(network.modules()):
         _fold_children(module)
     return network.eval()
@@ -123,11 +132,27 @@ def _fold_children(module: nn.Module) -> None:
             setattr(module, bn_name, nn.Identity())
 
 
+def _unpooled_conv(weight: Tensor, bias: Tensor, form: Form) -> nn.Module:
+    if form == "literal":
+        return LiteralUnpooledConv(weight, bias)
+    return _phase_conv(phase_kernels(weight), (bias,) * 4, form, ahead=True)
+
+
+def _phase_conv(kernels: Sequence[Tensor], biases: Sequence[Tensor], form: Form, ahead: bool) -> nn.Module:
+    return (FusedPhaseConv if form == "fused" else FourPhaseConv)(kernels, biases, ahead)
+
+
 def _folded(conv: UnpooledConv5x5, bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """5×5 kernel and bias of a convolution with its batch norm."""
     fused = fuse_conv_bn_eval(conv, bn)
     assert fused.bias is not None
     return fused.weight.detach(), fused.bias.detach()
+
+
+def _folded_phases(convs: PhaseConvs, bn: nn.BatchNorm2d) -> tuple[list[Tensor], list[Tensor]]:
+    """Kernels and biases of four convolutions with the batch norm that stands behind all of them."""
+    fused = [fuse_conv_bn_eval(conv, bn) for conv in convs.convs]
+    return [conv.weight.detach() for conv in fused], [conv.bias.detach() for conv in fused if conv.bias is not None]
 
 
 def _conv(weight: Tensor, bias: Tensor, padding: int) -> nn.Conv2d:

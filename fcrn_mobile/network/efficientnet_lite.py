@@ -9,6 +9,8 @@ import math
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fcrn_mobile.network.padding import SamePadConv2d
+
 #: Width and depth multipliers.
 EFFICIENTNET_LITES: dict[str, tuple[float, float]] = {
     "lite0": (1.0, 1.0),
@@ -28,27 +30,6 @@ _STAGES = (
 )
 
 _BN_EPS = 1e-3  # TensorFlow's default, with which the published weights were trained
-
-
-class SamePadConv2d(nn.Conv2d):
-    """Convolution padded as TensorFlow's SAME: the odd pixel goes to the bottom and right.
-
-    The published weights were trained so. Symmetric padding shifts every strided layer by half a pixel and costs accuracy.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[-2:]
-        top, bottom = self._pads(int(height), 0)
-        left, right = self._pads(int(width), 1)
-        if (top, left) == (bottom, right):
-            return F.conv2d(x, self.weight, self.bias, self.stride, (top, left), self.dilation, self.groups)
-        x = F.pad(x, (left, right, top, bottom))
-        return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
-
-    def _pads(self, size: int, axis: int) -> tuple[int, int]:
-        kernel, stride = self.kernel_size[axis], self.stride[axis]
-        total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
-        return total // 2, total - total // 2
 
 
 class InvertedResidual(nn.Module):

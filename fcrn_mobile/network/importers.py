@@ -1,6 +1,6 @@
-"""Checkpoints of two PyTorch FCRNs, read into ours: dontLoveBugs/FCRN_pytorch and fangchangma/sparse-to-dense.pytorch (RGB only).
+"""Foreign checkpoints, read into ours: dontLoveBugs/FCRN_pytorch, fangchangma/sparse-to-dense.pytorch (RGB only) and iro-cp's (``iro_cp``).
 
-Both are this network: the same encoder with torchvision's keys, the same up-blocks (each value unpooled to the top-left of its
+The first two are this network: the same encoder with torchvision's keys, the same up-blocks (each value unpooled to the top-left of its
 cell, then 5×5), batch norms of eps 1e-5. They take RGB in 0..1 without mean or standard deviation. Their prediction has no bias, so
 ours becomes zero. They end in a bilinear enlargement to the input's size (align_corners=True), which is no part of ours: our output
 is the depth before it, at half resolution.
@@ -16,13 +16,18 @@ from torch import Tensor
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
+from fcrn_mobile.network.foreign_keys import require_fit, some
+from fcrn_mobile.network.foreign_numpy import is_npy
 from fcrn_mobile.network.foreign_pickle import read_torch_file
+from fcrn_mobile.network.iro_cp import read_iro_cp
 from fcrn_mobile.network.resnet import RESNETS
 
-#: Format → the name of the decoder in its keys.
-FORMATS = {"fcrn-pytorch": "upSample", "sparse-to-dense": "decoder"}
+#: Format of a file of ``torch.save`` → the name of the decoder in its keys.
+TORCH_FORMATS = {"fcrn-pytorch": "upSample", "sparse-to-dense": "decoder"}
+IRO_CP = "iro-cp"
+FORMATS = (*TORCH_FORMATS, IRO_CP)
 
-#: Both train NYU Depth V2 at this height and width.
+#: Both PyTorch projects train NYU Depth V2 at this height and width.
 _INPUT_SIZE = (228, 304)
 
 #: Up-block → key in it by which it is recognised, and our names → theirs.
@@ -43,7 +48,6 @@ _UP_BLOCKS = {
     "deconv3": ("deconv3.weight", {"conv": "deconv3", "bn": "batchnorm"}),
 }
 _BEHIND_ENCODER = {"conv": "conv2", "bn": "bn2", "head": "conv3"}
-_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -63,44 +67,43 @@ def import_network(path: Path, layout: str | None = None) -> Imported:
     """Read a foreign checkpoint; nothing in it is executed.
 
     Args:
-        path: a file of ``torch.save``: the pickled network (as both projects save it, within ``nn.DataParallel`` or not) or its state dict.
-        layout: one of ``FORMATS``; None recognises it from the keys.
+        path: a file of ``torch.save``: the pickled network (as both projects save it, within ``nn.DataParallel`` or not) or its state
+            dict; or iro-cp's .npy.
+        layout: one of ``FORMATS``; None recognises it from the content.
 
     Raises:
         InputError: not such a file, another network, or weights that are missing, left over or of another shape.
     """
     if layout is not None and layout not in FORMATS:
         raise InputError(f"unknown format '{layout}': use one of {', '.join(FORMATS)}")
-    _refuse_numpy(path)
-    foreign = read_torch_file(path)
-    layout = layout or _recognise(path, foreign.tensors)
-    network = FCRN(_config(path, foreign.tensors, layout, foreign.upsampled_to or _INPUT_SIZE))
-    network.load_state_dict(_renamed(path, network, foreign.tensors, layout))
+    if is_npy(path):
+        if layout not in (None, IRO_CP):
+            raise InputError(f"'{path}' is a .npy file, as {IRO_CP} gives away, not one of {layout}: leave --format out")
+        layout = IRO_CP
+        config, state = read_iro_cp(path)
+        network = FCRN(config)
+    else:
+        if layout == IRO_CP:
+            raise InputError(f"no .npy file at '{path}', which is how {IRO_CP} gives its weights away: give NYU_ResNet-UpProj.npy")
+        foreign = read_torch_file(path)
+        layout = layout or _recognise(path, foreign.tensors)
+        network = FCRN(_config(path, foreign.tensors, layout, foreign.upsampled_to or _INPUT_SIZE))
+        state = _renamed(path, network, foreign.tensors, layout)
+    network.load_state_dict(state)
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return Imported(network.eval(), {"imported_from": layout, "file": path.name, "sha256": sha256})
 
 
-def _refuse_numpy(path: Path) -> None:
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        if file.read(6) == b"\x93NUMPY":
-            raise InputError(
-                f"'{path}' is a NumPy file, as the TensorFlow FCRN (iro-cp) has: that network pads and strides otherwise and cannot "
-                f"become one of ours exactly; give a checkpoint of {' or '.join(FORMATS)}"
-            )
-
-
 def _recognise(path: Path, tensors: dict[str, Tensor]) -> str:
-    for layout, decoder in FORMATS.items():
+    for layout, decoder in TORCH_FORMATS.items():
         if any(key.startswith(f"{decoder}.layer") for key in tensors):
             return layout
     if "layer1.0.conv1.weight" in tensors:
         raise InputError(
             f"'{path}' holds a ResNet without a decoder: start training from it with fcrn-mobile train --encoder-weights {path}"
         )
-    raise InputError(f"'{path}' holds {_some(sorted(tensors))}: neither a checkpoint of {' nor of '.join(FORMATS)}")
+    raise InputError(f"'{path}' holds {some(sorted(tensors))}: neither a checkpoint of {' nor of '.join(TORCH_FORMATS)}")
 
 
 def _config(path: Path, tensors: dict[str, Tensor], layout: str, input_size: tuple[int, int]) -> FCRNConfig:
@@ -111,10 +114,10 @@ def _config(path: Path, tensors: dict[str, Tensor], layout: str, input_size: tup
     channels, width = first_conv.shape[1], last_conv.shape[0]
     if channels != 3:
         raise InputError(f"'{path}' takes {channels} channels (RGB with sparse depth?): give a checkpoint that was trained on RGB alone")
-    first = f"{FORMATS[layout]}.layer1."
+    first = f"{TORCH_FORMATS[layout]}.layer1."
     decoder = next((name for name, (key, _) in _UP_BLOCKS.items() if first + key in tensors), None)
     if decoder is None:
-        found = _some(sorted(key for key in tensors if key.startswith(first)))
+        found = some(sorted(key for key in tensors if key.startswith(first)))
         raise InputError(f"'{path}' has an up-block of another kind ({first}* holds {found}): known are {', '.join(_UP_BLOCKS)}")
     return FCRNConfig(
         preset=f"fcrn-{encoder}",
@@ -140,19 +143,16 @@ def _encoder(path: Path, tensors: dict[str, Tensor]) -> str:
 def _renamed(path: Path, network: FCRN, tensors: dict[str, Tensor], layout: str) -> dict[str, Tensor]:
     """Their tensors under our keys, all of ours and none of theirs left over."""
     ours = network.state_dict()
-    theirs = {key: _foreign_key(key, network.config.decoder, FORMATS[layout]) for key in ours}
+    theirs = {key: _foreign_key(key, network.config.decoder, TORCH_FORMATS[layout]) for key in ours}
     # torch before 0.4.1 did not count batches, and neither network has a bias in its prediction.
     absent = {key for key, name in theirs.items() if name not in tensors and key.endswith(("num_batches_tracked", "head.bias"))}
-    missing = [name for key, name in theirs.items() if key not in absent and name not in tensors]
-    left_over = sorted(set(tensors) - set(theirs.values()))
-    wrong = [
-        f"{name} {tuple(tensors[name].shape)} instead of {tuple(ours[key].shape)}"
-        for key, name in theirs.items()
-        if name in tensors and tensors[name].shape != ours[key].shape
-    ]
-    faults = [f"{what} {_some(names)}" for what, names in (("missing", missing), ("left over", left_over), ("wrong shape", wrong)) if names]
-    if faults:
-        raise InputError(f"'{path}' does not fit {network.config.encoder} with {network.config.decoder} of {layout}: {'; '.join(faults)}")
+    require_fit(
+        path,
+        f"{network.config.encoder} with {network.config.decoder} of {layout}",
+        {name: tuple(tensor.shape) for name, tensor in tensors.items()},
+        {theirs[key]: tuple(value.shape) for key, value in ours.items()},
+        optional=frozenset(theirs[key] for key in absent),
+    )
     return {key: torch.zeros_like(ours[key]) if key in absent else tensors[name] for key, name in theirs.items()}
 
 
@@ -164,8 +164,3 @@ def _foreign_key(key: str, decoder: str, prefix: str) -> str:
         block, module, tensor = rest.split(".")
         return f"{prefix}.layer{int(block) + 1}.{_UP_BLOCKS[decoder][1][module]}.{tensor}"
     return f"{_BEHIND_ENCODER[part]}.{rest}"
-
-
-def _some(names: list[str]) -> str:
-    """The first few, and how many there are."""
-    return ", ".join(names[:_SHOWN]) + (f" … ({len(names)} in all)" if len(names) > _SHOWN else "")

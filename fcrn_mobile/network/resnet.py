@@ -2,12 +2,15 @@
 
 from torch import Tensor, nn
 
+from fcrn_mobile.network.padding import SamePadMaxPool2d
+
 #: Block kind and repeats per stage (He et al. 2016, table 1).
 RESNETS: dict[str, tuple[str, tuple[int, int, int, int]]] = {
     "resnet18": ("basic", (2, 2, 2, 2)),
     "resnet34": ("basic", (3, 4, 6, 3)),
     "resnet50": ("bottleneck", (3, 4, 6, 3)),
     "resnet101": ("bottleneck", (3, 4, 23, 3)),
+    "resnet50-caffe": ("caffe", (3, 4, 6, 3)),
 }
 
 
@@ -35,13 +38,15 @@ class Bottleneck(nn.Module):
     """1×1, 3×3 and 1×1 convolutions and a shortcut; the stride sits in the 3×3, as in torchvision."""
 
     expansion = 4
+    stride_first = False
 
     def __init__(self, in_channels: int, width: int, stride: int) -> None:
         super().__init__()
         out_channels = width * self.expansion
-        self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
+        strides = (stride, 1) if self.stride_first else (1, stride)
+        self.conv1 = nn.Conv2d(in_channels, width, 1, strides[0], bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, strides[1], padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, out_channels, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(out_channels)
@@ -55,8 +60,20 @@ class Bottleneck(nn.Module):
         return self.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
+class CaffeBottleneck(Bottleneck):
+    """The same with the stride in the first 1×1, as the authors of ResNet released it for Caffe."""
+
+    stride_first = True
+
+
+_BLOCKS: dict[str, type[BasicBlock] | type[Bottleneck]] = {"basic": BasicBlock, "bottleneck": Bottleneck, "caffe": CaffeBottleneck}
+
+
 class ResNet(nn.Module):
     """ResNet without its average pooling and classifier.
+
+    Of the kind ``caffe`` it also pools as MatConvNet and TensorFlow run those weights: SAME, so even sizes are padded at the
+    bottom and right alone.
 
     Args:
         name: one of ``RESNETS``.
@@ -68,11 +85,11 @@ class ResNet(nn.Module):
     def __init__(self, name: str) -> None:
         super().__init__()
         kind, repeats = RESNETS[name]
-        block = BasicBlock if kind == "basic" else Bottleneck
+        block = _BLOCKS[kind]
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.maxpool = SamePadMaxPool2d(3, stride=2) if kind == "caffe" else nn.MaxPool2d(3, stride=2, padding=1)
         channels = 64
         for stage, count in enumerate(repeats):
             width = 64 * 2**stage

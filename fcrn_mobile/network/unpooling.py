@@ -5,6 +5,7 @@ quarters of the products of a following 5×5 convolution are with zero. Output p
 with a+u and b+v even, at low-resolution offset ((a+u-2)/2, (b+v-2)/2): four small convolutions, one per phase (a,b).
 """
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
@@ -33,34 +34,45 @@ def phase_kernels(weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     )
 
 
-def fused_kernel(weight: Tensor) -> Tensor:
-    """The four phase kernels as one 3×3 kernel 4·O×I×3×3 in the channel order of ``pixel_shuffle``."""
-    out_channels, in_channels = weight.shape[:2]
-    phases = [F.pad(kernel, (3 - kernel.shape[3], 0, 3 - kernel.shape[2], 0)) for kernel in phase_kernels(weight)]
-    return torch.stack(phases, dim=1).reshape(4 * out_channels, in_channels, 3, 3)
+def fused_kernel(kernels: Sequence[Tensor], ahead: bool = True) -> Tensor:
+    """Four phase kernels as one 3×3 kernel 4·O×I×3×3 in the channel order of ``pixel_shuffle``; ``ahead`` as in ``phase_convs``."""
+    padded = [F.pad(kernel, _fill(3 - kernel.shape[3], 3 - kernel.shape[2], ahead)) for kernel in kernels]
+    return torch.stack(padded, dim=1).flatten(0, 1)
 
 
-def phase_convs(x: Tensor, kernels: tuple[Tensor, ...], bias: Tensor | None = None) -> Tensor:
+def fused_bias(biases: Sequence[Tensor]) -> Tensor:
+    """Four phase biases O as one of 4·O in the channel order of ``pixel_shuffle``."""
+    return torch.stack(list(biases), dim=1).flatten()
+
+
+def phase_convs(x: Tensor, kernels: Sequence[Tensor], biases: Sequence[Tensor | None] = (None,) * 4, ahead: bool = True) -> Tensor:
     """Run the four phase convolutions and interleave their outputs.
 
     Args:
         x: N×I×H×W.
-        kernels: from ``phase_kernels``.
-        bias: O, or None.
+        kernels: of the phases (0,0), (0,1), (1,0), (1,1): O×I×3×3, O×I×3×2, O×I×2×3 and O×I×2×2.
+        biases: O or None per phase.
+        ahead: two taps look at the pixel itself and the next one, as unpooling to the top-left of a cell has it; else at the
+            previous one and the pixel itself.
 
     Returns:
         N×O×2H×2W.
     """
     phases = []
-    for kernel in kernels:
+    for kernel, bias in zip(kernels, biases, strict=True):
         rows, columns = kernel.shape[2:]
-        # Three taps look one pixel to either side; two taps look at the pixel itself and the next one.
-        if (rows, columns) != (3, 3):
-            phase_input = F.pad(x, (columns - 2, 1, rows - 2, 1))
-            phases.append(F.conv2d(phase_input, kernel, bias))
-        else:
+        # Three taps look one pixel to either side.
+        if (rows, columns) == (3, 3):
             phases.append(F.conv2d(x, kernel, bias, padding=1))
+        else:
+            left, right, top, bottom = _fill(3 - columns, 3 - rows, ahead)
+            phases.append(F.conv2d(F.pad(x, (1 - left, 1 - right, 1 - top, 1 - bottom)), kernel, bias))
     return interleave(phases)
+
+
+def _fill(columns: int, rows: int, ahead: bool) -> tuple[int, int, int, int]:
+    """Left, right, top, bottom: where a kernel lacks columns and rows to be 3×3."""
+    return (columns, 0, rows, 0) if ahead else (0, columns, 0, rows)
 
 
 def interleave(phases: list[Tensor]) -> Tensor:
@@ -86,4 +98,4 @@ def unpooled_conv5x5(x: Tensor, weight: Tensor, form: Form) -> Tensor:
         return F.conv2d(unpool(x), weight, padding=2)
     if form == "four":
         return phase_convs(x, phase_kernels(weight))
-    return F.pixel_shuffle(F.conv2d(x, fused_kernel(weight), padding=1), 2)
+    return F.pixel_shuffle(F.conv2d(x, fused_kernel(phase_kernels(weight)), padding=1), 2)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -34,6 +35,33 @@ def test_builtin_is_small_and_says_where_it_comes_from(builtin) -> None:
     assert "nyu_train795.zip" in builtin.training["data"]
     assert builtin.training["command"].startswith("fcrn-mobile train")
     assert builtin.metrics["protocol"] == "eigen"
+
+
+def test_checkpoints_from_before_a_field_was_added_load(tiny_config, tmp_path) -> None:
+    save_checkpoint(FCRN(tiny_config), tmp_path / "new.safetensors", {}, {})
+    tensors, config = load_file(tmp_path / "new.safetensors"), dict(tiny_config.__dict__)
+    del config["head_relu"]
+    save_file(tensors, tmp_path / "old.safetensors", {"config": json.dumps(config)})
+    assert load_checkpoint(str(tmp_path / "old.safetensors")).network.config == tiny_config
+    del config["widths"]
+    save_file(tensors, tmp_path / "older.safetensors", {"config": json.dumps(config), "tool_version": "9.9"})
+    with pytest.raises(InputError, match=r"version 9\.9 and differs in widths"):
+        load_checkpoint(str(tmp_path / "older.safetensors"))
+    save_file(tensors, tmp_path / "newer.safetensors", {"config": json.dumps({**tiny_config.__dict__, "attention": 1})})
+    with pytest.raises(InputError, match="differs in attention"):
+        load_checkpoint(str(tmp_path / "newer.safetensors"))
+
+
+def test_a_prediction_without_negative_depth_stays_so(tiny_config, settle, tmp_path) -> None:
+    network = settle(FCRN(replace(tiny_config, head_relu=True)))
+    save_checkpoint(network, tmp_path / "net.safetensors", {}, {})
+    image = torch.rand(1, 3, 64, 96)
+    plain = FCRN(tiny_config).eval()
+    plain.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        depth, loaded = plain(image), load_checkpoint(str(tmp_path / "net.safetensors")).network(image)
+    assert depth.min() < 0 < depth.max()
+    assert torch.equal(loaded, depth.clamp(min=0))
 
 
 def test_bad_files_are_named(tiny_config, tmp_path) -> None:

@@ -8,6 +8,8 @@ from fcrn_mobile.network.decoders import DECODERS
 from fcrn_mobile.network.encoders import build_encoder, load_imagenet_weights
 from fcrn_mobile.network.fcrn import FCRN, preset, set_form
 from fcrn_mobile.network.macs import count_macs, count_parameters
+from fcrn_mobile.network.padding import SamePadMaxPool2d
+from tests.network.tensorflow_fcrn import max_pool
 
 # Parameters in millions and multiply-accumulates in billions for ResNet-50 at 228×304, as published or counted elsewhere.
 TABLE = [("deconv2", 28.40, 6.81), ("deconv3", 31.88, 7.64), ("upconv", 43.02, 22.91), ("upproj", 63.56, 42.71)]
@@ -83,6 +85,43 @@ def test_any_input_size_works(decoder: str, height: int, width: int) -> None:
         assert network(torch.rand(1, 3, height, width)).shape == (1, 1, 16 * -(-height // 32), 16 * -(-width // 32))
 
 
+@settings(max_examples=6, deadline=None)
+@given(height=st.integers(33, 90), width=st.integers(33, 90))
+def test_the_plain_network_also_gives_half_the_resolution(height: int, width: int) -> None:
+    network = FCRN(preset("fcrn-plain", widths=(8, 8, 8, 8))).eval()
+    with torch.no_grad():
+        assert network(torch.rand(1, 3, height, width)).shape == (1, 1, 8 * -(-height // 16), 8 * -(-width // 16))
+
+
+def test_the_plain_network_costs_what_its_blocks_add_up_to() -> None:
+    config = preset("fcrn-plain")
+    height, width = config.input_size
+    # Input and output channels, taps, and the part of the input's pixels that see them: two 3×3 a block, then 1×1, the transposed
+    # 3×3 over its input, a 5×5 over each unpooled map, the prediction.
+    convolutions = [(3, 32, 9, 1 / 4), (32, 32, 9, 1 / 4), (32, 64, 9, 1 / 16), (64, 64, 9, 1 / 16), (64, 128, 9, 1 / 64)]
+    convolutions += [(128, 128, 9, 1 / 64), (128, 128, 1, 1 / 256), (128, 512, 9, 1 / 256), (512, 128, 25, 1 / 16), (128, 64, 25, 1 / 4)]
+    convolutions += [(64, 1, 9, 1 / 4)]
+    network = FCRN(config, form="literal").eval()
+    assert count_macs(network, height, width) == sum(i * o * taps * part * height * width for i, o, taps, part in convolutions)
+    batch_norms = 2 * (2 * (32 + 64 + 128) + 128 + 512 + 128 + 64)
+    assert count_parameters(network) == sum(i * o * taps for i, o, taps, _ in convolutions) + batch_norms + 1
+
+
+def test_the_plain_network_has_no_imagenet_weights() -> None:
+    with pytest.raises(InputError, match="--encoder-weights random"):
+        load_imagenet_weights(build_encoder("plain"), "plain")
+    with pytest.raises(InputError, match="4 positive"):
+        preset("fcrn-plain", widths=(8, 8, 8, 8, 8))
+
+
+@settings(max_examples=40, deadline=None)
+@given(height=st.integers(1, 20), width=st.integers(1, 20), seed=st.integers(0, 99))
+def test_same_padding_pools_as_tensorflow_writes_it(height: int, width: int, seed: int) -> None:
+    x = torch.rand(1, 2, height, width, generator=torch.Generator().manual_seed(seed))
+    expected = max_pool(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    assert torch.equal(SamePadMaxPool2d(3, 2)(x), expected)
+
+
 def test_training_in_a_fast_form_gives_the_literal_gradients() -> None:
     torch.manual_seed(0)
     literal = FCRN(preset("fcrn-resnet18", widths=(8, 8, 8, 8, 8)), form="literal")
@@ -104,7 +143,12 @@ def test_set_form_switches_every_block() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"encoder": "vgg"}, "vgg"), ({"decoder": "bilinear"}, "bilinear"), ({"widths": (8, 8)}, "five"), ({"input_size": (8, 8)}, "32")],
+    [
+        ({"encoder": "vgg"}, "vgg"),
+        ({"decoder": "bilinear"}, "bilinear"),
+        ({"widths": (8, 8)}, "5 positive"),
+        ({"input_size": (8, 8)}, "32"),
+    ],
 )
 def test_a_bad_configuration_is_named(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):

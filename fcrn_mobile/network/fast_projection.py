@@ -1,0 +1,58 @@
+"""The up-projection as the authors released it (iro-cp/FCRN-DepthPrediction): four convolutions per branch whose outputs interleave.
+
+In the paper these are the non-zero taps of a 5×5 convolution over an unpooled map. In the release they are not: the two-tap
+kernels look at the previous pixel and the pixel itself, where unpooling to the top-left of a cell asks for the next one, and every
+convolution has a bias of its own under one batch norm. No 5×5 kernel computes the same, so the four stay the weights.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fcrn_mobile.network.unpooling import Form, fused_bias, fused_kernel, phase_convs
+
+
+class PhaseConvs(nn.Module):
+    """Four biased convolutions whose outputs interleave, ``convAB`` of the phase (A,B): N×I×H×W → N×O×2H×2W.
+
+    Args:
+        form: ``fused`` runs them as one 3×3 convolution and a pixel shuffle; ``four`` and ``literal`` as they are.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, form: Form) -> None:
+        super().__init__()
+        self.conv00 = nn.Conv2d(in_channels, out_channels, (3, 3))
+        self.conv01 = nn.Conv2d(in_channels, out_channels, (3, 2))
+        self.conv10 = nn.Conv2d(in_channels, out_channels, (2, 3))
+        self.conv11 = nn.Conv2d(in_channels, out_channels, (2, 2))
+        self.form: Form = form
+
+    @property
+    def convs(self) -> tuple[nn.Conv2d, nn.Conv2d, nn.Conv2d, nn.Conv2d]:
+        """In the order of the phases (0,0), (0,1), (1,0), (1,1)."""
+        return self.conv00, self.conv01, self.conv10, self.conv11
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernels = [conv.weight for conv in self.convs]
+        biases = [conv.bias for conv in self.convs if conv.bias is not None]
+        if self.form == "fused":
+            return F.pixel_shuffle(F.conv2d(x, fused_kernel(kernels, ahead=False), fused_bias(biases), padding=1), 2)
+        return phase_convs(x, kernels, biases, ahead=False)
+
+
+class FastProj(nn.Module):
+    """Up-projection of the release: interleaved-ReLU-3×3 and interleaved, their sum through ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, form: Form) -> None:
+        super().__init__()
+        self.upper_conv1 = PhaseConvs(in_channels, out_channels, form)
+        self.upper_bn1 = nn.BatchNorm2d(out_channels)
+        self.upper_conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.upper_bn2 = nn.BatchNorm2d(out_channels)
+        self.lower_conv = PhaseConvs(in_channels, out_channels, form)
+        self.lower_bn = nn.BatchNorm2d(out_channels)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        upper = self.relu(self.upper_bn1(self.upper_conv1(x)))
+        upper = self.upper_bn2(self.upper_conv2(upper))
+        return self.relu(upper + self.lower_bn(self.lower_conv(x)))  # N×O×2H×2W
