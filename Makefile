@@ -3,7 +3,7 @@ BIN := .venv/bin
 READY := .venv/.installed
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format clean ios-check
 
 demo: $(READY)  ## the main job on the built-in sample; results in demo/
 	$(BIN)/fcrn-mobile demo
@@ -20,6 +20,9 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+ios-check: $(READY)  ## the Swift package tested, the app type-checked, on Linux; installs Swift into the user's cache once
+	ios_demo/scripts/check_linux.sh
+
 clean:
 	rm -rf .venv demo runs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -28,5 +31,5 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fcrn-mobile needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	# Core AI has no wheel for some systems: there, all but that is installed.
-	$(INSTALL) '.[coreai,pretrained,dev]' || $(INSTALL) '.[pretrained,dev]'
+	$(INSTALL) '.[coreai,pretrained,tracking,video,dev]' || $(INSTALL) '.[pretrained,tracking,video,dev]'
 	touch $@

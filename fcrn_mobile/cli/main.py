@@ -18,12 +18,14 @@ from fcrn_mobile.errors import InputError
 COMMANDS = {
     "demo": "Run the main job on the built-in sample: export, validate, benchmark, picture.",
     "train": "Train a network on RGB-D data.",
+    "compare": "Training runs side by side: settings that differ, metrics, curves.",
     "import": "Make a checkpoint of an FCRN that another PyTorch project trained.",
     "evaluate": "Depth metrics of a model on RGB-D data.",
     "export": "Convert a checkpoint to .mlpackage, .onnx or .aimodel.",
     "validate": "Drift of candidates from a reference, held to a budget.",
+    "diagnose": "Which operators a package's drift comes from.",
     "bench": "Latency and FPS, measured on this machine.",
-    "predict": "Depth maps of images.",
+    "predict": "Depth maps of pictures and videos, and point clouds.",
     "run": "Run any .mlpackage on files, through the MIL runtime.",
     "inspect": "What is inside a checkpoint or artefact.",
 }

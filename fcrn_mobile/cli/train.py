@@ -33,7 +33,7 @@ class Integers(click.ParamType):
 @click.option("--data", metavar="SPEC", help="Training data; without a #split its #train part, and its #val part for validation.")
 @click.option("--val-data", metavar="SPEC", help="Validation data, if not the #val part of --data.")
 @click.option("--preset", default="fcrn-lite0", show_default=True, help="Network.")
-@click.option("--decoder", help="Up-block other than the preset's: deconv2, deconv3, upconv, upproj.")
+@click.option("--decoder", help="Up-block other than the preset's: deconv2, deconv3, upconv, upproj, fastproj.")
 @click.option("--widths", type=Integers(","), metavar="A,B,C,D,E", help="Decoder widths other than the preset's.")
 @click.option("--input-size", type=Integers("x"), metavar="HxW", help="Input size other than the preset's.")
 @click.option("--encoder-weights", default="imagenet", show_default=True, metavar="imagenet|random|FILE", help="Start of the encoder.")
@@ -64,6 +64,7 @@ class Integers(click.ParamType):
 @click.option("--print-freq", type=int, default=10, show_default=True, help="Batches between two logged losses.")
 @click.option("--devices", type=int, default=1, show_default=True, help="Processes per machine.")
 @click.option("--nodes", type=int, default=1, show_default=True, help="Machines.")
+@click.option("--track", metavar="mlflow[:URI]", help="Log to MLflow too; without a URI to mlflow.db beside RUN.")
 @json_option
 @click.pass_context
 def command(context: click.Context, config: Path | None, json_out: str | None, **options: Any) -> None:
@@ -75,6 +76,9 @@ def command(context: click.Context, config: Path | None, json_out: str | None, *
     settings |= {name: value for name, value in options.items() if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     resume, out = settings.get("resume"), settings.get("out")
     if resume and Path(resume).is_dir():
+        for name in (name for name in settings if name != "resume"):
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option} does not go with --resume {resume}, which continues that run as it was set: leave {option} out")
         checkpoint, folder = training.resume(Path(resume), show_progress()), Path(resume)
     elif out and settings.get("data"):
         checkpoint, folder = training.train(runs.make_run(settings, _command_line()), Path(out), show_progress()), Path(out)

@@ -86,6 +86,19 @@ class Augmentation:
     random_crop: bool = True
     resize: float = 1.0
 
+    @property
+    def steps(self) -> list[str]:
+        """What ``__call__`` does, in its order and with its parameters, to be read by people."""
+        height, width = self.input_size
+        return [
+            f"resize {round(height * self.resize)}x{round(width * self.resize)}",
+            f"rotate -{self.max_degrees:g}..{self.max_degrees:g} degrees",
+            f"scale 1..{self.max_scale:g}, depth divided by it",
+            f"{'random' if self.random_crop else 'centre'} crop {height}x{width}",
+            "flip left-right, probability 0.5",
+            f"colour jitter {self.jitter:g} (brightness, contrast, saturation)",
+        ]
+
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         height, width = self.input_size
         sample = resize(sample, round(height * self.resize), round(width * self.resize))

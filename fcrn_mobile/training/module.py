@@ -12,13 +12,14 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.metrics import DepthMetrics, protocol
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.training import distributed
+from fcrn_mobile.training.accuracy import batch_accuracy
 from fcrn_mobile.training.average import MovingAverage
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.losses import depth_loss
 
 
 class DepthTraining(LightningModule):
-    """Trains an FCRN; logs ``train/loss``, ``lr`` and ``val/<metric>``.
+    """Trains an FCRN; logs ``train/loss``, ``train/delta1``, ``lr`` and ``val/<metric>``.
 
     Args:
         network: trained in place.
@@ -39,11 +40,14 @@ class DepthTraining(LightningModule):
         return self.average.network if self.average else self.network
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
-        loss = depth_loss(self.hyper.loss, self.network(batch.images), batch.depths)
+        prediction = self.network(batch.images)
+        loss = depth_loss(self.hyper.loss, prediction, batch.depths)
         if not torch.isfinite(loss):
             raise InputError(f"loss is {loss.item()} on {', '.join(batch.names[:8])}: lower the learning rate or check these frames")
         several = distributed.processes() > 1
         self.log("train/loss", loss, prog_bar=True, on_step=True, on_epoch=True, batch_size=len(batch.names), sync_dist=several)
+        accuracy = batch_accuracy(prediction, batch.depths)
+        self.log("train/delta1", accuracy, on_step=True, on_epoch=True, batch_size=len(batch.names), sync_dist=several)
         self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], on_step=True)
         return loss
 

@@ -30,6 +30,7 @@ class Run:
         start: checkpoint whose weights training starts from; None starts from ``encoder_weights``.
         devices: processes per machine, each with a device of its own where there are accelerators.
         nodes: machines.
+        track: where else to log: None, ``mlflow`` or ``mlflow:URI``, see ``mlflow_store``.
         command: the command line, for the checkpoint's metadata.
     """
 
@@ -41,6 +42,7 @@ class Run:
     start: str | None = None
     devices: int = 1
     nodes: int = 1
+    track: str | None = None
     command: str = ""
 
     def __post_init__(self) -> None:
@@ -67,7 +69,7 @@ class Settings:
     """A run's settings by the flat names that a configuration and the command line share, beside those of ``Hyperparameters``.
 
     Attributes:
-        data, val_data, encoder_weights, devices, nodes: see ``Run``.
+        data, val_data, encoder_weights, devices, nodes, track: see ``Run``.
         out: the run's folder.
         resume: a run's folder to continue, or a checkpoint to start from.
         preset: the network, changed by ``decoder``, ``widths`` and ``input_size`` (height, width).
@@ -84,6 +86,7 @@ class Settings:
     encoder_weights: str = PRETRAINED
     devices: int = 1
     nodes: int = 1
+    track: str | None = None
     hyper: Hyperparameters = field(default_factory=Hyperparameters)
 
 
@@ -139,6 +142,7 @@ def make_run(values: dict[str, Any], command: str = "") -> Run:
         start=settings.resume,
         devices=settings.devices,
         nodes=settings.nodes,
+        track=settings.track,
         command=command,
     )
 

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from lightning import Callback, Trainer, seed_everything
 from lightning.pytorch.callbacks import TQDMProgressBar
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 import fcrn_mobile
@@ -23,8 +22,10 @@ from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.resnet import RESNETS
 from fcrn_mobile.training.callbacks import RunCheckpoints
 from fcrn_mobile.training.distributed import synchronise_batch_norms
+from fcrn_mobile.training.mlflow_store import check_track
 from fcrn_mobile.training.module import DepthTraining
 from fcrn_mobile.training.run import PRETRAINED, RANDOM, Run, load_run, save_run
+from fcrn_mobile.training.tracking import Tracking, flat_configuration, run_loggers
 
 
 def train(run: Run, out: Path, progress: bool = False) -> Checkpoint:
@@ -33,7 +34,7 @@ def train(run: Run, out: Path, progress: bool = False) -> Checkpoint:
     Args:
         run: what to do.
         out: the run's folder; it must not exist or be empty. Receives run.json, metrics.csv, TensorBoard events,
-            best.safetensors, last.safetensors and last.ckpt.
+            pictures/, best.safetensors, last.safetensors and last.ckpt.
         progress: show a progress bar with the remaining time on standard error.
 
     Returns:
@@ -48,6 +49,8 @@ def train(run: Run, out: Path, progress: bool = False) -> Checkpoint:
         raise InputError(f"'{out}' exists: choose another --out, or continue it with --resume {out}")
     data = _data_module(run)
     network = _fresh_network(run)
+    if run.track is not None and is_first_process():
+        check_track(run.track, out)
     out.mkdir(parents=True, exist_ok=True)
     if is_first_process():
         save_run(run, out / "run.json")
@@ -90,7 +93,7 @@ def _data_module(run: Run) -> DepthDataModule:
         open_source(train_spec),
         open_source(val_spec),
         size,
-        Augmentation(size, hyper.max_scale, hyper.max_degrees, hyper.jitter, hyper.random_crop, hyper.resize),
+        _augmentation(run),
         hyper.batch_size,
         hyper.workers,
         hyper.manual_seed,
@@ -98,10 +101,17 @@ def _data_module(run: Run) -> DepthDataModule:
     )
 
 
+def _augmentation(run: Run) -> Augmentation:
+    hyper = run.hyper
+    return Augmentation(run.network.input_size, hyper.max_scale, hyper.max_degrees, hyper.jitter, hyper.random_crop, hyper.resize)
+
+
 def _fit(run: Run, network: FCRN, data: DepthDataModule, out: Path, progress: bool, resume: Path | None) -> Checkpoint:
     hyper = run.hyper
     seed_everything(hyper.manual_seed, verbose=False)
-    callbacks: list[Callback] = [RunCheckpoints(out, _training_record(run, data))]
+    record = _training_record(run, data)
+    configuration = flat_configuration({"network": asdict(run.network)} | record)
+    callbacks: list[Callback] = [RunCheckpoints(out, record), Tracking(out, configuration, data.validation_frames)]
     if progress and is_first_process():
         callbacks.append(TQDMProgressBar())
     _quieten_lightning()
@@ -116,10 +126,10 @@ def _fit(run: Run, network: FCRN, data: DepthDataModule, out: Path, progress: bo
         strategy="ddp" if several else "auto",
         sync_batchnorm=several and torch.cuda.is_available(),
         use_distributed_sampler=False,
-        precision="bf16-mixed" if _uses_bf16(run) else "32-true",
+        precision="bf16-mixed" if uses_bf16(hyper.precision, run.network.encoder) else "32-true",
         accumulate_grad_batches=hyper.accumulate,
         gradient_clip_val=hyper.clip_norm or None,
-        logger=[CSVLogger(out, name="", version=""), TensorBoardLogger(out, name="", version="", default_hp_metric=False)],
+        logger=run_loggers(out, run.track, resume),
         callbacks=callbacks,
         enable_checkpointing=False,
         enable_progress_bar=progress and is_first_process(),
@@ -152,6 +162,7 @@ def _training_record(run: Run, data: DepthDataModule) -> dict[str, Any]:
         "frames": len(data.frames),
         "val_data": portable(val_spec),
         "val_frames": len(data.validation_frames),
+        "transforms": _augmentation(run).steps,
         "encoder_weights": portable(run.encoder_weights),
         "start": portable(run.start) if run.start else None,
         "hyperparameters": asdict(run.hyper),
@@ -161,9 +172,12 @@ def _training_record(run: Run, data: DepthDataModule) -> dict[str, Any]:
     }
 
 
-def _uses_bf16(run: Run) -> bool:
-    # On a CPU, bfloat16 doubles the training speed of a ResNet-18 and does nothing for depthwise convolutions.
-    return run.hyper.precision == "bf16" or (run.hyper.precision == "auto" and run.network.encoder in RESNETS)
+def uses_bf16(precision: str, encoder: str) -> bool:
+    """Whether training under a ``precision`` runs in mixed bfloat16.
+
+    On a CPU it doubles the training speed of a ResNet-18 and does nothing for depthwise convolutions.
+    """
+    return precision == "bf16" or (precision == "auto" and encoder in RESNETS)
 
 
 def _quieten_lightning() -> None:

@@ -81,5 +81,9 @@ def test_an_unreadable_image_is_named(workers: int, tmp_path: Path) -> None:
     assert "Caught" not in result.stderr
 
 
+def test_a_run_is_continued_as_it_was_set(tmp_path: Path) -> None:
+    refused(run("--resume", str(tmp_path)), f"does not go with --resume {tmp_path}, which continues that run as it was set")
+
+
 def test_a_run_without_data_says_what_to_give() -> None:
     refused(run("--out", "somewhere"), "--data SPEC")

@@ -1,0 +1,100 @@
+"""``fcrn-mobile compare``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fcrn_mobile.cli.common import json_option, print_table, write_json
+from fcrn_mobile.errors import InputError
+
+if TYPE_CHECKING:
+    from fcrn_mobile.training.history import History
+
+#: Of the tables.
+METRICS = ("abs_rel", "rmse", "log10", "delta1", "delta2", "delta3")
+_SUFFIXES = (".png", ".svg", ".pdf")
+
+
+@click.command("compare")
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN RUN...")
+@click.option("--figure", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw the curves of all runs; .svg and .pdf too.")
+@click.option("--force", is_flag=True, help="Overwrite the file of --figure.")
+@json_option
+def command(runs: tuple[Path, ...], figure: Path | None, force: bool, json_out: str | None) -> None:
+    """Training runs side by side: the settings that differ, the best and last metrics, and the curves."""
+    from fcrn_mobile.training.history import differences, read_runs
+
+    if figure:
+        _check_figure(figure, force)
+    histories = read_runs(runs)
+    differing = differences(histories)
+    if figure:
+        from fcrn_mobile.conversion.artefact import written_whole
+        from fcrn_mobile.report.curves import save_curves
+
+        with written_whole(figure, force) as file:
+            save_curves(histories, file)
+    if json_out:
+        write_json(json_out, {"runs": [_describe(run) for run in histories], "differences": differing})
+    if json_out != "-":
+        _print(histories, differing)
+        if figure:
+            print(f"written: {figure}")
+
+
+def _print(runs: "list[History]", differing: dict[str, list[Any]]) -> None:
+    names = [run.name for run in runs]
+    if differing:
+        rows = [[name, *map(_text, values)] for name, values in differing.items()]
+        print_table("Settings that differ", ["setting", *names], rows)
+    else:
+        print("no setting differs")
+    print()
+    print_table(
+        "Validation, best epoch by abs_rel",
+        ["run", "best epoch", *METRICS],
+        [[run.name, f"{run.best_epoch} of {run.epochs[-1]}", *_numbers(run.best)] for run in runs],
+    )
+    print()
+    print_table(
+        "Validation, last epoch", ["run", "epoch", *METRICS], [[run.name, str(run.epochs[-1]), *_numbers(run.last)] for run in runs]
+    )
+    apart = [name for name in ("val_data", "val_frames", "protocol") if name in differing]
+    if apart:
+        print(f"{' and '.join(apart)} {'differ' if len(apart) > 1 else 'differs'}: these metrics do not compare")
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "–"
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _numbers(metrics: dict[str, Any]) -> list[str]:
+    return [f"{metrics[key]:.4f}" if key in metrics else "–" for key in METRICS]
+
+
+def _describe(run: "History") -> dict[str, Any]:
+    return {
+        "name": run.name,
+        "folder": str(run.folder),
+        "settings": run.settings,
+        "epochs": run.epochs[-1],
+        "best_epoch": run.best_epoch,
+        "best": run.best,
+        "last": run.last,
+        "curves": {"epoch": run.epochs, **run.curves},
+    }
+
+
+def _check_figure(figure: Path, force: bool) -> None:
+    """Refuse, before any work, what would overwrite a file or cannot be drawn."""
+    if figure.suffix.lower() not in _SUFFIXES:
+        raise InputError(f"--figure '{figure}': name a file that ends in {', '.join(_SUFFIXES)}")
+    if figure.is_dir():
+        raise InputError(f"--figure '{figure}' is a folder: name a file in it")
+    if figure.exists() and not force:
+        raise InputError(f"'{figure}' exists: choose another --figure or overwrite it with --force")
+    if not figure.parent.is_dir():
+        raise InputError(f"no folder '{figure.parent}' for --figure '{figure.name}': create it first")

@@ -1,0 +1,162 @@
+"""What a run logs besides its checkpoints, and where to: CSV and TensorBoard always, MLflow by request."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+from PIL import Image
+from torch.utils.tensorboard.summary import hparams
+
+from fcrn_mobile.data.module import ResizedFrames
+from fcrn_mobile.report.examples import Example, draw_examples
+from fcrn_mobile.training.history import METRICS_FILE, kept_rows
+from fcrn_mobile.training.mlflow_store import MLflowRun, open_run
+from fcrn_mobile.training.module import DepthTraining
+
+#: A value of the configuration as every logger shows it.
+Setting = bool | int | float | str
+PICTURES = "pictures"
+EXAMPLES = 3
+#: What TensorBoard's table of hyper-parameters shows beside them: tags that every validated epoch logs.
+_SHOWN = ("val/abs_rel", "val/rmse", "val/log10", "val/delta1", "val/delta2", "val/delta3")
+
+
+def run_loggers(folder: Path, track: str | None, checkpoint: Path | None) -> list[Logger]:
+    """The loggers of a run.
+
+    Args:
+        folder: of the run; metrics.csv and TensorBoard's events go there.
+        track: None, ``mlflow`` or ``mlflow:URI``.
+        checkpoint: what the run continues from. What was logged up to there is kept; what an interrupted epoch logged behind it
+            will be logged again, so it is dropped (MLflow can't drop: there those steps stand twice).
+
+    Raises:
+        InputError: see ``mlflow_store.open_run``.
+    """
+    step = _step(checkpoint) if checkpoint else None
+    table = CSVLogger(folder, name="", version="")
+    board = TensorBoardLogger(folder, name="", version="", default_hp_metric=False, purge_step=step)
+    if rank_zero_only.rank != 0:
+        return [table, board]
+    if step is not None:
+        rows = kept_rows(folder / METRICS_FILE, step)
+        # Lightning deletes the metrics.csv that it finds.
+        table.experiment.metrics.extend(rows)
+        table.save()
+    return [table, board] if track is None else [table, board, open_run(track, folder)]
+
+
+def flat_configuration(values: Mapping[str, Any], prefix: str = "") -> dict[str, Setting]:
+    """Nested settings under one level of names: hyper-parameters by their own names, ``versions`` as ``versions/torch``.
+
+    Lists become one text; what is None is left out.
+    """
+    flat: dict[str, Setting] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flat_configuration(value, "" if key in ("hyperparameters", "network") else f"{prefix}{key}/")
+        elif isinstance(value, list | tuple):
+            flat[prefix + key] = ("; " if any(isinstance(item, str) for item in value) else ", ").join(str(item) for item in value)
+        elif value is not None:
+            # A version of torch's is a text with a class of its own.
+            flat[prefix + key] = str(value) if isinstance(value, str) else value
+    return flat
+
+
+class Tracking(Callback):
+    """Logs a run's configuration at its start, example depth maps after every epoch, and its checkpoints at the end.
+
+    The pictures go to ``RUN/pictures/epoch_NNN.png`` and to the loggers. CSV takes numbers only.
+
+    Args:
+        folder: the run's.
+        configuration: flat, see ``flat_configuration``.
+        frames: of validation; up to three, evenly spaced, are the examples.
+    """
+
+    def __init__(self, folder: Path, configuration: dict[str, Setting], frames: ResizedFrames) -> None:
+        self.folder = folder
+        self.configuration = configuration
+        self.frames = frames
+        self.indices = sorted(set(np.linspace(0, len(frames) - 1, EXAMPLES).round().astype(int).tolist()))
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        for logger in trainer.loggers:
+            logger.log_hyperparams(self.configuration)
+            if isinstance(logger, TensorBoardLogger):
+                _show_configuration(logger, self.configuration)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, DepthTraining)
+        if not trainer.is_global_zero:
+            return
+        epoch = trainer.current_epoch + 1
+        metrics = pl_module.validation.compute()
+        title = f"epoch {epoch}   abs_rel {metrics['abs_rel']:.3f}   rmse {metrics['rmse']:.2f} m   delta1 {metrics['delta1']:.3f}"
+        picture = draw_examples(self._examples(pl_module), title)
+        path = self.folder / PICTURES / f"epoch_{epoch:03d}.png"
+        _save(picture, path)
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                # Epochs are logged at their last step, counted from 0.
+                logger.experiment.add_image("examples", picture, trainer.global_step - 1, dataformats="HWC")
+            elif isinstance(logger, MLflowRun):
+                logger.add_file(path, PICTURES)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._hand_over(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._hand_over(trainer)
+
+    def _hand_over(self, trainer: Trainer) -> None:
+        for logger in trainer.loggers:
+            if isinstance(logger, MLflowRun) and trainer.is_global_zero:
+                for name in ("best.safetensors", "last.safetensors"):
+                    if (self.folder / name).is_file():
+                        logger.add_file(self.folder / name, "checkpoints")
+
+    @torch.no_grad()
+    def _examples(self, module: DepthTraining) -> list[Example]:
+        network = module.result
+        images, samples = zip(*(self.frames[index] for index in self.indices), strict=True)
+        training = network.training
+        network.eval()
+        predictions = network(torch.stack(images).to(module.device, memory_format=torch.channels_last))
+        network.train(training)
+        return [
+            Example(sample.image, sample.depth, prediction[0].float().cpu().numpy())
+            for sample, prediction in zip(samples, predictions, strict=True)
+        ]
+
+
+def _step(checkpoint: Path) -> int:
+    """Optimizer steps before a checkpoint of the trainer."""
+    return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+
+
+def _show_configuration(board: TensorBoardLogger, configuration: dict[str, Setting]) -> None:
+    """The configuration as a page of text, and as columns of the table of hyper-parameters."""
+    cells = {key: str(value).replace("|", "\\|") for key, value in configuration.items()}
+    lines = ["| setting | value |", "|---|---|", *(f"| {key} | {value} |" for key, value in cells.items())]
+    board.experiment.add_text("configuration", "\n".join(lines))
+    # The metrics are named alone: their values are those that the epochs log.
+    experiment, start, _ = hparams(configuration, dict.fromkeys(_SHOWN, 0.0))
+    writer = board.experiment._get_file_writer()
+    writer.add_summary(experiment)
+    writer.add_summary(start)
+
+
+def _save(picture: np.ndarray, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.png")
+    Image.fromarray(picture).save(partial)
+    partial.replace(path)
