@@ -98,6 +98,16 @@ def check_policy(name: str) -> None:
         raise MilError(f"unknown arithmetic '{name}': use one of {', '.join(POLICIES)}")
 
 
+def largest(policy: Arithmetic, operator: str, declared: str) -> float:
+    """Magnitude beyond which an operator's result runs over; infinite if it is not declared as float16.
+
+    Under ``float32`` nothing does in the run; the bound then is that of the float16 which a device would use.
+    """
+    if declared != "FLOAT16":
+        return math.inf
+    return ANE_LARGEST_PRODUCT if policy == "ane" and operator in _PRODUCTS else float(torch.finfo(torch.float16).max)
+
+
 def apply(policy: Arithmetic, operator: str, declared: str, value: Tensor) -> Tensor:
     """An operator's result under a policy.
 

@@ -1,6 +1,7 @@
 """From the protobuf of a function to operations: constants read, compressed weights expanded, all of it once for all runs."""
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,13 +62,16 @@ def _operation(proto: "OperationProto", reader: Constants, constants: dict[str, 
         raise MilError(f"{where} is not known to this runtime: run the package on macOS instead")
     # Compressed constants of iOS 16 carry their data as attributes, everything else as inputs.
     arguments: dict[str, Any] = {key: reader.read(value, f"'{key}' of {where}") for key, value in proto.attributes.items() if key != "name"}
+    names: dict[str, str] = {}
     for key, argument in proto.inputs.items():
         arguments[key] = _argument(key, argument, reader, constants, where)
+        if len(argument.arguments) == 1 and argument.arguments[0].name in constants:
+            names[key] = argument.arguments[0].name
     try:
         inspect.signature(OPERATORS[proto.type]).bind(**arguments)
     except TypeError as error:
         raise MilError(f"{where} has inputs this runtime does not know ({error}): run the package on macOS instead") from error
-    return Operation(proto.type, arguments, outputs)
+    return Operation(proto.type, arguments, outputs, names=names)
 
 
 def _argument(key: str, argument: "Argument", reader: Constants, constants: dict[str, Constant], where: str) -> Any:
@@ -95,6 +99,28 @@ def _expand(operation: Operation, arithmetic: Arithmetic) -> dict[str, torch.Ten
             raise MilError(f"{operation} expands to {by(value.shape)}, declared is {by(info.shape)}: export the package again")
         expanded[info.name] = apply(arithmetic, operation.kind, info.dtype, value)
     return expanded
+
+
+def with_constants(operation: Operation, constants: Mapping[str, Any]) -> Operation:
+    """The operation with other constants.
+
+    Args:
+        operation: of a bound program.
+        constants: argument → array or tensor of the shape that the argument has.
+
+    Raises:
+        MilError: the argument is not a constant tensor, or has another shape.
+    """
+    arguments = dict(operation.arguments)
+    for key, value in constants.items():
+        held = arguments.get(key)
+        if not isinstance(held, torch.Tensor):
+            raise MilError(f"{operation} has no constant tensor '{key}': nothing can stand in for it")
+        given = torch.as_tensor(value)
+        if given.shape != held.shape:
+            raise MilError(f"'{key}' of {operation} is {by(held.shape)}, not {by(given.shape)}: give an array of its shape")
+        arguments[key] = given.to(held.dtype)
+    return _prepare(replace(operation, arguments=arguments))
 
 
 def _prepare(operation: Operation) -> Operation:

@@ -1,7 +1,7 @@
 """The program as this runtime holds it: operators whose constants are already read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -34,12 +34,14 @@ class Operation:
         arguments: constants, references, or tuples of both.
         outputs: what it yields.
         releases: names of tensors that nothing needs after it.
+        names: argument → what the package calls the constant there, often after the layer it comes from.
     """
 
     kind: str
     arguments: dict[str, Any]
     outputs: tuple[TensorInfo, ...]
     releases: tuple[str, ...] = ()
+    names: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

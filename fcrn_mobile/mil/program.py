@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fcrn_mobile.mil.arithmetic import Arithmetic, apply, check_policy
-from fcrn_mobile.mil.binding import bind
+from fcrn_mobile.mil.binding import bind, with_constants
 from fcrn_mobile.mil.check import read_function
 from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.interface import Feature
@@ -83,23 +83,23 @@ class Program:
         Raises:
             MilError: an input is missing, unknown or of another shape or type; an operator that cannot take what reaches it.
         """
-        values = self._input_tensors(inputs)
-        for _ in self._steps(values):
+        values = self.start(inputs)
+        for _ in self.steps(values):
             pass
-        return {feature.name: feature.to_array(values[feature.name]) for feature in self.outputs}
+        return self.results(values)
 
     def trace(self, inputs: Mapping[str, Any]) -> Iterator[tuple[str, NDArray[Any]]]:
         """Run the program, yielding every named tensor as it appears."""
-        values = self._input_tensors(inputs)
-        for operation in self._steps(values):
+        values = self.start(inputs)
+        for operation in self.steps(values):
             for info in operation.outputs:
                 if isinstance(values[info.name], Tensor):
                     yield info.name, values[info.name].numpy()
 
     def first_overflow(self, inputs: Mapping[str, Any]) -> Overflow | None:
         """The first tensor that runs over under this arithmetic, or None if all stay finite."""
-        values = self._input_tensors(inputs)
-        for operation in self._steps(values):
+        values = self.start(inputs)
+        for operation in self.steps(values):
             for info in operation.outputs:
                 result = values[info.name]
                 if isinstance(result, Tensor) and result.is_floating_point() and not result.isfinite().all():
@@ -108,16 +108,51 @@ class Program:
                         return Overflow(info.name, operation.kind, largest)
         return None
 
-    def _steps(self, values: "_Values") -> Iterator[Operation]:
-        """Run the operators in order, yielding each while what it read and gave is still there."""
-        for operation in self.operations:
+    def with_constants(self, constants: Mapping[str, Mapping[str, Any]]) -> "Program":
+        """The same program with other weights.
+
+        Args:
+            constants: name of an operator → name of an argument → an array or tensor of the shape that the argument has.
+
+        Raises:
+            MilError: no such operator, no such constant of it, or another shape.
+        """
+        unknown = sorted(set(constants) - {operation.name for operation in self.operations})
+        if unknown:
+            raise MilError(f"the program has no operator '{unknown[0]}': name one by its first output")
+        operations = (with_constants(o, constants[o.name]) if o.name in constants else o for o in self.operations)
+        return replace(self, operations=tuple(operations))
+
+    def start(self, inputs: Mapping[str, Any]) -> "Values":
+        """What is there before the first operator has run; see ``predict`` for the inputs and what is wrong with them."""
+        names = [feature.name for feature in self.inputs]
+        unknown = sorted(set(inputs) - set(names))
+        missing = [feature.name for feature in self.inputs if feature.name not in inputs and feature.default is None]
+        if unknown or missing:
+            problem = f"unknown input '{unknown[0]}'" if unknown else f"input '{missing[0]}' is missing"
+            raise MilError(f"{problem}: the package takes {', '.join(names)}")
+        return Values((f.name, f.to_tensor(inputs[f.name]) if f.name in inputs else f.default_tensor()) for f in self.inputs)
+
+    def steps(self, values: "Values", first: int = 0) -> Iterator[Operation]:
+        """Run the operators in order, yielding each while what it read and gave is still there.
+
+        Args:
+            values: results so far by name; grows and shrinks as the run goes on.
+            first: index of the operator to go on with; ``values`` must hold what it and later ones read, as a copy does that was
+                taken when a run of this program, or of one that begins with the same operators, had come that far.
+        """
+        for operation in self.operations[first:]:
             self._execute(operation, values)
             yield operation
             for name in operation.releases:
                 del values[name]
 
+    def results(self, values: "Values") -> dict[str, Any]:
+        """A value per output, once all operators have run."""
+        return {feature.name: feature.to_array(values[feature.name]) for feature in self.outputs}
+
     @torch.inference_mode()
-    def _execute(self, operation: Operation, values: "_Values") -> None:
+    def _execute(self, operation: Operation, values: "Values") -> None:
         """Run one operator and file its results under their names."""
         arguments = {key: _resolve(argument, values) for key, argument in operation.arguments.items()}
         try:
@@ -132,7 +167,7 @@ class Program:
         for info, value in zip(operation.outputs, results, strict=False):
             values[info.name] = self._checked(operation, info, value, values)
 
-    def _checked(self, operation: Operation, info: TensorInfo, value: Any, values: "_Values") -> Any:
+    def _checked(self, operation: Operation, info: TensorInfo, value: Any, values: "Values") -> Any:
         if not isinstance(value, Tensor):
             return value
         if not info.fits(value.shape):
@@ -143,22 +178,19 @@ class Program:
             values.misdeclared.add(info.name)
         return apply(self.arithmetic, operation.kind, info.dtype, value)
 
-    def _input_tensors(self, inputs: Mapping[str, Any]) -> "_Values":
-        names = [feature.name for feature in self.inputs]
-        unknown = sorted(set(inputs) - set(names))
-        missing = [feature.name for feature in self.inputs if feature.name not in inputs and feature.default is None]
-        if unknown or missing:
-            problem = f"unknown input '{unknown[0]}'" if unknown else f"input '{missing[0]}' is missing"
-            raise MilError(f"{problem}: the package takes {', '.join(names)}")
-        return _Values((f.name, f.to_tensor(inputs[f.name]) if f.name in inputs else f.default_tensor()) for f in self.inputs)
 
-
-class _Values(dict[str, Any]):
+class Values(dict[str, Any]):
     """Results by name while a program runs, and the names of those whose declared shape is wrong."""
 
-    def __init__(self, inputs: Iterable[tuple[str, Tensor]]) -> None:
+    def __init__(self, inputs: Iterable[tuple[str, Any]]) -> None:
         super().__init__(inputs)
         self.misdeclared: set[str] = set()
+
+    def copy(self) -> "Values":
+        """The same results for a run that goes its own way from here; tensors are shared, no operator overwrites one."""
+        values = Values(self.items())
+        values.misdeclared = set(self.misdeclared)
+        return values
 
 
 def _largest(operation: Operation, values: dict[str, Any]) -> float:

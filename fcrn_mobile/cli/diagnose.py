@@ -1,0 +1,113 @@
+"""``fcrn-mobile diagnose``."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
+from fcrn_mobile.errors import InputError
+
+if TYPE_CHECKING:
+    from fcrn_mobile.validation.attribution import Attribution, OpDrift
+
+#: Rows of the table; the JSON holds all operators.
+SHOWN = 15
+_PICTURES = (".png", ".pdf", ".svg")
+
+
+@click.command("diagnose")
+@click.argument("reference")
+@click.argument("candidate")
+@click.option("--data", required=True, metavar="SPEC", help="Images, such as sample or folder:PATH#val.")
+@click.option("--images", default=5, show_default=True, type=click.IntRange(min=1), help="How many, spread evenly over the data.")
+@click.option("--arithmetic", default="float16", show_default=True, metavar="float16|float32|ane", help="Of the candidate; a simulation.")
+@click.option("--figure", metavar="FILE.png", type=click.Path(path_type=Path), help="Draw noise and own drift along the graph.")
+@click.option("--force", is_flag=True, help="Overwrite the file of --figure.")
+@json_option
+def command(
+    reference: str, candidate: str, data: str, images: int, arithmetic: str, figure: Path | None, force: bool, json_out: str | None
+) -> None:
+    """Which operators the drift of CANDIDATE (.mlpackage) from REFERENCE (builtin, a checkpoint or .mlpackage) comes from."""
+    from fcrn_mobile.conversion.artefact import written_whole
+    from fcrn_mobile.data import open_source
+    from fcrn_mobile.mil import Program
+    from fcrn_mobile.validation.attribution import attribute, spread
+    from fcrn_mobile.validation.float_program import float_program
+
+    _check_paths(candidate, figure, force)
+    source = open_source(data)
+    program = Program.load(candidate, arithmetic)  # type: ignore[arg-type] # checked when loaded
+    with progress("diagnose") as on_image:
+        result = attribute(float_program(reference, program), program, spread(source, images), on_image)
+    title = f"{Path(candidate).stem} against {Path(reference).stem}: {result.images} images of {data}"
+    if figure:
+        from fcrn_mobile.report.attribution import save_attribution
+
+        with written_whole(figure, force) as file:
+            save_attribution(result, title, file)
+    if json_out:
+        write_json(json_out, {"reference": reference, "candidate": candidate, "data": data} | result.to_json())
+    if json_out != "-":
+        print_attribution(result, title)
+        if figure:
+            print(f"written: {figure}")
+
+
+def print_attribution(result: "Attribution", title: str) -> None:
+    """The table of the worst operators, where the ratio falls most, and the verdict."""
+    from fcrn_mobile.mil.arithmetic import SHOWN_AS
+
+    worst = result.worst[:SHOWN]
+    over, clipped = any(op.beyond for op in worst), any(op.clipped for op in worst)
+    columns = ["operator", "own drift", "weights dB", "inputs dB", "result dB", *(["over"] * over), *(["clipped"] * clipped)]
+    rows = []
+    for op in worst:
+        ratios = [_db(op.own.weight_snr_db) if op.own else "", _db(op.input_snr_db), _db(op.snr_db)]
+        shares = [*([_share(op.beyond)] * over), *([_share(op.clipped)] * clipped)]
+        rows.append([_called(op), f"{op.own_drift:.6f}", *ratios, *shares])
+    print_table(f"Drift by operator, {title}", columns, rows)
+    print("own drift: abs_rel of the output with only this operator as in the candidate, float32 arithmetic")
+    print("dB: signal-to-noise ratio against the float program, of its weights, of its worst input, of its result")
+    print(f"candidate ran in {SHOWN_AS[result.arithmetic]}, not on a device; its output drifts {result.fidelity.abs_rel:.6f} in all")
+    apart = f"{len(result.ops) - len(result.matched)} of the candidate, {result.reference_only} of the reference"
+    print(f"{len(result.matched)} operators compared; without a counterpart: {apart}")
+    steepest = result.steepest
+    if steepest.fall_db:
+        print(f"the ratio falls most at {_called(steepest)}: {_db(steepest.input_snr_db)} → {_db(steepest.snr_db)} dB")
+    if result.suspect is None:
+        print("verdict: no drift")
+    else:
+        print(f"verdict: look at {result.suspect.called} first: {result.suspect.reason}: {result.suspect.detail}")
+        print(f"remedy to try: {result.suspect.remedy}")
+
+
+def _called(op: "OpDrift") -> str:
+    return op.weights or f"{op.name} ({op.kind})"
+
+
+def _db(ratio: float | None) -> str:
+    if ratio is None:
+        return ""
+    return f"{ratio:.1f}" if math.isfinite(ratio) else "equal" if ratio > 0 else "lost"
+
+
+def _share(share: float) -> str:
+    return f"{share:.2%}" if share else ""
+
+
+def _check_paths(candidate: str, figure: Path | None, force: bool) -> None:
+    """Refuse before any work what cannot be read or written."""
+    if Path(candidate).suffix != ".mlpackage":
+        raise InputError(f"candidate '{candidate}' is no .mlpackage: give one that 'fcrn-mobile export' or coremltools wrote")
+    if figure is None:
+        return
+    if figure.suffix not in _PICTURES:
+        raise InputError(f"--figure '{figure}' ends in '{figure.suffix}': use one of {', '.join(_PICTURES)}")
+    if not figure.parent.is_dir():
+        raise InputError(f"no folder '{figure.parent}' for --figure '{figure.name}': create it first")
+    if figure.is_dir():
+        raise InputError(f"--figure '{figure}' is a folder: name a file in it")
+    if figure.exists() and not force:
+        raise InputError(f"'{figure}' exists: choose another --figure or overwrite it with --force")

@@ -1,0 +1,159 @@
+"""What each compressed operator does to the output alone: the float program with the candidate's version of just this operator."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fcrn_mobile.mil import Program
+from fcrn_mobile.mil.operation import Operation
+from fcrn_mobile.validation.quantized import Rewired, gains, producers, quantize_inputs
+from fcrn_mobile.validation.sensitivity import Trial, trial_drifts
+from fcrn_mobile.validation.signals import snr_db
+
+#: An outlier channel peaks so many times higher than the median channel: four of int8's seven bits are lost to it.
+_OUTLIER_PEAK = 16.0
+#: Where it shares its scale with the others, they lose so many times more of their energy than it does.
+_OUTLIER_NOISE = 16.0
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """A channel whose large weights take the resolution from the others.
+
+    Attributes:
+        channel, channels: its index, and how many there are.
+        axis: ``output`` or ``input``.
+        ratio: its largest magnitude over that of the median channel.
+    """
+
+    channel: int
+    channels: int
+    axis: str
+    ratio: float
+
+
+@dataclass(frozen=True)
+class OwnDrift:
+    """What one operator causes when only it is as in the candidate, in float32 arithmetic.
+
+    Attributes:
+        drift: mean abs_rel of the output to the reference's (``fidelity.FidelityValues``).
+        activations: the same with nothing but its quantized inputs; None if they are not quantized.
+        weight_snr_db: signal-to-noise ratio of its weights; infinite if they are equal.
+        outlier: the channel that its compression suffers from, if there is one.
+    """
+
+    drift: float
+    activations: float | None
+    weight_snr_db: float
+    outlier: Outlier | None
+
+
+def own_drifts(
+    reference: Program,
+    candidate: Program,
+    pairs: Mapping[int, int],
+    images: Sequence[NDArray[np.uint8]],
+    on_image: Callable[[int, int], None] | None = None,
+) -> dict[int, OwnDrift]:
+    """Own drift of every operator whose weights or quantization differ.
+
+    Args:
+        reference: float program; its arithmetic is that of the trials.
+        candidate: where weights and quantization are taken from.
+        pairs: see ``matching.match``.
+        images: H×W×3 uint8 RGB of any size, at least one.
+        on_image: progress.
+
+    Returns:
+        By index of the operator in the candidate.
+    """
+    given_by, factors = producers(candidate), gains(candidate)
+    shapes = {info.name: info.shape for operation in reference.operations for info in operation.outputs}
+    trials: list[Trial] = []
+    places: dict[int, tuple[int, int | None]] = {}
+    for index, position in pairs.items():
+        ours, theirs = reference.operations[position], candidate.operations[index]
+        if ours.kind != theirs.kind:
+            continue
+        weights = changed_constants(ours, theirs)
+        rewired = quantize_inputs(ours, theirs, given_by, factors, shapes)
+        activations = None
+        if rewired.inserted:
+            activations = len(trials)
+            trials.append(_trial(reference, position, rewired))
+        if weights:
+            places[index] = len(trials), activations
+            changed = replace(rewired.operation, arguments=rewired.operation.arguments | weights)
+            trials.append(_trial(reference, position, replace(rewired, operation=changed)))
+        elif activations is not None:
+            places[index] = activations, activations
+    drifts = [values.abs_rel for values in trial_drifts(reference, images, trials, on_image)]
+    result = {}
+    for index, (whole, part) in places.items():
+        weight = _weights(reference.operations[pairs[index]], candidate.operations[index])
+        result[index] = OwnDrift(drifts[whole], None if part is None else drifts[part], *weight)
+    return result
+
+
+def changed_constants(ours: Operation, theirs: Operation) -> dict[str, Tensor]:
+    """Floating-point constants of ``theirs`` that have the same shape as in ``ours`` and other values."""
+    return {
+        key: value
+        for key, value in theirs.arguments.items()
+        if isinstance(value, Tensor)
+        and isinstance(held := ours.arguments.get(key), Tensor)
+        and value.is_floating_point()
+        and value.shape == held.shape
+        and not torch.equal(value, held)
+    }
+
+
+def find_outlier(weight: Tensor, compressed: Tensor, transposed: bool = False) -> Outlier | None:
+    """The channel that shares a scale with others and hides that they lost their resolution.
+
+    Args:
+        weight: as it should be, output×input×…; of equal shape:
+        compressed: what became of it.
+        transposed: input×output×… instead.
+
+    Returns:
+        The channel that peaks highest above the median one, if by a factor of 16 at least and if the median channel lost, relative to
+        its energy, 16 times as much as that channel: with a scale of its own for each they lose alike.
+    """
+    found: list[Outlier] = []
+    for axis, name in enumerate(("input", "output") if transposed else ("output", "input")):
+        if weight.dim() <= axis or weight.shape[axis] < 2:
+            continue
+        rows = weight.movedim(axis, 0).flatten(1).double()
+        lost = (compressed.movedim(axis, 0).flatten(1).double() - rows).square().sum(1)
+        peaks, energy = rows.abs().amax(1), rows.square().sum(1)
+        alive = energy > 0
+        if int(alive.sum()) < 2:
+            continue
+        channel = int(peaks.argmax())
+        ratio = float(peaks[channel] / peaks[alive].median())
+        noise = lost[alive] / energy[alive]
+        if ratio >= _OUTLIER_PEAK and float(noise.median()) > _OUTLIER_NOISE * float(lost[channel] / energy[channel]):
+            found.append(Outlier(channel, len(peaks), name, ratio))
+    return max(found, key=lambda outlier: outlier.ratio, default=None)
+
+
+def _weights(ours: Operation, theirs: Operation) -> tuple[float, Outlier | None]:
+    """Signal-to-noise ratio of all changed constants together, and the outlier channel of the weights."""
+    changed = changed_constants(ours, theirs)
+    held = {key: ours.arguments[key] for key in changed}
+    power = sum(float(value.double().square().sum()) for value in held.values())
+    noise = sum(float((changed[key] - held[key]).double().square().sum()) for key in changed)
+    outlier = find_outlier(held["weight"], changed["weight"], ours.kind == "conv_transpose") if "weight" in changed else None
+    return snr_db(power, noise), outlier
+
+
+def _trial(program: Program, position: int, changed: Rewired) -> Trial:
+    """The program with one operator changed, and others put before it."""
+    operations = (*program.operations[:position], *changed.inserted, changed.operation, *program.operations[position + 1 :])
+    return Trial(replace(program, operations=operations), position)

@@ -1,0 +1,119 @@
+"""How far a program's output moves when only some of its operators change, one run of what stands before them for all trials."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.mil import Program
+from fcrn_mobile.mil.program import Values
+from fcrn_mobile.runtimes.runtime import depth_map, fit
+from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
+
+#: Weights that stand in for a program's own: name of an operator → its argument → array of the shape that the argument has.
+Replacement = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A program that equals another one up to an operator.
+
+    Attributes:
+        program: the changed program.
+        first: index of the first operator that differs.
+    """
+
+    program: Program
+    first: int
+
+
+def weight_drifts(
+    reference: Program,
+    images: Sequence[NDArray[np.uint8]],
+    replacements: Sequence[Replacement],
+    on_image: Callable[[int, int], None] | None = None,
+) -> list[FidelityValues]:
+    """Drift of the output for each of several replacements of weights: the sensitivity of operators to a compression.
+
+    Args:
+        reference: a program that maps one image to one depth map; its arithmetic is that of the trials.
+        images: H×W×3 uint8 RGB of any size.
+        replacements: weights of one or several operators each, such as ``{"input_17": {"weight": O×I×h×w array}}``. All trials share
+            one run of the reference per image and go on from their first changed operator, so ask for all at once.
+        on_image: progress.
+
+    Returns:
+        For each replacement, fidelity of its outputs to the reference's; not finite where an output is not.
+
+    Raises:
+        InputError: no image; a program of another kind; an unknown operator or argument, or an array of another shape.
+    """
+    order = {operation.name: index for index, operation in enumerate(reference.operations)}
+    trials = []
+    for replacement in replacements:
+        program = reference.with_constants(replacement)
+        trials.append(Trial(program, min((order[name] for name in replacement), default=len(order))))
+    return trial_drifts(reference, images, trials, on_image)
+
+
+def trial_drifts(
+    reference: Program,
+    images: Sequence[NDArray[np.uint8]],
+    trials: Sequence[Trial],
+    on_image: Callable[[int, int], None] | None = None,
+) -> list[FidelityValues]:
+    """As ``weight_drifts``, for changed programs of any kind."""
+    check_depth_program(reference, "the reference")
+    if not images:
+        raise InputError("no images to run the programs on: give data with at least one frame")
+    waiting = defaultdict(list)
+    for number, trial in enumerate(trials):
+        waiting[trial.first].append(number)
+    fidelities = [Fidelity() for _ in trials]
+    for done, image in enumerate(images, 1):
+        outputs: dict[int, NDArray[np.float32]] = {}
+        values = start(reference, image)
+        steps = reference.steps(values)
+        for index in range(len(reference.operations) + 1):
+            # Here the run holds what operator `index` and all later ones read.
+            for number in waiting[index]:
+                outputs[number] = _finish(trials[number], values.copy())
+            next(steps, None)
+        expected = depth(reference, values)
+        for number, output in outputs.items():
+            fidelities[number].update(output, expected)
+        if on_image:
+            on_image(done, len(images))
+    return [fidelity.compute() for fidelity in fidelities]
+
+
+def check_depth_program(program: Program, what: str) -> None:
+    """Refuse a program that does not map one image to one depth map; ``what`` names it.
+
+    Raises:
+        InputError: other inputs or outputs.
+    """
+    if len(program.inputs) != 1 or program.inputs[0].kind != "image" or len(program.outputs) != 1:
+        raise InputError(f"{what} does not map one image to one depth map: give a depth model")
+
+
+def start(program: Program, image: NDArray[np.uint8]) -> Values:
+    """What a depth program starts from on an image of any size, H×W×3 uint8 RGB."""
+    (feature,) = program.inputs
+    height, width = feature.shape
+    return program.start({feature.name: fit(image, (height, width))})
+
+
+def depth(program: Program, values: Values) -> NDArray[np.float32]:
+    """The h×w result of a depth program that has run, metres."""
+    return depth_map(program.results(values)[program.outputs[0].name])
+
+
+def _finish(trial: Trial, values: Values) -> NDArray[np.float32]:
+    for _ in trial.program.steps(values, trial.first):
+        pass
+    return depth(trial.program, values)
