@@ -1,0 +1,111 @@
+import Foundation
+
+/// Results of a benchmark, as the app and `fcrn-mobile bench` write them (`benchmarks/schema/bench-v1.json`).
+///
+/// What only one of the two writers knows is optional.
+public struct BenchmarkReport: Codable, Sendable, Equatable {
+  public static let schemaVersion = 1
+
+  public let schemaVersion: Int
+  /// When the benchmark began, ISO 8601 in UTC.
+  public let created: Date?
+  public let machine: Machine
+  public let results: [BenchmarkResult]
+  public let thermal: [ThermalSample]?
+
+  enum CodingKeys: String, CodingKey {
+    case schemaVersion = "schema_version"
+    case created, machine, results, thermal
+  }
+
+  public init(created: Date?, machine: Machine, results: [BenchmarkResult], thermal: [ThermalSample]?) {
+    schemaVersion = Self.schemaVersion
+    self.created = created
+    self.machine = machine
+    self.results = results
+    self.thermal = thermal
+  }
+
+  /// Reads a report.
+  ///
+  /// - Throws: `BenchmarkReportError` for another schema version, `DecodingError` for anything that isn't a report.
+  public init(json: Data) throws {
+    let decoder = JSONDecoder()
+    decoder.dateDecodingStrategy = .iso8601
+    let version = try decoder.decode(Version.self, from: json).schemaVersion
+    guard version == Self.schemaVersion else { throw BenchmarkReportError.schemaVersion(version) }
+    self = try decoder.decode(Self.self, from: json)
+  }
+
+  /// The report as JSON, keys sorted.
+  public func json() throws -> Data {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    encoder.dateEncodingStrategy = .iso8601
+    return try encoder.encode(self)
+  }
+
+  private struct Version: Decodable {
+    let schemaVersion: Int
+
+    enum CodingKeys: String, CodingKey {
+      case schemaVersion = "schema_version"
+    }
+  }
+}
+
+/// A report that cannot be read.
+public enum BenchmarkReportError: ExplainedError, Equatable {
+  case schemaVersion(Int)
+
+  public var description: String {
+    switch self {
+    case .schemaVersion(let version):
+      "the report has schema version \(version), this reads version \(BenchmarkReport.schemaVersion)"
+    }
+  }
+}
+
+/// What the figures were measured on.
+public struct Machine: Codable, Sendable, Equatable {
+  /// Processor or device model, such as `iPhone15,2`.
+  public let processor: String
+  public let cores: Int
+  /// Name and version of the operating system.
+  public let system: String
+  /// Tool → version.
+  public let versions: [String: String]
+  public let threads: Int?
+  public let load1Min: Double?
+
+  enum CodingKeys: String, CodingKey {
+    case processor, cores, system, versions, threads
+    case load1Min = "load_1min"
+  }
+
+  public init(processor: String, cores: Int, system: String, versions: [String: String]) {
+    self.processor = processor
+    self.cores = cores
+    self.system = system
+    self.versions = versions
+    threads = nil
+    load1Min = nil
+  }
+}
+
+/// How hot the device was at a time.
+public struct ThermalSample: Codable, Sendable, Equatable {
+  /// Seconds since the benchmark began.
+  public let seconds: Double
+  public let state: ThermalState
+
+  enum CodingKeys: String, CodingKey {
+    case seconds = "t_s"
+    case state
+  }
+
+  public init(seconds: Double, state: ThermalState) {
+    self.seconds = seconds
+    self.state = state
+  }
+}

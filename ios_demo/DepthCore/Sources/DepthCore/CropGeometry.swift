@@ -1,0 +1,114 @@
+import Foundation
+
+/// Width and height in pixels, both positive.
+public struct PixelSize: Sendable, Equatable, CustomStringConvertible {
+  public let width: Int
+  public let height: Int
+
+  public init(width: Int, height: Int) {
+    precondition(width > 0 && height > 0, "\(width)×\(height) pixels are no picture")
+    self.width = width
+    self.height = height
+  }
+
+  public var description: String { "\(width)×\(height)" }
+}
+
+/// How far an image must be turned clockwise to stand upright.
+public enum Rotation: Int, Sendable, CaseIterable {
+  case none = 0
+  case right = 90
+  case half = 180
+  case left = 270
+}
+
+/// How an image of another shape is brought to the model's input.
+public enum CropMode: String, Sendable, CaseIterable {
+  /// The largest centred part of the model's aspect ratio.
+  case centerCrop
+  /// All of it, stretched.
+  case scaleFill
+}
+
+/// Which point of a camera image a point of the depth map shows, and the other way round.
+///
+/// Points are in pixels, (0, 0) being the outer corner of the first pixel, x to the right and y down. The image is
+/// turned upright, cropped, and scaled to the model; the depth map covers exactly what the model saw.
+public struct CropGeometry: Sendable, Equatable {
+  public let image: PixelSize
+  public let depth: PixelSize
+  public let rotation: Rotation
+  /// The part of the upright image that the model sees.
+  public let crop: CGRect
+
+  /// - Parameters:
+  ///   - image: of the camera's image as it is stored.
+  ///   - rotation: that makes it upright.
+  ///   - model: input of the model.
+  ///   - depth: output of the model.
+  public init(image: PixelSize, rotation: Rotation, model: PixelSize, depth: PixelSize, mode: CropMode) {
+    self.image = image
+    self.depth = depth
+    self.rotation = rotation
+    let upright = Self.uprightSize(of: image, rotation)
+    switch mode {
+    case .scaleFill: crop = CGRect(origin: .zero, size: upright)
+    case .centerCrop: crop = Self.largestCentred(in: upright, width: model.width, height: model.height)
+    }
+  }
+
+  /// The image after it was turned.
+  public var uprightSize: CGSize { Self.uprightSize(of: image, rotation) }
+
+  /// Where the depth map shows a point of the stored image; outside of the map when the model didn't see it.
+  public func depthPoint(fromImage point: CGPoint) -> CGPoint {
+    let upright = turned(point)
+    return CGPoint(
+      x: (upright.x - crop.minX) / crop.width * CGFloat(depth.width),
+      y: (upright.y - crop.minY) / crop.height * CGFloat(depth.height))
+  }
+
+  /// The point of the stored image that a point of the depth map shows; inverse of `depthPoint(fromImage:)`.
+  public func imagePoint(fromDepth point: CGPoint) -> CGPoint {
+    turnedBack(
+      CGPoint(
+        x: crop.minX + point.x / CGFloat(depth.width) * crop.width,
+        y: crop.minY + point.y / CGFloat(depth.height) * crop.height))
+  }
+
+  private func turned(_ point: CGPoint) -> CGPoint {
+    let width = CGFloat(image.width)
+    let height = CGFloat(image.height)
+    return switch rotation {
+    case .none: point
+    case .right: CGPoint(x: height - point.y, y: point.x)
+    case .half: CGPoint(x: width - point.x, y: height - point.y)
+    case .left: CGPoint(x: point.y, y: width - point.x)
+    }
+  }
+
+  private func turnedBack(_ point: CGPoint) -> CGPoint {
+    let width = CGFloat(image.width)
+    let height = CGFloat(image.height)
+    return switch rotation {
+    case .none: point
+    case .right: CGPoint(x: point.y, y: height - point.x)
+    case .half: CGPoint(x: width - point.x, y: height - point.y)
+    case .left: CGPoint(x: width - point.y, y: point.x)
+    }
+  }
+
+  private static func uprightSize(of image: PixelSize, _ rotation: Rotation) -> CGSize {
+    switch rotation {
+    case .none, .half: CGSize(width: CGFloat(image.width), height: CGFloat(image.height))
+    case .right, .left: CGSize(width: CGFloat(image.height), height: CGFloat(image.width))
+    }
+  }
+
+  private static func largestCentred(in size: CGSize, width: Int, height: Int) -> CGRect {
+    let scale = min(size.width / CGFloat(width), size.height / CGFloat(height))
+    let crop = CGSize(width: CGFloat(width) * scale, height: CGFloat(height) * scale)
+    return CGRect(
+      x: (size.width - crop.width) / 2, y: (size.height - crop.height) / 2, width: crop.width, height: crop.height)
+  }
+}

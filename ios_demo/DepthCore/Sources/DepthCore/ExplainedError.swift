@@ -1,0 +1,8 @@
+import Foundation
+
+/// An error whose description says in one line what is wrong, to a log and on the screen alike.
+public protocol ExplainedError: LocalizedError, CustomStringConvertible {}
+
+extension ExplainedError {
+  public var errorDescription: String? { description }
+}

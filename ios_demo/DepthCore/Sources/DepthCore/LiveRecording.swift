@@ -1,0 +1,47 @@
+/// Collects latencies of a running camera into a benchmark result.
+public struct LiveRecording: Sendable {
+  private let plan: BenchmarkPlan
+  private let startedSeconds: Double
+  private var seen = 0
+  private var samples: [Double] = []
+  private var series: ThermalSeries
+
+  /// - Parameters:
+  ///   - plan: how many frames; its compute units are not looked at.
+  ///   - origin: when the whole benchmark began.
+  ///   - time: now, on the clock of `origin` and `add`.
+  public init(plan: BenchmarkPlan, origin: Duration, time: Duration, thermalState: ThermalState) {
+    self.plan = plan
+    startedSeconds = (time - origin).seconds
+    series = ThermalSeries(origin: origin, state: thermalState, time: time)
+    samples.reserveCapacity(plan.runs)
+  }
+
+  /// Counted frames so far.
+  public var count: Int { samples.count }
+
+  public var isComplete: Bool { samples.count >= plan.runs }
+
+  /// Takes a frame; the first ones are warm-up, those after the last one are ignored.
+  public mutating func add(latencyMS: Double, time: Duration, thermalState: ThermalState) {
+    guard !isComplete else { return }
+    seen += 1
+    if seen > plan.warmUp { samples.append(latencyMS) }
+    if isComplete {
+      series.close(with: thermalState, at: time)
+    } else {
+      series.record(thermalState, at: time)
+    }
+  }
+
+  /// The result, nil until it is complete, and when a latency was not finite and positive.
+  public func result(
+    subject: BenchmarkSubject, computeUnits: ComputeUnits, loadMS: Double, peakMemoryBytes: Int?
+  ) -> (result: BenchmarkResult, thermal: [ThermalSample])? {
+    guard isComplete else { return nil }
+    let result = BenchmarkResult(
+      subject: subject, computeUnits: computeUnits, mode: .live, samplesMS: samples, loadMS: loadMS,
+      peakMemoryBytes: peakMemoryBytes, startedSeconds: startedSeconds)
+    return result.map { ($0, series.samples) }
+  }
+}

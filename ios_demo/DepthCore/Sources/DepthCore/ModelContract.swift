@@ -1,0 +1,142 @@
+import Foundation
+
+/// What a model looks like to its callers, as `MLModelDescription` tells.
+public struct ModelInterface: Sendable, Equatable {
+  /// One input or output.
+  public struct Feature: Sendable, Equatable {
+    public enum Kind: Sendable, Equatable {
+      /// A picture in colour.
+      case colourImage(PixelSize)
+      /// A picture of one channel in half precision.
+      case halfImage(PixelSize)
+      /// Numbers.
+      case array(shape: [Int])
+      /// Anything else, described.
+      case other(String)
+    }
+
+    public let name: String
+    public let kind: Kind
+
+    public init(name: String, kind: Kind) {
+      self.name = name
+      self.kind = kind
+    }
+  }
+
+  public let inputs: [Feature]
+  public let outputs: [Feature]
+  /// User-defined metadata.
+  public let metadata: [String: String]
+
+  public init(inputs: [Feature], outputs: [Feature], metadata: [String: String]) {
+    self.inputs = inputs
+    self.outputs = outputs
+    self.metadata = metadata
+  }
+}
+
+/// What the app relies on in a model, checked when it is opened: `fcrn-mobile export` writes models that fulfil it.
+public struct ModelContract: Sendable, Equatable {
+  public let inputName: String
+  public let inputSize: PixelSize
+  public let outputName: String
+  public let depthSize: PixelSize
+  public let output: ModelRecipe.Output
+  /// Preset of the network.
+  public let network: String
+  public let checkpointSHA256: String
+  public let trainingData: String
+  /// Version of the tool that exported the model.
+  public let toolVersion: String
+  public let recipe: ModelRecipe
+  /// The recipe as it stands in the metadata, for reports.
+  public let recipeJSON: JSONValue
+
+  /// - Throws: `ContractViolation`, naming what doesn't fit.
+  public init(_ interface: ModelInterface) throws(ContractViolation) {
+    (inputName, inputSize) = try Self.pictureInput(of: interface)
+    let metadata = ModelMetadata(interface.metadata)
+    let units = try metadata.value(.outputUnits)
+    guard units == "metres" else { throw .units(units) }
+    network = try metadata.value(.network)
+    trainingData = try metadata.value(.trainingData)
+    toolVersion = try metadata.value(.version)
+    checkpointSHA256 = try metadata.value(.checkpointSHA256)
+    guard checkpointSHA256.wholeMatch(of: /[0-9a-f]{64}/) != nil else { throw .checkpointHash(checkpointSHA256) }
+    (recipe, recipeJSON) = try metadata.recipe()
+    if let size = recipe.inputSize, size != inputSize { throw .inputSize(model: inputSize, recipe: size) }
+    (outputName, depthSize, output) = try Self.depthOutput(of: interface)
+    guard recipe.output == output else { throw .outputKind(model: output, recipe: recipe.output) }
+  }
+
+  private static func pictureInput(of interface: ModelInterface) throws(ContractViolation) -> (String, PixelSize) {
+    guard interface.inputs.count == 1 else { throw .inputs(interface.inputs.map(\.name)) }
+    guard case .colourImage(let size) = interface.inputs[0].kind else { throw .inputKind(interface.inputs[0].name) }
+    return (interface.inputs[0].name, size)
+  }
+
+  private static func depthOutput(
+    of interface: ModelInterface
+  ) throws(ContractViolation) -> (String, PixelSize, ModelRecipe.Output) {
+    guard interface.outputs.count == 1 else { throw .outputs(interface.outputs.map(\.name)) }
+    let output = interface.outputs[0]
+    switch output.kind {
+    case .halfImage(let size): return (output.name, size, .image)
+    case .array(let shape):
+      let sides = shape.suffix(2)
+      guard let height = sides.first, let width = sides.last, sides.count == 2, height > 0, width > 0,
+        shape.dropLast(2).allSatisfy({ $0 == 1 })
+      else { throw .outputShape(shape) }
+      return (output.name, PixelSize(width: width, height: height), .array)
+    case .colourImage, .other: throw .outputType(output.name)
+    }
+  }
+}
+
+/// Settings of the export that the app makes use of; others in the metadata are left alone.
+public struct ModelRecipe: Sendable, Equatable, Decodable {
+  /// How the model hands over the depth map.
+  public enum Output: String, Sendable, Decodable {
+    /// One-channel Float16 image of metres.
+    case image
+    /// 1×1×h×w multi-array of metres.
+    case array
+  }
+
+  public let name: String
+  public let precision: String
+  /// Fixed by the recipe; nil where the checkpoint's own size was taken.
+  public let inputSize: PixelSize?
+  public let output: Output
+  /// What the exporter asks the app to run it on.
+  public let computeUnits: ComputeUnits
+  /// Metric → the drift from the float network that the model is held to by `fcrn-mobile validate`.
+  public let driftBudget: [String: String]
+
+  enum CodingKeys: String, CodingKey {
+    case name, precision, output
+    case inputSize = "input_size"
+    case computeUnits = "compute_units"
+    case driftBudget = "budget"
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    name = try container.decode(String.self, forKey: .name)
+    precision = try container.decode(String.self, forKey: .precision)
+    output = try container.decode(Output.self, forKey: .output)
+    computeUnits = try container.decode(ComputeUnits.self, forKey: .computeUnits)
+    driftBudget = try container.decodeIfPresent([String: String].self, forKey: .driftBudget) ?? [:]
+    let sides = try container.decodeIfPresent([Int].self, forKey: .inputSize)
+    guard let sides else {
+      inputSize = nil
+      return
+    }
+    guard sides.count == 2, sides.allSatisfy({ $0 > 0 }) else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .inputSize, in: container, debugDescription: "\(sides) is not [height, width]")
+    }
+    inputSize = PixelSize(width: sides[1], height: sides[0])
+  }
+}

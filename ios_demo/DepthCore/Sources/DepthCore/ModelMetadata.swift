@@ -1,0 +1,78 @@
+import Foundation
+
+/// The user-defined metadata that `fcrn-mobile export` writes into a model.
+struct ModelMetadata {
+  enum Key: String, CaseIterable {
+    case version = "fcrn_mobile.version"
+    case recipe = "fcrn_mobile.recipe"
+    case network = "fcrn_mobile.network"
+    case checkpointSHA256 = "fcrn_mobile.checkpoint_sha256"
+    case trainingData = "fcrn_mobile.training_data"
+    case outputUnits = "fcrn_mobile.output_units"
+  }
+
+  private let values: [String: String]
+
+  init(_ values: [String: String]) {
+    self.values = values
+  }
+
+  func value(_ key: Key) throws(ContractViolation) -> String {
+    guard let value = values[key.rawValue], !value.isEmpty else { throw .metadata(missing: key.rawValue) }
+    return value
+  }
+
+  func recipe() throws(ContractViolation) -> (ModelRecipe, JSONValue) {
+    let text = Data(try value(.recipe).utf8)
+    do {
+      let decoder = JSONDecoder()
+      return (try decoder.decode(ModelRecipe.self, from: text), try decoder.decode(JSONValue.self, from: text))
+    } catch {
+      throw .recipe(Self.reason(error))
+    }
+  }
+
+  /// One line on what JSON lacked: the error's own text runs over many.
+  private static func reason(_ error: any Error) -> String {
+    switch error {
+    case DecodingError.keyNotFound(let key, _): "'\(key.stringValue)' is missing"
+    case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
+      DecodingError.dataCorrupted(let context):
+      context.codingPath.isEmpty
+        ? "it is not JSON of an export"
+        : "'\(context.codingPath.map(\.stringValue).joined(separator: "."))': \(context.debugDescription)"
+    default: "it is not JSON"
+    }
+  }
+}
+
+/// Why a model is not one that the app can show depth with.
+public enum ContractViolation: ExplainedError, Equatable {
+  case inputs([String])
+  case inputKind(String)
+  case outputs([String])
+  case outputType(String)
+  case outputShape([Int])
+  case metadata(missing: String)
+  case units(String)
+  case checkpointHash(String)
+  case recipe(String)
+  case inputSize(model: PixelSize, recipe: PixelSize)
+  case outputKind(model: ModelRecipe.Output, recipe: ModelRecipe.Output)
+
+  public var description: String {
+    switch self {
+    case .inputs(let names): "it takes \(names.count) inputs (\(names.joined(separator: ", "))), not one picture"
+    case .inputKind(let name): "its input '\(name)' is not a colour picture of fixed size"
+    case .outputs(let names): "it gives \(names.count) outputs (\(names.joined(separator: ", "))), not one depth map"
+    case .outputType(let name): "its output '\(name)' is neither a Float16 picture nor an array"
+    case .outputShape(let shape): "its output has the shape \(shape), not 1×1×height×width"
+    case .metadata(let missing): "its metadata lack '\(missing)': export it with fcrn-mobile"
+    case .units(let units): "its depth is in '\(units)', not in metres"
+    case .checkpointHash(let hash): "its checkpoint hash '\(hash.prefix(80))' is not a SHA-256"
+    case .recipe(let reason): "its recipe cannot be read: \(reason)"
+    case .inputSize(let model, let recipe): "it takes \(model) pixels, its recipe says \(recipe)"
+    case .outputKind(let model, let recipe): "it gives an \(model.rawValue), its recipe says \(recipe.rawValue)"
+    }
+  }
+}

@@ -1,0 +1,73 @@
+import DepthCore
+import Foundation
+import SwiftUI
+
+/// Sets up a benchmark, runs it, shows and shares its results.
+struct BenchmarkView: View {
+  @Bindable var state: BenchmarkState
+
+  var body: some View {
+    NavigationStack {
+      Form {
+        if let problem = state.problem { ProblemBanner(text: problem) }
+        plan.disabled(state.isRunning)
+        run
+        if let report = state.report { results(report) }
+      }
+      .navigationTitle("Benchmark")
+    }
+  }
+
+  private var plan: some View {
+    Section("Plan") {
+      Picker("Measure", selection: $state.kind) {
+        ForEach(BenchmarkKind.allCases) { Text($0.rawValue).tag($0) }
+      }
+      ForEach(ComputeUnits.allCases, id: \.self) { units in
+        Toggle(units.title, isOn: $state[isPlanned: units])
+      }
+      Stepper("\(state.warmUp) warm-up", value: $state.warmUp, in: 0...100, step: 5)
+      Stepper("\(state.runs) runs", value: $state.runs, in: 10...1000, step: 10)
+    }
+  }
+
+  private var run: some View {
+    Section {
+      if state.isRunning {
+        ProgressView(state.progress ?? "")
+        Button("Cancel", role: .cancel) { state.cancel() }
+      } else {
+        Button("Run") { state.start() }
+      }
+    }
+  }
+
+  private func results(_ report: BenchmarkReport) -> some View {
+    Section("Results") {
+      ForEach(report.results, id: \.computeUnits) { ResultRow(result: $0) }
+      if let states = report.thermal?.map(\.state.rawValue) {
+        LabeledContent("Thermal", value: states.joined(separator: ", "))
+      }
+      if let file = state.file {
+        ShareLink(item: file) { Label("Share \(file.lastPathComponent)", systemImage: "square.and.arrow.up") }
+      }
+    }
+  }
+}
+
+/// One line of results.
+private struct ResultRow: View {
+  let result: BenchmarkResult
+
+  var body: some View {
+    VStack(alignment: .leading) {
+      LabeledContent(result.computeUnits.title, value: String(format: "%.1f FPS", result.fps))
+      Text(
+        String(
+          format: "median %.2f ms, p95 %.2f, p99 %.2f, loaded in %.0f ms", result.medianMS, result.p95MS, result.p99MS,
+          result.loadMS)
+      )
+      .font(.caption.monospacedDigit())
+    }
+  }
+}

@@ -1,0 +1,122 @@
+import AVFoundation
+import CoreMedia
+import CoreVideo
+import Foundation
+
+/// One upright image of the camera.
+struct CameraFrame {
+  let pixels: CVPixelBuffer
+  /// Time from the capture of the image to its delivery.
+  let age: Duration
+}
+
+/// The back camera. Images are delivered one at a time on a queue of its own; those that come while one is being worked
+/// on are dropped, never queued.
+final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unchecked Sendable {
+  // All mutable state is touched on `queue` only.
+  private let queue = DispatchQueue(label: "camera", qos: .userInteractive)
+  private let session = AVCaptureSession()
+  private let output = AVCaptureVideoDataOutput()
+  private let onFrame: @Sendable (CameraFrame) -> Void
+  private let onProblem: @Sendable (CameraProblem) -> Void
+  private var rotation: AVCaptureDevice.RotationCoordinator?
+  private var observer: (any NSObjectProtocol)?
+
+  /// - Parameters:
+  ///   - onFrame: called on the camera's queue.
+  ///   - onProblem: called on any queue, when the camera stops by itself.
+  init(
+    onFrame: @escaping @Sendable (CameraFrame) -> Void,
+    onProblem: @escaping @Sendable (CameraProblem) -> Void
+  ) {
+    self.onFrame = onFrame
+    self.onProblem = onProblem
+  }
+
+  deinit {
+    if let observer { NotificationCenter.default.removeObserver(observer) }
+  }
+
+  /// Asks for permission if needed, and starts.
+  ///
+  /// - Throws: `CameraProblem`.
+  func start() async throws {
+    guard await AVCaptureDevice.requestAccess(for: .video) else { throw CameraProblem.denied }
+    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+      queue.async {
+        continuation.resume(
+          with: Result {
+            if self.session.inputs.isEmpty { try self.configure() }
+            if !self.session.isRunning { self.session.startRunning() }
+          })
+      }
+    }
+  }
+
+  func stop() {
+    queue.async { if self.session.isRunning { self.session.stopRunning() } }
+  }
+
+  private func configure() throws {
+    guard let device = AVCaptureDevice.default(.builtInWideAngleCamera, for: .video, position: .back) else {
+      throw CameraProblem.missing
+    }
+    let input = try AVCaptureDeviceInput(device: device)
+    session.beginConfiguration()
+    defer { session.commitConfiguration() }
+    guard session.canAddInput(input), session.canAddOutput(output) else { throw CameraProblem.refused }
+    session.addInput(input)
+    session.addOutput(output)
+    if session.canSetSessionPreset(.hd1280x720) { session.sessionPreset = .hd1280x720 }
+    output.videoSettings = [kCVPixelBufferPixelFormatTypeKey as String: kCVPixelFormatType_32BGRA]
+    output.alwaysDiscardsLateVideoFrames = true
+    output.setSampleBufferDelegate(self, queue: queue)
+    rotation = AVCaptureDevice.RotationCoordinator(device: device, previewLayer: nil)
+    observer = NotificationCenter.default.addObserver(
+      forName: AVCaptureSession.runtimeErrorNotification, object: session, queue: nil
+    ) { [onProblem] note in
+      let error = note.userInfo?[AVCaptureSessionErrorKey] as? any Error
+      onProblem(.stopped(error?.localizedDescription ?? "no reason given"))
+    }
+  }
+
+  func captureOutput(
+    _ output: AVCaptureOutput, didOutput sampleBuffer: CMSampleBuffer, from connection: AVCaptureConnection
+  ) {
+    turnUpright(connection)
+    guard let pixels = CMSampleBufferGetImageBuffer(sampleBuffer) else { return }
+    onFrame(CameraFrame(pixels: pixels, age: age(of: sampleBuffer)))
+  }
+
+  /// Lets the camera deliver images whose horizon is level, however the phone is held.
+  private func turnUpright(_ connection: AVCaptureConnection) {
+    guard let angle = rotation?.videoRotationAngleForHorizonLevelCapture,
+      connection.videoRotationAngle != angle, connection.isVideoRotationAngleSupported(angle)
+    else { return }
+    connection.videoRotationAngle = angle
+  }
+
+  private func age(of sampleBuffer: CMSampleBuffer) -> Duration {
+    guard let clock = session.synchronizationClock else { return .zero }
+    let captured = CMSampleBufferGetPresentationTimeStamp(sampleBuffer)
+    let seconds = CMTimeGetSeconds(CMTimeSubtract(CMClockGetTime(clock), captured))
+    return seconds.isFinite && seconds > 0 ? .seconds(seconds) : .zero
+  }
+}
+
+/// Why there are no images.
+enum CameraProblem: LocalizedError {
+  case denied
+  case missing
+  case refused
+  case stopped(String)
+
+  var errorDescription: String? {
+    switch self {
+    case .denied: "No access to the camera: allow it in Settings › Privacy & Security › Camera."
+    case .missing: "This device has no back camera."
+    case .refused: "The camera cannot be used now: another app may hold it."
+    case .stopped(let reason): "The camera stopped: \(reason)"
+    }
+  }
+}

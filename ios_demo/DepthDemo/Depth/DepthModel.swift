@@ -1,0 +1,67 @@
+import CoreML
+import CoreVideo
+import DepthCore
+import Foundation
+
+/// A loaded model behind one of the ways to call it. Used by one thread at a time.
+protocol DepthModel: AnyObject {
+  /// Runs the model on an upright image of any size, which is cropped to the model's shape.
+  func infer(_ pixels: CVPixelBuffer) throws -> DepthOutput
+}
+
+/// The ways to call a model.
+enum InferencePath: String, CaseIterable, Identifiable, Sendable {
+  /// `VNCoreMLRequest`: Vision crops and scales.
+  case vision
+  /// `MLModel` itself, with buffers of ours for input and output.
+  case coreml
+
+  var id: Self { self }
+
+  var title: String {
+    switch self {
+    case .vision: "Vision"
+    case .coreml: "Core ML"
+    }
+  }
+
+  func makeModel(_ opened: OpenedModel) throws -> any DepthModel {
+    switch self {
+    case .vision: try VisionDepthModel(opened)
+    case .coreml: try DirectDepthModel(opened)
+    }
+  }
+}
+
+/// A depth map as the model hands it over.
+enum DepthOutput {
+  case picture(CVPixelBuffer)
+  case array(MLMultiArray)
+
+  /// The depth map in metres, copied.
+  func plane() throws -> DepthPlane {
+    switch self {
+    case .picture(let pixels): try DepthPlane(pixels)
+    case .array(let array): try DepthPlane(array)
+    }
+  }
+}
+
+/// A result that is not the depth map which the model promised.
+enum DepthProblem: LocalizedError {
+  case noResult
+  case pixelFormat(OSType)
+  case arrayType(Int)
+  case arrayShape([Int])
+  case noMemory(CVReturn)
+
+  var errorDescription: String? {
+    switch self {
+    case .noResult: "The model gave no depth map."
+    case .pixelFormat(let format): "The depth map has pixel format \(format), not one-channel Float16 or Float32."
+    case .arrayType(let type): "The depth map has element type \(type), not Float16, Float32 or Double."
+    case .arrayShape(let shape): "The depth map has the shape \(shape), not 1×1×height×width."
+    case .noMemory(let code): "No memory for an image (Core Video \(code))."
+    }
+  }
+}

@@ -1,0 +1,25 @@
+import CoreML
+import CoreVideo
+import Vision
+
+/// Calls a model through Vision.
+final class VisionDepthModel: DepthModel {
+  private let request: VNCoreMLRequest
+
+  init(_ opened: OpenedModel) throws {
+    request = VNCoreMLRequest(model: try VNCoreMLModel(for: opened.model))
+    request.imageCropAndScaleOption = .centerCrop
+  }
+
+  func infer(_ pixels: CVPixelBuffer) throws -> DepthOutput {
+    try VNImageRequestHandler(cvPixelBuffer: pixels, options: [:]).perform([request])
+    // A picture comes as a pixel buffer, an array as a feature value.
+    for result in request.results ?? [] {
+      if let picture = result as? VNPixelBufferObservation { return .picture(picture.pixelBuffer) }
+      if let value = result as? VNCoreMLFeatureValueObservation, let array = value.featureValue.multiArrayValue {
+        return .array(array)
+      }
+    }
+    throw DepthProblem.noResult
+  }
+}

@@ -1,0 +1,69 @@
+import CoreML
+import DepthCore
+import Foundation
+
+/// A model that was loaded and fulfils the contract. It is handed from the thread that loads it to the one that uses it.
+struct OpenedModel: @unchecked Sendable {
+  let name: String
+  let model: MLModel
+  let contract: ModelContract
+  let computeUnits: ComputeUnits
+  let loadMS: Double
+
+  /// Loads a compiled model.
+  ///
+  /// - Throws: what Core ML says, or `ModelProblem.contract`.
+  init(compiled: CompiledModel, computeUnits: ComputeUnits) throws {
+    let configuration = MLModelConfiguration()
+    configuration.computeUnits = computeUnits.coreML
+    let start = ContinuousClock.now
+    model = try MLModel(contentsOf: compiled.url, configuration: configuration)
+    loadMS = (ContinuousClock.now - start).milliseconds
+    name = compiled.name
+    self.computeUnits = computeUnits
+    do {
+      contract = try ModelContract(ModelInterface(model.modelDescription))
+    } catch {
+      throw ModelProblem.contract(compiled.name, error)
+    }
+  }
+}
+
+/// A model in the form that Core ML loads.
+struct CompiledModel: Sendable {
+  let name: String
+  let url: URL
+}
+
+/// Why a model cannot be used.
+enum ModelProblem: LocalizedError {
+  case contract(String, ContractViolation)
+  case unreadable(String, any Error)
+
+  var errorDescription: String? {
+    switch self {
+    case .contract(let name, let violation): "\(name) doesn't fit: \(violation)."
+    case .unreadable(let name, let error): "\(name) cannot be opened: \(error.localizedDescription)"
+    }
+  }
+}
+
+extension ComputeUnits {
+  var coreML: MLComputeUnits {
+    switch self {
+    case .all: .all
+    case .cpuAndNeuralEngine: .cpuAndNeuralEngine
+    case .cpuAndGPU: .cpuAndGPU
+    case .cpuOnly: .cpuOnly
+    }
+  }
+
+  var title: String {
+    switch self {
+    case .all: "All"
+    case .cpuAndNeuralEngine: "CPU + Neural Engine"
+    case .cpuAndGPU: "CPU + GPU"
+    case .cpuOnly: "CPU"
+    }
+  }
+}

@@ -1,0 +1,200 @@
+"""Write what the Swift package is compared with: colours, statistics, depth planes, geometry, reports, metadata.
+
+Every figure comes from Python (NumPy, matplotlib, or this toolkit), none from Swift. The same files come out on every
+machine: ``tests/ios`` makes them anew and compares byte for byte.
+
+    .venv/bin/python ios_demo/scripts/make_fixtures.py
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from numpy.typing import NDArray
+
+from fcrn_mobile.conversion.artefact import provenance
+from fcrn_mobile.conversion.recipe import Recipe
+from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.network.fcrn import FCRN, preset
+from fcrn_mobile.report.figures import COLOURS, colour_map
+
+IOS_DEMO = Path(__file__).resolve().parent.parent
+FIXTURES = Path("DepthCore/Tests/DepthCoreTests/Fixtures")
+TABLE = Path("DepthCore/Sources/DepthCore/ColormapTable.swift")
+
+#: Settings of the recipe that ``ModelRecipe`` in Swift reads.
+RECIPE_KEYS = ("name", "precision", "input_size", "output", "compute_units", "budget")
+
+STATISTICS = {"mean_ms": np.mean, "median_ms": np.median, "min_ms": np.min, "max_ms": np.max} | {
+    f"p{percent}_ms": lambda samples, q=percent / 100: np.quantile(samples, q) for percent in (90, 95, 99)
+}
+
+
+def fixtures() -> dict[Path, bytes]:
+    """Path below ios_demo → content, of every generated file."""
+    half = _half_plane()
+    files = {
+        "colours.bin": _colours().tobytes(),
+        "statistics.json": _json([{"samples_ms": samples} | statistics(samples) for samples in _sample_sets()]),
+        **_planes(half),
+        "colour_map.bin": colour_map(half.astype(np.float32)).tobytes(),
+        "geometry.json": _json(_geometry()),
+        "bench_device.json": _json(_device_report()),
+        "bench_host.json": _json(_host_report()),
+        "contract.json": _json(_contract()),
+    }
+    return {TABLE: _table()} | {FIXTURES / name: content for name, content in files.items()}
+
+
+def statistics(samples: list[float]) -> dict[str, float]:
+    """Mean, median, percentiles, least, greatest, FPS, as NumPy gives them."""
+    values = {key: float(function(samples)) for key, function in STATISTICS.items()}
+    return values | {"fps": 1000 / values["median_ms"]}
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1) + "\n").encode()
+
+
+def _colours() -> NDArray[np.uint8]:
+    """256×3, near to far, rounded as ``colour_map`` does."""
+    colours: NDArray[np.uint8] = (matplotlib.colormaps[COLOURS](np.arange(256))[:, :3] * 255).astype(np.uint8)
+    return colours
+
+
+def _table() -> bytes:
+    rows = _colours().reshape(-1, 24)
+    values = ",\n".join("  " + ", ".join(map(str, row)) for row in rows)
+    return (
+        "// swift-format-ignore-file\n"
+        f"// matplotlib's {COLOURS}, written by scripts/make_fixtures.py: change it there.\n\n"
+        f"let depthColours: [UInt8] = [\n{values},\n]\n"
+    ).encode()
+
+
+def _sample_sets() -> list[list[float]]:
+    random = np.random.default_rng(1)
+    skewed = [random.lognormal(3, 0.4, size=count).round(6).tolist() for count in (1, 2, 3, 10, 11, 100, 999)]
+    return [*skewed, [5.0] * 7, [0.1, 0.2, 0.3, 1e6]]
+
+
+def _half_plane() -> NDArray[np.float16]:
+    """13×7 metres with everything that half precision can hold."""
+    plane = np.random.default_rng(2).uniform(0.4, 9.5, size=(7, 13)).astype(np.float16)
+    plane[2, 3:9] = np.nan, np.inf, -np.inf, 0.0, -0.0, -1.5
+    plane[4, :3] = np.float16(6e-8), np.float16(6.1e-5), np.float16(65504)
+    return plane
+
+
+def _planes(half: NDArray[np.float16]) -> dict[str, bytes]:
+    """Each type of value in rows padded to 64 bytes, the padding filled with bytes that would be seen as depth."""
+    random = np.random.default_rng(3)
+    planes: dict[str, NDArray[Any]] = {
+        "half": half,
+        "float": random.uniform(0.4, 80, size=(5, 18)).astype("<f4"),
+        "double": random.uniform(0.4, 80, size=(6, 9)),
+    }
+    files, described = {}, []
+    for name, plane in planes.items():
+        row = plane.shape[1] * plane.itemsize
+        padded = -(-row // 64) * 64 + 64
+        rows = np.full((plane.shape[0], padded), 0x44, np.uint8)
+        rows[:, :row] = plane.view(np.uint8)
+        files[f"plane_{name}.bin"] = rows.tobytes()
+        files[f"plane_{name}_expected.bin"] = plane.astype("<f4").tobytes()
+        described.append({"scalar": name, "width": plane.shape[1], "height": plane.shape[0], "bytes_per_row": padded})
+    return files | {"planes.json": _json(described)}
+
+
+def _geometry() -> list[dict[str, Any]]:
+    """Which pixel of a stored image lies in the middle of a pixel of the depth map: an image that holds its own
+    coordinates is turned, cropped, and sampled. Sizes are such that all of this takes whole pixels.
+    """
+    cases = []
+    for turns, rotation in enumerate((0, 90, 180, 270)):
+        for mode, image, model, depth in (
+            ("centerCrop", (640, 480), (320, 224), (160, 112)),
+            ("centerCrop", (480, 640), (320, 224), (160, 112)),
+            ("centerCrop", (640, 480), (224, 320), (112, 160)),
+            ("centerCrop", (480, 640), (224, 320), (112, 160)),
+            ("scaleFill", (480, 480), (320, 224), (160, 96)),
+        ):
+            y, x = np.mgrid[: image[1], : image[0]]
+            upright = np.rot90(np.stack((x, y), axis=-1), -turns)
+            if mode == "centerCrop":
+                upright = _centre(upright, model)
+            down, across = upright.shape[0] // depth[1], upright.shape[1] // depth[0]
+            if (down * depth[1], across * depth[0]) != upright.shape[:2] or down % 2 + across % 2 != 2:
+                continue
+            seen = upright[down // 2 :: down, across // 2 :: across]
+            places = ((0, 0), (depth[0] - 1, 0), (0, depth[1] - 1), (depth[0] - 1, depth[1] - 1), (37, 21), (90, 60))
+            points = [{"depth": [i + 0.5, j + 0.5], "image": [float(v) + 0.5 for v in seen[j, i]]} for i, j in places]
+            sizes = {"image": image, "model": model, "depth": depth}
+            cases.append({"mode": mode, "rotation": rotation, **sizes, "points": points})
+    return cases
+
+
+def _centre(image: NDArray[Any], model: tuple[int, int]) -> NDArray[Any]:
+    height, width = image.shape[:2]
+    tall, wide = min(height, width * model[1] // model[0]), min(width, height * model[0] // model[1])
+    top, left = (height - tall) // 2, (width - wide) // 2
+    return image[top : top + tall, left : left + wide]
+
+
+def _result(name: str, units: str, count: int) -> dict[str, Any]:
+    samples = np.random.default_rng(count).lognormal(2.5, 0.2, size=count).round(4).tolist()
+    subject = {"model": name, "backend": "example", "device": "made-up figures", "compute_units": units}
+    return {**subject, "samples_ms": samples, **statistics(samples), "load_ms": 211.5, "peak_memory_bytes": 187_400_192}
+
+
+def _device_report() -> dict[str, Any]:
+    """All that the app writes. The figures are random numbers."""
+    recipe = {"name": "fcrn-fp16", "precision": "fp16", "input_size": None, "budget": {"fidelity": "0.01"}, "options": {"bits": 4}}
+    more = {"mode": "isolated", "checkpoint_sha256": "0123456789abcdef" * 4, "recipe": recipe}
+    live = {**_result("fcrn-fp16", "cpuAndNeuralEngine", 9), **more, "mode": "live", "started_s": 42.125}
+    return {
+        "schema_version": 1,
+        "created": "2026-01-02T03:04:05Z",
+        "machine": {"processor": "made-up", "cores": 6, "system": "example 17.4", "versions": {"DepthDemo": "0.1.0"}},
+        "results": [{**_result("fcrn-fp16", units, 12), **more, "started_s": 0.5} for units in ("all", "cpuOnly")] + [live],
+        "thermal": [{"t_s": 0.0, "state": "nominal"}, {"t_s": 31.25, "state": "fair"}, {"t_s": 60.5, "state": "fair"}],
+    }
+
+
+def _host_report() -> dict[str, Any]:
+    """What ``fcrn-mobile bench --json`` writes. The figures are random numbers."""
+    versions = {"fcrn-mobile": "0.1.0", "torch": "2.13.0", "python": "3.11.2"}
+    machine = {"processor": "made-up", "cores": 2, "threads": 2, "load_1min": 0.25, "system": "example", "versions": versions}
+    return {"schema_version": 1, "machine": machine, "results": [_result("builtin", "cpuOnly", 5)]}
+
+
+def _contract() -> dict[str, Any]:
+    """Metadata as ``export`` writes them, and the sizes that go with them."""
+    checkpoint = Checkpoint(
+        name="example",
+        network=FCRN(preset("fcrn-lite0", widths=(16, 8, 8, 8, 8), input_size=(64, 96))),
+        training={"data": "folder:rooms#train"},
+        sha256="fedcba9876543210" * 4,
+    )
+    recipe = Recipe(name="fcrn-int8", precision="int8", input_size=(64, 96), budget={"fidelity": "0.05"})
+    metadata = provenance(checkpoint, recipe, coreml=True)
+    settings = json.loads(metadata["fcrn_mobile.recipe"])
+    # Neither a release nor a new setting that the app doesn't read changes what it is tested with.
+    metadata |= {
+        "fcrn_mobile.version": "0.1.0",
+        "fcrn_mobile.recipe": json.dumps({key: settings[key] for key in RECIPE_KEYS} | {"of_a_later_version": [1.5, True]}),
+    }
+    return {"metadata": metadata, "input": [96, 64], "depth": [48, 32]}
+
+
+def main() -> None:
+    for path, content in fixtures().items():
+        (IOS_DEMO / path).parent.mkdir(parents=True, exist_ok=True)
+        (IOS_DEMO / path).write_bytes(content)
+        print(f"{path}: {len(content)} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import matplotlib
+import numpy as np
+import pytest
+
+from fcrn_mobile.conversion.artefact import provenance
+from fcrn_mobile.conversion.export import export
+from fcrn_mobile.conversion.recipe import Recipe
+from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
+from fcrn_mobile.quiet import quiet_coremltools
+
+IOS_DEMO = Path(__file__).resolve().parents[2] / "ios_demo"
+FIXTURES = IOS_DEMO / "DepthCore/Tests/DepthCoreTests/Fixtures"
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_fixtures", IOS_DEMO / "scripts/make_fixtures.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_swift_is_compared_with_is_what_python_computes(script: ModuleType) -> None:
+    made = script.fixtures()
+    stale = [str(path) for path, content in made.items() if not (IOS_DEMO / path).is_file() or (IOS_DEMO / path).read_bytes() != content]
+    assert not stale, "run .venv/bin/python ios_demo/scripts/make_fixtures.py"
+    assert {path.name for path in FIXTURES.iterdir()} == {path.name for path in made if IOS_DEMO / path.parent == FIXTURES}
+
+
+def test_colours_are_matplotlibs() -> None:
+    colours = np.frombuffer((FIXTURES / "colours.bin").read_bytes(), np.uint8).reshape(256, 3)
+    listed = np.array(matplotlib.colormaps["magma"].colors)[::-1]  # type: ignore[attr-defined]
+    assert (colours == (listed * 255).astype(np.uint8)).all()
+
+
+def test_padding_of_planes_would_be_seen_as_depth() -> None:
+    for plane in json.loads((FIXTURES / "planes.json").read_text()):
+        dtype = np.dtype({"half": "<f2", "float": "<f4", "double": "<f8"}[plane["scalar"]])
+        rows = np.frombuffer((FIXTURES / f"plane_{plane['scalar']}.bin").read_bytes(), dtype).reshape(plane["height"], -1)
+        assert rows.strides[0] == plane["bytes_per_row"]
+        expected = np.frombuffer((FIXTURES / f"plane_{plane['scalar']}_expected.bin").read_bytes(), "<f4")
+        np.testing.assert_array_equal(rows[:, : plane["width"]].ravel().astype("<f4"), expected)
+        padding = rows[:, plane["width"] :]
+        assert padding.size > 0
+        assert (np.isfinite(padding) & (padding > 0)).all()
+
+
+def test_statistics_of_the_fixture_are_percentiles_of_its_samples() -> None:
+    for case in json.loads((FIXTURES / "statistics.json").read_text()):
+        samples = sorted(case["samples_ms"])
+        for key, fraction in (("median_ms", 0.5), ("p90_ms", 0.9), ("p95_ms", 0.95), ("p99_ms", 0.99)):
+            position = fraction * (len(samples) - 1)
+            below = int(position)
+            above = min(below + 1, len(samples) - 1)
+            by_hand = samples[below] * (1 - (position - below)) + samples[above] * (position - below)
+            assert case[key] == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_export_still_writes_every_key_that_the_app_reads(script: ModuleType, builtin: Checkpoint) -> None:
+    written = provenance(builtin, Recipe(), coreml=True)
+    read = json.loads((FIXTURES / "contract.json").read_text())["metadata"]
+    assert set(read) <= set(written)
+    assert set(script.RECIPE_KEYS) <= set(json.loads(written["fcrn_mobile.recipe"]))
+    source = (IOS_DEMO / "DepthCore/Sources/DepthCore/ModelMetadata.swift").read_text()
+    for key in read:
+        assert f'"{key}"' in source
+
+
+@pytest.mark.parametrize("output", ["image", "array"])
+def test_an_exported_package_has_the_interface_that_the_app_is_tested_with(output: str, tiny_config: FCRNConfig, tmp_path: Path) -> None:
+    checkpoint = Checkpoint(name="tiny", network=FCRN(tiny_config).eval(), sha256="0" * 64)
+    export(checkpoint, Recipe(output=output), tmp_path / "tiny.mlpackage")
+    with quiet_coremltools():
+        from coremltools.models.utils import load_spec
+
+        description = load_spec(str(tmp_path / "tiny.mlpackage")).description
+    contract = json.loads((FIXTURES / "contract.json").read_text())
+    (taken,), (given,) = description.input, description.output
+    picture = taken.type.imageType
+    assert [picture.width, picture.height] == contract["input"]
+    assert picture.ColorSpace.Name(picture.colorSpace) == "RGB"
+    if output == "image":
+        depth = given.type.imageType
+        assert [depth.width, depth.height] == contract["depth"]
+        assert depth.ColorSpace.Name(depth.colorSpace) == "GRAYSCALE_FLOAT16"
+    else:
+        assert list(given.type.multiArrayType.shape) == [1, 1, *reversed(contract["depth"])]
+    metadata = dict(description.metadata.userDefined)
+    assert set(contract["metadata"]) <= set(metadata)
+    assert metadata["fcrn_mobile.output_units"] == contract["metadata"]["fcrn_mobile.output_units"]
+    assert json.loads(metadata["fcrn_mobile.recipe"])["output"] == output
