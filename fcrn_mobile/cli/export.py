@@ -10,7 +10,7 @@ from fcrn_mobile.cli.common import json_option, write_json
 @click.command("export")
 @click.argument("checkpoint")
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Recipe, such as export/int8.toml.")
-@click.option("--precision", metavar="fp32|fp16|int8", help="Instead of a recipe; its other settings are the defaults.")
+@click.option("--precision", metavar="P", help="fp32, fp16, int8, int4, palette6, sparse50, … instead of a recipe.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Destination, ending in .mlpackage, .onnx or .aimodel.")
 @click.option("--force", is_flag=True, help="Overwrite.")
 @json_option
@@ -19,6 +19,7 @@ def command(checkpoint: str, recipe: Path | None, precision: str | None, out: Pa
     from fcrn_mobile.conversion.artefact import check_destination
     from fcrn_mobile.conversion.export import artefact_size, export
     from fcrn_mobile.conversion.recipe import Recipe, make_recipe, read_recipe
+    from fcrn_mobile.conversion.weights import package_weights, summary
     from fcrn_mobile.errors import InputError
     from fcrn_mobile.network.checkpoints import load_checkpoint
 
@@ -33,10 +34,15 @@ def command(checkpoint: str, recipe: Path | None, precision: str | None, out: Pa
     check_destination(out, force)
     export(load_checkpoint(checkpoint), chosen, out, force)
     size = artefact_size(out)
+    weights = package_weights(out) if out.suffix == ".mlpackage" else []
     if json_out:
-        write_json(json_out, {"path": str(out), "size_bytes": size, "recipe": chosen.to_json()})
+        made_of = {"summary": summary(weights), "ops": [weight.to_json() for weight in weights]}
+        facts = {"path": str(out), "size_bytes": size, "recipe": chosen.to_json()}
+        write_json(json_out, facts | ({"weights": made_of} if weights else {}))
     if json_out != "-":
         # The oldest system and the kind of output are Core ML's: the others have arrays.
         made = f"{chosen.target}  output {chosen.output}" if out.suffix == ".mlpackage" else "output array"
         print(f"{out}  {size / 1e6:.1f} MB  {chosen.precision}  {made} in metres")
+        if weights:
+            print(f"weights: {', '.join(f'{kind}: {count} ops' for kind, count in summary(weights).items())}")
         print(f"next: fcrn-mobile validate {checkpoint} {out} --data sample")

@@ -1,5 +1,6 @@
 """Checkpoint → ``.mlpackage``: deploy, trace, convert, compress, describe, save."""
 
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,10 @@ from torch import nn
 
 import fcrn_mobile
 from fcrn_mobile.conversion.artefact import provenance, written_whole
+from fcrn_mobile.conversion.compress import compress
 from fcrn_mobile.conversion.recipe import Recipe
+from fcrn_mobile.conversion.weights import plain
+from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import FCRN
@@ -33,14 +37,19 @@ def export_coreml(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool
         force: overwrite.
 
     Raises:
-        InputError: ``out`` exists, or its folder does not.
+        InputError: ``out`` exists, or its folder does not; a recipe that does not suit the network.
+        RuntimeError: coremltools did not compress as it was asked to.
     """
+    if recipe.activations == "int8":
+        raise InputError(
+            f"recipe '{recipe.name}' asks for int8 activations, which are not available yet: leave out activations and [calibration], "
+            'or use precision "int8" for int8 weights alone'
+        )
     with written_whole(out, force) as partial, quiet_coremltools():
         size = recipe.input_size or checkpoint.network.config.input_size
         traced = trace(taking_pixels(deploy(checkpoint.network, recipe.form)), size)
         model = convert(traced, size, recipe)
-        if recipe.precision == "int8":
-            model = quantize_weights(model)
+        model = compress(model, recipe)
         describe(model, checkpoint, recipe, size)
         model.save(str(partial))
 
@@ -81,18 +90,33 @@ def convert(traced: torch.jit.ScriptModule, size: tuple[int, int], recipe: Recip
         inputs=[ct.ImageType(name=INPUT_NAME, shape=(1, 3, *size), color_layout=ct.colorlayout.RGB)],
         outputs=[output],
         minimum_deployment_target=getattr(ct.target, recipe.target),
-        compute_precision=ct.precision.FLOAT32 if recipe.precision == "fp32" else ct.precision.FLOAT16,
+        compute_precision=arithmetic(recipe),
         skip_model_load=True,
     )
 
 
-def quantize_weights(model: "ct.models.MLModel") -> "ct.models.MLModel":
-    """Weights as int8, symmetric, one scale per output channel; arithmetic stays fp16."""
-    from coremltools.optimize.coreml import OpLinearQuantizerConfig, OptimizationConfig, linear_quantize_weights
+def arithmetic(recipe: Recipe) -> Any:
+    """What coremltools is to compute in float16: nothing, everything, or all operators but those that the recipe wants as ``fp32``."""
+    import coremltools as ct
 
-    # Small tensors cost accuracy and save nothing.
-    config = OptimizationConfig(global_config=OpLinearQuantizerConfig(mode="linear_symmetric", dtype="int8", weight_threshold=512))
-    return linear_quantize_weights(model, config)
+    if {scheme.name for scheme in recipe.schemes} == {"fp32"}:
+        return ct.precision.FLOAT32
+    if "fp32" not in {scheme.name for scheme in recipe.schemes}:
+        return ct.precision.FLOAT16
+    return ct.transform.FP16ComputePrecision(op_selector=lambda op: recipe.scheme_for(_names(op)).name != "fp32")
+
+
+def _names(op: Any) -> set[str]:
+    """What a recipe may call an operator: its own name and those of its weights, as they will be called in the package."""
+    read = [var for value in op.inputs.values() for var in (value if isinstance(value, list | tuple) else (value,)) if var is not None]
+    weights = {_final(var.name, "var_") for var in read if var.op is not None and var.op.op_type == "const"}
+    return weights | {_final(op.name, "op_"), _final(op.name, "op_") + "_cast_fp16"}
+
+
+def _final(name: str, prefix: str) -> str:
+    """The name that coremltools gives in the end: letters, digits and underscores, no digit in front."""
+    name = re.sub(r"\W", "_", plain(name))
+    return prefix + name if name[:1].isdigit() else name
 
 
 def describe(model: "ct.models.MLModel", checkpoint: Checkpoint, recipe: Recipe, size: tuple[int, int]) -> None:

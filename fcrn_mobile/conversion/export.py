@@ -18,6 +18,8 @@ def export(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = Fals
     """
     if out.suffix not in SUFFIXES:
         raise InputError(f"'{out}' ends in '{out.suffix}': use one of {', '.join(SUFFIXES)}")
+    if out.suffix != ".mlpackage":
+        _check_plain(recipe, out.suffix)
     check_destination(out, force)
     if out.suffix == ".onnx":
         from fcrn_mobile.conversion.onnx import export_onnx
@@ -31,6 +33,12 @@ def export(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = Fals
         from fcrn_mobile.conversion.coreml import export_coreml
 
         export_coreml(checkpoint, recipe, out, force)
+
+
+def _check_plain(recipe: Recipe, suffix: str) -> None:
+    if recipe.ops or recipe.activations != "fp16":
+        asked = "[[ops]]" if recipe.ops else "int8 activations"
+        raise InputError(f"recipe '{recipe.name}' asks for {asked}, which only an .mlpackage can have: leave that out for {suffix}")
 
 
 def artefact_size(path: Path) -> int:

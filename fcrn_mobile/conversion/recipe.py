@@ -1,54 +1,158 @@
 """What to export: a frozen dataclass read from TOML, in which an unknown key or a bad value is an error."""
 
 import tomllib
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field, fields
+from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from fcrn_mobile.conversion.scheme import ACTIVATION_NAMES, OPTIONS, TARGETS, Scheme, newest, parse_scheme
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.unpooling import Form
 
-PRECISIONS = ("fp32", "fp16", "int8")
 OUTPUTS = ("image", "array")
-TARGETS = ("iOS16", "iOS17", "iOS18")
 COMPUTE_UNITS = ("all", "cpuAndNeuralEngine", "cpuAndGPU", "cpuOnly")
+CALIBRATION_METHODS = ("minmax", "percentile", "mse")
 
-#: Settings that mean nothing to an artefact of another kind.
-COREML_ONLY = ("output", "target", "compute_units")
+#: What only Core ML can do: an artefact of another kind is refused with it.
+COMPRESSION = ("options", "ops", "activations", "calibration")
+#: Settings that are not true of an artefact of another kind.
+COREML_ONLY = ("output", "target", "compute_units", *COMPRESSION)
 
-_CHOICES = {"precision": PRECISIONS, "output": OUTPUTS, "target": TARGETS, "compute_units": COMPUTE_UNITS, "form": ("four", "fused")}
+_CHOICES = {
+    "output": OUTPUTS,
+    "target": TARGETS,
+    "compute_units": COMPUTE_UNITS,
+    "form": ("four", "fused"),
+    "activations": ("fp16", "int8"),
+}
+
+
+@dataclass(frozen=True)
+class Override:
+    """The precision of some operators.
+
+    Attributes:
+        match: names of operators or of their weights, with ``*``, ``?`` and ``[…]`` as in file names.
+        precision, options: as in the recipe; every weight that matches is compressed, however small (``min_elements`` = 0).
+    """
+
+    match: tuple[str, ...]
+    precision: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def scheme(self) -> Scheme:
+        """How the weights that match are stored."""
+        return parse_scheme(self.precision, self.options, min_elements=0)
+
+    def matches(self, names: Collection[str]) -> bool:
+        """Whether one of an operator's names is meant."""
+        return any(fnmatchcase(name, pattern) for pattern in self.match for name in names)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Images on which the range of activations is measured.
+
+    Attributes:
+        data: a data spec.
+        images: how many of them.
+        seed: chooses which.
+        method: how a range follows from the values seen.
+    """
+
+    data: str = "sample"
+    images: int = 24
+    seed: int = 0
+    method: str = "minmax"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one artefact is made.
+    """How one artefact is made. A combination that means nothing raises InputError.
 
     Attributes:
         name: of the artefact.
-        precision: ``fp32``; ``fp16`` weights and arithmetic; ``int8`` weights (per output channel, symmetric) with fp16
-            arithmetic.
+        precision: ``fp32``; ``fp16`` weights and arithmetic; else compressed weights and float16 arithmetic, see ``scheme.py``.
         input_size: height and width in pixels; None takes the checkpoint's.
         output: ``image`` = one-channel Float16 image of metres (what Vision hands over as a pixel buffer); ``array`` =
             1×1×h×w multi-array of metres.
-        target: oldest system that must run it.
+        target: oldest system that must run it; left empty, it becomes the oldest that can.
         compute_units: what the app should ask Core ML for; written into the metadata.
         form: exact form of the 5×5 convolutions over unpooled maps: ``four`` (fewest multiplications) or ``fused``
             (fewest operators).
         budget: drift that ``validate`` holds the artefact to, as ``{"fidelity": "0.05"}``.
+        options: of the precision, see ``scheme.OPTIONS``.
+        ops: operators that differ from ``precision``; the last one that matches counts.
+        activations: ``fp16``, or ``int8`` with ranges from ``calibration``.
+        calibration: None without quantized activations.
     """
 
     name: str = "fcrn"
     precision: str = "fp16"
     input_size: tuple[int, int] | None = None
     output: str = "image"
-    target: str = "iOS16"
+    target: str = ""
     compute_units: str = "cpuAndNeuralEngine"
     form: Form = "four"
     budget: dict[str, str] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    ops: tuple[Override, ...] = ()
+    activations: str = "fp16"
+    calibration: Calibration | None = None
+
+    def __post_init__(self) -> None:
+        if self.precision in ACTIVATION_NAMES:
+            object.__setattr__(self, "activations", "int8")
+        if self.activations == "int8" and self.calibration is None:
+            object.__setattr__(self, "calibration", Calibration())
+        if self.calibration and self.activations != "int8":
+            raise InputError('calibration means nothing here: it belongs to activations = "int8"')
+        if self.activations == "int8" and self.scheme.name == "fp32":
+            raise InputError('activations is \'int8\': precision "fp32" keeps them float32, use "fp16", "a8", "int8" or "w8a8"')
+        if not self.target:
+            object.__setattr__(self, "target", newest(target for target, _ in self._needs()))
+        self._check_target()
+
+    @cached_property
+    def scheme(self) -> Scheme:
+        """How weights without an override are stored."""
+        return parse_scheme(ACTIVATION_NAMES.get(self.precision, self.precision), self.options)
+
+    @property
+    def schemes(self) -> tuple[Scheme, ...]:
+        """Every scheme that may be used."""
+        asked = (self.scheme, *(override.scheme for override in self.ops))
+        return asked + tuple(scheme.otherwise for scheme in asked if scheme.otherwise)
+
+    def scheme_for(self, names: Collection[str]) -> Scheme:
+        """How the weights of the operator that has these names are stored."""
+        return next((override.scheme for override in reversed(self.ops) if override.matches(names)), self.scheme)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, as written into the artefact's metadata."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        """Plain values, as written into the artefact's metadata; ``make_recipe`` reads them back."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in COMPRESSION} | self.options
+        if self.ops:
+            values["ops"] = [{"match": list(o.match), "precision": o.precision} | o.options for o in self.ops]
+        if self.activations == "int8" and self.calibration:
+            values |= {"activations": "int8", "calibration": asdict(self.calibration)}
+        return values
+
+    def _needs(self) -> list[tuple[str, str]]:
+        """Target and reason of all that asks for one."""
+        needs = [(target, f"{scheme.name} ({reason})") for scheme in self.schemes for target, reason in [scheme.needs()]]
+        return [*needs, ("iOS17", "int8 activations")] if self.activations == "int8" else needs
+
+    def _check_target(self) -> None:
+        for target, what in self._needs():
+            if TARGETS.index(target) > TARGETS.index(self.target):
+                raise InputError(
+                    f"target is '{self.target}', but {what} needs {target}: write target = \"{target}\", or use what runs on "
+                    f"{self.target}: fp16, int8, palettes of 8, 6, 4, 2 or 1 bits per tensor, sparse"
+                )
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -70,30 +174,83 @@ def read_recipe(path: Path) -> Recipe:
 
 def make_recipe(values: dict[str, Any], origin: str) -> Recipe:
     """A recipe from plain values; ``origin`` is named in errors."""
-    known = {f.name for f in fields(Recipe)}
-    for key in values:
-        if key not in known:
-            raise InputError(f"recipe '{origin}': unknown key '{key}': allowed are {', '.join(sorted(known))}")
+    try:
+        return _recipe(values)
+    except InputError as error:
+        raise InputError(f"recipe '{origin}': {error}") from error
+
+
+def _recipe(values: dict[str, Any]) -> Recipe:
+    settings = [f.name for f in fields(Recipe) if f.name != "options"]
+    values = {key: value for key, value in _known(values, (*settings, *OPTIONS)).items() if value is not None}
     for key, choices in _CHOICES.items():
         if key in values and values[key] not in choices:
-            raise InputError(f"recipe '{origin}': {key} is '{values[key]}': use one of {', '.join(choices)}")
-    values = dict(values)
-    if not isinstance(values.get("name", ""), str):
-        raise InputError(f"recipe '{origin}': name is {values['name']!r}: give a text")
-    if "input_size" in values:
-        values["input_size"] = _size(values["input_size"], origin)
-    if "budget" in values:
-        values["budget"] = _budget(values["budget"], origin)
-    return Recipe(**values)
+            raise InputError(f"{key} is '{values[key]}': use one of {', '.join(choices)}")
+    for key in ("name", "precision"):
+        if not isinstance(values.get(key, ""), str):
+            raise InputError(f"{key} is {values[key]!r}: give a text")
+    read = {"input_size": _size, "budget": _budget, "ops": _overrides, "calibration": _calibration}
+    values |= {key: read[key](values[key]) for key in read if key in values}
+    options = {key: values.pop(key) for key in OPTIONS if key in values}
+    return Recipe(**values, options=options)
 
 
-def _size(value: object, origin: str) -> tuple[int, int]:
-    if isinstance(value, list) and len(value) == 2 and all(isinstance(side, int) and 32 <= side <= 4096 for side in value):
+def _known(values: dict[str, Any], allowed: Collection[str]) -> dict[str, Any]:
+    for key in values:
+        if key not in allowed:
+            raise InputError(f"unknown key '{key}': allowed are {', '.join(sorted(allowed))}")
+    return values
+
+
+def _overrides(value: object) -> tuple[Override, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(item, dict) for item in value):
+        raise InputError(f'ops is {value!r}: write a table [[ops]] with match = "…" and precision = "…" for each')
+    overrides = []
+    for number, item in enumerate(value, 1):
+        try:
+            overrides.append(_override(item))
+        except InputError as error:
+            raise InputError(f"[[ops]] number {number}: {error}") from error
+    return tuple(overrides)
+
+
+def _override(values: dict[str, Any]) -> Override:
+    values = dict(_known(values, ("match", "precision", *OPTIONS)))
+    match, precision = values.pop("match", None), values.pop("precision", None)
+    patterns = (match,) if isinstance(match, str) else match
+    if not isinstance(patterns, list | tuple) or not patterns or not all(isinstance(item, str) and item for item in patterns):
+        raise InputError(f'match is {match!r}: give a name or pattern such as "*depthwise*", or a list of them')
+    if not isinstance(precision, str):
+        raise InputError(f'precision is {precision!r}: give the precision of these weights, such as "fp16"')
+    override = Override(tuple(patterns), precision, values)
+    _ = override.scheme  # raises on what is wrong with it, while it is known which override it is
+    return override
+
+
+def _calibration(value: object) -> Calibration:
+    allowed = [f.name for f in fields(Calibration)]
+    if not isinstance(value, dict):
+        raise InputError(f"calibration is {value!r}: write a table [calibration] with {', '.join(allowed)}")
+    _known(value, allowed)
+    calibration = Calibration(**value)
+    if not isinstance(calibration.data, str) or not calibration.data:
+        raise InputError(f'calibration.data is {calibration.data!r}: give a data spec such as "sample" or "folder:PATH"')
+    for key, least in (("images", 1), ("seed", 0)):
+        number = getattr(calibration, key)
+        if isinstance(number, bool) or not isinstance(number, int) or number < least:
+            raise InputError(f"calibration.{key} is {number!r}: give a whole number from {least}")
+    if calibration.method not in CALIBRATION_METHODS:
+        raise InputError(f"calibration.method is {calibration.method!r}: use one of {', '.join(CALIBRATION_METHODS)}")
+    return calibration
+
+
+def _size(value: object) -> tuple[int, int]:
+    if isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(side, int) and 32 <= side <= 4096 for side in value):
         return value[0], value[1]
-    raise InputError(f"recipe '{origin}': input_size is {value!r}: give [height, width] in pixels, each from 32 to 4096")
+    raise InputError(f"input_size is {value!r}: give [height, width] in pixels, each from 32 to 4096")
 
 
-def _budget(value: object, origin: str) -> dict[str, str]:
+def _budget(value: object) -> dict[str, str]:
     if isinstance(value, dict) and all(isinstance(amount, str | int | float) for amount in value.values()):
         return {metric: str(amount) for metric, amount in value.items()}
-    raise InputError(f"recipe '{origin}': budget is {value!r}: write a table such as budget = {{ fidelity = \"0.05\" }}")
+    raise InputError(f'budget is {value!r}: write a table such as budget = {{ fidelity = "0.05" }}')
