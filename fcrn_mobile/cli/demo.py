@@ -8,6 +8,7 @@ import click
 
 from fcrn_mobile.cli.bench import print_latency
 from fcrn_mobile.cli.common import json_option, progress, write_json
+from fcrn_mobile.cli.page import write_page
 from fcrn_mobile.cli.validate import print_drift
 from fcrn_mobile.errors import InputError
 
@@ -20,17 +21,19 @@ SHOWN_FRAMES = (2, 9, 17)
 
 
 @click.command("demo")
-@click.option("--out", default="demo", show_default=True, type=click.Path(path_type=Path), help="Folder for packages and picture.")
+@click.option("--out", default="demo", show_default=True, type=click.Path(path_type=Path), help="Folder for packages, picture and report.")
 @click.option("--runs", default=20, show_default=True, help="Timed predictions per model.")
 @json_option
 def command(out: Path, runs: int, json_out: str | None) -> None:
-    """Export the built-in network as fp16 and int8, run both packages, and show drift, FPS and a picture."""
+    """Export the built-in network as fp16 and int8, run both packages, and show drift, FPS, a picture and a report."""
     from fcrn_mobile import metrics
     from fcrn_mobile.benchmark.latency import measure, report
     from fcrn_mobile.conversion.export import export
     from fcrn_mobile.conversion.recipe import Recipe
     from fcrn_mobile.data import open_source
     from fcrn_mobile.network.checkpoints import BUILTIN, load_checkpoint
+    from fcrn_mobile.report.html import Page
+    from fcrn_mobile.report.scenes import show
     from fcrn_mobile.runtimes import open_runtime
     from fcrn_mobile.validation.drift import validate
 
@@ -58,15 +61,17 @@ def command(out: Path, runs: int, json_out: str | None) -> None:
         for index, (model, backend) in enumerate(models):
             latencies.append(measure(partial(open_runtime, model, backend, "float32"), runs))
             step(index + 1, len(models))
-    picture = out / "depth.png"
+    picture, page = out / "depth.png", out / "report.html"
     _draw(source, reference, candidates, picture)
+    write_page(Page(drift, show(source, reference, candidates, drift), tuple(latencies)), page, force=True)
     if json_out:
-        write_json(json_out, {"validation": drift.to_json(), "benchmark": report(latencies), "picture": str(picture)})
+        write_json(json_out, {"validation": drift.to_json(), "benchmark": report(latencies), "picture": str(picture), "report": str(page)})
     if json_out != "-":
         print_drift(drift)
         print()
         print_latency(latencies)
         print(f"\npicture: {picture}")
+        print(f"report:  {page}")
         print("next:")
         print("  fcrn-mobile train --data folder:YOUR_RGBD --out runs/mine")
         print("  fcrn-mobile export runs/mine/best.safetensors --precision int8 --out mine.mlpackage")

@@ -1,11 +1,13 @@
 """``fcrn-mobile validate``."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
+from fcrn_mobile.cli.page import check_page, html_options, write_page
 
 if TYPE_CHECKING:
     from fcrn_mobile.validation.drift import Drift, Validation
@@ -22,6 +24,7 @@ SHOWN = ("abs_rel", "rmse", "log10", "delta1", "delta2", "delta3")
 @click.option("--protocol", default="eigen", show_default=True, metavar="eigen|laina|full|garg")
 @click.option("--backend", default="auto", show_default=True, help="Of the candidates.")
 @click.option("--arithmetic", default="float16", show_default=True, metavar="float16|float32|ane", help="Of the mil backend; a simulation.")
+@html_options
 @json_option
 def command(
     reference: str,
@@ -31,6 +34,8 @@ def command(
     protocol: str,
     backend: str,
     arithmetic: str,
+    html: Path | None,
+    force: bool,
     json_out: str | None,
 ) -> None:
     """Drift of CANDIDATES from REFERENCE; exit code 1 if one breaks its budget."""
@@ -40,16 +45,25 @@ def command(
     from fcrn_mobile.validation.budget import parse_limit
     from fcrn_mobile.validation.drift import validate
 
+    check_page(html, force)
     limits = [parse_limit(text) for text in budgets]
     rule = metrics.protocol(protocol)
     source = open_source(data)
     runtimes = [open_runtime(path, backend, arithmetic) for path in candidates]  # type: ignore[arg-type] # checked when opened
+    base = open_runtime(reference)
     with progress("validate") as on_frame:
-        result = validate(open_runtime(reference), runtimes, source, rule, limits, data, on_frame)
+        result = validate(base, runtimes, source, rule, limits, data, on_frame)
+    if html:
+        from fcrn_mobile.report.html import Page
+        from fcrn_mobile.report.scenes import show
+
+        write_page(Page(result, show(source, base, runtimes, result)), html, force)
     if json_out:
         write_json(json_out, result.to_json())
     if json_out != "-":
         print_drift(result)
+        if html:
+            print(f"written: {html}")
     sys.exit(0 if result.held else 1)
 
 
@@ -68,6 +82,10 @@ def print_drift(result: "Validation") -> None:
     engines = dict.fromkeys(candidate.engine for candidate in result.candidates)
     on_device = any(engine.startswith("coreml") for engine in engines)
     print(f"candidates ran on {'; '.join(engines)}{'' if on_device else '; not run on a device'}")
+    networks = len(result.candidates) + 1
+    print(f"{images} images through {networks} networks in {result.seconds:.1f} s: {result.images_per_second:.1f} images per second")
+    if result.reference_metrics["scaling"] == "median":
+        print("depth is known up to a scale only: metrics are of predictions scaled to the truth's median, image by image")
     print("fidelity: mean |candidate - reference| / reference of the depth maps; dB: their PSNR")
     for candidate in result.candidates:
         if candidate.overflow:

@@ -2,9 +2,10 @@
 
 import json
 import math
+import time
 import typing
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 import fcrn_mobile
 from fcrn_mobile.conversion.export import artefact_size
 from fcrn_mobile.data.source import Source
+from fcrn_mobile.errors import InputError
 from fcrn_mobile.metrics import METRICS, DepthMetrics, Protocol
 from fcrn_mobile.runtimes import FindsOverflow, Runtime
+from fcrn_mobile.runtimes.runtime import is_metric
 from fcrn_mobile.validation.budget import Check, Limit, check, parse_limit
 from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
 
@@ -22,6 +25,16 @@ from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
 COMPARED = (*METRICS, "rmse_pooled")
 #: Called with the number of frames done and in all.
 OnFrame = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class ImageDrift:
+    """One image: its name, the candidate's abs_rel to the reference's output, and abs_rel of reference and candidate to the truth."""
+
+    name: str
+    fidelity: float
+    reference: float
+    candidate: float
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,8 @@ class Drift:
         checks: its budgets.
         overflow: the first tensor that is not finite, on the first frame or on the first one whose output is not finite.
         engine: what ran it: the backend, and under which arithmetic if it has several.
+        per_image: every image's drift, in the order of the source.
+        recipe: how it was made, as its metadata says; empty if it doesn't.
     """
 
     name: str
@@ -47,6 +62,8 @@ class Drift:
     checks: tuple[Check, ...]
     overflow: str | None = None
     engine: str = ""
+    per_image: tuple[ImageDrift, ...] = ()
+    recipe: dict[str, Any] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -59,7 +76,17 @@ class Drift:
 
 @dataclass(frozen=True)
 class Validation:
-    """All candidates against one reference, on one data set under one protocol."""
+    """All candidates against one reference, on one data set under one protocol.
+
+    Attributes:
+        reference_name, reference_size_bytes: of its artefact.
+        reference_metrics: against the truth.
+        candidates: in the order given.
+        data: the source's spec.
+        protocol: the metrics' protocol, by name.
+        seconds: that reading and running all images took.
+        reference_engine: what ran the reference.
+    """
 
     reference_name: str
     reference_size_bytes: int
@@ -67,6 +94,13 @@ class Validation:
     candidates: tuple[Drift, ...]
     data: str
     protocol: str
+    seconds: float = math.nan
+    reference_engine: str = ""
+
+    @property
+    def images_per_second(self) -> float:
+        """Images that went through reference and all candidates per second."""
+        return float(self.reference_metrics["images"]) / self.seconds
 
     @property
     def held(self) -> bool:
@@ -89,11 +123,13 @@ class Validation:
                     "overflow": c.overflow,
                     "engine": c.engine,
                     "verdict": c.verdict,
+                    "per_image": [asdict(image) for image in c.per_image],
                 }
                 for c in self.candidates
             ],
             "data": self.data,
             "protocol": self.protocol,
+            "seconds": self.seconds,
             "versions": {"fcrn-mobile": fcrn_mobile.__version__},
         }
 
@@ -107,7 +143,7 @@ def validate(
     data: str = "",
     on_frame: OnFrame | None = None,
 ) -> Validation:
-    """Run reference and candidates over the same frames.
+    """Run reference and candidates over the same frames. Where the reference's depth has no unit, metrics are median-scaled.
 
     Args:
         reference: usually the float network.
@@ -119,30 +155,36 @@ def validate(
         on_frame: progress.
 
     Raises:
-        InputError: a frame without a valid pixel, or no frame at all.
+        InputError: a frame without a valid pixel, or no frame at all; a recipe in a candidate's metadata that is not readable.
     """
-    reference_metrics = DepthMetrics(rule)
-    metrics = [DepthMetrics(rule) for _ in candidates]
+    promised = [recipe_limits(candidate) for candidate in candidates]
+    scaled = not is_metric(reference)
+    reference_metrics = DepthMetrics(rule, scaled)
+    metrics = [DepthMetrics(rule, scaled) for _ in candidates]
     fidelities = [Fidelity() for _ in candidates]
     overflows: list[str | None] = [None for _ in candidates]
+    # What is kept of an image is a few numbers, never an array: a report predicts the frames it shows once more.
+    per_image: list[list[ImageDrift]] = [[] for _ in candidates]
+    start = time.perf_counter()
     for index in range(len(source)):
         sample = source[index]
         expected = reference.predict(sample.image)
-        reference_metrics.update(expected, sample.depth, sample.name)
+        base_here = reference_metrics.update(expected, sample.depth, sample.name)["abs_rel"]
         for number, (candidate, metric, fidelity) in enumerate(zip(candidates, metrics, fidelities, strict=True)):
             prediction = candidate.predict(sample.image)
-            metric.update(prediction, sample.depth, sample.name)
-            fidelity.update(prediction, expected)
+            own_here = metric.update(prediction, sample.depth, sample.name)["abs_rel"]
+            per_image[number].append(ImageDrift(sample.name, fidelity.update(prediction, expected), base_here, own_here))
             # An overflow inside may be clamped away before the output: the first frame is always looked through.
             if overflows[number] is None and (index == 0 or not np.isfinite(prediction).all()):
                 overflows[number] = _overflow(candidate, sample.image)
         if on_frame:
             on_frame(index + 1, len(source))
+    seconds = time.perf_counter() - start
     base: dict[str, Any] = reference_metrics.compute()
     drifts = []
-    for candidate, metric, fidelity, overflow in zip(candidates, metrics, fidelities, overflows, strict=True):
-        own: dict[str, Any] = metric.compute()
-        closeness = fidelity.compute()
+    for number, candidate in enumerate(candidates):
+        own: dict[str, Any] = metrics[number].compute()
+        closeness = fidelities[number].compute()
         drifts.append(
             Drift(
                 name=candidate.name,
@@ -151,17 +193,19 @@ def validate(
                 metrics=own,
                 change={key: own[key] - base[key] for key in COMPARED},
                 fidelity=closeness,
-                checks=tuple(check(limit, base, own, closeness.abs_rel) for limit in limits or recipe_limits(candidate)),
-                overflow=overflow,
+                checks=tuple(check(limit, base, own, closeness.abs_rel) for limit in limits or promised[number]),
+                overflow=overflows[number],
                 engine=_engine(candidate),
+                per_image=tuple(per_image[number]),
+                recipe=recipe_of(candidate),
             )
         )
-    return Validation(reference.name, artefact_size(reference.path), base, tuple(drifts), data, rule.name)
+    return Validation(reference.name, artefact_size(reference.path), base, tuple(drifts), data, rule.name, seconds, _engine(reference))
 
 
-def _engine(candidate: Runtime) -> str:
-    arithmetic = getattr(candidate, "arithmetic", None)
-    return f"{candidate.backend}, {arithmetic}" if arithmetic else candidate.backend
+def _engine(runtime: Runtime) -> str:
+    arithmetic = getattr(runtime, "arithmetic", None)
+    return f"{runtime.backend}, {arithmetic}" if arithmetic else runtime.backend
 
 
 def _overflow(candidate: Runtime, image: NDArray[np.uint8]) -> str | None:
@@ -169,10 +213,25 @@ def _overflow(candidate: Runtime, image: NDArray[np.uint8]) -> str | None:
     return str(found) if found else None
 
 
+def recipe_of(candidate: Runtime) -> dict[str, Any]:
+    """The recipe in the candidate's metadata; empty if there is none.
+
+    Raises:
+        InputError: it is not readable.
+    """
+    text = candidate.metadata.get("fcrn_mobile.recipe", "{}")
+    try:
+        recipe = json.loads(text)
+    except json.JSONDecodeError:
+        recipe = None
+    if not isinstance(recipe, dict) or not isinstance(recipe.get("budget", {}), dict):
+        raise InputError(f"'{candidate.path}' has a recipe in its metadata that is not readable ('{text[:40]}'): export it again")
+    return recipe
+
+
 def recipe_limits(candidate: Runtime) -> list[Limit]:
     """The budget that the candidate's recipe promised; empty if it names none."""
-    recipe = json.loads(candidate.metadata.get("fcrn_mobile.recipe", "{}"))
-    return [parse_limit(f"{metric}={amount}") for metric, amount in recipe.get("budget", {}).items()]
+    return [parse_limit(f"{metric}={amount}") for metric, amount in recipe_of(candidate).get("budget", {}).items()]
 
 
 class Predictor(typing.Protocol):

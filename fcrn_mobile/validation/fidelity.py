@@ -15,7 +15,7 @@ class FidelityValues:
     """Averages over images.
 
     Attributes:
-        abs_rel: mean |c-r|/max(r, 1 mm).
+        abs_rel: mean |c-r|/r, values below 1 mm counted as 1 mm, as in the metrics.
         psnr_db: mean of 20·log10(max|r|/√mean (c-r)²) per image; inf for equal outputs.
         max_abs: largest |c-r| of all images, metres.
         cosine: mean cosine of the angle between the outputs as vectors.
@@ -35,16 +35,14 @@ class Fidelity:
 
     def update(self, candidate: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
         """Count one image's outputs, both h×w metres (the candidate's is resized if it has another size); returns its abs_rel."""
-        if candidate.shape != reference.shape:
-            height, width = reference.shape
-            candidate = np.asarray(Image.fromarray(candidate).resize((width, height), Image.Resampling.BILINEAR))
-        c, r = candidate.astype(np.float64), reference.astype(np.float64)
+        c, r = same_size(candidate, reference).astype(np.float64), reference.astype(np.float64)
         error = c - r
         with np.errstate(invalid="ignore", over="ignore"):
             mse = float(np.mean(error**2))
-            norms = float(np.linalg.norm(c) * np.linalg.norm(r))
+            # Not numpy.linalg.norm: BLAS splits the sum over threads that then fight with torch's (24 ms instead of 0.05 ms seen).
+            norms = math.sqrt(float(np.sum(c**2)) * float(np.sum(r**2)))
             row = (
-                float(np.mean(np.abs(error) / np.maximum(r, MIN_DEPTH))),
+                float(np.mean(np.abs(np.maximum(c, MIN_DEPTH) - np.maximum(r, MIN_DEPTH)) / np.maximum(r, MIN_DEPTH))),
                 _psnr(float(np.abs(r).max()), mse),
                 float(np.abs(error).max()),
                 float(np.sum(c * r) / norms) if norms else math.nan,
@@ -61,6 +59,14 @@ class Fidelity:
             max_abs=float(columns[2].max()),
             cosine=float(columns[3].mean()),
         )
+
+
+def same_size(candidate: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The candidate's output at the size of the reference's, bilinearly."""
+    if candidate.shape == reference.shape:
+        return candidate
+    height, width = reference.shape
+    return np.asarray(Image.fromarray(candidate).resize((width, height), Image.Resampling.BILINEAR))
 
 
 def _psnr(peak: float, mse: float) -> float:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.journeys.command import fcrn, refused
+from tests.report.page import Parsed
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,10 +37,18 @@ def test_the_demo_shows_drift_speed_and_a_picture(tmp_path) -> None:
     for word in ("fcrn-fp16", "fcrn-int8", "held", "FPS", "not on a device", "next:"):
         assert word in result.stdout
     assert result.stderr == ""
-    assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == ["depth.png", "fcrn-fp16.mlpackage", "fcrn-int8.mlpackage"]
+    written = ["depth.png", "fcrn-fp16.mlpackage", "fcrn-int8.mlpackage", "report.html"]
+    assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == written
+    report = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
+    assert len(report) < 3_000_000
+    document = Parsed(report)
+    assert document.all("h1")[0].text == "fcrn-fp16 and fcrn-int8 hold their budgets"
+    for line in result.stdout.splitlines():
+        if line.startswith("fcrn-fp16 ") and "mil" in line:  # of the latencies
+            assert all(number in document.all("table")[1].text for number in line.split()[2:5])
     assert Image.open(tmp_path / "demo" / "depth.png").width > 800
     again = fcrn("demo", "--runs", "1", "--json", "-", cwd=tmp_path)
-    assert set(json.loads(again.stdout)) == {"validation", "benchmark", "picture"}
+    assert set(json.loads(again.stdout)) == {"validation", "benchmark", "picture", "report"}
 
 
 def test_export_then_validate_against_a_budget(tmp_path) -> None:

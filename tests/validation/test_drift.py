@@ -73,9 +73,11 @@ def test_without_a_budget_the_recipe_s_own_counts(wall) -> None:
 
 def test_the_json_has_the_documented_keys(wall) -> None:
     value = run(wall, 2.42, "fidelity=0.2").to_json()
-    assert set(value) == {"reference", "candidates", "data", "protocol", "versions"}
+    assert set(value) == {"reference", "candidates", "data", "protocol", "seconds", "versions"}
     (candidate,) = value["candidates"]
-    assert set(candidate) == {"name", "path", "size_bytes", "metrics", "change", "fidelity", "budget", "overflow", "engine", "verdict"}
+    documented = {"name", "path", "size_bytes", "metrics", "change", "fidelity", "budget", "overflow", "engine", "verdict", "per_image"}
+    assert set(candidate) == documented
+    assert set(candidate["per_image"][0]) == {"name", "fidelity", "reference", "candidate"}
     assert set(candidate["fidelity"]) == {"abs_rel", "psnr_db", "max_abs", "cosine"}
     assert set(candidate["budget"][0]) == {"metric", "limit", "value", "held"}
 
@@ -113,3 +115,9 @@ def test_fidelity_by_hand(seed: int) -> None:
     assert values.psnr_db == pytest.approx(20 * np.log10(reference.max() / np.sqrt(np.mean(error**2))), rel=1e-6)
     assert values.cosine == pytest.approx(np.corrcoef(candidate.ravel(), reference.ravel())[0, 1], abs=0.2)
     assert values.cosine <= 1 + 1e-9
+
+
+def test_depths_that_no_metric_tells_apart_do_not_drift() -> None:
+    fidelity = Fidelity()
+    fidelity.update(np.array([[-0.4, 0.0005, 2.2]], np.float32), np.array([[-0.1, -0.2, 2.0]], np.float32))
+    assert fidelity.compute().abs_rel == pytest.approx(0.1 / 3, rel=1e-5)

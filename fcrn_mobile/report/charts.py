@@ -1,0 +1,147 @@
+"""Charts of a report as SVG for a page: no names inside (the page has the legend), no addresses, text as text."""
+
+import io
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+
+from fcrn_mobile.benchmark.latency import Latency
+from fcrn_mobile.validation.budget import FIDELITY
+from fcrn_mobile.validation.drift import Validation
+
+#: Dark enough on white for small marks (contrast 4.5 or more); the marks differ in shape too.
+COLOURS = ("#0b5fa5", "#b3430c", "#00704f", "#85378a", "#7a5c00")
+#: Character in the legend → matplotlib's marker.
+MARKS = {"●": "o", "■": "s", "▲": "^", "◆": "D", "▼": "v", "★": "*"}
+#: Of the reference, where it stands beside candidates.
+REFERENCE_COLOUR = "#4d5966"
+_INK, _GRID = "#1d2733", "#d9dee4"
+#: Ratio of largest to smallest value from which an axis is logarithmic.
+_LOG_FROM = 8.0
+_SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "fcrn-mobile",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": "#8a949e",
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+}
+
+
+def style(index: int) -> tuple[str, str]:
+    """Colour and legend character of the candidate or model with this index."""
+    return COLOURS[index % len(COLOURS)], list(MARKS)[index % len(MARKS)]
+
+
+@matplotlib.rc_context(_SETTINGS)
+def drift_per_image(validation: Validation, ringed: Sequence[int] = ()) -> str:
+    """Every image's drift over the reference's own error on it; dashed: budgets of fidelity; ringed: indices of the frames shown."""
+    figure, axis = _chart()
+    values = []
+    for index, candidate in enumerate(validation.candidates):
+        colour, mark = style(index)
+        points = np.array([(image.reference, image.fidelity) for image in candidate.per_image], dtype=float)
+        axis.plot(*points.T, MARKS[mark], color=colour, markersize=4.5, alpha=0.75, markeredgewidth=0)
+        shown = points[[i for i in ringed if i < len(points)]]
+        axis.plot(*shown.T, "o", color=_INK, markersize=8.5, fillstyle="none", markeredgewidth=0.9)
+        limits = [check.limit.amount for check in candidate.checks if check.limit.metric == FIDELITY]
+        for limit in limits:
+            axis.axhline(limit, color=colour, linestyle="--", linewidth=1)
+        values += [*points[:, 1], *limits]
+    _scale(axis, "y", values)
+    axis.set_xlabel("reference's abs_rel to the truth")
+    axis.set_ylabel("drift: abs_rel to the reference")
+    return _svg(figure)
+
+
+@matplotlib.rc_context(_SETTINGS)
+def size_against_drift(validation: Validation) -> str:
+    """Mean fidelity over size; dotted: the reference's size."""
+    figure, axis = _chart()
+    for index, candidate in enumerate(validation.candidates):
+        colour, mark = style(index)
+        axis.plot(candidate.size_bytes / 1e6, candidate.fidelity.abs_rel, MARKS[mark], color=colour, markersize=8)
+    axis.axvline(validation.reference_size_bytes / 1e6, color=_INK, linestyle=":", linewidth=1)
+    _scale(axis, "y", [candidate.fidelity.abs_rel for candidate in validation.candidates])
+    axis.set_xlim(left=0)
+    axis.set_xlabel("size, MB")
+    axis.set_ylabel("drift: mean abs_rel to the reference")
+    return _svg(figure)
+
+
+@matplotlib.rc_context(_SETTINGS)
+def latency_histograms(latencies: Sequence[Latency], colours: Sequence[str]) -> str:
+    """Timed predictions of each model in its colour, one below the other over one axis; the line is the median."""
+    figure = Figure(figsize=(4.1, 0.7 + 0.75 * len(latencies)), layout="constrained")
+    axes = figure.subplots(len(latencies), 1, sharex=True, squeeze=False)[:, 0]
+    samples = [sample for latency in latencies for sample in latency.samples_ms]
+    low, high = min(samples), max(samples)
+    logarithmic = low > 0 and high / low > _LOG_FROM
+    high = high if high > low else low + 1
+    bins = np.geomspace(low, high, 49) if logarithmic else np.linspace(low, high, 49)
+    for axis, latency, colour in zip(axes, latencies, colours, strict=True):
+        axis.hist(latency.samples_ms, bins, color=colour, alpha=0.75)
+        axis.axvline(latency.median_ms, color=_INK, linewidth=1)
+        axis.yaxis.set_major_locator(MaxNLocator(2, integer=True))
+        axis.spines[["top", "right"]].set_visible(False)
+    if logarithmic:
+        axes[-1].set_xscale("log")
+        _plain_log_ticks(axes[-1], "x")
+    figure.supylabel("predictions", fontsize=9)
+    axes[-1].set_xlabel("ms per image")
+    return _svg(figure)
+
+
+def _chart() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(4.1, 2.9), layout="constrained")
+    axis = figure.subplots()
+    axis.grid(color=_GRID, linewidth=0.6)
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure, axis
+
+
+def _scale(axis: Axes, which: str, values: Sequence[float]) -> None:
+    """A logarithmic axis where the values spread widely, else one from 0."""
+    finite = [value for value in values if math.isfinite(value)]
+    positive = [value for value in finite if value > 0]
+    if positive and len(positive) == len(finite) and max(positive) / min(positive) > _LOG_FROM:
+        axis.set_yscale("log")
+        axis.set_ylim(min(positive) / 1.5, max(positive) * 1.5)
+        _plain_log_ticks(axis, which)
+    else:
+        axis.set_ylim(0, 1.1 * max(finite, default=0.0) or 1.0)
+
+
+def _plain_log_ticks(axis: Axes, which: str) -> None:
+    """0.001, 0.002, 0.005 instead of powers of ten, whose superscripts are unreadable at this size."""
+    ticks = axis.yaxis if which == "y" else axis.xaxis
+    ticks.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ticks.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ticks.set_minor_formatter(NullFormatter())
+
+
+def _svg(figure: Figure) -> str:
+    """The figure as an ``<svg>`` element without a fixed size."""
+    text = io.StringIO()
+    figure.savefig(text, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    svg = text.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg))
+    # What would reach beyond the chart: its own style sheet, and fonts that the page does not use.
+    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"font-family: [^;\"]*", "font-family: inherit", svg)
+    # Names of groups would stand twice in a page with two charts; nothing refers to them.
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    return svg.replace("<svg", '<svg aria-hidden="true"', 1)

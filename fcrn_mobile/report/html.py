@@ -1,0 +1,252 @@
+"""A validation or a benchmark as one page of HTML that needs nothing else: no network, no script, pictures inside."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+import fcrn_mobile
+from fcrn_mobile.benchmark.latency import Latency, machine
+from fcrn_mobile.data.spec import portable
+from fcrn_mobile.metrics import HIGHER_IS_BETTER, METRICS, protocol
+from fcrn_mobile.report import charts, scenes, verdict
+from fcrn_mobile.report.scenes import Scene
+from fcrn_mobile.validation.budget import FIDELITY
+from fcrn_mobile.validation.drift import Drift, Validation
+
+_TEMPLATES = Path(__file__).with_name("templates")
+_UNITS = {"sq_rel": "m", "rmse": "m", "rmse_pooled": "m", "mae": "m", "irmse": "1/km", "imae": "1/km"}
+#: Operators in the table; the largest own drifts.
+_MOST_OPS = 15
+#: Both kinds of rms beside each other.
+_ORDER = tuple(key for metric in METRICS for key in ((metric, "rmse_pooled") if metric == "rmse" else (metric,)))
+_VERDICT, _ENGINE = "verdict", "ran on"
+
+
+@dataclass(frozen=True)
+class OpRow:
+    """One operator's part in the drift.
+
+    Attributes:
+        name: of the operator or its weights.
+        own_drift: abs_rel of the output with only this operator as in the candidate.
+        snr_db: signal-to-noise ratio of its result; None where it has none.
+    """
+
+    name: str
+    own_drift: float
+    snr_db: float | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """What goes on a page; what is left out has no section.
+
+    Attributes:
+        validation: drift of candidates.
+        scenes: frames to show, see ``scenes.show``; of this validation.
+        latencies: measured on this machine.
+        ops: of the candidate that drifts most.
+    """
+
+    validation: Validation | None = None
+    scenes: tuple[Scene, ...] = ()
+    latencies: tuple[Latency, ...] = ()
+    ops: tuple[OpRow, ...] = ()
+
+
+def render(page: Page, when: datetime) -> str:
+    """The page as text.
+
+    Args:
+        page: at least a validation or latencies.
+        when: date of the report.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["number"] = number
+    context: dict[str, Any] = {
+        "when": when.strftime("%Y-%m-%d %H:%M %Z").strip(),
+        "version": fcrn_mobile.__version__,
+        "machine": machine(),
+        "drift": _drift(page) if page.validation else None,
+        "latency": _latency(page) if page.latencies else None,
+        "ops": _ops(page.ops),
+    }
+    return environment.get_template("report.html").render(context)
+
+
+def labels(validation: Validation) -> list[str]:
+    """What the candidates are called: their names, with the folder where two have the same."""
+    names = [candidate.name for candidate in validation.candidates]
+    return [
+        candidate.name if names.count(candidate.name) == 1 else "/".join(Path(candidate.path).parts[-2:])
+        for candidate in validation.candidates
+    ]
+
+
+def number(value: float, form: str = ".4f") -> str:
+    """A number for people; not finite ones as NaN and ∞."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return format(value, form).replace("-", "−")
+
+
+def _drift(page: Page) -> dict[str, Any]:
+    validation, shown = page.validation, page.scenes
+    assert validation is not None
+    names = labels(validation)
+    engines = list(dict.fromkeys(candidate.engine for candidate in validation.candidates))
+    deciding = scenes.deciding(validation)
+    return {
+        "title": f"Drift from {validation.reference_name}",
+        "state": verdict.state(validation),
+        "headline": verdict.headline(validation, names),
+        "sentences": verdict.sentences(validation, names),
+        "engines": engines,
+        "on_device": any(engine.startswith("coreml") for engine in engines),
+        "data": portable(validation.data),
+        "images": validation.reference_metrics["images"],
+        "protocol": _protocol(validation.protocol),
+        "seconds": validation.seconds,
+        "images_per_second": validation.images_per_second,
+        "reference": validation.reference_name,
+        "names": names,
+        "keys": [(name, *charts.style(index)) for index, name in enumerate(names)],
+        "rows": _rows(validation),
+        "recipes": _recipes(validation),
+        "scenes": _scenes(shown, names),
+        "chosen_by": names[validation.candidates.index(deciding)],
+        "per_image": charts.drift_per_image(validation, list(scenes.ranks(deciding).values()) if shown else ()),
+        "sizes": charts.size_against_drift(validation) if len(names) > 1 else None,
+        "unplotted": sum(not math.isfinite(image.fidelity) for candidate in validation.candidates for image in candidate.per_image),
+    }
+
+
+def _rows(validation: Validation) -> list[dict[str, Any]]:
+    """The table: a quantity per row, a candidate per column; each cell with its change from the reference where that means something."""
+    candidates, reference = validation.candidates, validation.reference_metrics
+
+    def row(label: str, hint: str, base: str, value: Callable[[Drift], str], metric: str = "") -> dict[str, Any]:
+        cells = [_cell(candidate, value(candidate), metric) for candidate in candidates]
+        return {"label": label, "hint": hint, "reference": base, "cells": cells, "long": metric == _ENGINE}
+
+    rows = [
+        row(_VERDICT, "", "", lambda c: verdict.WORDS[c.verdict], _VERDICT),
+        row(FIDELITY, "abs_rel to reference", "", lambda c: number(c.fidelity.abs_rel), FIDELITY),
+        row("PSNR", "dB", "", lambda c: number(c.fidelity.psnr_db, ".1f")),
+        row("largest difference", "m", "", lambda c: number(c.fidelity.max_abs)),
+        row("cosine", "", "", lambda c: number(c.fidelity.cosine, ".6f")),
+        row("size", "MB", f"{validation.reference_size_bytes / 1e6:.1f}", lambda c: f"{c.size_bytes / 1e6:.1f}"),
+    ]
+    for key in _ORDER:
+        unit = "higher is better" if key in HIGHER_IS_BETTER else _UNITS.get(key, "")
+        rows.append(row(key, unit, number(reference[key]), lambda c, key=key: number(c.metrics[key]), key))  # type: ignore[misc]
+    return [*rows, row(_ENGINE, "", validation.reference_engine, lambda c: c.engine, _ENGINE)]
+
+
+def _cell(candidate: Drift, text: str, metric: str) -> dict[str, Any]:
+    change = candidate.change.get(metric)
+    broken = any(check.limit.metric == metric and not check.held for check in candidate.checks)
+    broken |= change is not None and not math.isfinite(candidate.metrics[metric])
+    kind = "broken" if broken else "long" if metric == _ENGINE else ""
+    if metric == _VERDICT:
+        kind = candidate.verdict if candidate.verdict in ("broken", "held") else ""
+    return {"text": text, "change": None if change is None else number(change, "+.4f"), "kind": kind}
+
+
+def _protocol(name: str) -> str:
+    rule = protocol(name)
+    crop = "the whole image" if rule.crop is None else "inside its crop"
+    return f"{name}: {'pooled over all pixels' if rule.pooled else 'mean of images'}, {crop}, to {rule.max_depth:g} m"
+
+
+def _recipes(validation: Validation) -> list[tuple[str, list[str]]]:
+    """Setting → its value per candidate; empty if no candidate says how it was made."""
+    recipes = [candidate.recipe for candidate in validation.candidates]
+    settings = list(dict.fromkeys(key for recipe in recipes for key in recipe))
+    return [(key, [_setting(recipe[key]) if key in recipe else "" for recipe in recipes]) for key in settings]
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={portable(item) if key == 'data' else _setting(item)}" for key, item in value.items()) or "none"
+    if isinstance(value, list) and all(isinstance(item, int) for item in value):
+        return "×".join(map(str, value))
+    if isinstance(value, list):
+        return "; ".join(_setting(item) for item in value)
+    if value is None:
+        return "the checkpoint's"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _scenes(shown: Sequence[Scene], names: Sequence[str]) -> dict[str, Any] | None:
+    if not shown:
+        return None
+    depth, difference = scenes.depth_scale(shown), scenes.difference_scale(shown)
+    rows = []
+    for scene in shown:
+        rows.append(
+            {
+                "rank": scene.rank,
+                "name": scene.name,
+                "ratio": f"{scene.image.shape[1]} / {scene.image.shape[0]}",
+                "image": scenes.photo(scene.image),
+                "true": scenes.depth_picture(scene.true, depth),
+                "expected": scenes.depth_picture(scene.expected, depth),
+                "candidates": [
+                    {
+                        "name": name,
+                        "drift": scene.drifts[index],
+                        "depth": scenes.depth_picture(scene.predictions[index], depth),
+                        "difference": scenes.difference_picture(scene.predictions[index], scene.expected, difference),
+                    }
+                    for index, name in enumerate(names)
+                ],
+            }
+        )
+    bars = [
+        {"title": "depth, metres", "kind": "depth", "picture": depth.bar(), "ticks": depth.ticks()},
+        {
+            "title": "candidate − reference, metres: blue nearer, red farther",
+            "kind": "difference",
+            "picture": difference.bar(),
+            "ticks": difference.ticks(),
+        },
+    ]
+    return {"rows": rows, "bars": bars}
+
+
+def _latency(page: Page) -> dict[str, Any]:
+    colours = _model_colours(page)
+    return {
+        "headline": verdict.fastest(page.latencies),
+        "results": page.latencies,
+        "keys": [(f"{latency.model} ({latency.backend})", colour) for latency, colour in zip(page.latencies, colours, strict=True)],
+        "histograms": charts.latency_histograms(page.latencies, colours),
+        "on_device": any(latency.backend == "coreml" for latency in page.latencies),
+    }
+
+
+def _model_colours(page: Page) -> list[str]:
+    """A model that is a candidate too keeps its colour."""
+    if page.validation is None:
+        return [charts.style(index)[0] for index in range(len(page.latencies))]
+    candidates = [candidate.name for candidate in page.validation.candidates]
+    known = {name: charts.style(index)[0] for index, name in enumerate(candidates)}
+    return [known.get(latency.model, charts.REFERENCE_COLOUR) for latency in page.latencies]
+
+
+def _ops(ops: Sequence[OpRow]) -> list[dict[str, Any]]:
+    """The largest own drifts, each with its share of the largest for the bar."""
+    worst = sorted(ops, key=lambda op: -op.own_drift if math.isfinite(op.own_drift) else -math.inf)[:_MOST_OPS]
+    largest = max((op.own_drift for op in worst if math.isfinite(op.own_drift)), default=0.0) or 1.0
+    return [{"op": op, "share": 100 * min(op.own_drift / largest, 1) if math.isfinite(op.own_drift) else 100} for op in worst]

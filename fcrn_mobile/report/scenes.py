@@ -1,0 +1,188 @@
+"""The frames a report shows: the best, the median and the worst by fidelity, as small pictures under shared colour scales."""
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+from matplotlib.colors import to_rgb
+from numpy.typing import NDArray
+from PIL import Image
+
+from fcrn_mobile.data.source import Source
+from fcrn_mobile.report.figures import COLOURS, SPARSE, UNKNOWN_COLOUR
+from fcrn_mobile.runtimes import Runtime
+from fcrn_mobile.validation.drift import Drift, Validation
+from fcrn_mobile.validation.fidelity import same_size
+
+#: Pixels across; more than a phone or a column of the page shows.
+WIDTH = 320
+#: Of signed differences: blue is nearer than the reference, red farther, white equal.
+SIGNED_COLOURS = "RdBu_r"
+#: Shares of the values, in percent, that a scale reaches from and to: single stray pixels must not wash out the rest.
+_RANGE = (0.5, 99.5)
+_UNKNOWN = 255
+
+Depth = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One frame with all that saw it; depths in metres.
+
+    Attributes:
+        rank: ``best``, ``median``, ``worst``.
+        name: of the frame.
+        image: H×W×3 uint8.
+        true: H×W; unknown where not finite or not positive.
+        expected: h×w, the reference's output.
+        predictions: of the candidates, h×w as the reference's.
+        drifts: of the candidates on this frame, abs_rel to the reference's output.
+    """
+
+    rank: str
+    name: str
+    image: NDArray[np.uint8]
+    true: Depth
+    expected: Depth
+    predictions: tuple[Depth, ...]
+    drifts: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A colour scale: its map and the values at its ends, metres."""
+
+    colours: str
+    low: float
+    high: float
+
+    def picture(self, values: Depth, unknown: NDArray[np.bool_]) -> str:
+        """Values as a PNG data URI; unknown ones gray."""
+        span = max(self.high - self.low, 1e-9)
+        share = np.clip((np.where(unknown, self.low, values) - self.low) / span, 0, 1)
+        index = np.round(share * (_UNKNOWN - 1)).astype(np.uint8)
+        index[unknown] = _UNKNOWN
+        return _paletted(index, self.colours)
+
+    def bar(self) -> str:
+        """The scale itself, left to right."""
+        return _paletted(np.arange(_UNKNOWN, dtype=np.uint8)[None, :], self.colours)
+
+    def ticks(self, count: int = 5) -> list[str]:
+        """Labels at equal distances along the bar."""
+        values = np.linspace(self.low, self.high, count)
+        digits = max(0, 1 - math.floor(math.log10(max((self.high - self.low) / (count - 1), 1e-9))))
+        signed = "+" if self.low < 0 else ""
+        return [f"{value:{signed if abs(value) > 1e-12 else ''}.{min(digits, 6)}f}".replace("-", "−") for value in values]
+
+
+def deciding(validation: Validation) -> Drift:
+    """The candidate that drifts most: its fidelity ranks the images."""
+    return max(validation.candidates, key=lambda candidate: _or_infinite(candidate.fidelity.abs_rel))
+
+
+def ranks(drift: Drift) -> dict[str, int]:
+    """Index of the best, the median and the worst image by fidelity; a NaN counts as worst. Fewer than three images have fewer ranks."""
+    order = sorted(range(len(drift.per_image)), key=lambda index: _or_infinite(drift.per_image[index].fidelity))
+    places = {"worst": order[-1], "best": order[0], "median": order[(len(order) - 1) // 2]}
+    return {rank: places[rank] for rank in (("best", "median", "worst"), ("best", "worst"), ("worst",))[max(0, 3 - len(order))]}
+
+
+def show(source: Source, reference: Runtime, candidates: Sequence[Runtime], validation: Validation) -> tuple[Scene, ...]:
+    """Predict the chosen frames once more.
+
+    Args:
+        source, reference, candidates: what was validated.
+        validation: its result.
+    """
+    scenes = []
+    for rank, index in ranks(deciding(validation)).items():
+        sample = source[index]
+        expected = reference.predict(sample.image)
+        predictions = tuple(same_size(candidate.predict(sample.image), expected) for candidate in candidates)
+        drifts = tuple(drift.per_image[index].fidelity for drift in validation.candidates)
+        scenes.append(Scene(rank, sample.name, sample.image, sample.depth, expected, predictions, drifts))
+    return tuple(scenes)
+
+
+def depth_scale(scenes: Sequence[Scene]) -> Scale:
+    """One scale for every depth map, from what is true and what the reference sees: a broken candidate must not bend it."""
+    values = np.concatenate([depth[_known(depth)] for scene in scenes for depth in (scene.true, scene.expected)])
+    low, high = np.percentile(values, _RANGE) if values.size else (0.0, 1.0)
+    return Scale(COLOURS, float(low), float(high))
+
+
+def difference_scale(scenes: Sequence[Scene]) -> Scale:
+    """One scale for every candidate minus reference, symmetric about 0."""
+    with np.errstate(invalid="ignore"):
+        gaps = [np.abs(prediction - scene.expected) for scene in scenes for prediction in scene.predictions]
+    values = np.concatenate([gap[np.isfinite(gap)] for gap in gaps])
+    largest = float(np.percentile(values, _RANGE[1])) if values.size else 0.0
+    return Scale(SIGNED_COLOURS, -(largest or 1e-6), largest or 1e-6)
+
+
+def depth_picture(depth: Depth, scale: Scale) -> str:
+    """A depth map as a PNG data URI; unknown pixels gray, single LiDAR points widened so that they stay visible."""
+    small = _nearest_of_blocks(np.where(_known(depth), depth, np.inf))
+    known = np.isfinite(small)
+    if 0 < known.mean() < SPARSE:
+        padded = np.pad(small, 1, constant_values=np.inf)
+        height, width = small.shape
+        small = np.min([padded[y : y + height, x : x + width] for y in range(3) for x in range(3)], axis=0)
+    return scale.picture(small, ~np.isfinite(small))
+
+
+def difference_picture(prediction: Depth, expected: Depth, scale: Scale) -> str:
+    """Candidate minus reference as a PNG data URI; gray where either is not finite."""
+    with np.errstate(invalid="ignore"):
+        difference = prediction - expected
+    step = _block(difference.shape[1])
+    difference = difference[::step, ::step]
+    return scale.picture(difference, ~np.isfinite(difference))
+
+
+def photo(image: NDArray[np.uint8]) -> str:
+    """An image as a small JPEG data URI."""
+    picture = Image.fromarray(image)
+    picture.thumbnail((WIDTH, 4 * WIDTH), Image.Resampling.LANCZOS)
+    return _data_uri(picture, "jpeg", quality=82)
+
+
+def _nearest_of_blocks(depth: Depth) -> Depth:
+    """Reduced to at most ``WIDTH`` across by the smallest value of each block, so that a lone known pixel survives."""
+    step = _block(depth.shape[1])
+    height, width = (-(-side // step) * step for side in depth.shape)
+    padded = np.pad(depth, ((0, height - depth.shape[0]), (0, width - depth.shape[1])), constant_values=np.inf)
+    blocks: Depth = padded.reshape(height // step, step, width // step, step).min(axis=(1, 3))
+    return blocks
+
+
+def _block(width: int) -> int:
+    return max(1, -(-width // WIDTH))
+
+
+def _known(depth: Depth) -> NDArray[np.bool_]:
+    known: NDArray[np.bool_] = np.isfinite(depth) & (depth > 0)
+    return known
+
+
+def _paletted(index: NDArray[np.uint8], colours: str) -> str:
+    table = matplotlib.colormaps[colours](np.linspace(0, 1, _UNKNOWN), bytes=True)[:, :3]
+    gray = to_rgb(UNKNOWN_COLOUR)
+    picture = Image.fromarray(index)
+    picture.putpalette([*table.ravel().tolist(), *(round(255 * part) for part in gray)])
+    return _data_uri(picture, "png", optimize=True)
+
+
+def _data_uri(picture: Image.Image, kind: str, **settings: bool | int) -> str:
+    data = io.BytesIO()
+    picture.save(data, kind, **settings)
+    return f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode()}"
+
+
+def _or_infinite(value: float) -> float:
+    return math.inf if math.isnan(value) else value
