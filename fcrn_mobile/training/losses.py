@@ -44,8 +44,13 @@ def log_l1(prediction: Tensor, target: Tensor) -> Tensor:
     return (prediction.clamp_min(NEAREST).log() - target.log()).abs().mean()
 
 
+def relative_l1(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean |e|/d, the error behind abs_rel."""
+    return ((prediction - target).abs() / target).mean()
+
+
 #: Loss over two equal-shaped vectors of valid pixels.
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"berhu": berhu, "l1": l1, "l2": l2, "huber": huber, "log-l1": log_l1}
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"berhu": berhu, "l1": l1, "l2": l2, "huber": huber, "log-l1": log_l1, "relative-l1": relative_l1}
 
 
 def depth_loss(name: str, prediction: Tensor, target: Tensor) -> Tensor:
