@@ -7,6 +7,9 @@ let package = Package(
   products: [.library(name: "DepthCore", targets: ["DepthCore"])],
   targets: [
     .target(name: "DepthCore"),
+    // For machines without a device; the app takes neither.
+    .executableTarget(name: "depth-bench", dependencies: ["DepthCore"]),
+    .executableTarget(name: "depth-picture", dependencies: ["DepthCore"]),
     .testTarget(name: "DepthCoreTests", dependencies: ["DepthCore"], resources: [.copy("Fixtures")]),
   ],
   swiftLanguageModes: [.v6]

@@ -7,7 +7,7 @@ struct DepthDemoApp: App {
   @Environment(\.scenePhase) private var phase
   @State private var live: LiveState
   @State private var benchmark: BenchmarkState
-  private let isLaunchedToMeasure = ProcessInfo.processInfo.arguments.contains(LaunchBenchmark.argument)
+  private let purpose = Purpose.ofThisLaunch
 
   init() {
     let live = LiveState()
@@ -24,16 +24,31 @@ struct DepthDemoApp: App {
       .task {
         // A screen that goes dark would end a measurement.
         UIApplication.shared.isIdleTimerDisabled = true
-        if isLaunchedToMeasure {
-          await LaunchBenchmark(store: live.store, benchmark: benchmark).run()
-        } else {
-          await live.start()
+        switch purpose {
+        case .use: await live.start()
+        case .benchmark: await LaunchBenchmark(store: live.store, benchmark: benchmark).run()
+        case .tests: break
         }
       }
       .onChange(of: phase) { _, phase in
         // Meanwhile models may have been put into the app's folder, or the camera stopped or allowed.
-        if phase == .active, !isLaunchedToMeasure, !benchmark.isRunning { Task { await live.start() } }
+        if phase == .active, purpose == .use, !benchmark.isRunning { Task { await live.start() } }
+        // In the background there is no GPU, and time passes while the app is asleep.
+        if phase == .background { benchmark.cancel() }
       }
     }
+  }
+}
+
+/// What the app was started for.
+private enum Purpose {
+  case use, benchmark
+  /// As the host of unit tests, which need neither the camera nor the question whether it may be used.
+  case tests
+
+  static var ofThisLaunch: Purpose {
+    let process = ProcessInfo.processInfo
+    if process.environment["XCTestConfigurationFilePath"] != nil { return .tests }
+    return process.arguments.contains(LaunchBenchmark.argument) ? .benchmark : .use
   }
 }

@@ -64,6 +64,8 @@ public class AVCaptureSession: NSObject {
   }
 
   public static var runtimeErrorNotification: NSNotification.Name { fatalError() }
+  public static var wasInterruptedNotification: NSNotification.Name { fatalError() }
+  public static var interruptionEndedNotification: NSNotification.Name { fatalError() }
   public override init() {}
   public var inputs: [AVCaptureInput] { fatalError() }
   public var isRunning: Bool { fatalError() }

@@ -11,7 +11,7 @@ public class MLModelConfiguration: NSObject {
 }
 
 public enum MLFeatureType: Int, Sendable {
-  case invalid, int64, double, string, image, multiArray, dictionary, sequence, state
+  case invalid, int64, double, string, image, multiArray, dictionary, sequence
 }
 
 public enum MLMultiArrayDataType: Int, Sendable {
@@ -23,6 +23,10 @@ public class MLMultiArray: NSObject {
   public var shape: [NSNumber] { fatalError() }
   public var strides: [NSNumber] { fatalError() }
   public var dataType: MLMultiArrayDataType { fatalError() }
+  public subscript(index: Int) -> NSNumber {
+    get { fatalError() }
+    set {}
+  }
   public func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R { fatalError() }
 }
 

@@ -202,6 +202,10 @@ public struct GeometryReader<Content: View>: PrimitiveView {
   public init(@ViewBuilder content: @escaping (GeometryProxy) -> Content) {}
 }
 
+public struct AccessibilityChildBehavior: Sendable {
+  public static let ignore = AccessibilityChildBehavior(), combine = AccessibilityChildBehavior()
+}
+
 public protocol PickerStyle {}
 public struct SegmentedPickerStyle: PickerStyle {}
 extension PickerStyle where Self == SegmentedPickerStyle {
@@ -228,6 +232,10 @@ extension View {
   public func disabled(_ disabled: Bool) -> some View { self }
   public func navigationTitle(_ titleKey: LocalizedStringKey) -> some View { self }
   public func tabItem<V: View>(@ViewBuilder _ label: () -> V) -> some View { self }
+  public func accessibilityElement(children: AccessibilityChildBehavior = .ignore) -> some View { self }
+  public func accessibilityLabel(_ labelKey: LocalizedStringKey) -> some View { self }
+  @_disfavoredOverload public func accessibilityValue<S: StringProtocol>(_ value: S) -> some View { self }
+  public func accessibilityValue(_ valueKey: LocalizedStringKey) -> some View { self }
   public func task(@_inheritActorContext _ action: @escaping @Sendable () async -> Void) -> some View { self }
   public func onChange<V: Equatable>(of value: V, _ action: @escaping (V, V) -> Void) -> some View { self }
 }

@@ -1,33 +1,56 @@
 #!/usr/bin/env bash
-# Builds and tests DepthCore, type-checks DepthDemo and lints both, on Linux; where swift is installed, with that.
-# Otherwise Debian's Swift is put into a folder of its own in the user's cache, once (2.5 GB), and run from there without
-# network. Without mmdebstrap and bubblewrap sources are only parsed, and the last line says so.
+# Checks of the iOS demo on Linux: DepthCore built and tested, DepthDemo and its tests type-checked, all linted, the Xcode project and the
+# table of APIs read.
+#
+# Where swift is installed, with that; otherwise with Debian's in a folder of the user's cache, without network. FCRN_SWIFT=install (as
+# make ios-check sets) puts it there once: 2.5 GB, needs mmdebstrap and bubblewrap. Where there is none, sources are only parsed: the last
+# line says INCOMPLETE, and the exit code is 3 if it was to be installed, else 0.
+#
+# check_linux.sh           all of it
+# check_linux.sh COMMAND   that command with Swift on PATH, the folder at $DEMO, a folder for files at $BUILD
 set -euo pipefail
 demo=$(cd "$(dirname "$0")/.." && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/fcrn-mobile
 root=$cache/swift-root
 build=$cache/swift-build
+python=${FCRN_PYTHON:-$demo/../.venv/bin/python}
 
 main() {
   mkdir -p "$build"
+  local found=yes
+  find_swift || found=no
+  if [ $# -gt 0 ]; then
+    [ $found = yes ] || { echo "no Swift here: make ios-check installs it" >&2; exit 3; }
+    run env DEMO="${places[0]}" BUILD="${places[1]}" "$@"
+    return
+  fi
+  check_project
+  if [ $found = yes ]; then
+    test_core
+    check_app
+    lint
+    echo "complete: everything that can be checked without a Mac was"
+  else
+    parse_only
+    [ "${FCRN_SWIFT:-}" != install ] || exit 3
+  fi
+}
+
+find_swift() {
   if command -v swift >/dev/null; then
     run() { nice -n 5 "$@"; }
     places=("$demo" "$build")
-  elif ensure_root; then
+  elif [ -d "$root" ] && command -v bwrap >/dev/null || install_swift; then
     run() { in_root "$@"; }
     places=(/tmp/ios_demo /tmp/build)
   else
-    parse_only
-    return
+    return 1
   fi
-  test_core
-  check_app
-  lint
 }
 
 # The mirror is the one that this machine's apt uses; FCRN_DEBIAN_MIRROR overrides it.
-ensure_root() {
-  [ -d "$root" ] && return
+install_swift() {
+  [ "${FCRN_SWIFT:-}" = install ] || return 1
   local tool
   for tool in mmdebstrap bwrap; do
     command -v "$tool" >/dev/null || { echo "no $tool here: install mmdebstrap and bubblewrap" >&2; return 1; }
@@ -48,6 +71,12 @@ in_root() {
     --bind "$build" /tmp/build --chdir /tmp/ios_demo --unshare-net --die-with-parent -- "$@"
 }
 
+check_project() {
+  nice -n 5 "$python" -m pytest -p no:cacheprovider "$demo"/../tests/ios/test_{xcode_project,api_availability,scripts}.py \
+    --rootdir "$demo/.." >"$build/project.log" 2>&1 || { cat "$build/project.log" >&2; return 1; }
+  echo "Xcode project, plists, scheme, asset catalog, scripts, table of APIs: $(tail -n 1 "$build/project.log")"
+}
+
 test_core() {
   local log=$build/test.log
   if ! run swift test --package-path "${places[0]}/DepthCore" --scratch-path "${places[1]}" -j 1 >"$log" 2>&1; then
@@ -62,21 +91,24 @@ test_core() {
 check_app() {
   [ "$(uname)" = Linux ] || return 0
   run bash "${places[0]}/scripts/typecheck_app.sh" "${places[@]}"
-  echo "DepthDemo: type-checks against LinuxStubs"
+  echo "DepthDemo and its tests: type-check against LinuxStubs"
 }
 
 lint() {
   local format=(swift format)
   [ "${places[0]}" = "$demo" ] || format=(/usr/libexec/swift/bin/swift-format)
   run "${format[@]}" lint --strict --recursive --configuration "${places[0]}/.swift-format" \
-    "${places[0]}"/DepthCore "${places[0]}"/DepthDemo
+    "${places[0]}"/DepthCore "${places[0]}"/DepthDemo "${places[0]}"/DepthDemoTests
   echo "swift-format: clean"
 }
 
 parse_only() {
-  local python=${FCRN_PYTHON:-$demo/../.venv/bin/python}
   "$python" "$demo/scripts/parse_swift.py" "$demo"
-  printf '\n*** INCOMPLETE: no Swift here. Sources were parsed; nothing was compiled, tested or linted. ***\n'
+  cat <<END
+
+*** INCOMPLETE: no Swift here. Sources were parsed; nothing was compiled, tested, type-checked or linted. ***
+To complete it: install mmdebstrap and bubblewrap, then run make ios-check (2.5 GB once, into $cache).
+END
 }
 
-main
+main "$@"

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.conversion.artefact import provenance
+from fcrn_mobile.conversion.contract import Port, violations
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
@@ -44,6 +45,7 @@ def fixtures() -> dict[Path, bytes]:
         "bench_device.json": _json(_device_report()),
         "bench_host.json": _json(_host_report()),
         "contract.json": _json(_contract()),
+        "contract_violations.json": _json(_violations()),
     }
     return {TABLE: _table()} | {FIXTURES / name: content for name, content in files.items()}
 
@@ -187,6 +189,76 @@ def _contract() -> dict[str, Any]:
         "fcrn_mobile.recipe": json.dumps({key: settings[key] for key in RECIPE_KEYS} | {"of_a_later_version": [1.5, True]}),
     }
     return {"metadata": metadata, "input": [96, 64], "depth": [48, 32]}
+
+
+def _violations() -> list[dict[str, Any]]:
+    """Models that fit or break the contract, and the first thing that is said of each; null where it fits.
+
+    What is wrong inside a recipe is found by two parsers of JSON, and said in their words: there, only the beginning is stored.
+    """
+    fitting = _contract()["metadata"]
+    picture, depth = Port("image", "colour", (64, 96)), Port("depth", "half", (32, 48))
+    numbers, label = Port("x", "array", (1, 3, 64, 96)), Port("label", "other")
+    ports: list[tuple[list[Port], list[Port]]] = [
+        ([picture], [depth]),
+        ([], [depth]),
+        ([picture, numbers], [depth]),
+        ([numbers], [depth]),
+        ([label], [depth]),
+        ([Port("image", "colour", (64, 80))], [depth]),
+        ([picture], []),
+        ([picture], [depth, numbers]),
+        ([picture], [label]),
+        ([picture], [picture]),
+        ([picture], [Port("depth", "array", (1, 1, 32, 48))]),
+        *(([picture], [Port("depth", "array", shape)]) for shape in ((), (48,), (1, 2, 32, 48), (1, 1, 0, 48))),
+    ]
+    changes: list[dict[str, str]] = [
+        *({key: ""} for key in fitting),
+        {"fcrn_mobile.output_units": "feet"},
+        {"fcrn_mobile.checkpoint_sha256": "abc"},
+        {"fcrn_mobile.checkpoint_sha256": "f" * 63 + "G"},
+        *({"fcrn_mobile.recipe": text} for text in ("[]", "{", "null", "7")),
+        *({"fcrn_mobile.recipe": _recipe_with(fitting, key, value)} for key, value in _RECIPE_CHANGES),
+    ]
+    cases = [(inputs, outputs, fitting) for inputs, outputs in ports] + [([picture], [depth], fitting | change) for change in changes]
+    return [
+        {
+            "inputs": [_port(port) for port in inputs],
+            "outputs": [_port(port) for port in outputs],
+            "metadata": metadata,
+            "violation": _beginning(next(iter(violations(inputs, outputs, metadata)), None)),
+        }
+        for inputs, outputs, metadata in cases
+    ]
+
+
+#: Setting of the recipe → another value; None takes it away.
+_RECIPE_CHANGES: list[tuple[str, Any]] = [
+    ("input_size", None),
+    ("input_size", [64, 80]),
+    ("input_size", [64]),
+    ("input_size", "big"),
+    ("precision", None),
+    ("compute_units", "gpu"),
+    ("output", "array"),
+    ("output", "video"),
+    ("budget", None),
+    ("budget", {"fidelity": 0.05}),
+]
+
+
+def _recipe_with(metadata: dict[str, str], key: str, value: Any) -> str:
+    settings = json.loads(metadata["fcrn_mobile.recipe"]) | {key: value}
+    return json.dumps({name: setting for name, setting in settings.items() if setting is not None})
+
+
+def _port(port: Port) -> dict[str, Any]:
+    return {"name": port.name, "kind": port.kind, "shape": list(port.shape)}
+
+
+def _beginning(line: str | None) -> str | None:
+    return "its recipe cannot be read (" if line and line.startswith("its recipe cannot be read (") else line
 
 
 def main() -> None:

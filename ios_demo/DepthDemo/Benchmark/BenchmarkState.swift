@@ -33,6 +33,9 @@ final class BenchmarkState {
 
   var isRunning: Bool { task != nil }
 
+  /// What `start` measures: the choice of the live screen.
+  var subject: String { live.selection.map { "\($0.name), \(live.path.title)" } ?? "none" }
+
   /// Whether compute units are measured.
   subscript(isPlanned computeUnits: ComputeUnits) -> Bool {
     get { units.contains(computeUnits) }

@@ -20,6 +20,7 @@ struct BenchmarkView: View {
 
   private var plan: some View {
     Section("Plan") {
+      LabeledContent("Model", value: state.subject)
       Picker("Measure", selection: $state.kind) {
         ForEach(BenchmarkKind.allCases) { Text($0.rawValue).tag($0) }
       }

@@ -5,7 +5,7 @@ import Foundation
 /// to standard output; then the app ends, with 0 if all went well and 1 otherwise.
 @MainActor
 struct LaunchBenchmark {
-  static let argument = "--benchmark"
+  nonisolated static let argument = "--benchmark"
 
   let store: ModelStore
   let benchmark: BenchmarkState

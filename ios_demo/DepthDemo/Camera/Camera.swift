@@ -14,27 +14,28 @@ struct CameraFrame {
 /// on are dropped, never queued.
 final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unchecked Sendable {
   // All mutable state is touched on `queue` only.
-  private let queue = DispatchQueue(label: "camera", qos: .userInteractive)
+  // Buffers of one image are let go of before the next one comes.
+  private let queue = DispatchQueue(label: "camera", qos: .userInteractive, autoreleaseFrequency: .workItem)
   private let session = AVCaptureSession()
   private let output = AVCaptureVideoDataOutput()
   private let onFrame: @Sendable (CameraFrame) -> Void
-  private let onProblem: @Sendable (CameraProblem) -> Void
+  private let onProblem: @Sendable (CameraProblem?) -> Void
   private var rotation: AVCaptureDevice.RotationCoordinator?
-  private var observer: (any NSObjectProtocol)?
+  private var observers: [any NSObjectProtocol] = []
 
   /// - Parameters:
   ///   - onFrame: called on the camera's queue.
-  ///   - onProblem: called on any queue, when the camera stops by itself.
+  ///   - onProblem: called on any queue, when the camera stops by itself; with nil when it goes on.
   init(
     onFrame: @escaping @Sendable (CameraFrame) -> Void,
-    onProblem: @escaping @Sendable (CameraProblem) -> Void
+    onProblem: @escaping @Sendable (CameraProblem?) -> Void
   ) {
     self.onFrame = onFrame
     self.onProblem = onProblem
   }
 
   deinit {
-    if let observer { NotificationCenter.default.removeObserver(observer) }
+    observers.forEach(NotificationCenter.default.removeObserver)
   }
 
   /// Asks for permission if needed, and starts.
@@ -53,8 +54,14 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
     }
   }
 
-  func stop() {
-    queue.async { if self.session.isRunning { self.session.stopRunning() } }
+  /// Returns when the camera stands still.
+  func stop() async {
+    await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+      queue.async {
+        if self.session.isRunning { self.session.stopRunning() }
+        continuation.resume()
+      }
+    }
   }
 
   private func configure() throws {
@@ -72,12 +79,20 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
     output.alwaysDiscardsLateVideoFrames = true
     output.setSampleBufferDelegate(self, queue: queue)
     rotation = AVCaptureDevice.RotationCoordinator(device: device, previewLayer: nil)
-    observer = NotificationCenter.default.addObserver(
-      forName: AVCaptureSession.runtimeErrorNotification, object: session, queue: nil
-    ) { [onProblem] note in
+    observe(AVCaptureSession.runtimeErrorNotification) { note in
       let error = note.userInfo?[AVCaptureSessionErrorKey] as? any Error
-      onProblem(.stopped(error?.localizedDescription ?? "no reason given"))
+      return .stopped(error?.localizedDescription ?? "no reason given")
     }
+    // By a call, another app beside this one, or heat; the session goes on by itself afterwards.
+    observe(AVCaptureSession.wasInterruptedNotification) { _ in .interrupted }
+    observe(AVCaptureSession.interruptionEndedNotification) { _ in nil }
+  }
+
+  private func observe(_ name: Notification.Name, problem: @escaping @Sendable (Notification) -> CameraProblem?) {
+    observers.append(
+      NotificationCenter.default.addObserver(forName: name, object: session, queue: nil) { [onProblem] note in
+        onProblem(problem(note))
+      })
   }
 
   func captureOutput(
@@ -109,6 +124,7 @@ enum CameraProblem: LocalizedError {
   case denied
   case missing
   case refused
+  case interrupted
   case stopped(String)
 
   var errorDescription: String? {
@@ -116,7 +132,8 @@ enum CameraProblem: LocalizedError {
     case .denied: "No access to the camera: allow it in Settings › Privacy & Security › Camera."
     case .missing: "This device has no back camera."
     case .refused: "The camera cannot be used now: another app may hold it."
-    case .stopped(let reason): "The camera stopped: \(reason)"
+    case .interrupted: "Something else uses the camera; it goes on when that ends."
+    case .stopped(let reason): "The camera stopped: \(reason) Leave the app and come back to start it again."
     }
   }
 }

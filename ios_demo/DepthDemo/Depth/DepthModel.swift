@@ -9,30 +9,6 @@ protocol DepthModel: AnyObject {
   func infer(_ pixels: CVPixelBuffer) throws -> DepthOutput
 }
 
-/// The ways to call a model.
-enum InferencePath: String, CaseIterable, Identifiable, Sendable {
-  /// `VNCoreMLRequest`: Vision crops and scales.
-  case vision
-  /// `MLModel` itself, with buffers of ours for input and output.
-  case coreml
-
-  var id: Self { self }
-
-  var title: String {
-    switch self {
-    case .vision: "Vision"
-    case .coreml: "Core ML"
-    }
-  }
-
-  func makeModel(_ opened: OpenedModel) throws -> any DepthModel {
-    switch self {
-    case .vision: try VisionDepthModel(opened)
-    case .coreml: try DirectDepthModel(opened)
-    }
-  }
-}
-
 /// A depth map as the model hands it over.
 enum DepthOutput {
   case picture(CVPixelBuffer)

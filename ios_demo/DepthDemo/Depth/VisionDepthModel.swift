@@ -6,8 +6,8 @@ import Vision
 final class VisionDepthModel: DepthModel {
   private let request: VNCoreMLRequest
 
-  init(_ opened: OpenedModel) throws {
-    request = VNCoreMLRequest(model: try VNCoreMLModel(for: opened.model))
+  init(_ model: MLModel) throws {
+    request = VNCoreMLRequest(model: try VNCoreMLModel(for: model))
     request.imageCropAndScaleOption = .centerCrop
   }
 

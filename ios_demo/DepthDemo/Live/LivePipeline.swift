@@ -10,12 +10,10 @@ struct LiveFrame: @unchecked Sendable {
   let photo: CGImage
   let depthPicture: CGImage
   let depth: DepthPlane
-  let range: DepthRange
-  let inferenceMS: Double
   /// From the capture of the image to the finished depth map.
   let endToEndMS: Double
-  let framesPerSecond: Double?
   let computeUnits: ComputeUnits
+  let figures: LiveFigures
 }
 
 /// Turns camera images into depth maps, one at a time on the camera's queue, with the model that is chosen at the time.
@@ -29,6 +27,7 @@ final class LivePipeline: @unchecked Sendable {
   // Guarded by `lock`.
   private var current: (model: any DepthModel, opened: OpenedModel)?
   // Touched by `process` only, which the camera's queue calls.
+  private var shown: ObjectIdentifier?
   private var normalizer = DepthNormalizer()
   private var meter = FPSMeter()
 
@@ -36,10 +35,16 @@ final class LivePipeline: @unchecked Sendable {
     (frames, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
 
-  /// Uses another model from the next image on; nil pauses.
-  func use(_ opened: OpenedModel?, path: InferencePath) throws {
-    let next = try opened.map { (model: try path.makeModel($0), opened: $0) }
-    lock.withLock { current = next }
+  /// Uses another model from the next image on. Not on the caller's actor: Vision prepares the model here.
+  func use(_ opened: OpenedModel, path: InferencePath) async throws {
+    let model = try path.makeModel(opened)
+    if Task.isCancelled { return }
+    lock.withLock { current = (model, opened) }
+  }
+
+  /// Lets images pass from now on, and lets go of the model.
+  func pause() {
+    lock.withLock { current = nil }
   }
 
   /// Works on one image; called on the camera's queue.
@@ -49,21 +54,32 @@ final class LivePipeline: @unchecked Sendable {
   }
 
   private func show(_ frame: CameraFrame, _ model: any DepthModel, _ opened: OpenedModel) throws -> LiveFrame {
+    startOver(with: model)
     let delivered = ContinuousClock.now
     let output = try model.infer(frame.pixels)
     let inferred = ContinuousClock.now
     let depth = try output.plane()
     let finished = ContinuousClock.now
     let range = normalizer.range(of: depth)
+    let endToEndMS = (frame.age + (finished - delivered)).milliseconds
     return LiveFrame(
       photo: try photo(frame.pixels, opened.contract),
       depthPicture: try makePicture(rgba: Colormap.depth.rgba(of: depth, in: range), of: depth),
       depth: depth,
-      range: range,
-      inferenceMS: (inferred - delivered).milliseconds,
-      endToEndMS: (frame.age + (finished - delivered)).milliseconds,
-      framesPerSecond: meter.tick(at: BenchmarkSensors.monotonicTime().milliseconds / 1000),
-      computeUnits: opened.computeUnits)
+      endToEndMS: endToEndMS,
+      computeUnits: opened.computeUnits,
+      figures: LiveFigures(
+        framesPerSecond: meter.tick(at: BenchmarkSensors.monotonicTime().milliseconds / 1000),
+        inferenceMS: (inferred - delivered).milliseconds, endToEndMS: endToEndMS, range: range,
+        thermalState: Device.thermalState, computeUnits: opened.computeUnits,
+        precision: opened.contract.recipe.precision))
+  }
+
+  /// Neither range nor rate of one model say anything about the next.
+  private func startOver(with model: any DepthModel) {
+    guard shown != ObjectIdentifier(model) else { return }
+    shown = ObjectIdentifier(model)
+    (normalizer, meter) = (DepthNormalizer(), FPSMeter())
   }
 
   private func photo(_ pixels: CVPixelBuffer, _ contract: ModelContract) throws -> CGImage {

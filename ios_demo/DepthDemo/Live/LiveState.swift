@@ -8,8 +8,9 @@ final class LiveState {
   private(set) var models: [FoundModel] = []
   private(set) var opened: OpenedModel?
   private(set) var frame: LiveFrame?
-  private(set) var thermalState = ThermalState.nominal
   private(set) var isOpening = false
+  /// Whether a benchmark has the device to itself.
+  private(set) var isPaused = false
   private var cameraProblem: String?
   private var modelProblem: String?
 
@@ -27,10 +28,10 @@ final class LiveState {
   private var onFrame: ((LiveFrame) -> Void)?
 
   init() {
-    let (problems, report) = AsyncStream<CameraProblem>.makeStream()
+    let (problems, report) = AsyncStream<CameraProblem?>.makeStream()
     camera = Camera(onFrame: { [pipeline] in pipeline.process($0) }, onProblem: { report.yield($0) })
     Task { [weak self] in
-      for await problem in problems { self?.cameraProblem = problem.localizedDescription }
+      for await problem in problems { self?.cameraProblem = problem?.localizedDescription }
     }
     Task { [weak self, frames = pipeline.frames] in
       for await result in frames { self?.take(result) }
@@ -39,6 +40,7 @@ final class LiveState {
 
   /// Looks for models, opens one, and starts the camera.
   func start() async {
+    isPaused = false
     await findModels()
     if opened == nil, selection != nil, !isOpening { reopen() }
     do {
@@ -66,8 +68,14 @@ final class LiveState {
 
   /// Loads the chosen model for the chosen compute units, and shows what it gives.
   func reopen() {
+    if isPaused { return }
     opening?.cancel()
-    opening = Task { await open() }
+    isOpening = true
+    opening = Task { [previous = opening] in
+      // One after the other: two models may not fit into memory.
+      await previous?.value
+      await open()
+    }
   }
 
   /// Returns when the model that is chosen now is in use, or failed.
@@ -80,34 +88,38 @@ final class LiveState {
 
   /// Stops camera and model, so that nothing competes with a benchmark for the processors.
   func pause() async {
+    isPaused = true
     opening?.cancel()
-    camera.stop()
+    await camera.stop()
     await opening?.value
+    close()
     isOpening = false
-    frame = nil
   }
 
   private func open() async {
-    modelProblem = nil
-    isOpening = true
-    // A later attempt has set it for itself when this one was cancelled.
+    // Whoever cancelled this has set the state.
     defer { if !Task.isCancelled { isOpening = false } }
+    close()
+    modelProblem = nil
+    guard !Task.isCancelled, let selection else { return }
     do {
-      opened = nil
-      frame = nil
-      try pipeline.use(nil, path: path)
-      guard let selection else { return }
       let next = try await store.open(selection, computeUnits: computeUnits)
       if Task.isCancelled { return }
-      try pipeline.use(next, path: path)
-      opened = next
+      try await pipeline.use(next, path: path)
+      if !Task.isCancelled { opened = next }
     } catch {
       if !Task.isCancelled { modelProblem = error.localizedDescription }
     }
   }
 
+  /// Lets go of the model, which may be hundreds of megabytes.
+  private func close() {
+    pipeline.pause()
+    opened = nil
+    frame = nil
+  }
+
   private func take(_ result: Result<LiveFrame, any Error>) {
-    thermalState = Device.thermalState
     switch result {
     case .success(let next):
       frame = next

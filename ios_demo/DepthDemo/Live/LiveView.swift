@@ -33,7 +33,10 @@ struct LiveView: View {
   @ViewBuilder private var picture: some View {
     if let frame = state.frame {
       LivePicture(frame: frame, layout: layout, tapped: $tapped)
-        .overlay(alignment: .topLeading) { HUD(state: state, frame: frame) }
+        .overlay(alignment: .topLeading) { HUD(figures: frame.figures) }
+    } else if state.isPaused {
+      ContentUnavailableView(
+        "Paused", systemImage: "stopwatch", description: Text("The benchmark has the device to itself."))
     } else if state.models.isEmpty {
       ContentUnavailableView(
         "No model", systemImage: "shippingbox",
@@ -87,6 +90,9 @@ private struct LivePicture: View {
       }
     }
     .aspectRatio(CGFloat(frame.depth.width) / CGFloat(frame.depth.height), contentMode: .fit)
+    .accessibilityElement(children: .ignore)
+    .accessibilityLabel("Live depth")
+    .accessibilityValue("\(distance(at: CGPoint(x: 0.5, y: 0.5))) ahead")
   }
 
   private func image(_ picture: CGImage) -> some View {
@@ -94,38 +100,34 @@ private struct LivePicture: View {
   }
 
   private func marker(at share: CGPoint, in size: CGSize) -> some View {
-    Text(Self.label(frame.depth, at: share))
+    Text(distance(at: share))
       .font(.caption.monospacedDigit())
       .padding(6)
       .background(.ultraThinMaterial, in: Capsule())
       .position(x: share.x * size.width, y: share.y * size.height)
   }
 
-  private static func label(_ depth: DepthPlane, at share: CGPoint) -> String {
-    let point = CGPoint(x: share.x * CGFloat(depth.width), y: share.y * CGFloat(depth.height))
-    guard let metres = depth.metres(at: point) else { return "no depth" }
-    return String(format: "%.2f m", metres)
+  /// - Parameter share: of the picture's width and height.
+  private func distance(at share: CGPoint) -> String {
+    let depth = frame.depth
+    return LiveFigures.distance(
+      depth.metres(at: CGPoint(x: share.x * CGFloat(depth.width), y: share.y * CGFloat(depth.height))))
   }
 }
 
 /// Speed, temperature and range of the live picture.
 private struct HUD: View {
-  let state: LiveState
-  let frame: LiveFrame
+  let figures: LiveFigures
 
   var body: some View {
     VStack(alignment: .leading, spacing: 2) {
-      Text(String(format: "%.1f FPS", frame.framesPerSecond ?? 0))
-      Text(String(format: "inference %.1f ms", frame.inferenceMS))
-      Text(String(format: "end to end %.1f ms", frame.endToEndMS))
-      Text(String(format: "%.1f to %.1f m", frame.range.near, frame.range.far))
-      Text("thermal \(state.thermalState.rawValue)")
-      if let opened = state.opened { Text("\(opened.computeUnits.title), \(opened.contract.recipe.precision)") }
+      ForEach(figures.lines, id: \.self) { Text($0) }
     }
     .font(.caption2.monospacedDigit())
     .padding(8)
     .background(.ultraThinMaterial, in: RoundedRectangle(cornerRadius: 8))
     .padding(8)
+    .accessibilityElement(children: .combine)
   }
 }
 

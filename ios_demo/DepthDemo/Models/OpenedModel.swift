@@ -57,13 +57,4 @@ extension ComputeUnits {
     case .cpuOnly: .cpuOnly
     }
   }
-
-  var title: String {
-    switch self {
-    case .all: "All"
-    case .cpuAndNeuralEngine: "CPU + Neural Engine"
-    case .cpuAndGPU: "CPU + GPU"
-    case .cpuOnly: "CPU"
-    }
-  }
 }

@@ -4,6 +4,16 @@ public enum ComputeUnits: String, Codable, Sendable, CaseIterable {
   case all
   case cpuAndGPU
   case cpuOnly
+
+  /// For people.
+  public var title: String {
+    switch self {
+    case .all: "All"
+    case .cpuAndNeuralEngine: "CPU + Neural Engine"
+    case .cpuAndGPU: "CPU + GPU"
+    case .cpuOnly: "CPU"
+    }
+  }
 }
 
 /// How hot the device is, as `ProcessInfo.ThermalState` names it.

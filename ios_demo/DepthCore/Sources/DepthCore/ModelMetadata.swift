@@ -46,7 +46,7 @@ struct ModelMetadata {
   }
 }
 
-/// Why a model is not one that the app can show depth with.
+/// Why a model is not one that the app can show depth with, and what to do; in the words of `fcrn-mobile ios-install`.
 public enum ContractViolation: ExplainedError, Equatable {
   case inputs([String])
   case inputKind(String)
@@ -62,17 +62,23 @@ public enum ContractViolation: ExplainedError, Equatable {
 
   public var description: String {
     switch self {
-    case .inputs(let names): "it takes \(names.count) inputs (\(names.joined(separator: ", "))), not one picture"
-    case .inputKind(let name): "its input '\(name)' is not a colour picture of fixed size"
-    case .outputs(let names): "it gives \(names.count) outputs (\(names.joined(separator: ", "))), not one depth map"
-    case .outputType(let name): "its output '\(name)' is neither a Float16 picture nor an array"
-    case .outputShape(let shape): "its output has the shape \(shape), not 1×1×height×width"
-    case .metadata(let missing): "its metadata lack '\(missing)': export it with fcrn-mobile"
-    case .units(let units): "its depth is in '\(units)', not in metres"
-    case .checkpointHash(let hash): "its checkpoint hash '\(hash.prefix(80))' is not a SHA-256"
-    case .recipe(let reason): "its recipe cannot be read: \(reason)"
-    case .inputSize(let model, let recipe): "it takes \(model) pixels, its recipe says \(recipe)"
-    case .outputKind(let model, let recipe): "it gives an \(model.rawValue), its recipe says \(recipe.rawValue)"
+    case .inputs(let names):
+      "it takes \(names.count) inputs (\(names.joined(separator: ", "))), not one picture: \(Self.export)"
+    case .inputKind(let name): "its input '\(name)' is not a colour picture of fixed size: \(Self.export)"
+    case .outputs(let names):
+      "it gives \(names.count) outputs (\(names.joined(separator: ", "))), not one depth map: \(Self.export)"
+    case .outputType(let name): "its output '\(name)' is neither a Float16 picture nor an array: \(Self.export)"
+    case .outputShape(let shape): "its output has the shape \(shape), not 1×1×height×width: \(Self.export)"
+    case .metadata(let missing): "its metadata lack '\(missing)': \(Self.export)"
+    case .units(let units): "its depth is in '\(units)', not in metres: \(Self.export)"
+    case .checkpointHash(let hash): "its checkpoint hash '\(hash.prefix(80))' is not a SHA-256: \(Self.again)"
+    case .recipe(let reason): "its recipe cannot be read (\(reason)): \(Self.again)"
+    case .inputSize(let model, let recipe): "it takes \(model) pixels, its recipe says \(recipe): \(Self.again)"
+    case .outputKind(let model, let recipe):
+      "it gives an \(model.rawValue), its recipe says \(recipe.rawValue): \(Self.again)"
     }
   }
+
+  private static let export = "export it with fcrn-mobile"
+  private static let again = "export it again"
 }

@@ -123,7 +123,7 @@ struct ModelContractTests {
   func settingsThatCannotBeReadAreNamed(key: String, json: String?, reason: String) throws {
     let found = try #require(violation(metadata: try recipe(key, json)))
     #expect("\(found)".contains(reason))
-    #expect("\(found)".hasPrefix("its recipe cannot be read: "))
+    #expect("\(found)".hasPrefix("its recipe cannot be read ("))
   }
 
   @Test(arguments: ["", "[]", "{", "null", "7"])

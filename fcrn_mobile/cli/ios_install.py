@@ -1,0 +1,35 @@
+"""``fcrn-mobile ios-install``."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from fcrn_mobile.cli.common import json_option, write_json
+
+
+@click.command("ios-install")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--models", type=click.Path(path_type=Path), default=Path("ios_demo/Models"), show_default=True, help="Folder of the app's models."
+)
+@click.option("--force", is_flag=True, help="Overwrite a package of the same name.")
+@json_option
+def command(model: Path, models: Path, force: bool, json_out: str | None) -> None:
+    """Copy MODEL, an .mlpackage, into the iOS app, once it is sure that the app can show its depth."""
+    from fcrn_mobile.conversion.contract import check, install
+    from fcrn_mobile.conversion.export import artefact_size
+
+    found = check(model)
+    installed = None if found else install(model, models, force)
+    size = artefact_size(model)
+    if json_out:
+        path = str(installed) if installed else None
+        write_json(json_out, {"model": str(model), "path": path, "size_bytes": size, "violations": found})
+    for line in found:
+        print(f"fcrn-mobile: '{model}' doesn't fit the app: {line}", file=sys.stderr)
+    if not installed:
+        sys.exit(2)
+    if json_out != "-":
+        print(f"{installed}  {size / 1e6:.1f} MB  fits the app's contract (checked here, not run on a device)")
+        print("next: open ios_demo/DepthDemo.xcodeproj in Xcode and run it on a phone")

@@ -1,0 +1,214 @@
+"""What the iOS app relies on in a package, checked before it is copied into the app.
+
+The rules, their order and their words are those of ``ModelContract`` in ``ios_demo/DepthCore``; both are tested with the same cases.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from fcrn_mobile.conversion.artefact import written_whole
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.mil import Program
+from fcrn_mobile.mil.check import read_function
+from fcrn_mobile.mil.errors import MilError
+from fcrn_mobile.mil.interface import Feature
+from fcrn_mobile.mil.package import metadata
+
+if TYPE_CHECKING:
+    from coremltools.proto.FeatureTypes_pb2 import FeatureDescription
+
+#: Of ``ComputeUnits`` in Swift.
+COMPUTE_UNITS = ("all", "cpuAndNeuralEngine", "cpuAndGPU", "cpuOnly")
+OUTPUTS = ("image", "array")
+#: User-defined metadata that must be there beside the recipe and the units.
+DESCRIBING = ("network", "training_data", "version")
+
+_EXPORT = "export it with fcrn-mobile"
+_AGAIN = "export it again"
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output as the app sees it.
+
+    Attributes:
+        name: as callers use it.
+        kind: picture in colour, one-channel Float16 picture, multi-array, or anything else.
+        shape: height × width of a picture, all of an array.
+    """
+
+    name: str
+    kind: Literal["colour", "half", "array", "other"]
+    shape: tuple[int, ...] = ()
+
+
+def read_ports(package: Path) -> tuple[list[Port], list[Port], dict[str, str]]:
+    """Inputs, outputs and metadata of a package.
+
+    Raises:
+        MilError: it is no package, or damaged.
+    """
+    function = read_function(package)
+    return [_port(item) for item in function.inputs], [_port(item) for item in function.outputs], metadata(function.model)
+
+
+def violations(inputs: Sequence[Port], outputs: Sequence[Port], metadata: Mapping[str, str]) -> list[str]:
+    """What keeps a model out of the app, one line each with its remedy; empty where the app can show its depth.
+
+    The first is what the app itself says of the model.
+    """
+    recipe = _recipe(metadata)
+    return [*_input(inputs), *_metadata(metadata), *_settings(recipe, inputs), *_output(outputs, recipe)]
+
+
+def check(package: Path) -> list[str]:
+    """Read a package to its last weight, and say what keeps it out of the app.
+
+    Returns:
+        ``violations``; empty where it fits.
+
+    Raises:
+        InputError: it is no package, or damaged.
+    """
+    if package.suffix != ".mlpackage":
+        raise InputError(f"'{package}' is no .mlpackage: give what fcrn-mobile export wrote with --out NAME.mlpackage")
+    found = violations(*read_ports(package))
+    if not found:
+        Program.load(package)
+    return found
+
+
+def install(package: Path, models: Path, force: bool = False) -> Path:
+    """Copy a package that was checked into the app's folder of models; it appears there whole or not at all.
+
+    Args:
+        package: an .mlpackage.
+        models: the folder, such as ``ios_demo/Models``.
+        force: overwrite a package of the same name.
+
+    Returns:
+        Where it is now.
+
+    Raises:
+        InputError: no such folder, or a package of that name lies there.
+    """
+    if not models.is_dir():
+        raise InputError(f"no folder '{models}': start in a clone of the repository, or name the app's Models folder with --models")
+    target = models / package.name
+    if target.exists() and not force:
+        raise InputError(f"'{target}' exists: overwrite it with --force, or rename the package")
+    with written_whole(target, force) as partial:
+        shutil.copytree(package, partial)
+    return target
+
+
+def _port(described: "FeatureDescription") -> Port:
+    try:
+        feature = Feature.from_description(described)
+    except MilError:
+        return Port(described.name, "other")
+    if feature.kind == "array":
+        return Port(feature.name, "array", feature.shape)
+    if feature.kind == "image" and min(feature.shape) > 0:
+        if feature.dtype in ("RGB", "BGR"):
+            return Port(feature.name, "colour", feature.shape)
+        if feature.dtype == "GRAYSCALE_FLOAT16":
+            return Port(feature.name, "half", feature.shape)
+    return Port(feature.name, "other")
+
+
+def _input(inputs: Sequence[Port]) -> list[str]:
+    if len(inputs) != 1:
+        return [f"it takes {len(inputs)} inputs ({_names(inputs)}), not one picture: {_EXPORT}"]
+    if inputs[0].kind != "colour":
+        return [f"its input '{inputs[0].name}' is not a colour picture of fixed size: {_EXPORT}"]
+    return []
+
+
+def _metadata(metadata: Mapping[str, str]) -> list[str]:
+    found = []
+    units = metadata.get("fcrn_mobile.output_units", "")
+    if not units:
+        found.append(_missing("output_units"))
+    elif units != "metres":
+        found.append(f"its depth is in '{units}', not in metres: {_EXPORT}")
+    found += [_missing(key) for key in DESCRIBING if not metadata.get(f"fcrn_mobile.{key}")]
+    checkpoint = metadata.get("fcrn_mobile.checkpoint_sha256", "")
+    if not checkpoint:
+        found.append(_missing("checkpoint_sha256"))
+    elif not re.fullmatch("[0-9a-f]{64}", checkpoint):
+        found.append(f"its checkpoint hash '{checkpoint[:80]}' is not a SHA-256: {_AGAIN}")
+    return found
+
+
+def _recipe(metadata: Mapping[str, str]) -> dict[str, Any] | str:
+    """The settings, or what is wrong with them."""
+    text = metadata.get("fcrn_mobile.recipe", "")
+    if not text:
+        return _missing("recipe")
+    try:
+        settings = json.loads(text)
+    except (ValueError, RecursionError):
+        return _unreadable("it is not JSON")
+    if not isinstance(settings, dict):
+        return _unreadable("it is not JSON of an export")
+    for key, allowed in {"name": None, "precision": None, "output": OUTPUTS, "compute_units": COMPUTE_UNITS}.items():
+        value = settings.get(key)
+        if value is None:
+            return _unreadable(f"'{key}' is missing")
+        if not isinstance(value, str) or (allowed and value not in allowed):
+            return _unreadable(f"'{key}' is {value!r:.80}")
+    budget = settings.get("budget")
+    if budget is not None and not (isinstance(budget, dict) and all(isinstance(amount, str) for amount in budget.values())):
+        return _unreadable(f"'budget' is {budget!r:.80}")
+    sides = settings.get("input_size")
+    if sides is not None and not (isinstance(sides, list) and len(sides) == 2 and all(type(side) is int and side > 0 for side in sides)):
+        return _unreadable(f"'input_size' is {sides!r:.80}, not [height, width]")
+    return settings
+
+
+def _settings(recipe: dict[str, Any] | str, inputs: Sequence[Port]) -> list[str]:
+    if isinstance(recipe, str):
+        return [recipe]
+    size = recipe.get("input_size")
+    if size and len(inputs) == 1 and inputs[0].kind == "colour" and tuple(size) != inputs[0].shape:
+        return [f"it takes {_by(inputs[0].shape)} pixels, its recipe says {_by(size)}: {_AGAIN}"]
+    return []
+
+
+def _output(outputs: Sequence[Port], recipe: dict[str, Any] | str) -> list[str]:
+    if len(outputs) != 1:
+        return [f"it gives {len(outputs)} outputs ({_names(outputs)}), not one depth map: {_EXPORT}"]
+    (output,) = outputs
+    if output.kind not in ("half", "array"):
+        return [f"its output '{output.name}' is neither a Float16 picture nor an array: {_EXPORT}"]
+    if output.kind == "array":
+        *outer, height, width = (0, 0, *output.shape)[-max(len(output.shape), 2) :]
+        if min(height, width) < 1 or any(length != 1 for length in outer):
+            return [f"its output has the shape {list(output.shape)}, not 1×1×height×width: {_EXPORT}"]
+    kind = "image" if output.kind == "half" else "array"
+    if isinstance(recipe, dict) and recipe["output"] != kind:
+        return [f"it gives an {kind}, its recipe says {recipe['output']}: {_AGAIN}"]
+    return []
+
+
+def _missing(key: str) -> str:
+    return f"its metadata lack 'fcrn_mobile.{key}': {_EXPORT}"
+
+
+def _unreadable(reason: str) -> str:
+    return f"its recipe cannot be read ({reason}): {_AGAIN}"
+
+
+def _names(ports: Sequence[Port]) -> str:
+    return ", ".join(port.name for port in ports)
+
+
+def _by(size: Sequence[int]) -> str:
+    height, width = size
+    return f"{width}×{height}"

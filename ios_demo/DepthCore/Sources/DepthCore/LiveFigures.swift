@@ -1,0 +1,50 @@
+import Foundation
+
+/// The figures that stand over a live picture. What was not measured, or not yet, is nil and shown as a dash.
+public struct LiveFigures: Sendable, Equatable {
+  public let framesPerSecond: Double?
+  public let inferenceMS: Double?
+  /// From the capture of the image to the finished depth map.
+  public let endToEndMS: Double?
+  public let range: DepthRange
+  public let thermalState: ThermalState?
+  public let computeUnits: ComputeUnits?
+  /// Precision of the model's weights, as its recipe names it.
+  public let precision: String
+
+  public init(
+    framesPerSecond: Double?, inferenceMS: Double?, endToEndMS: Double?, range: DepthRange,
+    thermalState: ThermalState?, computeUnits: ComputeUnits?, precision: String
+  ) {
+    self.framesPerSecond = framesPerSecond
+    self.inferenceMS = inferenceMS
+    self.endToEndMS = endToEndMS
+    self.range = range
+    self.thermalState = thermalState
+    self.computeUnits = computeUnits
+    self.precision = precision
+  }
+
+  /// One line for each figure, from top to bottom.
+  public var lines: [String] {
+    [
+      "\(Self.decimal(framesPerSecond)) FPS",
+      "inference \(Self.decimal(inferenceMS)) ms",
+      "end to end \(Self.decimal(endToEndMS)) ms",
+      "\(Self.decimal(Double(range.near))) to \(Self.decimal(Double(range.far))) m",
+      "thermal \(thermalState?.rawValue ?? Self.unknown)",
+      "\(computeUnits?.title ?? Self.unknown), \(precision)",
+    ]
+  }
+
+  /// A distance as it stands beside a point of the picture; nil where there is no depth.
+  public static func distance(_ metres: Float?) -> String {
+    metres.map { String(format: "%.2f m", Double($0)) } ?? "no depth"
+  }
+
+  private static let unknown = "–"
+
+  private static func decimal(_ value: Double?) -> String {
+    value.map { String(format: "%.1f", $0) } ?? unknown
+  }
+}

@@ -1,0 +1,137 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fcrn_mobile.conversion.artefact import provenance
+from fcrn_mobile.conversion.contract import Port, check, read_ports, violations
+from fcrn_mobile.conversion.export import export
+from fcrn_mobile.conversion.recipe import Recipe
+from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.network.fcrn import FCRN, preset
+from fcrn_mobile.quiet import quiet_coremltools
+from tests.journeys.command import Result, call, refused
+
+__all__ = ["call"]
+
+PICTURE, DEPTH = Port("image", "colour", (64, 96)), Port("depth", "half", (32, 48))
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    network = FCRN(preset("fcrn-lite0", widths=(16, 8, 8, 8, 8), input_size=(64, 96)))
+    return Checkpoint(name="tiny", network=network.eval(), sha256="0123456789abcdef" * 4)
+
+
+@pytest.fixture(scope="module")
+def package(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("package") / "tiny.mlpackage"
+    export(checkpoint, Recipe(), path)
+    return path
+
+
+@pytest.fixture
+def metadata(checkpoint: Checkpoint) -> dict[str, str]:
+    return provenance(checkpoint, Recipe(), coreml=True)
+
+
+def retitled(package: Path, out: Path, change: Callable[[dict[str, str]], object]) -> Path:
+    """The package with other metadata, written by coremltools."""
+    with quiet_coremltools():
+        import coremltools
+
+        model = coremltools.models.MLModel(str(package), skip_model_load=True)
+        change(model.user_defined_metadata)
+        model.save(str(out))
+    return out
+
+
+@pytest.mark.parametrize("output", ["image", "array"])
+def test_what_export_writes_fits(output: str, checkpoint: Checkpoint, tmp_path: Path) -> None:
+    export(checkpoint, Recipe(output=output), tmp_path / "m.mlpackage")
+    assert check(tmp_path / "m.mlpackage") == []
+
+
+def test_ports_are_those_that_coremltools_reads(package: Path) -> None:
+    inputs, outputs, metadata = read_ports(package)
+    with quiet_coremltools():
+        from coremltools.models.utils import load_spec
+
+        description = load_spec(str(package)).description
+    picture, depth = description.input[0].type.imageType, description.output[0].type.imageType
+    assert inputs == [Port("image", "colour", (picture.height, picture.width))]
+    assert outputs == [Port("depth", "half", (depth.height, depth.width))]
+    assert metadata["fcrn_mobile.output_units"] == "metres"
+
+
+def test_all_violations_are_named_each_on_a_line_with_its_remedy(metadata: dict[str, str]) -> None:
+    del metadata["fcrn_mobile.network"]
+    metadata["fcrn_mobile.output_units"] = "feet"
+    found = violations([Port("x", "array", (3, 4))], [], metadata)
+    assert [line.partition(":")[0] for line in found] == [
+        "its input 'x' is not a colour picture of fixed size",
+        "its depth is in 'feet', not in metres",
+        "its metadata lack 'fcrn_mobile.network'",
+        "it gives 0 outputs (), not one depth map",
+    ]
+    assert all(": export it" in line and "\n" not in line for line in found)
+
+
+@pytest.mark.parametrize("size", [None, [64, 96]])
+def test_a_recipe_may_leave_the_size_open_or_name_the_models(size: list[int] | None, metadata: dict[str, str]) -> None:
+    metadata["fcrn_mobile.recipe"] = json.dumps(json.loads(metadata["fcrn_mobile.recipe"]) | {"input_size": size})
+    assert violations([PICTURE], [DEPTH], metadata) == []
+
+
+def test_a_size_is_said_as_width_by_height(metadata: dict[str, str]) -> None:
+    metadata["fcrn_mobile.recipe"] = json.dumps(json.loads(metadata["fcrn_mobile.recipe"]) | {"input_size": [64, 80]})
+    assert violations([PICTURE], [DEPTH], metadata) == ["it takes 96×64 pixels, its recipe says 80×64: export it again"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "7", '{"name": 1}', "[" * 100_000])
+def test_a_recipe_that_is_not_one_is_said_to_be_unreadable(text: str, metadata: dict[str, str]) -> None:
+    metadata["fcrn_mobile.recipe"] = text
+    (line,) = violations([PICTURE], [DEPTH], metadata)
+    assert "recipe" in line and len(line) < 200
+
+
+def test_ios_install_copies_the_package_whole(package: Path, tmp_path: Path, call: Callable[..., Result]) -> None:
+    (tmp_path / "ios_demo/Models").mkdir(parents=True)
+    result = call("ios-install", str(package), "--json", "-")
+    assert result.returncode == 0, result.stderr
+    installed = tmp_path / "ios_demo/Models/tiny.mlpackage"
+    assert json.loads(result.stdout)["violations"] == []
+    original = {path.relative_to(package): path.read_bytes() for path in package.rglob("*") if path.is_file()}
+    assert {path.relative_to(installed): path.read_bytes() for path in installed.rglob("*") if path.is_file()} == original
+    refused(call("ios-install", str(package)), "exists", "--force")
+    assert call("ios-install", str(package), "--force").returncode == 0
+    assert [path.name for path in installed.parent.iterdir()] == ["tiny.mlpackage"]
+
+
+def test_a_package_that_does_not_fit_is_named_and_not_copied(package: Path, tmp_path: Path, call: Callable[..., Result]) -> None:
+    def spoil(metadata: dict[str, str]) -> None:
+        metadata["fcrn_mobile.output_units"] = "feet"
+        del metadata["fcrn_mobile.training_data"]
+
+    (tmp_path / "Models").mkdir()
+    foreign = retitled(package, tmp_path / "feet.mlpackage", spoil)
+    result = call("ios-install", str(foreign), "--models", "Models")
+    assert result.returncode == 2
+    first, second = result.stderr.splitlines()
+    assert "doesn't fit the app: its depth is in 'feet', not in metres: export it with fcrn-mobile" in first
+    assert "its metadata lack 'fcrn_mobile.training_data'" in second
+    assert list((tmp_path / "Models").iterdir()) == []
+
+
+def test_bad_use_is_one_line(package: Path, tmp_path: Path, call: Callable[..., Result]) -> None:
+    refused(call("ios-install", str(package)), "ios_demo/Models", "--models")
+    refused(call("ios-install", "missing.mlpackage"), "missing.mlpackage")
+    refused(call("ios-install", "model.onnx"), "model.onnx", "no .mlpackage")
+    (tmp_path / "Models").mkdir()
+    damaged = tmp_path / "damaged.mlpackage"
+    shutil.copytree(package, damaged)
+    shutil.rmtree(damaged / "Data/com.apple.CoreML/weights")
+    refused(call("ios-install", str(damaged), "--models", "Models"), "weight")
+    assert list((tmp_path / "Models").iterdir()) == []
