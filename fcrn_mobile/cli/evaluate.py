@@ -27,6 +27,7 @@ _RANKS = ("best", "median", "worst")
 @click.option("--data", required=True, metavar="SPEC", help="RGB-D data, such as sample, folder:PATH#val or nyu-mat:FILE#test.")
 @click.option("--protocol", default="eigen", show_default=True, metavar="eigen|laina|full|garg")
 @click.option("--median-scaling", is_flag=True, help="Scale each prediction to the truth's median first; such metrics are not metric.")
+@click.option("--flip", is_flag=True, help="Predict the mirrored picture too and join both, as monodepth does.")
 @click.option(
     "--baselines",
     is_flag=False,
@@ -44,6 +45,7 @@ def command(
     data: str,
     protocol: str,
     median_scaling: bool,
+    flip: bool,
     baselines: str | None,
     per_image: Path | None,
     panels: Path | None,
@@ -56,6 +58,8 @@ def command(
     from fcrn_mobile.conversion.artefact import written_whole
     from fcrn_mobile.data import open_source
     from fcrn_mobile.runtimes import open_runtime
+    from fcrn_mobile.runtimes.flip import FlipProcessed
+    from fcrn_mobile.runtimes.runtime import is_metric
     from fcrn_mobile.validation.baselines import check_apart, learn_baselines, training_spec
     from fcrn_mobile.validation.drift import evaluate
 
@@ -67,7 +71,11 @@ def command(
     if training_data is not None:
         check_apart(data, training_data)
         training = open_source(training_data)
-    runtime = open_runtime(model, backend)
+    runtime: Runtime = open_runtime(model, backend)
+    if not median_scaling and not is_metric(runtime):
+        raise InputError(f"the depth of '{model}' is known up to a scale only, not in metres: evaluate it with --median-scaling")
+    if flip:
+        runtime = FlipProcessed(runtime)
     with progress(runtime.name) as on_frame:
         result = evaluate(runtime, source, rule, on_frame, median_scaling)
     columns = {"model": result}

@@ -32,6 +32,7 @@ class Integers(click.ParamType):
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings as TOML; options given beside it win.")
 @click.option("--data", metavar="SPEC", help="Training data; without a #split its #train part, and its #val part for validation.")
 @click.option("--val-data", metavar="SPEC", help="Validation data, if not the #val part of --data.")
+@click.option("--objective", default="supervised", show_default=True, metavar="supervised|video|stereo", help="What depth is learned from.")
 @click.option("--preset", default="fcrn-lite0", show_default=True, help="Network.")
 @click.option("--decoder", help="Up-block other than the preset's: deconv2, deconv3, upconv, upproj, fastproj.")
 @click.option("--widths", type=Integers(","), metavar="A,B,C,D,E", help="Decoder widths other than the preset's.")
@@ -39,9 +40,10 @@ class Integers(click.ParamType):
 @click.option("--encoder-weights", default="imagenet", show_default=True, metavar="imagenet|random|FILE", help="Start of the encoder.")
 @click.option("--out", type=click.Path(), help="Folder of the run.")
 @click.option("--resume", metavar="RUN|CHECKPOINT", help="Continue the run in this folder as it was set; or start from a checkpoint.")
+@click.option("--quantization", default="none", metavar="int8|w8a8|int4|palette4", help="Fine-tune the checkpoint of --resume for it.")
 @click.option("--epochs", type=int, default=30, show_default=True)
 @click.option("--batch-size", type=int, default=8, show_default=True, help="Per device.")
-@click.option("--loss", default="l1", show_default=True, metavar="berhu|l1|l2|huber|log-l1")
+@click.option("--loss", default="l1", show_default=True, metavar="berhu|l1|l2|huber|log-l1|relative-l1")
 @click.option("--optimizer", default="adamw", show_default=True, metavar="adamw|sgd")
 @click.option("--lr", type=float, default=1e-3, show_default=True)
 @click.option("--schedule", default="one-cycle", show_default=True, metavar="one-cycle|plateau|constant")
@@ -62,13 +64,23 @@ class Integers(click.ParamType):
 @click.option("--cache-mb", type=int, default=0, show_default=True, help="Decoded frames to keep in memory, per loader process.")
 @click.option("--protocol", default="eigen", show_default=True, help="Of the validation metrics.")
 @click.option("--print-freq", type=int, default=10, show_default=True, help="Batches between two logged losses.")
+@click.option("--ssim", type=float, default=0.85, show_default=True, help="Video, stereo: weight of SSIM beside L1.")
+@click.option("--smoothness", type=float, default=0.1, show_default=True, help="Video, stereo: weight of the smoothness term.")
+@click.option("--scales", type=int, default=4, show_default=True, help="Video, stereo: of the decoder that get a loss, at most.")
+@click.option("--explainability", type=float, default=0.0, show_default=True, help="Video: weight of the masks' regulariser; 0: no masks.")
+@click.option("--minimum/--mean", default=True, show_default=True, help="Video: of each pixel's error over the neighbouring frames.")
+@click.option("--automask/--no-automask", default=True, show_default=True, help="Video: leave out pixels that do not change.")
 @click.option("--devices", type=int, default=1, show_default=True, help="Processes per machine.")
 @click.option("--nodes", type=int, default=1, show_default=True, help="Machines.")
 @click.option("--track", metavar="mlflow[:URI]", help="Log to MLflow too; without a URI to mlflow.db beside RUN.")
 @json_option
 @click.pass_context
 def command(context: click.Context, config: Path | None, json_out: str | None, **options: Any) -> None:
-    """Train a network; the best checkpoint by validation abs_rel is RUN/best.safetensors."""
+    """Train a network; the best checkpoint by validation abs_rel is RUN/best.safetensors.
+
+    Without true depth: --objective video learns from frames:PATH?fx=PIXELS (a folder or a video), up to scale; --objective stereo from
+    stereo:PATH?fx=PIXELS&baseline=METRES, in metres; both from kitti:PATH. Validated by their own loss, or on RGB-D --val-data.
+    """
     from fcrn_mobile.training import run as runs
     from fcrn_mobile.training import train as training
 

@@ -55,7 +55,7 @@ def provenance(checkpoint: Checkpoint, recipe: Recipe, coreml: bool) -> dict[str
         "fcrn_mobile.network": checkpoint.network.config.preset,
         "fcrn_mobile.checkpoint_sha256": checkpoint.sha256,
         "fcrn_mobile.training_data": str(checkpoint.training.get("data", "unknown")),
-        "fcrn_mobile.output_units": "metres",
+        "fcrn_mobile.output_units": checkpoint.units,
     }
 
 

@@ -1,7 +1,8 @@
 """Batches for training and validation."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -122,7 +123,10 @@ class DepthDataModule(LightningDataModule):
         self.frames = AugmentedFrames(train, transform, seed)
         self.validation_frames = ResizedFrames(val, input_size)
 
-    def train_dataloader(self) -> DataLoader[Sample]:
+    def train_dataloader(self) -> DataLoader[Any]:
+        return self._training_loader(_training_batch)
+
+    def _training_loader(self, collate: Callable[[list[Any]], Any]) -> DataLoader[Any]:
         rank, processes = self._place()
         sampler = EpochSampler(len(self.frames), self.frames.seed, rank, processes)
         # A last batch of one frame would make batch norm fail on a 1×1 map.
@@ -132,12 +136,12 @@ class DepthDataModule(LightningDataModule):
             self.batch_size,
             sampler=sampler,
             num_workers=self.workers,
-            collate_fn=_training_batch,
+            collate_fn=collate,
             drop_last=drop_last,
             persistent_workers=self.workers > 0,
         )
 
-    def val_dataloader(self) -> DataLoader[tuple[Tensor, Sample]]:
+    def val_dataloader(self) -> DataLoader[Any]:
         rank, processes = self._place()
         return DataLoader(
             self.validation_frames,

@@ -3,18 +3,29 @@
 import re
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import numpy as np
 
 from fcrn_mobile.data.source import Source, SplitSource, Subset, split_indices
+from fcrn_mobile.data.views import ViewSource, ViewSubset
 from fcrn_mobile.errors import InputError
+
+if TYPE_CHECKING:
+    from fcrn_mobile.data.frames import Triplets
+    from fcrn_mobile.data.stereo import StereoPairs
 
 SPEC_FORMS = (
     "sample, folder:PATH[?scale=UNITS_PER_METRE], nyu-mat:PATH[?splits=FILE], nyu-h5:PATH, csv:PATH, "
     "list:PATH[?root=FOLDER&scale=UNITS_PER_METRE], kitti:PATH, tum:PATH[?max_difference=SECONDS]; "
     "each with [#train|#val], nyu-mat with [#test] too"
 )
+#: Data without depth, by the objective that learns from it.
+VIEW_FORMS = {
+    "video": "frames:PATH?fx=PIXELS[&fy=&cx=&cy=&step=FRAMES] (a folder of pictures or a video), kitti:PATH[?step=FRAMES]",
+    "stereo": "stereo:PATH?fx=PIXELS&baseline=METRES[&fy=&cx=&cy=] (left/ and right/), kitti:PATH",
+}
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "sample": (),
     "folder": ("scale",),
@@ -24,6 +35,11 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "list": ("root", "scale"),
     "kitti": (),
     "tum": ("max_difference",),
+}
+_CAMERA = ("fx", "fy", "cx", "cy")
+_VIEW_OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
+    "video": {"frames": (*_CAMERA, "step"), "kitti": ("step",)},
+    "stereo": {"stereo": (*_CAMERA, "baseline"), "kitti": ()},
 }
 
 
@@ -39,10 +55,77 @@ def open_source(spec: str) -> Source:
     location, _, split = spec.partition("#")
     location, _, query = location.partition("?")
     kind, _, path = location.partition(":")
+    if without_depth(spec):
+        raise InputError(f"'{spec}' holds no depth: it is for train --objective {'stereo' if kind == 'stereo' else 'video'}")
     if kind not in _OPTIONS or bool(path) == (kind == "sample"):
         raise InputError(f"unknown data '{spec}': use one of {SPEC_FORMS}")
     source = _open(kind, Path(path), _parse_options(spec, query, _OPTIONS[kind]), spec)
     return _split(source, split, spec) if split else source
+
+
+def open_views(spec: str, objective: str) -> ViewSource:
+    """Open the views that a data spec names.
+
+    Args:
+        spec: ``FORM:PATH?option=value&…#split``, see ``VIEW_FORMS``.
+        objective: ``video`` for triplets of frames, ``stereo`` for pairs.
+
+    Raises:
+        InputError: unknown form, option or split; no intrinsics; nothing found; pairs that aren't rectified.
+    """
+    location, _, split = spec.partition("#")
+    location, _, query = location.partition("?")
+    kind, _, path = location.partition(":")
+    forms = _VIEW_OPTIONS[objective]
+    if kind not in forms or not path:
+        raise InputError(f"data '{spec}' is not for the {objective} objective: use one of {VIEW_FORMS[objective]}")
+    options = _parse_options(spec, query, forms[kind])
+    source = _open_triplets(kind, Path(path), options, spec) if objective == "video" else _open_pairs(kind, Path(path), options, spec)
+    if not split:
+        return source
+    splits = source.splits()
+    if split not in splits:
+        raise InputError(f"unknown split '#{split}' in '{spec}': use #train or #val")
+    if not splits[split]:
+        raise InputError(f"split '#{split}' of '{spec}' is empty: its {len(source)} frames are too few to split, give --val-data too")
+    return ViewSubset(source, splits[split])
+
+
+def without_depth(spec: str) -> bool:
+    """Whether a data spec is of a form that never holds depth."""
+    kind = spec.partition(":")[0]
+    return kind not in _OPTIONS and any(kind in forms for forms in _VIEW_OPTIONS.values())
+
+
+def _open_triplets(kind: str, path: Path, options: dict[str, str], spec: str) -> "Triplets":
+    step = _positive(spec, options, "step", 1, "give a whole number of frames, such as 1")
+    if step != int(step):
+        raise InputError(f"step '{options['step']}' in '{spec}': give a whole number of frames, such as 1")
+    if kind == "kitti":
+        from fcrn_mobile.data.kitti_views import open_kitti_triplets
+
+        return open_kitti_triplets(path, int(step))
+    from fcrn_mobile.data.frames import open_frames
+
+    return open_frames(path, int(step), **_camera(spec, options))
+
+
+def _open_pairs(kind: str, path: Path, options: dict[str, str], spec: str) -> "StereoPairs":
+    if kind == "kitti":
+        from fcrn_mobile.data.kitti_views import open_kitti_stereo
+
+        return open_kitti_stereo(path)
+    from fcrn_mobile.data.stereo import open_stereo
+
+    if "baseline" not in options:
+        raise InputError(f"'{spec}' does not say how far apart the cameras are: add &baseline=METRES")
+    return open_stereo(path, baseline=_positive(spec, options, "baseline", 0, "give metres, such as 0.12"), **_camera(spec, options))
+
+
+def _camera(spec: str, options: dict[str, str]) -> dict[str, float]:
+    if "fx" not in options:
+        raise InputError(f"'{spec}' does not say what camera took it: add ?fx=PIXELS, its focal length (&fy=, &cx= and &cy= too, if known)")
+    return {name: _positive(spec, options, name, 0, "give pixels, a positive number") for name in _CAMERA if name in options}
 
 
 def portable(spec: str) -> str:

@@ -16,8 +16,11 @@ from torch import Tensor
 import fcrn_mobile
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
+from fcrn_mobile.network.quantized import Quantization, unpack
 
 BUILTIN = "builtin"
+#: Units of depth: of a network whose scale is known, and of one that learned from a video, where it can't be.
+METRES, UP_TO_SCALE = "metres", "up to scale"
 _CONFIG_FIELDS = {item.name for item in fields(FCRNConfig)}
 #: Fields that every version has written; the others have come since and have the older behaviour as their default.
 _ALWAYS_WRITTEN = {item.name for item in fields(FCRNConfig) if item.default is MISSING}
@@ -29,11 +32,12 @@ class Checkpoint:
 
     Attributes:
         name: ``builtin``, or the file's name without its suffix.
-        network: float32, in evaluation mode.
+        network: float32, in evaluation mode; where ``quantization`` is given, rewritten for deployment and limited to it.
         training: what it was trained on and how (data, hyper-parameters, command); free-form JSON.
         metrics: validation metrics at the time of saving; empty if never validated.
         tool_version: the version that wrote it.
         sha256: hash of the whole file.
+        quantization: what it was trained to be stored as; None for a float network.
     """
 
     name: str
@@ -42,6 +46,12 @@ class Checkpoint:
     metrics: dict[str, Any] = field(default_factory=dict)
     tool_version: str = fcrn_mobile.__version__
     sha256: str = ""
+    quantization: Quantization | None = None
+
+    @property
+    def units(self) -> str:
+        """``METRES`` or ``UP_TO_SCALE``; ``training`` says which, or nothing for metres."""
+        return str(self.training.get("depth", METRES))
 
 
 def save_checkpoint(
@@ -50,6 +60,7 @@ def save_checkpoint(
     training: dict[str, Any],
     metrics: dict[str, Any],
     dtype: torch.dtype = torch.float32,
+    quantization: Quantization | None = None,
 ) -> None:
     """Write a checkpoint; the file appears whole or not at all.
 
@@ -58,6 +69,7 @@ def save_checkpoint(
         path: destination, replaced if it exists.
         training, metrics: JSON-serialisable, see ``Checkpoint``.
         dtype: storage of convolution kernels. Vectors (batch norms, biases) stay float32: they are small and sensitive.
+        quantization: of a deployed network, whose weights are then stored as the integers or indices that it gives.
     """
     tensors = {key: _stored(value, dtype) for key, value in network.state_dict().items()}
     metadata = {
@@ -66,6 +78,8 @@ def save_checkpoint(
         "metrics": json.dumps(metrics),
         "tool_version": fcrn_mobile.__version__,
     }
+    if quantization is not None:
+        tensors, metadata["quantization"] = quantization.packed(tensors)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         partial.write_bytes(save(tensors, metadata))
@@ -99,10 +113,14 @@ def load_checkpoint(name: str) -> Checkpoint:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError) as error:
         raise InputError(f"'{name}' is not a readable .safetensors file ({error}): train or download it again") from error
-    network = FCRN(_config(name, metadata))
+    config, quantization = _config(name, metadata), None
     try:
-        network.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in tensors.items()})
-    except RuntimeError as error:
+        if "quantization" in metadata:
+            network, quantization = unpack(config, tensors, metadata["quantization"])
+        else:
+            network = FCRN(config)
+            network.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in tensors.items()})
+    except (RuntimeError, AttributeError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"weights in '{name}' do not fit its own configuration ({reason}): train or download it again") from error
     return Checkpoint(
@@ -112,6 +130,7 @@ def load_checkpoint(name: str) -> Checkpoint:
         metrics=json.loads(metadata.get("metrics", "{}")),
         tool_version=metadata.get("tool_version", "unknown"),
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        quantization=quantization,
     )
 
 

@@ -25,6 +25,8 @@ class FCRNConfig:
         input_size: height and width in pixels that it is trained and exported for; other sizes run too.
         mean, std: normalisation of RGB in 0..1, applied inside the network.
         head_relu: whether the prediction ends in a ReLU, so that depth is never negative.
+        inverse_depth: α and β if the prediction x stands for the inverse depth α·sigmoid(x) + β, which is always positive (Zhou et al.
+            2017, arXiv 1704.07813, section 3.5); None if it is the depth itself.
     """
 
     preset: str
@@ -35,6 +37,7 @@ class FCRNConfig:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     head_relu: bool = False
+    inverse_depth: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         count = halvings(self.encoder)
@@ -44,6 +47,8 @@ class FCRNConfig:
             )
         if len(self.input_size) != 2 or min(self.input_size) < 32:
             raise InputError(f"input size {self.input_size}: give height and width of at least 32 pixels")
+        if self.inverse_depth is not None and not (len(self.inverse_depth) == 2 and min(self.inverse_depth) > 0):
+            raise InputError(f"inverse depth {self.inverse_depth}: give its range and its least value, both positive")
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "FCRNConfig":
@@ -91,12 +96,15 @@ class FCRN(nn.Module):
 
     mean: Tensor
     std: Tensor
+    one: Tensor
 
     def __init__(self, config: FCRNConfig, form: Form = "four") -> None:
         super().__init__()
         self.config = config
         self.register_buffer("mean", torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
+        if config.inverse_depth is not None:
+            self.register_buffer("one", torch.ones(1, 1, 1, 1), persistent=False)
         self.encoder = build_encoder(config.encoder)
         self.conv = nn.Conv2d(self.encoder.out_channels, config.widths[0], 1, bias=False)
         self.bn = nn.BatchNorm2d(config.widths[0])
@@ -105,18 +113,32 @@ class FCRN(nn.Module):
         self._initialise()
 
     def forward(self, image: Tensor) -> Tensor:
+        x = self.decoder(self.encode(image))  # N×widths[-1]×H/2×W/2
+        x = self.head(x)  # N×1×H/2×W/2
+        if self.config.inverse_depth is not None:
+            # Not 1 / x, which becomes a reciprocal: Core ML adds 1e-4 to what it inverts.
+            return torch.div(self.one, self.inverse_depth(x))
+        return F.relu(x) if self.config.head_relu else x
+
+    def encode(self, image: Tensor) -> Tensor:
+        """What the decoder takes, N×widths[0]×H/32×W/32 (plain: H/16×W/16), of an image N×3×H×W in 0..1."""
         x = (image - self.mean) / self.std
-        x = self.encoder(x)  # N×E×H/32×W/32 (plain: H/16×W/16)
-        x = self.bn(self.conv(x))  # N×widths[0]×H/32×W/32, no ReLU
-        x = self.decoder(x)  # N×widths[-1]×H/2×W/2
-        depth = self.head(x)  # N×1×H/2×W/2 metres
-        return F.relu(depth) if self.config.head_relu else depth
+        return self.bn(self.conv(self.encoder(x)))  # no ReLU
+
+    def inverse_depth(self, raw: Tensor) -> Tensor:
+        """What predictions stand for where the configuration says so: α·sigmoid(x) + β in 1/m, of any shape."""
+        assert self.config.inverse_depth is not None
+        scale, least = self.config.inverse_depth
+        return scale * torch.sigmoid(raw) + least
 
     def _initialise(self) -> None:
         """He initialisation of everything behind the encoder, since ReLU networks of this depth train from it."""
         for module in (self.conv, *self.decoder.modules(), self.head):
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if self.config.inverse_depth is not None:
+            # Where a sigmoid is flat nothing is learned: the first predictions are near 0.
+            nn.init.normal_(self.head.weight, std=0.01)
 
 
 def set_form(network: FCRN, form: Form) -> FCRN:

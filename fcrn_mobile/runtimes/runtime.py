@@ -8,6 +8,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcrn_mobile.mil.overflow import Overflow
+from fcrn_mobile.network.checkpoints import UP_TO_SCALE
+
+#: Key of the metadata that says what unit depth is in: ``metres``, or ``up to scale``. An artefact without it is in metres.
+UNITS = "fcrn_mobile.output_units"
 
 
 class Runtime(Protocol):
@@ -39,6 +43,11 @@ class FindsOverflow(Protocol):
     def first_overflow(self, image: NDArray[np.uint8]) -> Overflow | None:
         """The first tensor that is not finite on this image, or None."""
         ...
+
+
+def is_metric(runtime: Runtime) -> bool:
+    """Whether a runtime's depth is in metres, not up to a scale that nobody knows."""
+    return runtime.metadata.get(UNITS) != UP_TO_SCALE
 
 
 def fit(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -1,7 +1,7 @@
 """What a run leaves behind: checkpoints at every epoch, and a line per epoch."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 class RunCheckpoints(Callback):
     """Writes ``last.safetensors`` and ``last.ckpt`` after every epoch and when training stops early, and
-    ``best.safetensors`` when the validation abs_rel is the lowest so far.
+    ``best.safetensors`` when what the module monitors in validation (its abs_rel) is the lowest so far.
 
     Args:
         folder: the run's folder.
@@ -38,9 +38,9 @@ class RunCheckpoints(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, DepthTraining)
         metrics = pl_module.validation.compute()
-        abs_rel = float(metrics["abs_rel"])
-        if abs_rel < self.best:
-            self.best = abs_rel
+        score = float(metrics[pl_module.monitor])
+        if score < self.best:
+            self.best = score
             self._write("best", trainer, pl_module, metrics)
         self._write("last", trainer, pl_module, metrics)
         with self._naming("last.ckpt"):
@@ -48,13 +48,12 @@ class RunCheckpoints(Callback):
         if not trainer.is_global_zero:
             return
         log.info(
-            "epoch %d/%s  loss %.4f  abs_rel %.4f  rmse %.4f  delta1 %.4f  best abs_rel %.4f",
+            "epoch %d/%s  loss %.4f  %s  best %s %.4f",
             trainer.current_epoch + 1,
             trainer.max_epochs,
             float(trainer.callback_metrics["train/loss_epoch"]),
-            abs_rel,
-            metrics["rmse"],
-            metrics["delta1"],
+            summary(metrics),
+            pl_module.monitor,
             self.best,
         )
 
@@ -69,7 +68,8 @@ class RunCheckpoints(Callback):
         if trainer.is_global_zero:
             training = self.training | {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
             with self._naming(f"{name}.safetensors"):
-                save_checkpoint(module.result, self.folder / f"{name}.safetensors", training, metrics)
+                file = self.folder / f"{name}.safetensors"
+                save_checkpoint(module.result, file, training, metrics, quantization=module.quantization)
 
     @contextmanager
     def _naming(self, file: str) -> Iterator[None]:
@@ -81,3 +81,12 @@ class RunCheckpoints(Callback):
             raise InputError(
                 f"cannot write '{self.folder / file}' ({reason}): make room, then continue with --resume {self.folder}"
             ) from error
+
+
+def summary(metrics: Mapping[str, Any]) -> str:
+    """An epoch's validation in one line: the metrics of depth, or the objective's own loss."""
+    if "abs_rel" not in metrics:
+        return f"val loss {metrics['loss']:.4f}"
+    scaled = "  (median-scaled)" if metrics.get("scaling") == "median" else ""
+    drift = f"fidelity {metrics['fidelity']:.4f}  " if "fidelity" in metrics else ""
+    return f"{drift}abs_rel {metrics['abs_rel']:.4f}  rmse {metrics['rmse']:.4f}  delta1 {metrics['delta1']:.4f}{scaled}"

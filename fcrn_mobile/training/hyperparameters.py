@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.metrics import protocol
 from fcrn_mobile.training.losses import LOSSES
+from fcrn_mobile.training.quantization import NONE, SCHEMES
 
 OPTIMIZERS = ("adamw", "sgd")
+OBJECTIVES = ("supervised", "video", "stereo")
 SCHEDULES = ("one-cycle", "plateau", "constant")
 PRECISIONS = ("auto", "32", "bf16")
 
-_POSITIVE = ("epochs", "batch_size", "lr", "accumulate", "print_freq")
+_POSITIVE = ("epochs", "batch_size", "lr", "accumulate", "print_freq", "scales")
 _NOT_NEGATIVE = (
     "lr_patience",
     "momentum",
@@ -22,6 +24,9 @@ _NOT_NEGATIVE = (
     "ema",
     "max_degrees",
     "jitter",
+    "ssim",
+    "smoothness",
+    "explainability",
 )
 
 
@@ -32,7 +37,9 @@ class Hyperparameters:
     Attributes:
         epochs: passes over the training frames.
         batch_size: frames per step and device.
-        loss: one of ``losses.LOSSES``.
+        objective: ``supervised`` by true depth, or without any by ``video`` or ``stereo``, see ``selfsupervised``.
+        loss: one of ``losses.LOSSES``; of ``supervised``.
+        quantization: ``none``, or one of ``quantization.SCHEMES`` to fine-tune for; then the loss is the drift, see ``distillation``.
         optimizer: ``adamw``, or ``sgd`` with ``momentum``.
         lr: learning rate; the peak of ``one-cycle``.
         schedule: ``one-cycle`` (Smith 2018, arXiv 1803.09820), ``plateau`` (×0.1 after ``lr_patience`` epochs without a
@@ -56,6 +63,12 @@ class Hyperparameters:
         cache_mb: megabytes of decoded frames to keep, for training and for validation each, in every loader process; 0 keeps none.
         protocol: of the validation metrics.
         print_freq: batches between two logged training losses.
+        ssim: of ``video`` and ``stereo``, the weight of SSIM in the photometric error beside L1, 0 to 1.
+        smoothness: of both, the weight of the smoothness term at the finest scale, halved at each coarser one.
+        scales: of both, how many scales of the decoder get a loss, at most.
+        explainability: of ``video``, the weight of the explainability masks' regulariser; 0 for no masks.
+        minimum: of ``video``, take each pixel's least error over the neighbouring frames, not their mean.
+        automask: of ``video``, leave out pixels that don't change from frame to frame.
 
     Raises:
         InputError: a value that is not allowed.
@@ -84,9 +97,24 @@ class Hyperparameters:
     cache_mb: int = 0
     protocol: str = "eigen"
     print_freq: int = 10
+    objective: str = "supervised"
+    quantization: str = NONE
+    ssim: float = 0.85
+    smoothness: float = 0.1
+    scales: int = 4
+    explainability: float = 0.0
+    minimum: bool = True
+    automask: bool = True
 
     def __post_init__(self) -> None:
-        for name, allowed in (("loss", tuple(LOSSES)), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
+        for name, allowed in (
+            ("objective", OBJECTIVES),
+            ("quantization", (NONE, *SCHEMES)),
+            ("loss", tuple(LOSSES)),
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+            ("precision", PRECISIONS),
+        ):
             if getattr(self, name) not in allowed:
                 raise InputError(f"unknown {name} '{getattr(self, name)}': use one of {', '.join(allowed)}")
         for name in _POSITIVE:
@@ -98,7 +126,9 @@ class Hyperparameters:
         for name in ("resize", "max_scale"):
             if not 1 <= getattr(self, name) <= 10:
                 raise InputError(f"{name} is {getattr(self, name)}: give a factor from 1 to 10")
-        for name, limit in (("ema", 1), ("momentum", 1), ("jitter", 1.0001)):
+        for name, limit in (("ema", 1), ("momentum", 1), ("jitter", 1.0001), ("ssim", 1.0001)):
             if getattr(self, name) >= limit:
                 raise InputError(f"{name} is {getattr(self, name)}: give a number below 1")
+        if self.explainability and self.minimum:
+            raise InputError("explainability weighs every neighbour's error, of which minimum takes one: add --mean")
         protocol(self.protocol)

@@ -50,7 +50,14 @@ def relative_l1(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 #: Loss over two equal-shaped vectors of valid pixels.
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"berhu": berhu, "l1": l1, "l2": l2, "huber": huber, "log-l1": log_l1, "relative-l1": relative_l1}
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "berhu": berhu,
+    "l1": l1,
+    "l2": l2,
+    "huber": huber,
+    "log-l1": log_l1,
+    "relative-l1": relative_l1,
+}
 
 
 def depth_loss(name: str, prediction: Tensor, target: Tensor) -> Tensor:

@@ -3,14 +3,18 @@
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import torch
 from lightning import LightningModule
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from fcrn_mobile.data.module import TrainingBatch, ValidationBatch
+from fcrn_mobile.data.source import Sample
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.metrics import DepthMetrics, protocol
 from fcrn_mobile.network.fcrn import FCRN
+from fcrn_mobile.network.quantized import Quantization
 from fcrn_mobile.training import distributed
 from fcrn_mobile.training.accuracy import batch_accuracy
 from fcrn_mobile.training.average import MovingAverage
@@ -31,13 +35,26 @@ class DepthTraining(LightningModule):
         self.network = network
         self.hyper = hyper
         self.average = MovingAverage(network, hyper.ema) if hyper.ema else None
-        self.validation = DepthMetrics(protocol(hyper.protocol))
+        self.validation = self.new_validation()
         self.save_hyperparameters(asdict(hyper) | {"preset": network.config.preset})
+
+    #: The validation metric by which the best checkpoint is chosen; lower is better.
+    monitor = "abs_rel"
+
+    @property
+    def trained(self) -> list[nn.Parameter]:
+        """What the optimizer changes."""
+        return list(self.network.parameters())
 
     @property
     def result(self) -> FCRN:
         """The network that is validated and saved: the moving average of the trained one, or that itself."""
         return self.average.network if self.average else self.network
+
+    @property
+    def quantization(self) -> Quantization | None:
+        """What ``result`` is to be stored as; None for floats."""
+        return None
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
         prediction = self.network(batch.images)
@@ -56,8 +73,16 @@ class DepthTraining(LightningModule):
         if self.average:
             self.average.update(self.network)
 
+    def new_validation(self) -> DepthMetrics:
+        """What gathers an epoch's validation."""
+        return DepthMetrics(protocol(self.hyper.protocol))
+
+    def shown(self, prediction: NDArray[np.float32], sample: Sample) -> NDArray[np.float32]:
+        """A prediction h×w for a validation frame, as it is drawn beside the truth."""
+        return prediction
+
     def on_validation_epoch_start(self) -> None:
-        self.validation = DepthMetrics(protocol(self.hyper.protocol))
+        self.validation = self.new_validation()
 
     def validation_step(self, batch: ValidationBatch, batch_idx: int) -> None:
         for prediction, depth, name in zip(self.result(batch.images), batch.depths, batch.names, strict=True):
@@ -75,12 +100,12 @@ class DepthTraining(LightningModule):
         hyper = self.hyper
         optimizer: torch.optim.Optimizer
         if hyper.optimizer == "sgd":
-            optimizer = torch.optim.SGD(self.network.parameters(), hyper.lr, momentum=hyper.momentum, weight_decay=hyper.weight_decay)
+            optimizer = torch.optim.SGD(self.trained, hyper.lr, momentum=hyper.momentum, weight_decay=hyper.weight_decay)
         else:
-            optimizer = torch.optim.AdamW(self.network.parameters(), hyper.lr, weight_decay=hyper.weight_decay)
+            optimizer = torch.optim.AdamW(self.trained, hyper.lr, weight_decay=hyper.weight_decay)
         if hyper.schedule == "plateau":
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.1, patience=hyper.lr_patience)
-            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "val/abs_rel"}}
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": f"val/{self.monitor}"}}
         if hyper.schedule == "one-cycle":
             steps = int(self.trainer.estimated_stepping_batches)
             cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, hyper.lr, total_steps=steps)

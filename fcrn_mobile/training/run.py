@@ -11,6 +11,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.fcrn import FCRNConfig, preset
 from fcrn_mobile.training.hyperparameters import Hyperparameters
+from fcrn_mobile.training.quantization import fine_tuning_settings
 
 PRETRAINED = "imagenet"
 RANDOM = "random"
@@ -130,6 +131,7 @@ def make_run(values: dict[str, Any], command: str = "") -> Run:
     Raises:
         InputError: no data, an unknown preset, settings that exclude each other, an unreadable checkpoint to start from.
     """
+    values = fine_tuning_settings(values)
     settings = make_settings(values)
     if settings.data is None:
         raise InputError("no data to train on: give --data SPEC")
@@ -179,7 +181,11 @@ def _network(settings: Settings, given: dict[str, Any]) -> FCRNConfig:
         if key in given:
             option = f"--{key.replace('_', '-')}"
             raise InputError(f"{option} {given[key]} does not go with --resume {settings.resume}, which settles it: leave {option} out")
-    return replace(load_checkpoint(settings.resume).network.config, **changes)
+    start = load_checkpoint(settings.resume)
+    if start.quantization is not None:
+        precision = start.quantization.settings["precision"]
+        raise InputError(f"'{settings.resume}' is quantized ({precision}): give --resume the float checkpoint that it was trained from")
+    return replace(start.network.config, **changes)
 
 
 def _kinds(settings: type) -> dict[str, Any]:

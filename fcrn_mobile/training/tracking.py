@@ -15,6 +15,7 @@ from torch.utils.tensorboard.summary import hparams
 
 from fcrn_mobile.data.module import ResizedFrames
 from fcrn_mobile.report.examples import Example, draw_examples
+from fcrn_mobile.training.callbacks import summary
 from fcrn_mobile.training.history import METRICS_FILE, kept_rows
 from fcrn_mobile.training.mlflow_store import MLflowRun, open_run
 from fcrn_mobile.training.module import DepthTraining
@@ -99,8 +100,7 @@ class Tracking(Callback):
         if not trainer.is_global_zero:
             return
         epoch = trainer.current_epoch + 1
-        metrics = pl_module.validation.compute()
-        title = f"epoch {epoch}   abs_rel {metrics['abs_rel']:.3f}   rmse {metrics['rmse']:.2f} m   delta1 {metrics['delta1']:.3f}"
+        title = f"epoch {epoch}   {summary(pl_module.validation.compute())}"
         picture = draw_examples(self._examples(pl_module), title)
         path = self.folder / PICTURES / f"epoch_{epoch:03d}.png"
         _save(picture, path)
@@ -133,7 +133,7 @@ class Tracking(Callback):
         predictions = network(torch.stack(images).to(module.device, memory_format=torch.channels_last))
         network.train(training)
         return [
-            Example(sample.image, sample.depth, prediction[0].float().cpu().numpy())
+            Example(sample.image, sample.depth, module.shown(prediction[0].float().cpu().numpy(), sample))
             for sample, prediction in zip(samples, predictions, strict=True)
         ]
 

@@ -15,16 +15,22 @@ import fcrn_mobile
 from fcrn_mobile.data.module import DepthDataModule
 from fcrn_mobile.data.spec import open_source, portable
 from fcrn_mobile.data.transforms import Augmentation
+from fcrn_mobile.data.views_module import ViewsDataModule
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
+from fcrn_mobile.network.checkpoints import METRES, UP_TO_SCALE, Checkpoint, load_checkpoint
 from fcrn_mobile.network.encoders import load_imagenet_weights
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.resnet import RESNETS
 from fcrn_mobile.training.callbacks import RunCheckpoints
+from fcrn_mobile.training.distillation import QuantizationTraining
 from fcrn_mobile.training.distributed import synchronise_batch_norms
+from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.mlflow_store import check_track
 from fcrn_mobile.training.module import DepthTraining
+from fcrn_mobile.training.quantization import NONE
 from fcrn_mobile.training.run import PRETRAINED, RANDOM, Run, load_run, save_run
+from fcrn_mobile.training.selfsupervised.module import SelfSupervisedTraining
+from fcrn_mobile.training.selfsupervised.preparation import view_augmentation, views_data, with_inverse_depth
 from fcrn_mobile.training.tracking import Tracking, flat_configuration, run_loggers
 
 
@@ -48,6 +54,8 @@ def train(run: Run, out: Path, progress: bool = False) -> Checkpoint:
     if is_first_process() and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"'{out}' exists: choose another --out, or continue it with --resume {out}")
     data = _data_module(run)
+    if isinstance(data, ViewsDataModule):
+        run = with_inverse_depth(run, data)
     network = _fresh_network(run)
     if run.track is not None and is_first_process():
         check_track(run.track, out)
@@ -78,7 +86,11 @@ def _fresh_network(run: Run) -> FCRN:
     seed_everything(run.hyper.manual_seed, verbose=False)
     network = FCRN(run.network)
     if run.start is not None:
-        network.load_state_dict(load_checkpoint(run.start).network.state_dict())
+        weights = load_checkpoint(run.start).network
+        if weights.config.inverse_depth is None and network.config.inverse_depth is not None:
+            # A head that predicts metres says nothing in inverse depth.
+            weights.head.load_state_dict(network.head.state_dict())
+        network.load_state_dict(weights.state_dict())
     elif run.encoder_weights != RANDOM:
         path = None if run.encoder_weights == PRETRAINED else Path(run.encoder_weights)
         load_imagenet_weights(network.encoder, run.network.encoder, path)
@@ -87,12 +99,13 @@ def _fresh_network(run: Run) -> FCRN:
 
 def _data_module(run: Run) -> DepthDataModule:
     train_spec, val_spec = run.specs
-    size = run.network.input_size
     hyper = run.hyper
+    if hyper.objective != "supervised":
+        return views_data(run)
     return DepthDataModule(
         open_source(train_spec),
         open_source(val_spec),
-        size,
+        run.network.input_size,
         _augmentation(run),
         hyper.batch_size,
         hyper.workers,
@@ -137,7 +150,8 @@ def _fit(run: Run, network: FCRN, data: DepthDataModule, out: Path, progress: bo
         num_sanity_val_steps=0,
         log_every_n_steps=hyper.print_freq,
     )
-    module = DepthTraining(network.to(memory_format=torch.channels_last), hyper)  # type: ignore[call-overload]
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module = _module(network, hyper, data)
     # weights_only: the resumed file holds tensors and plain values alone.
     try:
         trainer.fit(module, data, ckpt_path=str(resume) if resume else None, weights_only=True)
@@ -150,8 +164,14 @@ def _fit(run: Run, network: FCRN, data: DepthDataModule, out: Path, progress: bo
     trainer.strategy.barrier()
     best = out / "best.safetensors"
     if not best.is_file():
-        raise InputError(f"no epoch of '{out}' ended with a finite abs_rel: lower --lr, or check the validation data")
+        raise InputError(f"no epoch of '{out}' ended with a finite {module.monitor}: lower --lr, or check the validation data")
     return load_checkpoint(str(best))
+
+
+def _module(network: FCRN, hyper: Hyperparameters, data: DepthDataModule) -> DepthTraining:
+    if isinstance(data, ViewsDataModule):
+        return SelfSupervisedTraining(network, hyper, data.has_depth)
+    return DepthTraining(network, hyper) if hyper.quantization == NONE else QuantizationTraining(network, hyper)
 
 
 def _training_record(run: Run, data: DepthDataModule) -> dict[str, Any]:
@@ -162,7 +182,8 @@ def _training_record(run: Run, data: DepthDataModule) -> dict[str, Any]:
         "frames": len(data.frames),
         "val_data": portable(val_spec),
         "val_frames": len(data.validation_frames),
-        "transforms": _augmentation(run).steps,
+        "transforms": (view_augmentation(run) if isinstance(data, ViewsDataModule) else _augmentation(run)).steps,
+        "depth": _depth_units(run),
         "encoder_weights": portable(run.encoder_weights),
         "start": portable(run.start) if run.start else None,
         "hyperparameters": asdict(run.hyper),
@@ -170,6 +191,13 @@ def _training_record(run: Run, data: DepthDataModule) -> dict[str, Any]:
         "command": run.command,
         "versions": {"fcrn-mobile": fcrn_mobile.__version__, "torch": torch.__version__},
     }
+
+
+def _depth_units(run: Run) -> str:
+    """What unit the run's depth is in: a video tells none, and quantizing leaves it as it was."""
+    if run.hyper.quantization != NONE and run.start is not None:
+        return load_checkpoint(run.start).units
+    return UP_TO_SCALE if run.hyper.objective == "video" else METRES
 
 
 def uses_bf16(precision: str, encoder: str) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fcrn_mobile
+from fcrn_mobile.conversion.calibration import calibrated_on, check_unseen
 from fcrn_mobile.conversion.export import artefact_size
 from fcrn_mobile.data.source import Source
 from fcrn_mobile.errors import InputError
@@ -155,9 +156,11 @@ def validate(
         on_frame: progress.
 
     Raises:
-        InputError: a frame without a valid pixel, or no frame at all; a recipe in a candidate's metadata that is not readable.
+        InputError: a frame without a valid pixel, or no frame at all; a recipe in a candidate's metadata that is not readable;
+            a frame that a candidate was calibrated on.
     """
     promised = [recipe_limits(candidate) for candidate in candidates]
+    _check_unseen(source, frozenset().union(*(calibrated_on(candidate.metadata) for candidate in candidates)), data)
     scaled = not is_metric(reference)
     reference_metrics = DepthMetrics(rule, scaled)
     metrics = [DepthMetrics(rule, scaled) for _ in candidates]
@@ -201,6 +204,12 @@ def validate(
             )
         )
     return Validation(reference.name, artefact_size(reference.path), base, tuple(drifts), data, rule.name, seconds, _engine(reference))
+
+
+def _check_unseen(source: Source, hashes: frozenset[str], data: str) -> None:
+    """Refuse a source with calibration images before anything runs: reading it is little beside that."""
+    for index in range(len(source) if hashes else 0):
+        check_unseen(source[index], hashes, data)
 
 
 def _engine(runtime: Runtime) -> str:

@@ -1,0 +1,192 @@
+"""A float network on the grid of its package, for fine-tuning.
+
+The network that is trained is the one that is exported, rewritten for deployment: batch norms are in the convolutions, and each phase of
+a 5×5 convolution over an unpooled map has weights of its own.
+
+coremltools' own trainers don't serve here. Its LinearQuantizer knows no scales per block; its DKMPalettizer weighs every entry of a table
+for every weight in every step; and both see only modules of ``torch.nn`` that torch.fx can trace. So the grids are ours
+(``quantizers``), and what they learn goes to coremltools' converter in the form that it reads, see ``conversion/learned.py``.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.network.deploy import FourPhaseConv
+from fcrn_mobile.network.fcrn import FCRN
+from fcrn_mobile.network.quantized import Quantization, deployed
+from fcrn_mobile.training.quantizers import LearnedFloat, LearnedIntegers, LearnedRange, LearnedTable
+
+#: The setting of a run that trains in float.
+NONE = "none"
+#: Weights with at most as many elements stay float, as in a recipe.
+MIN_ELEMENTS = 512
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """What a network is trained for.
+
+    Attributes:
+        settings: keys of the recipe that exports it.
+        bits: of a weight's integers, or of its indices if there is a ``group``.
+        block: input channels that share a scale; where it doesn't divide them, and without one, an output channel has one scale, for
+            eight-bit integers.
+        group: output channels that share a table.
+        activations: whether the inputs of these convolutions have eight bits too.
+    """
+
+    settings: dict[str, Any]
+    bits: int
+    block: int | None = None
+    group: int | None = None
+    activations: bool = False
+
+
+SCHEMES = {
+    "int8": Scheme({"precision": "int8"}, 8),
+    "w8a8": Scheme({"precision": "w8a8"}, 8, activations=True),
+    "int4": Scheme({"precision": "int4", "block_size": 32, "otherwise": "int8"}, 4, block=32),
+    "palette4": Scheme({"precision": "palette4", "granularity": "per_grouped_channel", "group_size": 8}, 4, group=8),
+}
+
+
+#: Settings of a run that differ in fine-tuning, unless they are given.
+DEFAULTS: dict[str, Any] = {"epochs": 10, "weight_decay": 0.0}
+
+
+def fine_tuning_settings(values: dict[str, Any]) -> dict[str, Any]:
+    """A run's settings that were given, completed by ``DEFAULTS`` where they ask for a quantization.
+
+    Raises:
+        InputError: there is no checkpoint to start from, or a setting that a quantization rules out.
+    """
+    scheme = values.get("quantization", NONE)
+    if scheme == NONE:
+        return values
+    if values.get("resume") is None:
+        raise InputError(f"--quantization {scheme} fine-tunes a float network: give it with --resume, as builtin or a .safetensors file")
+    for key in ("loss", "objective"):
+        if key in values:
+            raise InputError(
+                f"--{key} does not go with --quantization {scheme}, whose loss is the drift from the float network: leave it out"
+            )
+    return DEFAULTS | values
+
+
+class QuantizationAware(FCRN):
+    """A network, rewritten for deployment, that computes with weights and activations as its package will hold them.
+
+    Args:
+        network: to start from; not changed.
+        scheme: one of ``SCHEMES``.
+
+    Raises:
+        InputError: a weight that the scheme does not fit.
+    """
+
+    def __init__(self, network: FCRN, scheme: str) -> None:
+        nn.Module.__init__(self)
+        self.config, self.scheme = network.config, SCHEMES[scheme]
+        self.deployed = deployed(network.eval())
+        self.weights, self.ranges = nn.ModuleDict(), nn.ModuleDict()
+        for weight in _weights(self.deployed):
+            self.weights[_key(weight.name)] = _learned(self.scheme, weight)
+            if self.scheme.activations:
+                self.ranges[_key(weight.owner)] = LearnedRange()
+        others = {name: value for name, value in self.deployed.named_parameters() if _key(name) not in self.weights}
+        self.floats = nn.ModuleDict({_key(name): LearnedFloat(value.detach()) for name, value in others.items()})
+        for key, limits in self.ranges.items():
+            self.deployed.get_submodule(_name(key)).register_forward_pre_hook(_Limit(limits))
+
+    def forward(self, image: Tensor) -> Tensor:
+        weights = {_name(key): weight() for kind in (self.weights, self.floats) for key, weight in kind.items()}
+        depth: Tensor = functional_call(self.deployed, weights, (image,))
+        return depth
+
+    @torch.no_grad()
+    def quantization(self) -> Quantization:
+        """What has been learned, as the package is to hold it."""
+        weights = {_name(key): weight.stored() for key, weight in self.weights.items()}  # type: ignore[operator]
+        ranges = {_name(key): limits.stored() for key, limits in self.ranges.items()}  # type: ignore[operator]
+        return Quantization(self.scheme.settings, weights, ranges)
+
+    @torch.no_grad()
+    def finished(self) -> FCRN:
+        """The deployed network with the weights and ranges of ``quantization``."""
+        network = deployed(FCRN(self.config).eval())
+        network.load_state_dict(self.deployed.state_dict() | {_name(key): value() for key, value in self.floats.items()})
+        return self.quantization().apply(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+class _Limit:
+    """A forward pre-hook that puts a module's input into its learned range."""
+
+    def __init__(self, limits: nn.Module) -> None:
+        self.limits = limits
+
+    def __call__(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (self.limits(inputs[0]), *inputs[1:])
+
+
+@dataclass(frozen=True)
+class _Weight:
+    """A weight of the deployed network.
+
+    Attributes:
+        name: of the parameter.
+        value: the parameter.
+        axes: of the output and of the input channels.
+        owner: name of the module whose input it is applied to.
+    """
+
+    name: str
+    value: nn.Parameter
+    axes: tuple[int, int]
+    owner: str
+
+
+def _weights(network: FCRN) -> Iterator[_Weight]:
+    """All that a scheme is for: kernels of more than ``MIN_ELEMENTS``."""
+    for owner, module in network.named_modules():
+        if isinstance(module, FourPhaseConv):
+            kernels = {f"{owner}.kernels.{index}": kernel for index, kernel in enumerate(module.kernels)}
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            kernels = {f"{owner}.weight": module.weight}
+        else:
+            continue
+        axes = (1, 0) if isinstance(module, nn.ConvTranspose2d) else (0, 1)
+        yield from (_Weight(name, kernel, axes, owner) for name, kernel in kernels.items() if kernel.numel() > MIN_ELEMENTS)
+
+
+def _learned(scheme: Scheme, weight: _Weight) -> LearnedIntegers | LearnedTable:
+    value = weight.value.detach()
+    outputs, inputs = weight.axes
+    blocks = [1] * value.dim()
+    if scheme.group:
+        if value.shape[outputs] % scheme.group:
+            raise InputError(
+                f"quantization '{scheme.settings['precision']}' shares tables among {scheme.group} output channels, and '{weight.name}' "
+                f"has {value.shape[outputs]}: use int4, or widths that {scheme.group} divides"
+            )
+        blocks[outputs] = value.shape[outputs] // scheme.group
+        return LearnedTable(value, scheme.bits, torch.Size(blocks))
+    blocks[outputs] = value.shape[outputs]
+    if scheme.block and value.shape[inputs] % scheme.block == 0:
+        blocks[inputs] = value.shape[inputs] // scheme.block
+        return LearnedIntegers(value, scheme.bits, torch.Size(blocks))
+    return LearnedIntegers(value, 8, torch.Size(blocks))
+
+
+def _key(name: str) -> str:
+    """A parameter's or module's name as a key of a ModuleDict, which allows no dot."""
+    return name.replace(".", "/")
+
+
+def _name(key: str) -> str:
+    return key.replace("/", ".")

@@ -1,0 +1,185 @@
+"""Weights and activations on a grid that is learned with them.
+
+Rounding has no useful gradient, so it is passed over (straight-through estimator, Bengio et al. 2013, arXiv 1308.3432); the grid's step
+then has one (learned step size quantization, Esser et al. 2020, arXiv 1902.08153), and so do the entries of a table, each the sum over
+the weights that take it (trained quantization, Han et al. 2016, arXiv 1510.00149).
+
+What is learned is measured in steps of the grid that training starts from, so that one learning rate suits weights whose folded batch
+norms set them orders of magnitude apart. Scales and tables are rounded to half precision, which is how a package stores them: what is
+trained is what is exported.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fcrn_mobile.network.quantized import Indices, Integers, Range, reduced, restored, spread
+
+#: Batches whose activations set the range that training starts from.
+OBSERVED = 8
+#: How fast scales, ranges and floats move beside weights on the grid, on which all of a channel depends.
+_GENTLE = 0.1
+#: Smallest scale: the smallest normal number of half precision.
+_LEAST = torch.finfo(torch.float16).tiny
+#: Fractions of the largest magnitude that are tried as the end of the grid.
+_CLIPS = torch.linspace(0.4, 1.0, 13)
+
+
+class LearnedIntegers(nn.Module):
+    """A weight as integers times learned scales.
+
+    Args:
+        weight: to start from.
+        bits: 8 or 4; the grid is symmetric, without its lowest value.
+        blocks: scales along each of the weight's axes, divisors of its sides.
+    """
+
+    start: Tensor
+
+    def __init__(self, weight: Tensor, bits: int, blocks: torch.Size) -> None:
+        super().__init__()
+        self.bits, self.limit = bits, 2 ** (bits - 1) - 1
+        self.register_buffer("start", _best_scale(weight, self.limit, blocks))
+        self.stretch = nn.Parameter(torch.zeros_like(self.start))
+        self.steps = nn.Parameter(weight / spread(self.start, weight.shape))
+
+    def forward(self) -> Tensor:
+        """The weight as the package's integers give it."""
+        return self._rounded() * spread(self._scale(), self.steps.shape)
+
+    def stored(self) -> Integers:
+        """What the package is to hold."""
+        return Integers(self._rounded().detach().to(torch.int8).contiguous(), self._scale().detach().contiguous(), self.bits)
+
+    def _scale(self) -> Tensor:
+        return half((self.start * (_GENTLE * self.stretch).exp()).clamp_min(_LEAST))
+
+    def _rounded(self) -> Tensor:
+        return _round(self.steps * spread(torch.exp(-_GENTLE * self.stretch), self.steps.shape)).clamp(-self.limit, self.limit)
+
+
+class LearnedTable(nn.Module):
+    """A weight as indices into learned tables.
+
+    Args:
+        weight: to start from.
+        bits: of an index.
+        blocks: tables along each of the weight's axes, divisors of its sides.
+    """
+
+    unit: Tensor
+
+    def __init__(self, weight: Tensor, bits: int, blocks: torch.Size) -> None:
+        super().__init__()
+        self.shape, self.blocks = weight.shape, blocks
+        rows = reduced(weight, blocks).flatten(0, -2)  # one per table
+        self.register_buffer("unit", (rows.abs().amax(-1, keepdim=True) / 2 ** (bits - 1)).clamp_min(_LEAST))
+        self.entries = nn.Parameter(kmeans(rows / self.unit, 2**bits))
+        self.values = nn.Parameter(rows / self.unit)
+
+    def forward(self) -> Tensor:
+        """The weight as the package's tables give it."""
+        table = self._table()
+        entries = table.gather(-1, self._indices(table))
+        latent = self.values * self.unit
+        return restored(entries + (latent - latent.detach()), self.blocks, self.shape)
+
+    def stored(self) -> Indices:
+        """What the package is to hold."""
+        table = self._table().detach()
+        indices = restored(self._indices(table), self.blocks, self.shape)
+        return Indices(indices.to(torch.uint8).contiguous(), table.view(*self.blocks, -1).contiguous())
+
+    def _table(self) -> Tensor:
+        return half((self.entries * self.unit).sort(-1).values)
+
+    @torch.no_grad()
+    def _indices(self, table: Tensor) -> Tensor:
+        """The nearest entry of each value."""
+        return torch.searchsorted(((table[:, 1:] + table[:, :-1]) / 2).contiguous(), self.values * self.unit)
+
+
+class LearnedFloat(nn.Module):
+    """A parameter that stays a float: a bias, or a weight too small for a grid."""
+
+    start: Tensor
+
+    def __init__(self, value: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("start", value.clone())
+        self.change = nn.Parameter(torch.zeros_like(value))
+
+    def forward(self) -> Tensor:
+        """The parameter as the package holds it."""
+        return half(self.start + _GENTLE * self.change)
+
+
+class LearnedRange(nn.Module):
+    """An activation in eight bits of a learned range: unsigned where it is never negative, else symmetric, without a zero point."""
+
+    largest: Tensor
+    signed: Tensor
+    seen: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stretch = nn.Parameter(torch.zeros(()))
+        self.register_buffer("largest", torch.zeros(()))
+        self.register_buffer("signed", torch.zeros((), dtype=torch.bool))
+        self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x`` of any shape, as the package's quantize and dequantize give it."""
+        if self.training and int(self.seen) < OBSERVED:
+            self._observe(x.detach())
+        low, high = (-128, 127) if self.signed else (0, 255)
+        scale = self._scale()
+        return _round(x / scale).clamp(low, high) * scale
+
+    def stored(self) -> Range:
+        """What the package is to hold."""
+        return Range(float(self._scale().detach()), bool(self.signed))
+
+    def _observe(self, x: Tensor) -> None:
+        self.seen += 1
+        self.signed |= x.min() < 0
+        self.largest.copy_(torch.maximum(self.largest, x.abs().max()))
+
+    def _scale(self) -> Tensor:
+        steps = torch.where(self.signed, 127.0, 255.0)
+        return half((self.largest * (_GENTLE * self.stretch).exp() / steps).clamp_min(_LEAST))
+
+
+def kmeans(rows: Tensor, clusters: int, iterations: int = 40) -> Tensor:
+    """Centres of values, R×n → R×``clusters`` in ascending order: Lloyd's iteration from an even division of each row's range."""
+    rows = rows.sort(-1).values
+    low, high = rows[:, :1], rows[:, -1:]
+    centres = low + (high - low) * (torch.arange(clusters) + 0.5) / clusters
+    sums = F.pad(rows.double().cumsum(-1), (1, 0))
+    for _ in range(iterations):
+        # Sorted values of one cluster stand side by side: its sum is a difference of cumulative sums.
+        ends = torch.searchsorted(rows, (centres[:, 1:] + centres[:, :-1]) / 2)
+        ends = F.pad(F.pad(ends, (1, 0)), (0, 1), value=rows.shape[1])
+        count = ends.diff(dim=-1)
+        mean = sums.gather(-1, ends).diff(dim=-1) / count
+        centres = torch.where(count > 0, mean.float(), centres)
+    return centres
+
+
+def _best_scale(weight: Tensor, limit: int, blocks: torch.Size) -> Tensor:
+    """Of each block, the scale with the least squared error: outliers are clipped where that helps the rest."""
+    rows = reduced(weight, blocks)
+    largest = rows.abs().amax(-1)
+    scales = torch.stack([half((clip * largest / limit).clamp_min(_LEAST)) for clip in _CLIPS])
+    errors = torch.stack([((rows / s[..., None]).round().clamp(-limit, limit) * s[..., None] - rows).square().sum(-1) for s in scales])
+    return scales.gather(0, errors.argmin(0, keepdim=True))[0]
+
+
+def _round(x: Tensor) -> Tensor:
+    """Rounding, ties to even, that gradients pass."""
+    return x + (x.round() - x).detach()
+
+
+def half(x: Tensor) -> Tensor:
+    """Half precision, in float32, that gradients pass: what a package stores of a float."""
+    return x + (x.half().float() - x).detach()

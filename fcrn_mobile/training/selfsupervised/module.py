@@ -1,0 +1,119 @@
+"""Training without depth labels, as a Lightning module."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fcrn_mobile.data.module import ValidationBatch
+from fcrn_mobile.data.source import Sample
+from fcrn_mobile.data.views_module import ViewsBatch
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.metrics import DepthMetrics, protocol
+from fcrn_mobile.network.fcrn import FCRN
+from fcrn_mobile.training import distributed
+from fcrn_mobile.training.hyperparameters import Hyperparameters
+from fcrn_mobile.training.module import DepthTraining
+from fcrn_mobile.training.selfsupervised.objective import Terms
+from fcrn_mobile.training.selfsupervised.preparation import build_objective
+
+#: Below this share of counted pixels, over that many batches, a clip doesn't move.
+LEAST_COUNTED = 0.01
+_JUDGED_AFTER = 20
+
+
+class MeanLoss:
+    """The objective's loss on held-out views; it stands in for depth metrics where there is no depth."""
+
+    def __init__(self) -> None:
+        self._total, self._scenes = 0.0, 0
+
+    def update(self, loss: float, scenes: int) -> None:
+        """Take in the mean loss of a batch of scenes."""
+        self._total += loss * scenes
+        self._scenes += scenes
+
+    def merge(self, other: "MeanLoss") -> None:
+        """Take in another process's scenes."""
+        self.update(other._total / max(other._scenes, 1), other._scenes)
+
+    def compute(self) -> dict[str, float | int]:
+        """``loss`` and the number of ``scenes``."""
+        return {"loss": self._total / max(self._scenes, 1), "scenes": self._scenes}
+
+
+class SelfSupervisedTraining(DepthTraining):
+    """Trains an FCRN by the objective ``video`` or ``stereo``; logs ``train/loss``, its parts, ``train/counted``, ``lr``, ``val/<metric>``.
+
+    Args:
+        network: trained in place; its configuration has an ``inverse_depth``.
+        hyper: how.
+        measures_depth: whether validation frames have true depth; otherwise the objective's loss on views is what counts.
+    """
+
+    measures_depth = True
+
+    def __init__(self, network: FCRN, hyper: Hyperparameters, measures_depth: bool) -> None:
+        super().__init__(network, hyper)
+        self.objective = build_objective(network.config, hyper)
+        self.measures_depth = measures_depth
+        self.monitor = "abs_rel" if measures_depth else "loss"
+        self.validation = self.new_validation()
+        self._counted, self._judged = 0.0, 0
+
+    @property
+    def trained(self) -> list[nn.Parameter]:
+        return [*self.network.parameters(), *self.objective.parameters()]
+
+    def new_validation(self) -> Any:
+        if not self.measures_depth:
+            return MeanLoss()
+        return DepthMetrics(protocol(self.hyper.protocol), median_scaling=self.hyper.objective == "video")
+
+    def training_step(self, batch: ViewsBatch, batch_idx: int) -> Tensor:  # type: ignore[override]
+        terms: Terms = self.objective(self.network, batch)
+        if not torch.isfinite(terms.loss):
+            raise InputError(f"loss is {terms.loss.item()} on {', '.join(batch.names[:8])}: lower the learning rate or check these frames")
+        how: dict[str, Any] = {"on_step": True, "on_epoch": True, "batch_size": len(batch.names), "sync_dist": distributed.processes() > 1}
+        self.log("train/loss", terms.loss, prog_bar=True, **how)
+        for name, value in terms.parts.items():
+            self.log(f"train/{name}", value.detach(), **how)
+        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], on_step=True)
+        if terms.counted is not None:
+            self.log("train/counted", terms.counted, **how)
+            self._require_motion(float(terms.counted))
+        return terms.loss
+
+    def validation_step(self, batch: ValidationBatch | ViewsBatch, batch_idx: int) -> None:
+        if isinstance(batch, ViewsBatch):
+            self.validation.update(float(self.objective(self.result, batch).loss), len(batch.names))  # type: ignore[call-arg, arg-type]
+        else:
+            super().validation_step(batch, batch_idx)
+
+    def shown(self, prediction: NDArray[np.float32], sample: Sample) -> NDArray[np.float32]:
+        """A prediction to be looked at: one without a unit is scaled to the truth's median, or to a median of 0.5."""
+        if self.hyper.objective != "video":
+            return prediction
+        valid = np.isfinite(sample.depth) & (sample.depth > 0)
+        median = float(np.median(sample.depth[valid])) if valid.any() else 0.5
+        return prediction * np.float32(median / float(np.median(prediction)))
+
+    def _require_motion(self, counted: float) -> None:
+        """Stop when automasking finds nothing to learn from.
+
+        Raises:
+            InputError: the clip is static.
+        """
+        self._counted += counted
+        self._judged += 1
+        if self._judged < min(_JUDGED_AFTER, int(self.trainer.num_training_batches)):
+            return
+        share = self._counted / self._judged
+        self._counted, self._judged = 0.0, 0
+        if share < LEAST_COUNTED:
+            raise InputError(
+                f"automasking leaves {share:.2%} of the pixels: the camera stands still in this clip, or its frames are the same; "
+                "give a clip from a moving camera, or a larger step (frames:PATH?step=FRAMES)"
+            )

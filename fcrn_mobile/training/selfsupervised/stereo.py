@@ -1,0 +1,79 @@
+"""Depth from rectified stereo pairs with left-right consistency (Godard et al. 2017, arXiv 1609.03677)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fcrn_mobile.data.views_module import ViewsBatch
+from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
+from fcrn_mobile.training.selfsupervised.geometry import shift
+from fcrn_mobile.training.selfsupervised.objective import Terms, resample
+from fcrn_mobile.training.selfsupervised.photometric import photometric_error
+from fcrn_mobile.training.selfsupervised.regularisers import edge_aware_smoothness, left_right_consistency
+from fcrn_mobile.training.selfsupervised.scales import InverseDepths
+
+
+@dataclass(frozen=True)
+class StereoOptions:
+    """What the stereo objective is made of; defaults as in the paper.
+
+    Attributes:
+        ssim: weight of SSIM in the photometric error, the rest is L1.
+        smoothness: weight of the edge-aware smoothness at the finest scale, halved at each coarser one.
+        consistency: weight of the left-right consistency.
+        scales: of the decoder that get a loss, at most.
+    """
+
+    ssim: float = 0.85
+    smoothness: float = 0.1
+    consistency: float = 1.0
+    scales: int = 4
+
+
+class StereoObjective(nn.Module):
+    """Either picture from the other, by disparities of both that the left one alone predicts; depth is in metres.
+
+    The right picture's disparity has a head of its own that only training needs.
+
+    Args:
+        config: of the depth network; its ``inverse_depth`` is set.
+        options: what the loss is made of.
+    """
+
+    def __init__(self, config: FCRNConfig, options: StereoOptions) -> None:
+        super().__init__()
+        self.options = options
+        self.heads = InverseDepths(config, options.scales, maps=2)
+
+    def forward(self, network: FCRN, batch: ViewsBatch) -> Terms:
+        """The loss of a batch."""
+        inverse = self.heads(network, batch.images[:, 0])
+        with torch.autocast(batch.images.device.type, enabled=False):
+            # f·B/W: a depth of that many metres has a disparity of the whole width.
+            reach = (batch.intrinsics[:, 0] * batch.baselines / batch.images.shape[-1]).view(-1, 1, 1, 1)
+            return stereo_loss(batch.images, [reach * values for values in inverse], self.options)
+
+
+def stereo_loss(pictures: Tensor, disparities: list[Tensor], options: StereoOptions) -> Terms:
+    """The loss of given disparities, the sum over scales (equation 1).
+
+    Args:
+        pictures: left and right, N×2×3×H×W.
+        disparities: left and right as fractions of the width, N×2×h×w, the finest first.
+        options: what the loss is made of.
+    """
+    sums = {"photometric": pictures.new_zeros(()), "smoothness": pictures.new_zeros(()), "consistency": pictures.new_zeros(())}
+    for scale, disparity in enumerate(disparities):
+        left, right = resample(pictures, (disparity.shape[-2], disparity.shape[-1])).unbind(1)
+        left_disparity, right_disparity = disparity.split(1, dim=1)
+        for picture, other, moved, own in (
+            (left, right, -left_disparity, left_disparity),
+            (right, left, right_disparity, right_disparity),
+        ):
+            error = photometric_error(shift(other, moved).image, picture, options.ssim)
+            sums["photometric"] = sums["photometric"] + error.mean()
+            sums["smoothness"] = sums["smoothness"] + edge_aware_smoothness(own, picture) / 2**scale
+        sums["consistency"] = sums["consistency"] + left_right_consistency(left_disparity, right_disparity)
+    loss = sums["photometric"] + options.smoothness * sums["smoothness"] + options.consistency * sums["consistency"]
+    return Terms(loss, sums)
