@@ -4,17 +4,30 @@ from pathlib import Path
 
 import click
 
-from fcrn_mobile.cli.common import json_option, write_json
+from fcrn_mobile.cli.common import json_option, progress, write_json
 
 
 @click.command("export")
 @click.argument("checkpoint")
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Recipe, such as export/int8.toml.")
 @click.option("--precision", metavar="P", help="fp32, fp16, int8, int4, palette6, sparse50, … instead of a recipe.")
+@click.option("--calibration", metavar="SPEC", help="Images for a recipe that measures on some, such as folder:PATH#train.")
+@click.option("--calibration-images", "count", type=int, metavar="N", help="How many of them, instead of the recipe's number.")
+@click.option("--calibration-seed", "seed", type=int, metavar="N", help="Chooses which.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Destination, ending in .mlpackage, .onnx or .aimodel.")
 @click.option("--force", is_flag=True, help="Overwrite.")
 @json_option
-def command(checkpoint: str, recipe: Path | None, precision: str | None, out: Path, force: bool, json_out: str | None) -> None:
+def command(
+    checkpoint: str,
+    recipe: Path | None,
+    precision: str | None,
+    calibration: str | None,
+    count: int | None,
+    seed: int | None,
+    out: Path,
+    force: bool,
+    json_out: str | None,
+) -> None:
     """Convert CHECKPOINT (builtin or a .safetensors file) for the phone."""
     from fcrn_mobile.conversion.artefact import check_destination
     from fcrn_mobile.conversion.export import artefact_size, export
@@ -31,8 +44,10 @@ def command(checkpoint: str, recipe: Path | None, precision: str | None, out: Pa
         chosen = make_recipe({"precision": precision or "fp32", "output": "array"}, "--precision")
     else:
         chosen = make_recipe({"precision": precision}, "--precision") if precision else Recipe()
+    chosen = chosen.calibrated_on(calibration, count, seed)
     check_destination(out, force)
-    export(load_checkpoint(checkpoint), chosen, out, force)
+    with progress("calibrate") as on_image:
+        export(load_checkpoint(checkpoint), chosen, out, force, on_image)
     size = artefact_size(out)
     weights = package_weights(out) if out.suffix == ".mlpackage" else []
     if json_out:
@@ -45,4 +60,5 @@ def command(checkpoint: str, recipe: Path | None, precision: str | None, out: Pa
         print(f"{out}  {size / 1e6:.1f} MB  {chosen.precision}  {made} in metres")
         if weights:
             print(f"weights: {', '.join(f'{kind}: {count} ops' for kind, count in summary(weights).items())}")
-        print(f"next: fcrn-mobile validate {checkpoint} {out} --data sample")
+        unseen = "SPEC#split, without its calibration images" if chosen.calibration else "sample"
+        print(f"next: fcrn-mobile validate {checkpoint} {out} --data {unseen}")

@@ -58,7 +58,7 @@ def plan_weights(weights: Sequence[Weight], names: set[str], recipe: Recipe) -> 
     """
     for override in recipe.ops:
         # Arithmetic is a matter of every operator, compression of those with weights.
-        candidates = names if override.scheme.name in FLOATS else {name for weight in weights for name in weight.names}
+        candidates = names if override.precision in ("", *FLOATS) else {name for weight in weights for name in weight.names}
         for pattern in override.match:
             if not any(fnmatchcase(name, pattern) for name in candidates):
                 near = get_close_matches(pattern.strip("*"), sorted({weight.name for weight in weights}), 4, 0)

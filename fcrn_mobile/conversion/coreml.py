@@ -9,12 +9,18 @@ import torch
 from torch import nn
 
 import fcrn_mobile
+from fcrn_mobile.conversion.activations import activation_images, with_int8_activations
 from fcrn_mobile.conversion.artefact import provenance, written_whole
+from fcrn_mobile.conversion.calibrate import OnImage
+from fcrn_mobile.conversion.calibration import CalibrationImages
 from fcrn_mobile.conversion.compress import compress
+from fcrn_mobile.conversion.correct import correct, correction_images
+from fcrn_mobile.conversion.equalise import equalise
+from fcrn_mobile.conversion.learned import check_learned, check_stored, register_learned
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.weights import plain
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.network.checkpoints import METRES, Checkpoint
 from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.quiet import quiet_coremltools
@@ -27,7 +33,7 @@ LICENCE = "MIT (converter); weights as stated in the training data of the checkp
 INPUT_NAME, OUTPUT_NAME = "image", "depth"
 
 
-def export_coreml(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = False) -> None:
+def export_coreml(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = False, on_image: OnImage | None = None) -> None:
     """Write a Core ML package; it appears at ``out`` whole or not at all.
 
     Args:
@@ -35,23 +41,40 @@ def export_coreml(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool
         recipe: what to make of it.
         out: destination, ending in .mlpackage.
         force: overwrite.
+        on_image: progress of calibration.
 
     Raises:
         InputError: ``out`` exists, or its folder does not; a recipe that does not suit the network.
         RuntimeError: coremltools did not compress as it was asked to.
     """
-    if recipe.activations == "int8":
-        raise InputError(
-            f"recipe '{recipe.name}' asks for int8 activations, which are not available yet: leave out activations and [calibration], "
-            'or use precision "int8" for int8 weights alone'
-        )
+    learned = checkpoint.quantization
+    if learned and recipe.correct:
+        raise InputError(f"'{checkpoint.name}' was trained as it is to be stored: leave [correct] out of recipe '{recipe.name}'")
+    if learned:
+        check_learned(checkpoint, recipe)
+    quantizes = recipe.activations == "int8" and not learned
+    images = activation_images(recipe) if quantizes else correction_images(recipe)
     with written_whole(out, force) as partial, quiet_coremltools():
         size = recipe.input_size or checkpoint.network.config.input_size
-        traced = trace(taking_pixels(deploy(checkpoint.network, recipe.form)), size)
-        model = convert(traced, size, recipe)
-        model = compress(model, recipe)
-        describe(model, checkpoint, recipe, size)
-        model.save(str(partial))
+        network = taking_pixels(deploy(checkpoint.network, recipe.form))
+        if learned:
+            register_learned(network, learned)
+        if recipe.correct and recipe.correct.equalise:
+            equalise(network, recipe)
+        model = convert(trace(network, size), size, recipe)
+        made = check_stored(model, learned) if learned else compressed(model, recipe, images)
+        if quantizes and images:
+            made = with_int8_activations(made, model, recipe, images, on_image)
+        describe(made, checkpoint, recipe, size)
+        if images:
+            made.user_defined_metadata.update(images.to_metadata())
+        made.save(str(partial))
+
+
+def compressed(model: "ct.models.MLModel", recipe: Recipe, images: CalibrationImages | None) -> "ct.models.MLModel":
+    """The model with compressed weights, corrected as far as the recipe asks and images allow."""
+    made = compress(model, recipe)
+    return correct(model, made, recipe.correct, images.images if images else ()) if recipe.correct else made
 
 
 def taking_pixels(network: FCRN) -> FCRN:
@@ -122,12 +145,14 @@ def _final(name: str, prefix: str) -> str:
 def describe(model: "ct.models.MLModel", checkpoint: Checkpoint, recipe: Recipe, size: tuple[int, int]) -> None:
     """Fill in what Xcode and the app show: units, author, version, preview, recipe, checkpoint."""
     height, width = size
-    model.short_description = f"Monocular depth in metres ({checkpoint.network.config.preset}, {recipe.precision})."
+    unit = "in metres" if checkpoint.units == METRES else "up to an unknown scale"
+    precision = "mixed precision" if recipe.ops else recipe.precision
+    model.short_description = f"Monocular depth {unit} ({checkpoint.network.config.preset}, {precision})."
     model.author = AUTHOR
     model.license = LICENCE
     model.version = fcrn_mobile.__version__
     model.input_description[INPUT_NAME] = f"RGB photo, {height}×{width} pixels (height × width)."
     kind = "one-channel Float16 image" if recipe.output == "image" else "1×1×h×w array"
-    model.output_description[OUTPUT_NAME] = f"Depth in metres at half the input's resolution, as a {kind}."
+    model.output_description[OUTPUT_NAME] = f"Depth {unit} at half the input's resolution, as a {kind}."
     preview = {"com.apple.coreml.model.preview.type": "depthEstimation"}
     model.user_defined_metadata.update(preview | provenance(checkpoint, recipe, coreml=True))

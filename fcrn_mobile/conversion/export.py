@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from fcrn_mobile.conversion.artefact import check_destination
+from fcrn_mobile.conversion.calibrate import OnImage
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
@@ -10,8 +11,8 @@ from fcrn_mobile.network.checkpoints import Checkpoint
 SUFFIXES = (".mlpackage", ".onnx", ".aimodel")
 
 
-def export(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = False) -> None:
-    """Write the artefact that ``out``'s suffix names.
+def export(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = False, on_image: OnImage | None = None) -> None:
+    """Write the artefact that ``out``'s suffix names; ``on_image`` is called as calibration goes on.
 
     Raises:
         InputError: unknown suffix, existing destination, or a recipe that this kind of artefact cannot follow.
@@ -19,7 +20,7 @@ def export(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = Fals
     if out.suffix not in SUFFIXES:
         raise InputError(f"'{out}' ends in '{out.suffix}': use one of {', '.join(SUFFIXES)}")
     if out.suffix != ".mlpackage":
-        _check_plain(recipe, out.suffix)
+        _check_plain(checkpoint, recipe, out.suffix)
     check_destination(out, force)
     if out.suffix == ".onnx":
         from fcrn_mobile.conversion.onnx import export_onnx
@@ -32,10 +33,13 @@ def export(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = Fals
     else:
         from fcrn_mobile.conversion.coreml import export_coreml
 
-        export_coreml(checkpoint, recipe, out, force)
+        export_coreml(checkpoint, recipe, out, force, on_image)
 
 
-def _check_plain(recipe: Recipe, suffix: str) -> None:
+def _check_plain(checkpoint: Checkpoint, recipe: Recipe, suffix: str) -> None:
+    if checkpoint.quantization:
+        trained = checkpoint.quantization.settings["precision"]
+        raise InputError(f"'{checkpoint.name}' was trained as {trained}, which only an .mlpackage holds: export the float one to {suffix}")
     if recipe.ops or recipe.activations != "fp16":
         asked = "[[ops]]" if recipe.ops else "int8 activations"
         raise InputError(f"recipe '{recipe.name}' asks for {asked}, which only an .mlpackage can have: leave that out for {suffix}")

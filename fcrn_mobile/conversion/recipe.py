@@ -2,13 +2,14 @@
 
 import tomllib
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fcrn_mobile.conversion.scheme import ACTIVATION_NAMES, OPTIONS, TARGETS, Scheme, newest, parse_scheme
+from fcrn_mobile.conversion.correction import Correct, make_correct
+from fcrn_mobile.conversion.scheme import ACTIVATION_NAMES, FLOATS, OPTIONS, TARGETS, Scheme, newest, parse_scheme
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.unpooling import Form
 
@@ -17,7 +18,7 @@ COMPUTE_UNITS = ("all", "cpuAndNeuralEngine", "cpuAndGPU", "cpuOnly")
 CALIBRATION_METHODS = ("minmax", "percentile", "mse")
 
 #: What only Core ML can do: an artefact of another kind is refused with it.
-COMPRESSION = ("options", "ops", "activations", "calibration")
+COMPRESSION = ("options", "ops", "activations", "calibration", "correct")
 #: Settings that are not true of an artefact of another kind.
 COREML_ONLY = ("output", "target", "compute_units", *COMPRESSION)
 
@@ -37,16 +38,24 @@ class Override:
     Attributes:
         match: names of operators or of their weights, with ``*``, ``?`` and ``[…]`` as in file names.
         precision, options: as in the recipe; every weight that matches is compressed, however small (``min_elements`` = 0).
+            Empty: this says nothing about weights.
+        activations: ``fp16`` or ``int8``; empty: ``fp16`` beside a float precision, else as the recipe has them.
     """
 
     match: tuple[str, ...]
-    precision: str
+    precision: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+    activations: str = ""
 
     @cached_property
     def scheme(self) -> Scheme:
         """How the weights that match are stored."""
         return parse_scheme(self.precision, self.options, min_elements=0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, what is empty left out."""
+        said = {"precision": self.precision, "activations": self.activations}
+        return {"match": list(self.match)} | {key: value for key, value in said.items() if value} | self.options
 
     def matches(self, names: Collection[str]) -> bool:
         """Whether one of an operator's names is meant."""
@@ -58,16 +67,18 @@ class Calibration:
     """Images on which the range of activations is measured.
 
     Attributes:
-        data: a data spec.
+        data: a data spec; empty: still to be named, by ``--calibration``.
         images: how many of them.
         seed: chooses which.
         method: how a range follows from the values seen.
+        percentile: of the magnitudes, that ``method = "percentile"`` keeps.
     """
 
-    data: str = "sample"
+    data: str = ""
     images: int = 24
     seed: int = 0
     method: str = "minmax"
+    percentile: float = 99.99
 
 
 @dataclass(frozen=True)
@@ -88,7 +99,8 @@ class Recipe:
         options: of the precision, see ``scheme.OPTIONS``.
         ops: operators that differ from ``precision``; the last one that matches counts.
         activations: ``fp16``, or ``int8`` with ranges from ``calibration``.
-        calibration: None without quantized activations.
+        calibration: None without quantized activations or corrections that need images.
+        correct: corrections of compressed weights without training; None = none.
     """
 
     name: str = "fcrn"
@@ -103,14 +115,17 @@ class Recipe:
     ops: tuple[Override, ...] = ()
     activations: str = "fp16"
     calibration: Calibration | None = None
+    correct: Correct | None = None
 
     def __post_init__(self) -> None:
         if self.precision in ACTIVATION_NAMES:
             object.__setattr__(self, "activations", "int8")
-        if self.activations == "int8" and self.calibration is None:
-            object.__setattr__(self, "calibration", Calibration())
-        if self.calibration and self.activations != "int8":
-            raise InputError('calibration means nothing here: it belongs to activations = "int8"')
+        if self.activations != "int8" and any(override.activations for override in self.ops):
+            raise InputError('activations of [[ops]] mean nothing here: they belong to activations = "int8" for the whole recipe')
+        if self.calibration and self.activations != "int8" and self.correct is None:
+            raise InputError('calibration means nothing here: it belongs to activations = "int8" or to a table [correct]')
+        if self.correct and all(scheme.name in FLOATS for scheme in self.schemes):
+            raise InputError(f"correct means nothing here: precision '{self.precision}' leaves nothing to correct, use a compressed one")
         if self.activations == "int8" and self.scheme.name == "fp32":
             raise InputError('activations is \'int8\': precision "fp32" keeps them float32, use "fp16", "a8", "int8" or "w8a8"')
         if not self.target:
@@ -125,20 +140,45 @@ class Recipe:
     @property
     def schemes(self) -> tuple[Scheme, ...]:
         """Every scheme that may be used."""
-        asked = (self.scheme, *(override.scheme for override in self.ops))
+        asked = (self.scheme, *(override.scheme for override in self.ops if override.precision))
         return asked + tuple(scheme.otherwise for scheme in asked if scheme.otherwise)
 
     def scheme_for(self, names: Collection[str]) -> Scheme:
         """How the weights of the operator that has these names are stored."""
-        return next((override.scheme for override in reversed(self.ops) if override.matches(names)), self.scheme)
+        return next((override.scheme for override in reversed(self.ops) if override.precision and override.matches(names)), self.scheme)
+
+    def quantizes_activations(self, names: Collection[str]) -> bool:
+        """Whether the operator that has these names is to read and give int8."""
+        last = next((override for override in reversed(self.ops) if override.matches(names)), None)
+        asked = "" if last is None else last.activations or ("fp16" if last.precision in FLOATS else "")
+        return (asked or self.activations) == "int8"
+
+    def calibrated_on(self, data: str | None, images: int | None = None, seed: int | None = None) -> "Recipe":
+        """The same with images of another data spec, another number of them, or others; None leaves what it says.
+
+        Raises:
+            InputError: nothing in the recipe looks at images, or a value that is not allowed.
+        """
+        asked = {key: value for key, value in (("data", data), ("images", images), ("seed", seed)) if value is not None}
+        if not asked:
+            return self
+        said = {key: value for key, value in asdict(self.calibration or Calibration()).items() if value != ""}
+        try:
+            return replace(self, calibration=_calibration(said | asked))
+        except InputError as error:
+            raise InputError(f"recipe '{self.name}' with --calibration {data or ''}: {error}") from error
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as written into the artefact's metadata; ``make_recipe`` reads them back."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in COMPRESSION} | self.options
         if self.ops:
-            values["ops"] = [{"match": list(o.match), "precision": o.precision} | o.options for o in self.ops]
-        if self.activations == "int8" and self.calibration:
-            values |= {"activations": "int8", "calibration": asdict(self.calibration)}
+            values["ops"] = [override.to_json() for override in self.ops]
+        if self.activations == "int8":
+            values["activations"] = "int8"
+        if self.correct:
+            values["correct"] = self.correct.to_json()
+        if self.calibration:
+            values["calibration"] = {key: value for key, value in asdict(self.calibration).items() if value != ""}
         return values
 
     def _needs(self) -> list[tuple[str, str]]:
@@ -189,7 +229,7 @@ def _recipe(values: dict[str, Any]) -> Recipe:
     for key in ("name", "precision"):
         if not isinstance(values.get(key, ""), str):
             raise InputError(f"{key} is {values[key]!r}: give a text")
-    read = {"input_size": _size, "budget": _budget, "ops": _overrides, "calibration": _calibration}
+    read = {"input_size": _size, "budget": _budget, "ops": _overrides, "calibration": _calibration, "correct": make_correct}
     values |= {key: read[key](values[key]) for key in read if key in values}
     options = {key: values.pop(key) for key in OPTIONS if key in values}
     return Recipe(**values, options=options)
@@ -215,15 +255,19 @@ def _overrides(value: object) -> tuple[Override, ...]:
 
 
 def _override(values: dict[str, Any]) -> Override:
-    values = dict(_known(values, ("match", "precision", *OPTIONS)))
-    match, precision = values.pop("match", None), values.pop("precision", None)
+    values = dict(_known(values, ("match", "precision", "activations", *OPTIONS)))
+    match, activations = values.pop("match", None), values.pop("activations", "")
+    precision = values.pop("precision", "" if activations and not values else None)
     patterns = (match,) if isinstance(match, str) else match
     if not isinstance(patterns, list | tuple) or not patterns or not all(isinstance(item, str) and item for item in patterns):
         raise InputError(f'match is {match!r}: give a name or pattern such as "*depthwise*", or a list of them')
     if not isinstance(precision, str):
         raise InputError(f'precision is {precision!r}: give the precision of these weights, such as "fp16"')
-    override = Override(tuple(patterns), precision, values)
-    _ = override.scheme  # raises on what is wrong with it, while it is known which override it is
+    if activations not in ("", *_CHOICES["activations"]):
+        raise InputError(f"activations is {activations!r}: use one of {', '.join(_CHOICES['activations'])}")
+    override = Override(tuple(patterns), precision, values, activations)
+    if precision or not activations:
+        _ = override.scheme  # raises on what is wrong with it, while it is known which override it is
     return override
 
 
@@ -233,7 +277,7 @@ def _calibration(value: object) -> Calibration:
         raise InputError(f"calibration is {value!r}: write a table [calibration] with {', '.join(allowed)}")
     _known(value, allowed)
     calibration = Calibration(**value)
-    if not isinstance(calibration.data, str) or not calibration.data:
+    if not isinstance(calibration.data, str) or ("data" in value and not calibration.data):
         raise InputError(f'calibration.data is {calibration.data!r}: give a data spec such as "sample" or "folder:PATH"')
     for key, least in (("images", 1), ("seed", 0)):
         number = getattr(calibration, key)
@@ -241,6 +285,9 @@ def _calibration(value: object) -> Calibration:
             raise InputError(f"calibration.{key} is {number!r}: give a whole number from {least}")
     if calibration.method not in CALIBRATION_METHODS:
         raise InputError(f"calibration.method is {calibration.method!r}: use one of {', '.join(CALIBRATION_METHODS)}")
+    share = calibration.percentile
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 50 <= share <= 100:
+        raise InputError(f"calibration.percentile is {share!r}: give a number from 50 to 100, such as 99.99")
     return calibration
 
 

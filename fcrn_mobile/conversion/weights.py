@@ -96,14 +96,15 @@ def read_weights(model: "ct.models.MLModel") -> tuple[list[Weight], set[str]]:
     for op in function.operations:
         if op.op_type == "const" or op.op_type.startswith("constexpr_"):
             continue
-        names |= {op.name, plain(op.name)}
+        names |= {name for full in (op.name, *(var.name for var in op.outputs)) for name in (full, plain(full))}
         for var in op.inputs.values():
-            if _is_weight(var) and var.name not in weights:
+            if is_weight(var) and var.name not in weights:
                 weights[var.name] = _weight(var)
     return list(weights.values()), names | {weight.name for weight in weights.values()}
 
 
-def _is_weight(var: Any) -> bool:
+def is_weight(var: Any) -> bool:
+    """Whether a variable of a PyMIL program is a constant of floats with at least two axes and ten elements."""
     from coremltools.converters.mil.mil import types
 
     if isinstance(var, list | tuple) or var is None or var.op is None or not types.is_tensor(var.sym_type):

@@ -107,7 +107,7 @@ def test_an_override_can_be_what_needs_the_target() -> None:
 def test_w8a8_is_int8_weights_and_activations() -> None:
     recipe = Recipe(precision="w8a8")
     assert recipe.scheme == Scheme("int8", linear=Linear(8), min_elements=512)
-    assert (recipe.activations, recipe.calibration) == ("int8", Calibration())
+    assert (recipe.activations, recipe.calibration) == ("int8", None)
     assert Recipe(precision="a8").scheme == Scheme("fp16")
 
 
@@ -172,12 +172,18 @@ def test_any_values_give_a_recipe_or_one_line(values) -> None:
         ('[[ops]]\nmatch = "*"', "[[ops]] number 1: precision is None"),
         ('[[ops]]\nprecision = "int8"', "[[ops]] number 1: match is None"),
         ('[[ops]]\nmatch = []\nprecision = "int8"', "match is []"),
-        ('[[ops]]\nmatch = "*"\nprecision = "int8"\ntarget = "iOS18"', "[[ops]] number 1: unknown key 'target': allowed are block_size"),
+        (
+            '[[ops]]\nmatch = "*"\nprecision = "int8"\ntarget = "iOS18"',
+            "[[ops]] number 1: unknown key 'target': allowed are activations, block_size",
+        ),
+        ('activations = "int8"\n[[ops]]\nmatch = "*"\nactivations = "int4"', "activations is 'int4': use one of fp16, int8"),
+        ('[[ops]]\nmatch = "*"\nactivations = "fp16"', "activations of [[ops]] mean nothing here"),
+        ('activations = "int8"\n[calibration]\npercentile = 120', "calibration.percentile is 120: give a number from 50 to 100"),
         ('[[ops]]\nmatch = "*"\nprecision = "w8a8"', "[[ops]] number 1: precision is 'w8a8': use one of"),
         ('activations = "int4"', "activations is 'int4': use one of fp16, int8"),
         ('activations = "int8"\nprecision = "fp32"', 'precision "fp32" keeps them float32'),
         ('[calibration]\ndata = "sample"', "calibration means nothing here"),
-        ('activations = "int8"\n[calibration]\nimage = 3', "unknown key 'image': allowed are data, images, method, seed"),
+        ('activations = "int8"\n[calibration]\nimage = 3', "unknown key 'image': allowed are data, images, method, percentile, seed"),
         ('activations = "int8"\n[calibration]\nimages = 0', "calibration.images is 0"),
         ('activations = "int8"\n[calibration]\nmethod = "max"', "calibration.method is 'max': use one of minmax, percentile, mse"),
         ('activations = "int8"\n[calibration]\ndata = ""', "calibration.data is ''"),

@@ -1,0 +1,152 @@
+"""Quantized activations of a Core ML model: coremltools' own passes, with ranges that were measured away from a Mac."""
+
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fcrn_mobile.conversion.calibrate import QUANTIZABLE, OnImage, Range, measure_ranges
+from fcrn_mobile.conversion.calibration import CalibrationImages, calibration_images
+from fcrn_mobile.conversion.clipping import STEPS
+from fcrn_mobile.conversion.recipe import Calibration, Recipe
+from fcrn_mobile.conversion.weights import is_weight, plain
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.mil import Program
+
+if TYPE_CHECKING:
+    import coremltools as ct
+
+#: Smallest and largest magnitude of a range. coremltools computes scales in float16: below its smallest normal number they lose
+#: their digits, that of an empty range would be 0, and a difference of two values beyond half its largest number is infinite.
+_LEAST, _MOST = STEPS * 2.0**-14, 32752.0
+
+#: Whether an operator that has these names is to read and give int8.
+Chooser = Callable[[Collection[str]], bool]
+
+
+def activation_images(recipe: Recipe) -> CalibrationImages:
+    """The images on which a recipe's activations are measured.
+
+    Raises:
+        InputError: it names none, or they cannot be had.
+    """
+    calibration = recipe.calibration
+    if calibration is None or not calibration.data:
+        raise InputError(
+            f"recipe '{recipe.name}' asks for int8 activations, whose ranges are measured on images: "
+            "give --calibration SPEC#split, or data in the recipe's [calibration]"
+        )
+    return calibration_images(calibration.data, calibration.images, calibration.seed)
+
+
+def with_int8_activations(
+    compressed: "ct.models.MLModel", model: "ct.models.MLModel", recipe: Recipe, images: CalibrationImages, on_image: OnImage | None = None
+) -> "ct.models.MLModel":
+    """The compressed model with int8 activations; ranges come from the float one, run over the images."""
+    calibration = recipe.calibration or Calibration()
+    program = float_program(model)
+    ranges = measure_ranges(program, images.images, calibration.method, calibration.percentile, on_image)
+    return quantize_activations(compressed, ranges, recipe.quantizes_activations)
+
+
+def float_program(model: "ct.models.MLModel") -> Program:
+    """A model as the MIL runtime runs it, in float32 arithmetic."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "float.mlpackage"
+        model.save(str(path))
+        return Program.load(path)
+
+
+def quantize_activations(model: "ct.models.MLModel", ranges: Mapping[str, Range], chosen: Chooser) -> "ct.models.MLModel":
+    """The model with int8 inputs and outputs of its convolutions, pools, linear layers and additions.
+
+    An operator that is not chosen reads and gives half precision: what feeds it keeps its output too.
+
+    Args:
+        model: in half precision, for iOS 17 or later.
+        ranges: of its tensors by name, see ``calibrate.measure_ranges``.
+        chosen: which operators.
+
+    Raises:
+        InputError: no operator is chosen.
+        RuntimeError: coremltools left one as it was.
+    """
+    from coremltools.converters.mil.frontend.milproto.load import load
+    from coremltools.converters.mil.mil.passes.graph_pass import PassOption
+    from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
+    from coremltools.models.utils import _apply_graph_pass
+    from coremltools.optimize.coreml import OpLinearQuantizerConfig, OptimizationConfig
+
+    candidates = [op for op in _operators(model) if op.op_type in QUANTIZABLE]
+    kept = [op for op in candidates if not chosen(_names(op))]
+    if len(kept) == len(candidates):
+        raise InputError("no operator is left for int8 activations: let [[ops]] exclude fewer, or leave activations out")
+    silent = {op.name for op in kept} | {feeder.name for op in kept for feeder in _feeders(op)}
+    int8 = OpLinearQuantizerConfig(mode="linear_symmetric", dtype="int8")
+    statistics = {name: {"rmin": -(limit := _limit(found)), "rmax": limit} for name, found in ranges.items()}
+    # As in ``linear_quantize_activations``, which calibrates with ``predict`` and thus on macOS only.
+    passes = [PASS_REGISTRY[f"compression::insert_{place}_quantize_dequantize_pair"] for place in ("prefix", "suffix")]
+    for step, left_out in zip(passes, ({op.name for op in kept}, silent), strict=True):
+        config = OptimizationConfig(global_config=int8, op_name_configs=dict.fromkeys(sorted(left_out)))
+        step.set_options([PassOption("config", config), PassOption("activation_stats", statistics)])
+    passes.append(PASS_REGISTRY["common::dequantize_quantize_pair_elimination"])
+    version = model.get_spec().specificationVersion
+    made = _apply_graph_pass(model, passes, spec_version=version, pymil_load_func=load, skip_model_load=True)
+    _check(made, chosen)
+    return made
+
+
+def _limit(found: Range) -> float:
+    return min(max(found.magnitude, _LEAST), _MOST)
+
+
+def _operators(model: "ct.models.MLModel") -> list[Any]:
+    from coremltools.converters.mil.frontend.milproto.load import load
+
+    specification = model.get_spec()
+    (function,) = load(specification, specification.specificationVersion, model.weights_dir).functions.values()
+    return list(function.operations)
+
+
+def _names(op: Any) -> set[str]:
+    """What a recipe may call an operator: its own name, that of its result, and those of its weights.
+
+    An addition or a pool has no weights: it goes by those of the layers that feed it.
+    """
+    names = {op.name, op.outputs[0].name}
+    layers = _feeders(op) if op.op_type in ("add", "avg_pool", "max_pool") else (op,)
+    names |= {var.name for layer in layers for var in layer.inputs.values() if is_weight(var)}
+    return names | {plain(name) for name in names}
+
+
+def _read(op: Any) -> Iterator[Any]:
+    for value in op.inputs.values():
+        yield from (var for var in (value if isinstance(value, list | tuple) else (value,)) if var is not None)
+
+
+def _constant(var: Any) -> bool:
+    return var.op is not None and (var.op.op_type == "const" or var.op.op_type.startswith("constexpr_"))
+
+
+def _feeders(op: Any) -> Iterator[Any]:
+    """The quantizable operators whose results reach an operator with nothing but others in between."""
+    for var in _read(op):
+        if var.op is None or _constant(var):
+            continue
+        if var.op.op_type in QUANTIZABLE:
+            yield var.op
+        else:
+            yield from _feeders(var.op)
+
+
+def _check(model: "ct.models.MLModel", chosen: Chooser) -> None:
+    for op in _operators(model):
+        # Pools may come to work on the integers themselves; what has one constant operand has no pair.
+        if op.op_type not in ("conv", "linear", "add") or (op.op_type == "add" and any(map(_constant, (op.x, op.y)))):
+            continue
+        quantized = op.x.op is not None and op.x.op.op_type == "dequantize"
+        if quantized != chosen(_names(op)):
+            raise RuntimeError(
+                f"coremltools gave '{op.name}' {'int8' if quantized else 'float16'} inputs against the recipe: "
+                "report this with the recipe and the checkpoint"
+            )

@@ -1,0 +1,174 @@
+"""Corrections without training: what compression of the weights did to each layer's output, made good in the weights themselves.
+
+One walk along the float and the compressed program side by side, over all calibration images at once, so that each correction sees
+what the corrected layers before it give.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fcrn_mobile.conversion.calibration import CalibrationImages, calibration_images
+from fcrn_mobile.conversion.correction import Correct
+from fcrn_mobile.conversion.recipe import Recipe
+from fcrn_mobile.conversion.rounding import Moments, choose, fitted, patches
+from fcrn_mobile.conversion.stored import Constants, Steps, Stored, float_weights, stored_weights, with_constants
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.mil import Program
+from fcrn_mobile.mil.operation import Operation
+from fcrn_mobile.mil.program import Values
+from fcrn_mobile.runtimes.runtime import fit
+
+if TYPE_CHECKING:
+    import coremltools as ct
+
+Images = Sequence[NDArray[np.uint8]]
+
+#: Operators whose mean a bias can shift.
+_BIASED = frozenset({"conv", "conv_transpose"})
+
+
+def correction_images(recipe: Recipe) -> CalibrationImages | None:
+    """The images that a recipe's corrections are to see; None where it names none and can do without.
+
+    Raises:
+        InputError: a correction that needs images is asked for, and there are none.
+    """
+    if recipe.correct is None:
+        return None
+    calibration, needed = recipe.calibration, recipe.correct.needed_images()
+    if calibration is not None:
+        return calibration_images(calibration.data, calibration.images, calibration.seed)
+    if needed:
+        raise InputError(
+            f"correct.{needed} of recipe '{recipe.name}' needs calibration images: give --calibration SPEC#split or data in [calibration], "
+            f"or leave correct.{needed} out to have it only where there are images"
+        )
+    return None
+
+
+def correct(
+    model: "ct.models.MLModel",
+    compressed: "ct.models.MLModel",
+    settings: Correct,
+    images: Images = (),
+    on_operator: Callable[[int, int], None] | None = None,
+) -> "ct.models.MLModel":
+    """The compressed model with corrected scales, weights and biases; it stores as many bits as before.
+
+    Args:
+        model: before compression.
+        compressed: the same program with compressed weights.
+        settings: what to correct; ``rounding`` and ``bias`` are left out without images.
+        images: H×W×3 uint8 RGB of any size, stretched to the input's.
+        on_operator: progress.
+    """
+    weights = float_weights(model)
+    if settings.scale:
+        compressed = with_constants(compressed, fitted_scales(stored_weights(compressed), weights))
+    if not images or (settings.rounding is False and settings.bias is False):
+        return compressed
+    with tempfile.TemporaryDirectory() as folder:
+        reference, candidate = (_program(each, Path(folder) / name) for name, each in (("a.mlpackage", model), ("b.mlpackage", compressed)))
+    rounding, bias = (switch is not False for switch in (settings.rounding, settings.bias))
+    walk = Walk(reference, candidate, rounding, bias, stored_weights(compressed), weights)
+    return with_constants(compressed, walk.run(images, on_operator))
+
+
+def fitted_scales(stored: Mapping[str, Stored], weights: Mapping[str, Tensor]) -> Constants:
+    """Scales, and integers of the nearest values, with the least squared error of the weights themselves."""
+    constants: Constants = {}
+    for name, layer in stored.items():
+        if isinstance(layer.grid, Steps):
+            layer = replace(layer, grid=fitted(weights[name], layer.grid))
+            constants[name] = layer.scale() | layer.data(weights[name])
+    return constants
+
+
+def _program(model: "ct.models.MLModel", path: Path) -> Program:
+    model.save(str(path))
+    return Program.load(path)
+
+
+@dataclass
+class Walk:
+    """Both programs, run operator by operator over all images.
+
+    Attributes:
+        reference, candidate: the float program and the compressed one, whose operators agree but for constants.
+        rounding, bias: what to correct.
+        stored: compressed weights by operator.
+        weights: float weights by operator.
+        constants: found so far, to be written into the package.
+    """
+
+    reference: Program
+    candidate: Program
+    rounding: bool
+    bias: bool
+    stored: Mapping[str, Stored]
+    weights: Mapping[str, Tensor]
+    constants: Constants = field(default_factory=dict)
+
+    def run(self, images: Images, on_operator: Callable[[int, int], None] | None = None) -> Constants:
+        """Corrections of all layers, in the order of the program."""
+        (feature,) = self.reference.inputs
+        height, width = feature.shape
+        inputs = [{feature.name: fit(image, (height, width))} for image in images]
+        expected, values = ([program.start(each) for each in inputs] for program in (self.reference, self.candidate))
+        for index, operation in enumerate(self.reference.operations):
+            if self.rounding and operation.name in self.stored:
+                self._round(operation, expected, values)
+            _advance(self.reference, index, expected)
+            _advance(self.candidate, index, values)
+            if self.bias and operation.kind in _BIASED and isinstance(operation.arguments.get("bias"), Tensor):
+                self._shift(operation, expected, values)
+            for program, runs in ((self.reference, expected), (self.candidate, values)):
+                _release(program, index, runs)
+            if on_operator:
+                on_operator(index + 1, len(self.reference.operations))
+        return self.constants
+
+    def _round(self, operation: Operation, expected: Sequence[Values], values: Sequence[Values]) -> None:
+        name, layer, weight = operation.name, self.stored[operation.name], self.weights[operation.name]
+        source = operation.arguments["x"].name
+        groups = int(operation.arguments.get("groups", 1))
+        moments = Moments.zeros(groups, weight[0].numel())
+        for run, run_expected in zip(values, expected, strict=True):
+            moments.add(*(patches(each[source], operation, (weight.shape[2], weight.shape[3])) for each in (run, run_expected)))
+        chosen = choose(weight, layer.grid, moments, centred=self.bias)
+        self.constants.setdefault(name, {}).update(layer.data(chosen))
+        self.candidate = self.candidate.with_constants({name: {"weight": chosen}})
+
+    def _shift(self, operation: Operation, expected: Sequence[Values], values: Sequence[Values]) -> None:
+        name = operation.name
+        shift = _mean(values, name) - _mean(expected, name)
+        bias = operation.arguments["bias"]
+        self.constants.setdefault(name, {})["bias"] = (bias - shift).numpy()
+        for run in values:
+            run[name] = run[name] - shift.view(-1, *[1] * (run[name].dim() - 2))
+
+
+def _mean(runs: Sequence[Values], name: str) -> Tensor:
+    """Per channel over all positions of all images."""
+    total = torch.stack([run[name].double().transpose(0, 1).flatten(1).mean(1) for run in runs])
+    return total.mean(0).float()
+
+
+def _advance(program: Program, index: int, runs: Sequence[Values]) -> None:
+    """Run one operator, and keep what it read and gave."""
+    for values in runs:
+        next(program.steps(values, index))
+
+
+def _release(program: Program, index: int, runs: Sequence[Values]) -> None:
+    for values in runs:
+        for name in program.operations[index].releases:
+            del values[name]
