@@ -14,7 +14,8 @@ import click
 import fcrn_mobile
 from fcrn_mobile.errors import InputError
 
-#: Command → what it does; its code is ``fcrn_mobile.cli.<command>:command``, with an underscore behind a word of Python's.
+#: Command → what it does; its code is ``fcrn_mobile.cli.<command>:command``, with an underscore behind a word of Python's
+#: and for a hyphen.
 COMMANDS = {
     "demo": "Run the main job on the built-in sample: export, validate, benchmark, picture.",
     "train": "Train a network on RGB-D data.",
@@ -24,10 +25,12 @@ COMMANDS = {
     "export": "Convert a checkpoint to .mlpackage, .onnx or .aimodel.",
     "validate": "Drift of candidates from a reference, held to a budget.",
     "diagnose": "Which operators a package's drift comes from.",
+    "tune": "The smallest package that holds a drift budget, a precision for each operator.",
     "bench": "Latency and FPS, measured on this machine.",
     "predict": "Depth maps of pictures and videos, and point clouds.",
     "run": "Run any .mlpackage on files, through the MIL runtime.",
     "inspect": "What is inside a checkpoint or artefact.",
+    "ios-install": "Copy an .mlpackage into the iOS app, after checking that the app can show its depth.",
 }
 
 
@@ -40,7 +43,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        file = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        file = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name.replace("-", "_")
         module = importlib.import_module(f"fcrn_mobile.cli.{file}")
         command: click.Command = module.command
         return command

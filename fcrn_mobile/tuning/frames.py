@@ -1,0 +1,71 @@
+"""Frames to search on, and others to verify on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcrn_mobile.conversion.calibration import content_hash
+from fcrn_mobile.data import open_source
+from fcrn_mobile.data.source import Source, Subset
+from fcrn_mobile.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """What a search runs on.
+
+    Attributes:
+        images: H×W×3 uint8 RGB, to search on.
+        hashes: a fingerprint of each.
+        unseen: frames to verify on; none of them is among the images.
+        names: of the images.
+    """
+
+    images: tuple[NDArray[np.uint8], ...]
+    hashes: tuple[str, ...]
+    names: tuple[str, ...]
+    unseen: Source
+
+
+def choose_frames(spec: str, search: int, verify: int, seed: int) -> Frames:
+    """Choose frames of a data spec, the same ones for the same seed.
+
+    A spec without a split is searched on its ``train`` and verified on its ``val`` part; of one with a split, both are drawn from it and
+    share no frame. A frame to verify on whose pixels equal those of one that was searched on is left out.
+
+    Args:
+        spec: a data spec.
+        search, verify: how many at most; where a split has fewer frames than both need, half of it is for each.
+        seed: chooses which.
+
+    Raises:
+        InputError: unknown spec; too few frames for both.
+    """
+    if "#" in spec:
+        source = open_source(spec)
+        order = np.random.default_rng(seed).permutation(len(source)).tolist()
+        count = min(search, len(order) // 2)
+        first, second = _subset(source, order[:count]), _subset(source, order[count : count + verify])
+    else:
+        first, second = (_drawn(open_source(f"{spec}#{part}"), count, seed) for part, count in (("train", search), ("val", verify)))
+    samples = [first[index] for index in range(len(first))]
+    hashes = tuple(content_hash(sample.image) for sample in samples)
+    unseen = _without(second, set(hashes))
+    if not samples or not len(unseen):
+        raise InputError(f"data '{spec}' has too few frames to search on some and verify on others: give at least two different ones")
+    return Frames(tuple(sample.image for sample in samples), hashes, tuple(sample.name for sample in samples), unseen)
+
+
+def _drawn(source: Source, count: int, seed: int) -> Subset:
+    return _subset(source, np.random.default_rng(seed).permutation(len(source)).tolist()[:count])
+
+
+def _subset(source: Source, indices: Sequence[int]) -> Subset:
+    return Subset(source, tuple(sorted(indices)))
+
+
+def _without(source: Subset, hashes: set[str]) -> Subset:
+    kept = [index for position, index in enumerate(source.indices) if content_hash(source[position].image) not in hashes]
+    return Subset(source.source, tuple(kept))

@@ -1,0 +1,98 @@
+"""What the search minimises, as a cost per weight and candidate; and which candidates of a weight are worth measuring."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+
+from fcrn_mobile.benchmark.estimate import FITTED, Constants, Work, latency_ms, matrix
+from fcrn_mobile.tuning.candidates import FLOAT, Candidate
+from fcrn_mobile.tuning.choice import Option
+from fcrn_mobile.tuning.measured import Sensitivities
+from fcrn_mobile.tuning.variants import Stored, Variants
+
+OBJECTIVES = ("size", "bits", "latency-estimate")
+#: Milliseconds per byte: decides between options whose estimated latency is equal.
+_TIE = 1e-12
+
+
+def worth_measuring(variants: Variants, candidates: Sequence[Candidate]) -> dict[str, list[str]]:
+    """Candidate → weights for which no other candidate takes at most as many bytes and bits and errs at most as much in the weight.
+
+    The error is the sum of squared differences to the float weight: what an operator does to the output grows with it.
+    """
+    bits = {FLOAT: 16} | {candidate.name: candidate.bits for candidate in candidates}
+    values = {
+        operation.name: operation.arguments["weight"] for operation in variants.reference.operations if "weight" in operation.arguments
+    }
+    kept: dict[str, list[str]] = {candidate.name: [] for candidate in candidates if candidate.name in variants.stored}
+    for weight, readers in variants.readers.items():
+        rows = {}
+        for name, stored in variants.stored.items():
+            if weight in stored:
+                float_values = values[readers[0]]
+                error = float((stored[weight].values.double() - float_values.double()).square().sum())
+                rows[name] = (stored[weight].stored_bytes, bits[name], error)
+        for name in kept:
+            if name in rows and not any(_beats(rows[other], rows[name], other < name) for other in rows if other != name):
+                kept[name].append(weight)
+    return kept
+
+
+def options(variants: Variants, candidates: Sequence[Candidate], found: Sensitivities, objective: str) -> dict[str, list[Option]]:
+    """Options of each weight, float16 the first of them: cost in the objective's unit, noise as measured.
+
+    Units: bytes for ``size``; bits per weight of the network for ``bits``, tables and scales left out; estimated milliseconds, mean over
+    the chips of ``benchmark/estimate.py``, for ``latency-estimate``.
+    """
+    bits = {FLOAT: 16} | {candidate.name: candidate.bits for candidate in candidates}
+    elements = {weight: stored.values.numel() for weight, stored in variants.stored[FLOAT].items()}
+    whole = sum(elements.values())
+
+    def cost(weight: str, name: str) -> float:
+        stored = variants.stored[name][weight]
+        if objective == "size":
+            return float(stored.stored_bytes)
+        if objective == "bits":
+            return bits[name] * elements[weight] / whole
+        return _milliseconds(stored) + _TIE * stored.stored_bytes
+
+    result = {}
+    for weight in variants.readers:
+        names = [name for name, drifts in found.drifts.items() if weight in drifts]
+        measured = [Option(name, cost(weight, name), found.square(name, weight)) for name in names]
+        result[weight] = [Option(FLOAT, cost(weight, FLOAT), 0.0), *measured]
+    return result
+
+
+def mean_bits(variants: Variants, candidates: Sequence[Candidate], choice: Mapping[str, str]) -> float:
+    """Bits per weight of a choice, tables and scales left out."""
+    bits = {FLOAT: 16} | {candidate.name: candidate.bits for candidate in candidates}
+    elements = {weight: variants.stored[FLOAT][weight].values.numel() for weight in choice}
+    return sum(bits[name] * elements[weight] for weight, name in choice.items()) / sum(elements.values())
+
+
+def estimated_latency(variants: Variants, choice: Mapping[str, str]) -> float:
+    """Milliseconds that a choice is estimated to take, mean over chips; not run on a device."""
+    changed = sum(_milliseconds(variants.stored[name][w]) - _milliseconds(variants.stored[FLOAT][w]) for w, name in choice.items())
+    return _mean_latency(variants.works) + sum(chip.floor_ms for chip in _chips()) / len(_chips()) + changed
+
+
+def _beats(other: tuple[float, ...], own: tuple[float, ...], first: bool) -> bool:
+    no_worse = all(theirs <= ours for theirs, ours in zip(other, own, strict=True))
+    return no_worse and (other != own or first)
+
+
+def _milliseconds(stored: Stored) -> float:
+    return _mean_latency(stored.works)
+
+
+def _mean_latency(works: Sequence[Work]) -> float:
+    """Of some operators alone, without the floor of a prediction."""
+    operators = matrix(works)
+    return sum(latency_ms(operators, replace(chip, floor_ms=0.0)) for chip in _chips()) / len(_chips())
+
+
+@cache
+def _chips() -> tuple[Constants, ...]:
+    return tuple(Constants(**fit["constants"]) for fit in json.loads(FITTED.read_text())["chips"].values())

@@ -1,0 +1,126 @@
+"""What a search found, and the JSON of it."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import fcrn_mobile
+from fcrn_mobile.conversion.recipe import Recipe
+from fcrn_mobile.tuning.search import Choice, Fit
+from fcrn_mobile.validation.drift import Drift
+
+MODEL = "squares of drifts add: D² = D₀² + f·Σ dᵢ²; f is what whole programs measured over the sum"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One assignment in the plane of size and drift.
+
+    Attributes:
+        kind: ``front``, ``uniform`` (all weights one way), ``float`` or ``chosen``.
+        name: of a uniform scheme; else empty.
+        size_bytes, drift: of the package and its output.
+        size_measured, drift_measured: whether a package or a program gave the value, else it is predicted.
+        on: ``search`` or ``verification``: the images that the drift is of.
+        weights: number of weights by candidate.
+    """
+
+    kind: str
+    name: str
+    size_bytes: int
+    drift: float
+    size_measured: bool
+    drift_measured: bool
+    on: str
+    weights: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A choice that was exported and verified: the target of its search, what the search found, its recipe, drift on unseen frames."""
+
+    target: float
+    fit: Fit
+    recipe: Recipe
+    drift: Drift
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The outcome.
+
+    Attributes:
+        attempts: in the order they were made.
+        chosen: the one that held its budget, else the nearest.
+        package: the one that holds the budget; None if none does.
+        points: for the Pareto front.
+        objective, cost: what was minimised, and how much of it is left, in the objective's unit.
+        mean_bits: of the weights, tables and scales left out.
+        latency_ms: estimated, not run on a device.
+        float_bytes: of the single-precision package.
+        factor, base: of the model, see ``search.py``.
+        data, seed: as asked.
+        searched: names of the frames that were searched on.
+        verified: number of frames that were not.
+    """
+
+    attempts: tuple[Attempt, ...]
+    chosen: Attempt
+    package: Path | None
+    points: tuple[Point, ...]
+    objective: str
+    cost: float
+    mean_bits: float
+    latency_ms: float
+    float_bytes: int
+    factor: float
+    base: float
+    data: str
+    seed: int
+    searched: tuple[str, ...]
+    verified: int
+
+    @property
+    def held(self) -> bool:
+        """Whether the chosen package keeps its budget on frames that were not searched on."""
+        return self.chosen.drift.verdict == "held"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        drift = self.chosen.drift
+        return {
+            "held": self.held,
+            "budget": [{"metric": k.limit.metric, "limit": k.limit.text, "value": k.value, "held": k.held} for k in drift.checks],
+            "package": self.package.name if self.package else None,
+            "recipe": self.chosen.recipe.to_json(),
+            "size_bytes": drift.size_bytes,
+            "float_bytes": self.float_bytes,
+            "objective": self.objective,
+            "cost": self.cost,
+            "mean_bits": self.mean_bits,
+            "latency_estimate_ms": self.latency_ms,
+            "fidelity": asdict(drift.fidelity),
+            "change": drift.change,
+            "choice": self.chosen.fit.choice,
+            "predicted": self.chosen.fit.predicted,
+            "measured_on_search": self.chosen.fit.measured,
+            "attempts": [
+                {"target": a.target, "size_bytes": a.drift.size_bytes, "fidelity": a.drift.fidelity.abs_rel, "verdict": a.drift.verdict}
+                for a in self.attempts
+            ],
+            "model": {"formula": MODEL, "f": self.factor, "D0": self.base**0.5},
+            "data": self.data,
+            "seed": self.seed,
+            "search": list(self.searched),
+            "verification_images": self.verified,
+            "arithmetic": "float16, simulated, not run on a device; uniform schemes float32",
+            "points": [asdict(point) for point in self.points],
+            "versions": {"fcrn-mobile": fcrn_mobile.__version__},
+        }
+
+
+def counts(choice: Choice | Mapping[str, str]) -> dict[str, int]:
+    """Number of weights by candidate, most frequent first."""
+    return dict(Counter(choice.values()).most_common())

@@ -1,0 +1,241 @@
+"""From a checkpoint to the cheapest package that holds a budget: export each candidate, measure, choose, assemble, verify."""
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import fcrn_mobile
+from fcrn_mobile.conversion.coreml import export_coreml
+from fcrn_mobile.conversion.export import artefact_size
+from fcrn_mobile.conversion.recipe import Recipe, read_recipe
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.metrics import Protocol
+from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
+from fcrn_mobile.runtimes import open_runtime
+from fcrn_mobile.tuning.candidates import FLOAT, Candidate, assembled, candidates_for, searchable
+from fcrn_mobile.tuning.frames import Frames, choose_frames
+from fcrn_mobile.tuning.measured import ALL, NONE, Sensitivities, measure, open_sensitivities
+from fcrn_mobile.tuning.objective import OBJECTIVES, estimated_latency, mean_bits, options, worth_measuring
+from fcrn_mobile.tuning.publish import WORK, outputs
+from fcrn_mobile.tuning.result import Attempt, Point, Tuning, counts
+from fcrn_mobile.tuning.search import Search
+from fcrn_mobile.tuning.variants import Variants, make_variants
+from fcrn_mobile.validation.budget import FIDELITY, Limit
+from fcrn_mobile.validation.drift import Drift, validate
+
+#: Packages that are exported and verified at most.
+ATTEMPTS = 5
+#: Share of the fidelity budget that the search aims at: other images drift a little more or less.
+MARGIN = 0.97
+#: Fidelity to begin with where the budget bounds other metrics only.
+_BEGIN = 0.05
+_POINTS = 24
+
+#: Shows how far a stage is: given its title, a context whose value takes done and total.
+Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked.
+
+    Attributes:
+        checkpoint: ``builtin`` or a .safetensors path.
+        data: a data spec, see ``frames.choose_frames``.
+        limits: the budget.
+        rule: the metrics' protocol.
+        objective: one of ``OBJECTIVES``.
+        search_images, verify_images: at most.
+        seed: chooses frames.
+        base: recipe that all else is as in, its precision ``fp16``.
+        candidates: schemes to choose from; empty for those that the base's target runs.
+    """
+
+    checkpoint: str
+    data: str
+    limits: tuple[Limit, ...]
+    rule: Protocol
+    base: Recipe
+    objective: str = "size"
+    search_images: int = 8
+    verify_images: int = 32
+    seed: int = 0
+    candidates: tuple[Candidate, ...] = ()
+
+
+def tune(request: Request, out: Path, force: bool, progress: Progress) -> Tuning:
+    """Search; what is found stands in the folder's ``WORK`` until it is published.
+
+    Args:
+        request: what is asked.
+        out: the folder; what an earlier run on the same inputs measured there is used again.
+        force: whether results of an earlier run may be overwritten.
+        progress: of each stage.
+
+    Raises:
+        InputError: bad request; the folder holds results, or measurements of other inputs.
+    """
+    _check(request, out, force)
+    checkpoint = load_checkpoint(request.checkpoint)
+    candidates = request.candidates or candidates_for(request.base.target)
+    frames = choose_frames(request.data, request.search_images, request.verify_images, request.seed)
+    found = open_sensitivities(out, _inputs(checkpoint, request.base, candidates, frames))
+    work = out / WORK
+    work.mkdir(parents=True, exist_ok=True)
+    found.save()
+    with progress("export candidates") as on_package:
+        variants = make_variants(checkpoint, request.base, candidates, work, on_package)
+    with progress("measure sensitivities") as on_step:
+        measure(variants, frames, worth_measuring(variants, candidates), found, on_step)
+    search = Search(variants, options(variants, candidates, found, request.objective), frames.images, found.square(NONE, NONE))
+    attempts = _attempts(request, checkpoint, candidates, search, frames, work, progress)
+    return _result(request, candidates, variants, frames, found, search, attempts)
+
+
+def _check(request: Request, out: Path, force: bool) -> None:
+    searchable(request.base)
+    if request.objective not in OBJECTIVES:
+        raise InputError(f"objective is '{request.objective}': use one of {', '.join(OBJECTIVES)}")
+    if not request.limits:
+        raise InputError("no budget: give --budget METRIC=AMOUNT, such as fidelity=0.02")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"'{out}' is a file: choose another --out")
+    existing = [path for path in outputs(out, request.base.name) if path.exists()]
+    if existing and not force:
+        raise InputError(f"'{existing[0]}' exists: choose another --out or overwrite it with --force")
+
+
+def _inputs(checkpoint: Checkpoint, base: Recipe, candidates: Sequence[Candidate], frames: Frames) -> dict[str, Any]:
+    """All that sensitivities depend on."""
+    recipe = {key: value for key, value in base.to_json().items() if key not in ("name", "budget", "compute_units")}
+    return {
+        "checkpoint": checkpoint.sha256,
+        "recipe": {key: list(value) if isinstance(value, tuple) else value for key, value in recipe.items()},
+        "images": list(frames.hashes),
+        "candidates": [asdict(candidate) for candidate in candidates],
+        "version": fcrn_mobile.__version__,
+    }
+
+
+def _attempts(
+    request: Request,
+    checkpoint: Checkpoint,
+    candidates: Sequence[Candidate],
+    search: Search,
+    frames: Frames,
+    work: Path,
+    progress: Progress,
+) -> list[Attempt]:
+    """Exported and verified choices; each has a tighter target than the one before, the last holds the budget if any does."""
+    bounds = [limit.amount for limit in request.limits if limit.metric == FIDELITY]
+    target = MARGIN * min(bounds) if bounds else _BEGIN
+    budget = {limit.metric: limit.text.partition("=")[2].strip() for limit in request.limits}
+    attempts: list[Attempt] = []
+    while len(attempts) < ATTEMPTS:
+        with progress(f"choose for {target:.4f}") as on_try:
+            fit = search.fit(target, on_try)
+        if attempts and fit.choice == attempts[-1].fit.choice:
+            target *= 0.9
+            if fit.exhausted:
+                break
+            continue
+        recipe = replace(assembled(request.base, candidates, fit.choice), budget=budget)
+        package = work / f"{recipe.name}.{len(attempts)}.mlpackage"
+        export_coreml(checkpoint, recipe, package, force=True)
+        with progress("verify on unseen frames") as on_frame:
+            candidate = open_runtime(str(package), "mil", "float16")
+            drift = validate(
+                open_runtime(request.checkpoint), [candidate], frames.unseen, request.rule, request.limits, request.data, on_frame
+            ).candidates[0]
+        attempts.append(Attempt(target, fit, recipe, drift))
+        if drift.verdict == "held" or fit.exhausted:
+            break
+        target = min(target, fit.measured) * _tightened(drift)
+    return attempts
+
+
+def _tightened(drift: Drift) -> float:
+    """Share of the target that should hold the budget next time."""
+    excess = _excess(drift)
+    return float(np.clip(MARGIN / excess, 0.5, 0.95)) if 0 < excess < math.inf else 0.5
+
+
+def _result(
+    request: Request,
+    candidates: Sequence[Candidate],
+    variants: Variants,
+    frames: Frames,
+    found: Sensitivities,
+    search: Search,
+    attempts: Sequence[Attempt],
+) -> Tuning:
+    held = [attempt for attempt in attempts if attempt.drift.verdict == "held"]
+    chosen = held[-1] if held else min(attempts, key=lambda attempt: _excess(attempt.drift))
+    choice = chosen.fit.choice
+    return Tuning(
+        attempts=tuple(attempts),
+        chosen=chosen,
+        package=Path(chosen.drift.path) if held else None,
+        points=tuple(_points(variants, found, search, chosen)),
+        objective=request.objective,
+        cost=chosen.fit.cost,
+        mean_bits=mean_bits(variants, candidates, choice),
+        latency_ms=estimated_latency(variants, choice),
+        float_bytes=artefact_size(variants.half_package.with_name("fp32.mlpackage")),
+        factor=search.factor,
+        base=found.square(NONE, NONE),
+        data=request.data,
+        seed=request.seed,
+        searched=frames.names,
+        verified=len(frames.unseen),
+    )
+
+
+def _excess(drift: Drift) -> float:
+    """How many times the limit the worst check is; infinite where a value is not finite or nothing was allowed."""
+    ratios = [0.0 if check.held and not check.limit.amount else _ratio(check.value, check.limit.amount) for check in drift.checks]
+    return max(ratios, default=math.inf)
+
+
+def _ratio(value: float, amount: float) -> float:
+    return value / amount if amount and math.isfinite(value) else math.inf
+
+
+def _points(variants: Variants, found: Sensitivities, search: Search, chosen: Attempt) -> list[Point]:
+    half = artefact_size(variants.half_package)
+
+    def size(choice: dict[str, str]) -> int:
+        saved = (variants.stored[FLOAT][w].stored_bytes - variants.stored[name][w].stored_bytes for w, name in choice.items())
+        return half - sum(saved)
+
+    low, high = search.span()
+    ends = max(low, 1e-6), max(high, 2e-6)
+    targets = [1.0001 * target for target in np.geomspace(*ends, _POINTS).tolist()]
+    points = [Point("front", "", size(c), drift, False, False, "search", counts(c)) for c, drift in search.front(targets)]
+    points.append(
+        Point(
+            "float", FLOAT, half, math.sqrt(found.square(NONE, NONE)), True, True, "search", counts(dict.fromkeys(variants.readers, FLOAT))
+        )
+    )
+    for name in variants.stored:
+        if name != FLOAT:
+            choice = variants.uniform(name)
+            drift = float(np.mean(found.drifts[name][ALL]))
+            points.append(Point("uniform", name, size(choice), drift, False, True, "search", counts(choice)))
+    verified = chosen.drift
+    points.append(
+        Point("chosen", "", verified.size_bytes, verified.fidelity.abs_rel, True, True, "verification", counts(chosen.fit.choice))
+    )
+    return points
+
+
+def base_recipe(checkpoint: str, path: Path | None) -> Recipe:
+    """The recipe to start from: a file's, else one for iOS 18, which runs every candidate, named after the checkpoint."""
+    if path:
+        return read_recipe(path)
+    return Recipe(name=f"{Path(checkpoint).stem}-tuned", target="iOS18")
