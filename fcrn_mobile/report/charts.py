@@ -4,6 +4,7 @@ import io
 import math
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -12,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
+from fcrn_mobile.benchmark.devices import DeviceReport, timeline
 from fcrn_mobile.benchmark.latency import Latency
 from fcrn_mobile.validation.budget import FIDELITY
 from fcrn_mobile.validation.drift import Validation
@@ -22,6 +24,8 @@ COLOURS = ("#0b5fa5", "#b3430c", "#00704f", "#85378a", "#7a5c00")
 MARKS = {"●": "o", "■": "s", "▲": "^", "◆": "D", "▼": "v", "★": "*"}
 #: Of the reference, where it stands beside candidates.
 REFERENCE_COLOUR = "#4d5966"
+#: Thermal state → background; from cool to hot, each darker than the one before.
+THERMAL = {"nominal": "#eaf4ec", "fair": "#fbeebd", "serious": "#f7c98b", "critical": "#ec9a8f"}
 _INK, _GRID = "#1d2733", "#d9dee4"
 #: Ratio of largest to smallest value from which an axis is logarithmic.
 _LOG_FROM = 8.0
@@ -100,6 +104,59 @@ def latency_histograms(latencies: Sequence[Latency], colours: Sequence[str]) -> 
     figure.supylabel("predictions", fontsize=9)
     axes[-1].set_xlabel("ms per image")
     return _svg(figure)
+
+
+@matplotlib.rc_context(_SETTINGS)
+def latency_over_time(reports: Sequence[DeviceReport]) -> str:
+    """Every sample of every report over the time at which it was taken; behind it the thermal state, named where it changes."""
+    return _svg(_over_time(reports, names=False))
+
+
+@matplotlib.rc_context({**_SETTINGS, "svg.fonttype": "path"})
+def save_latency_over_time(reports: Sequence[DeviceReport], path: Path) -> None:
+    """The same as a picture of its own, with the names in it; the format is that of the suffix."""
+    _over_time(reports, names=True).savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+def _over_time(reports: Sequence[DeviceReport], names: bool) -> Figure:
+    figure = Figure(figsize=(7.5, (2.6 if names else 1.9) * len(reports)), layout="constrained")
+    axes = figure.subplots(len(reports), 1, squeeze=False)[:, 0]
+    index = 0
+    for axis, report in zip(axes, reports, strict=True):
+        drawn = timeline(report)
+        end = max(float(times[-1]) for _, times in drawn)
+        _thermal_bands(axis, report, max([end, *(time for time, _ in report.thermal)]))
+        for result, times in drawn:
+            colour, mark = style(index)
+            axis.plot(times, result.samples_ms, MARKS[mark], color=colour, markersize=3.5, markeredgewidth=0, label=_plain(result.label))
+            axis.plot(times[[0, -1]], [result.median_ms] * 2, color=colour, linewidth=1)
+            index += 1
+        axis.set_xlim(left=0)
+        axis.spines[["top", "right"]].set_visible(False)
+        _scale(axis, "y", [sample for result, _ in drawn for sample in result.samples_ms])
+        axis.set_ylabel("ms per image")
+        if names:
+            devices = ", ".join(dict.fromkeys(result.device for result, _ in drawn))
+            axis.set_title(_plain(f"{devices} ({report.path.name})"), loc="left", fontsize=9, pad=14)
+            axis.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    axes[-1].set_xlabel("seconds since the benchmark began")
+    return figure
+
+
+def _thermal_bands(axis: Axes, report: DeviceReport, end: float) -> None:
+    changes = report.thermal
+    before = None
+    for index, (start, state) in enumerate(changes):
+        until = changes[index + 1][0] if index + 1 < len(changes) else end
+        axis.axvspan(start, until, color=THERMAL[state], linewidth=0, zorder=-1)
+        if state != before:
+            axis.text(start, 1.0, f" {state}", transform=axis.get_xaxis_transform(), fontsize=7, va="bottom")
+        before = state
+
+
+def _plain(name: str) -> str:
+    """A name as it is: matplotlib would read what stands between dollars as mathematics."""
+    return name.replace("$", r"\$")
 
 
 def _chart() -> tuple[Figure, Axes]:

@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 
 import fcrn_mobile
+from fcrn_mobile.benchmark.devices import DeviceReport, differences
 from fcrn_mobile.benchmark.latency import Latency, machine
 from fcrn_mobile.data.spec import portable
 from fcrn_mobile.metrics import HIGHER_IS_BETTER, METRICS, protocol
@@ -51,12 +52,16 @@ class Page:
         validation: drift of candidates.
         scenes: frames to show, see ``scenes.show``; of this validation.
         latencies: measured on this machine.
+        notes: on the latencies, a sentence each: how two compare, what makes them doubtful.
+        devices: reports of latency from files; never beside what was measured here.
         ops: of the candidate that drifts most.
     """
 
     validation: Validation | None = None
     scenes: tuple[Scene, ...] = ()
     latencies: tuple[Latency, ...] = ()
+    notes: tuple[str, ...] = ()
+    devices: tuple[DeviceReport, ...] = ()
     ops: tuple[OpRow, ...] = ()
 
 
@@ -64,7 +69,7 @@ def render(page: Page, when: datetime) -> str:
     """The page as text.
 
     Args:
-        page: at least a validation or latencies.
+        page: at least a validation, latencies or devices.
         when: date of the report.
     """
     environment = jinja2.Environment(
@@ -77,6 +82,7 @@ def render(page: Page, when: datetime) -> str:
         "machine": machine(),
         "drift": _drift(page) if page.validation else None,
         "latency": _latency(page) if page.latencies else None,
+        "devices": _devices(page.devices) if page.devices else None,
         "ops": _ops(page.ops),
     }
     return environment.get_template("report.html").render(context)
@@ -229,10 +235,24 @@ def _latency(page: Page) -> dict[str, Any]:
     colours = _model_colours(page)
     return {
         "headline": verdict.fastest(page.latencies),
+        "notes": page.notes,
         "results": page.latencies,
         "keys": [(f"{latency.model} ({latency.backend})", colour) for latency, colour in zip(page.latencies, colours, strict=True)],
         "histograms": charts.latency_histograms(page.latencies, colours),
         "on_device": any(latency.backend == "coreml" for latency in page.latencies),
+    }
+
+
+def _devices(reports: Sequence[DeviceReport]) -> dict[str, Any]:
+    rows = [(report, result) for report in reports for result in report.results]
+    files = "one file" if len(reports) == 1 else f"{len(reports)} files"
+    return {
+        "headline": f"Latency from {files}: {len(rows)} {'result' if len(rows) == 1 else 'results'}",
+        "differences": differences(reports),
+        "reports": [(report, report.content["machine"]) for report in reports],
+        "rows": [(report, result, *charts.style(index)) for index, (report, result) in enumerate(rows)],
+        "over_time": charts.latency_over_time(reports),
+        "thermal": any(report.thermal for report in reports),
     }
 
 

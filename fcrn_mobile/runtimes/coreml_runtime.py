@@ -11,22 +11,26 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.quiet import quiet_coremltools
 from fcrn_mobile.runtimes.runtime import depth_map, fit
 
+#: As reports name them → coremltools' name.
+COMPUTE_UNITS = {"all": "ALL", "cpuAndNeuralEngine": "CPU_AND_NE", "cpuAndGPU": "CPU_AND_GPU", "cpuOnly": "CPU_ONLY"}
+
 
 class CoreMLRuntime:
-    """Runs a package with one RGB image input and one depth output on any compute unit that Core ML chooses."""
+    """Runs a package with one RGB image input and one depth output on those of the compute units that Core ML chooses."""
 
     backend = "coreml"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, compute_units: str = "all") -> None:
         if platform.system() != "Darwin":
             raise InputError("backend 'coreml' needs macOS: use --backend mil here")
         with quiet_coremltools():
             import coremltools as ct
 
-            self._model = ct.models.MLModel(str(path))
+            self._model = ct.models.MLModel(str(path), compute_units=ct.ComputeUnit[COMPUTE_UNITS[compute_units]])
         description = self._model.get_spec().description
         image = description.input[0].type.imageType
         self.name = path.stem
+        self.compute_units = compute_units
         self.path = path
         self.input_size = (image.height, image.width)
         self.metadata: dict[str, str] = dict(self._model.user_defined_metadata)

@@ -15,12 +15,14 @@ class OnnxRuntime:
 
     backend = "onnxruntime"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int | None = None) -> None:
         import onnxruntime
 
         onnxruntime.set_default_logger_severity(3)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0  # 0 leaves the choice to onnxruntime
         try:
-            self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:
             reason = " ".join(str(error).split())[:160]
             raise InputError(f"'{path}' is not a model that onnxruntime reads ({reason}): export it again") from error

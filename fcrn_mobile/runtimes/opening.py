@@ -8,35 +8,49 @@ from fcrn_mobile.mil.arithmetic import Arithmetic
 from fcrn_mobile.network.checkpoints import BUILTIN
 from fcrn_mobile.runtimes.runtime import Runtime
 
-#: Backend → suffix of the artefacts it runs.
-BACKENDS = {"torch": ".safetensors", "mil": ".mlpackage", "coreml": ".mlpackage", "onnxruntime": ".onnx", "coreai": ".aimodel"}
+#: Backend → suffix of the models it runs; the first of a suffix is the one that ``auto`` picks away from macOS.
+BACKENDS = {
+    "torch": ".safetensors",
+    "torch-compiled": ".safetensors",
+    "mil": ".mlpackage",
+    "coreml": ".mlpackage",
+    "onnxruntime": ".onnx",
+    "openvino": ".onnx",
+    "coreai": ".aimodel",
+}
+#: Backends whose number of threads can be set.
+THREADED = ("torch", "torch-compiled", "mil", "onnxruntime", "openvino")
 
 
-def open_runtime(model: str, backend: str = "auto", arithmetic: Arithmetic = "float16") -> Runtime:
+def open_runtime(
+    model: str, backend: str = "auto", arithmetic: Arithmetic = "float16", threads: int | None = None, compute_units: str = "all"
+) -> Runtime:
     """Open a checkpoint or an artefact.
 
     Args:
         model: ``builtin``, a .safetensors, .mlpackage, .onnx or .aimodel path.
         backend: one of ``BACKENDS``; ``auto`` picks coreml for packages on macOS and mil elsewhere.
         arithmetic: of the mil backend; ``float16`` shows what a device's half precision does.
+        threads: of the prediction, for ``THREADED`` backends; None leaves the backend's own choice. Torch's are the whole process's.
+        compute_units: of the coreml backend, one of ``coreml_runtime.COMPUTE_UNITS``.
 
     Raises:
         InputError: no such file, unknown kind or backend, or a damaged artefact.
     """
     path = Path(model)
-    suffix = ".safetensors" if model == BUILTIN else path.suffix
-    if backend == "auto":
-        backend = _backend_of(model, suffix)
-    if backend not in BACKENDS:
-        raise InputError(f"unknown backend '{backend}': use one of auto, {', '.join(BACKENDS)}")
-    if suffix != BACKENDS[backend]:
-        raise InputError(f"backend '{backend}' runs {BACKENDS[backend]} files, not '{model}': leave --backend out")
+    backend = choose_backend(model, backend)
     if model != BUILTIN and not path.exists():
         raise InputError(f"no model at '{model}': give an existing file, or '{BUILTIN}'")
-    if backend == "torch":
-        from fcrn_mobile.runtimes.torch_runtime import TorchRuntime
+    if threads and backend not in THREADED:
+        raise InputError(f"backend '{backend}' chooses its threads itself: leave --threads out")
+    if threads and backend in ("torch", "torch-compiled", "mil"):
+        import torch
 
-        return TorchRuntime(model)
+        torch.set_num_threads(threads)
+    if backend in ("torch", "torch-compiled"):
+        from fcrn_mobile.runtimes.torch_runtime import CompiledTorchRuntime, TorchRuntime
+
+        return TorchRuntime(model) if backend == "torch" else CompiledTorchRuntime(model)
     if backend == "mil":
         from fcrn_mobile.runtimes.mil_runtime import MilRuntime
 
@@ -44,14 +58,34 @@ def open_runtime(model: str, backend: str = "auto", arithmetic: Arithmetic = "fl
     if backend == "coreml":
         from fcrn_mobile.runtimes.coreml_runtime import CoreMLRuntime
 
-        return CoreMLRuntime(path)
+        return CoreMLRuntime(path, compute_units)
     if backend == "coreai":
         from fcrn_mobile.runtimes.coreai_runtime import CoreAIRuntime
 
         return CoreAIRuntime(path)
+    if backend == "openvino":
+        from fcrn_mobile.runtimes.openvino_runtime import OpenVINORuntime
+
+        return OpenVINORuntime(path, threads)
     from fcrn_mobile.runtimes.onnx_runtime import OnnxRuntime
 
-    return OnnxRuntime(path)
+    return OnnxRuntime(path, threads)
+
+
+def choose_backend(model: str, backend: str = "auto") -> str:
+    """The backend for a model, from its name alone.
+
+    Raises:
+        InputError: unknown kind of model or backend, or the backend does not run that kind.
+    """
+    suffix = ".safetensors" if model == BUILTIN else Path(model).suffix
+    if backend == "auto":
+        return _backend_of(model, suffix)
+    if backend not in BACKENDS:
+        raise InputError(f"unknown backend '{backend}': use one of auto, {', '.join(BACKENDS)}")
+    if suffix != BACKENDS[backend]:
+        raise InputError(f"backend '{backend}' runs {BACKENDS[backend]} files, not '{model}': leave --backend out")
+    return backend
 
 
 def _backend_of(model: str, suffix: str) -> str:

@@ -1,0 +1,68 @@
+"""``fcrn-mobile bench --import``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fcrn_mobile.cli.bench import latency_row
+from fcrn_mobile.cli.common import print_table, write_json
+from fcrn_mobile.cli.page import write_page
+from fcrn_mobile.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fcrn_mobile.benchmark.devices import DeviceReport
+
+
+def show(paths: list[Path], figure: Path | None, html: Path | None, force: bool, json_out: str | None) -> None:
+    """Reports side by side: table, JSON, picture, page."""
+    if figure:
+        _check_figure(figure, force)
+    from fcrn_mobile.benchmark.devices import merged, read_reports
+
+    reports = read_reports(paths)
+    if figure:
+        from fcrn_mobile.conversion.artefact import written_whole
+        from fcrn_mobile.report.charts import save_latency_over_time
+
+        with written_whole(figure, force) as partial:
+            save_latency_over_time(reports, partial)
+    if html:
+        from fcrn_mobile.report.html import Page
+
+        write_page(Page(devices=tuple(reports)), html, force)
+    if json_out:
+        write_json(json_out, merged(reports))
+    if json_out != "-":
+        _print(reports)
+        for path in (figure, html):
+            if path:
+                print(f"written: {path}")
+
+
+def _print(reports: "Sequence[DeviceReport]") -> None:
+    from fcrn_mobile.benchmark.devices import differences
+
+    columns = ["model", "median ms", "mean", "p90", "p95", "p99", "min", "max", "FPS", "load ms", "first ms", "peak MB", "runs"]
+    rows = [[*latency_row(result), result.device, result.compute_units] for report in reports for result in report.results]
+    print_table("Latency as the files say; not measured here", [*columns, "device", "units"], rows)
+    for report in reports:
+        states = list(dict.fromkeys(state for _, state in report.thermal))
+        thermal = f"thermal state {' → '.join(states)}" if states else "no thermal state"
+        print(f"{report.path.name}: {report.processor}, {report.content['machine']['system']}, {thermal}")
+    found = differences(reports)
+    for difference in found:
+        print(f"warning: {difference}")
+    if len(reports) > 1 and not found:
+        print("versions, model hashes and recipes match")
+
+
+def _check_figure(path: Path, force: bool) -> None:
+    if path.suffix not in (".png", ".svg", ".pdf"):
+        raise InputError(f"--figure '{path}' does not end in .png, .svg or .pdf: name the picture's file")
+    if path.is_dir():
+        raise InputError(f"--figure '{path}' is a folder: name a file in it")
+    if not path.parent.is_dir():
+        raise InputError(f"no folder '{path.parent}' for --figure '{path.name}': create it first")
+    if path.exists() and not force:
+        raise InputError(f"'{path}' exists: choose another --figure or overwrite it with --force")
