@@ -13,13 +13,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from side_by_side import in_turn, ratio
 
 from fcrn_mobile.benchmark.latency import machine
 from fcrn_mobile.conversion.export import artefact_size, export
@@ -103,23 +102,6 @@ def measure(folder: Path, rounds: int) -> dict[str, Any]:
         "samples_s": samples | {"Core AI": slow["Core AI"], "load": loads},
         "machine": machine(),
     }
-
-
-def in_turn(actions: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of every action in every round, after one that does not count."""
-    samples: dict[str, list[float]] = {name: [] for name in actions}
-    for number in range(rounds + 1):
-        for name, action in actions.items():
-            start = time.perf_counter()
-            action()
-            if number:
-                samples[name].append(time.perf_counter() - start)
-    return samples
-
-
-def ratio(one: list[float], other: list[float]) -> float:
-    """Median of the rounds' ratios."""
-    return statistics.median(a / b for a, b in zip(one, other, strict=True))
 
 
 def memory(package: Path) -> dict[str, int]:
