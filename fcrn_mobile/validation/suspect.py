@@ -44,7 +44,7 @@ class Suspect:
         if self.reason == "saturation":
             return "calibrate with more images, or with a method that cuts off less"
         if self.reason == "activations":
-            return "leave its activations in half precision"
+            return f'[[ops]] match = "{self.weights or self.name}" activations = "fp16" in the recipe'
         precision = "fp32" if self.reason in ("overflow", "rounding") else "fp16"
         return f'[[ops]] match = "{self.weights or self.name}" precision = "{precision}" in the recipe'
 
