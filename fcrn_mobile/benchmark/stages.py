@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcrn_mobile.runtimes.runtime import Runtime, fit
+from fcrn_mobile.data.images import fit
+from fcrn_mobile.runtimes.runtime import Runtime
 
 #: Steps from end to end, in order.
 STAGES = ("decode", "resize", "predict", "colour")

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fcrn_mobile.conversion.clipping import BINS, histogram, mse_clip, percentile_clip
+from fcrn_mobile.data.images import fit
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
-from fcrn_mobile.runtimes.runtime import fit
 
 #: Operators that coremltools gives quantized inputs and outputs (its pass ``insert_prefix_quantize_dequantize_pair``) …
 QUANTIZABLE = frozenset({"conv", "avg_pool", "max_pool", "linear", "add"})

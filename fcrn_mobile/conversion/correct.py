@@ -20,11 +20,11 @@ from fcrn_mobile.conversion.correction import Correct
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.rounding import Moments, choose, fitted, patches
 from fcrn_mobile.conversion.stored import Constants, Steps, Stored, float_weights, stored_weights, with_constants
+from fcrn_mobile.data.images import fit
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.operation import Operation
 from fcrn_mobile.mil.program import Values
-from fcrn_mobile.runtimes.runtime import fit
 
 if TYPE_CHECKING:
     import coremltools as ct

@@ -12,6 +12,13 @@ from fcrn_mobile.errors import InputError
 MIN_SIDE = 8
 
 
+def fit(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Stretch an image to height × width bilinearly, as every runtime, training and validation do."""
+    if image.shape[:2] == size:
+        return image
+    return np.asarray(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR))
+
+
 def decode_image(data: bytes, name: str) -> NDArray[np.uint8]:
     """Decode an 8-bit RGB picture.
 

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.conversion.coreai import INPUT_VALUES, quiet_coreai
+from fcrn_mobile.data.images import fit
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.runtimes.runtime import depth_map, fit
+from fcrn_mobile.runtimes.runtime import depth_map
 
 if TYPE_CHECKING:
     from coreai.authoring import AIModelAsset

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fcrn_mobile.data.images import fit
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.quiet import quiet_coremltools
-from fcrn_mobile.runtimes.runtime import depth_map, fit
+from fcrn_mobile.runtimes.runtime import depth_map
 
 #: As reports name them → coremltools' name.
 COMPUTE_UNITS = {"all": "ALL", "cpuAndNeuralEngine": "CPU_AND_NE", "cpuAndGPU": "CPU_AND_GPU", "cpuOnly": "CPU_ONLY"}

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fcrn_mobile.data.images import fit
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.arithmetic import SHOWN_AS, Arithmetic
 from fcrn_mobile.mil.overflow import Overflow
-from fcrn_mobile.runtimes.runtime import depth_map, fit
+from fcrn_mobile.runtimes.runtime import depth_map
 
 
 class MilRuntime:

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fcrn_mobile.data.images import fit
 from fcrn_mobile.data.transforms import image_tensor
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.runtimes.runtime import depth_map, fit
+from fcrn_mobile.runtimes.runtime import depth_map
 
 
 class OpenVINORuntime:

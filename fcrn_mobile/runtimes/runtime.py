@@ -5,7 +5,6 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from fcrn_mobile.mil.overflow import Overflow
 from fcrn_mobile.network.checkpoints import UP_TO_SCALE
@@ -48,13 +47,6 @@ class FindsOverflow(Protocol):
 def is_metric(runtime: Runtime) -> bool:
     """Whether a runtime's depth is in metres, not up to a scale that nobody knows."""
     return runtime.metadata.get(UNITS) != UP_TO_SCALE
-
-
-def fit(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Stretch an image to height × width bilinearly, as every runtime, training and validation do."""
-    if image.shape[:2] == size:
-        return image
-    return np.asarray(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
 
 def depth_map(output: NDArray[Any]) -> NDArray[np.float32]:

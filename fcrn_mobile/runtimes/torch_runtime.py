@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fcrn_mobile.data.images import fit
 from fcrn_mobile.data.transforms import image_tensor
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import checkpoint_path, load_checkpoint
 from fcrn_mobile.network.deploy import deploy
-from fcrn_mobile.runtimes.runtime import UNITS, fit
+from fcrn_mobile.runtimes.runtime import UNITS
 
 
 class TorchRuntime:

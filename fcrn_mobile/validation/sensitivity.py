@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fcrn_mobile.data.images import fit
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.program import Values
-from fcrn_mobile.runtimes.runtime import depth_map, fit
+from fcrn_mobile.runtimes.runtime import depth_map
 from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
 
 #: Weights that stand in for a program's own: name of an operator → its argument → array of the shape that the argument has.
