@@ -55,7 +55,7 @@ def test_a_short_name_that_cannot_be_exported_leaves_nothing(precision: str, che
     before = sorted(tmp_path.iterdir())
     result = CliRunner().invoke(command, [str(checkpoint), "--precision", precision, "--out", str(tmp_path / "m.mlpackage")])
     assert isinstance(result.exception, InputError)
-    words = {"int4": "otherwise", "w8a8": "int8 activations, which are not available yet", "palette9": "palette8"}
+    words = {"int4": "otherwise", "w8a8": "int8 activations, whose ranges are measured on images", "palette9": "palette8"}
     assert words[precision] in str(result.exception)
     assert "\n" not in str(result.exception)
     assert sorted(tmp_path.iterdir()) == before
