@@ -1,6 +1,5 @@
 """What to export: a frozen dataclass read from TOML, in which an unknown key or a bad value is an error."""
 
-import tomllib
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, fields, replace
 from fnmatch import fnmatchcase
@@ -12,6 +11,7 @@ from fcrn_mobile.conversion.correction import Correct, make_correct
 from fcrn_mobile.conversion.scheme import ACTIVATION_NAMES, FLOATS, OPTIONS, TARGETS, Scheme, newest, parse_scheme
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.unpooling import Form
+from fcrn_mobile.toml_file import read_toml
 
 OUTPUTS = ("image", "array")
 COMPUTE_UNITS = ("all", "cpuAndNeuralEngine", "cpuAndGPU", "cpuOnly")
@@ -201,15 +201,7 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         InputError: no such file, not TOML, an unknown key, or a value that is not allowed; names file, key and remedy.
     """
-    try:
-        values = tomllib.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise InputError(f"no recipe at '{path}': give an existing .toml file, such as export/fp16.toml") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read recipe '{path}': {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"recipe '{path}' is not valid TOML: {error}") from error
-    return make_recipe(values, str(path))
+    return make_recipe(read_toml(path, "recipe", "export/fp16.toml"), str(path))
 
 
 def make_recipe(values: dict[str, Any], origin: str) -> Recipe:

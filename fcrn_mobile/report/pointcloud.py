@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fcrn_mobile.data.views import Intrinsics
 from fcrn_mobile.errors import InputError
 
 _VERTEX = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")])
@@ -27,16 +28,6 @@ property uchar green
 property uchar blue
 end_header
 """
-
-
-@dataclass(frozen=True)
-class Intrinsics:
-    """Focal lengths and principal point of a pinhole camera, in pixels of the original image."""
-
-    fx: float
-    fy: float
-    cx: float
-    cy: float
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """All that a training run depends on, and how it is written down: as a TOML configuration, and as the run.json of its folder."""
 
 import json
-import tomllib
 import typing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.fcrn import FCRNConfig, preset
+from fcrn_mobile.toml_file import read_toml
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.quantization import fine_tuning_settings
 
@@ -97,14 +97,7 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         InputError: no such file, not TOML, an unknown key or a value of the wrong kind; names file, key and remedy.
     """
-    try:
-        values = tomllib.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise InputError(f"no configuration at '{path}': give an existing .toml file, such as benchmarks/training/paper.toml") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read configuration '{path}': {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"configuration '{path}' is not valid TOML: {error}") from error
+    values = read_toml(path, "configuration", "benchmarks/training/paper.toml")
     allowed = _kinds(Settings) | _kinds(Hyperparameters)
     allowed.pop("hyper")
     for key, value in values.items():

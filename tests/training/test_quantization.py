@@ -215,20 +215,10 @@ def test_a_run_keeps_the_checkpoint_that_is_closest_to_the_float_network(start, 
     assert checkpoint.training["hyperparameters"]["quantization"] == "int4"
 
 
-def test_an_interrupted_run_ends_where_an_undisturbed_one_does(start, tmp_path, monkeypatch) -> None:
+def test_an_interrupted_run_ends_where_an_undisturbed_one_does(start, tmp_path, broken_off) -> None:
     run = settings_for(start, "w8a8", epochs=2)
     train(run, tmp_path / "whole")
-    original = training.RunCheckpoints.on_train_epoch_end
-
-    def stop_after_first(self, trainer, module) -> None:
-        original(self, trainer, module)
-        if trainer.current_epoch == 0:
-            raise RuntimeError("stopped")
-
-    monkeypatch.setattr(training.RunCheckpoints, "on_train_epoch_end", stop_after_first)
-    with pytest.raises(RuntimeError, match="stopped"):
-        train(run, tmp_path / "parts")
-    monkeypatch.undo()
+    broken_off(run, tmp_path / "parts")
     assert load_checkpoint(str(tmp_path / "parts" / "last.safetensors")).quantization is not None
     resume(tmp_path / "parts")
     whole, parts = (load_file(tmp_path / name / "last.safetensors") for name in ("whole", "parts"))

@@ -13,7 +13,6 @@ from safetensors.torch import load_file
 
 from fcrn_mobile.data.module import EpochSampler
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.training import train as training
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.run import Run
 from fcrn_mobile.training.train import resume, train
@@ -54,19 +53,9 @@ def test_the_same_seed_gives_the_same_weights(run, tmp_path) -> None:
     assert all(torch.equal(a[key], b[key]) for key in a)
 
 
-def test_a_resumed_run_ends_where_an_undisturbed_one_does(run, tmp_path, monkeypatch) -> None:
+def test_a_resumed_run_ends_where_an_undisturbed_one_does(run, tmp_path, broken_off) -> None:
     train(run, tmp_path / "whole")
-    original = training.RunCheckpoints.on_train_epoch_end
-
-    def stop_after_first(self, trainer, module) -> None:
-        original(self, trainer, module)
-        if trainer.current_epoch == 0:
-            raise RuntimeError("stopped")
-
-    monkeypatch.setattr(training.RunCheckpoints, "on_train_epoch_end", stop_after_first)
-    with pytest.raises(RuntimeError, match="stopped"):
-        train(run, tmp_path / "parts")
-    monkeypatch.undo()
+    broken_off(run, tmp_path / "parts")
     resume(tmp_path / "parts")
     whole, parts = (load_file(tmp_path / name / "last.safetensors") for name in ("whole", "parts"))
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
