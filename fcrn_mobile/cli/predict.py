@@ -59,8 +59,10 @@ def command(
     check_results(files, out, pointcloud)
     videos = _check_files(files, camera)
     from fcrn_mobile.runtimes import open_runtime
+    from fcrn_mobile.runtimes.runtime import is_metric
 
     runtime = open_runtime(model, backend)
+    metric = is_metric(runtime)
     units = {path: videos[path].expected(every or 1, max_frames) if path in videos else 1 for path in files}
     written, before = [], 0
     with _folder(out), progress("predict") as on_unit:
@@ -76,10 +78,12 @@ def command(
                 on_frame(1)
             before += units[path]
     if json_out:
-        write_json(json_out, {"model": runtime.name, "backend": runtime.backend, "results": written})
+        write_json(json_out, {"model": runtime.name, "backend": runtime.backend, "metric": metric, "results": written})
     if json_out != "-":
         for path, entry in zip(files, written, strict=True):
             _print(path, entry, runtime.backend)
+        if not metric:
+            print(f"depth of '{runtime.name}' is known up to a scale only: what is written as metres here has no unit")
 
 
 def _predict_image(runtime: "Runtime", path: Path, out: Path, camera: "Camera | None") -> dict[str, Any]:
