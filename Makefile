@@ -3,7 +3,7 @@ BIN := .venv/bin
 READY := .venv/.installed
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test lint format clean ios-check
+.PHONY: demo test lint format clean ios-check shelf
 
 demo: $(READY)  ## the main job on the built-in sample; results in demo/
 	$(BIN)/fcrn-mobile demo
@@ -19,6 +19,9 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+shelf: $(READY)  ## every recipe from the built-in checkpoint, validated; benchmarks/results/shelf.json
+	$(BIN)/python benchmarks/shelf.py --json benchmarks/results/shelf.json
 
 ios-check: $(READY)  ## all that can be checked of ios_demo without a Mac; installs Swift into the user's cache once
 	FCRN_SWIFT=install ios_demo/scripts/check_linux.sh

@@ -14,8 +14,9 @@ from fcrn_mobile.data import Source, open_source
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig, preset
 
-# Two threads on two cores fight with whatever else runs there; one is as fast for images this small.
+# Two threads on two cores fight with whatever else runs there; one is as fast for images this small. Commands run as processes, too.
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
