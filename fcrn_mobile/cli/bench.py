@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from fcrn_mobile.benchmark.plan import Subject
 
 
+#: Of a table whose lines are ``latency_row``'s.
+LATENCY_COLUMNS = ["model", "median ms", "mean", "p90", "p95", "p99", "min", "max", "FPS", "load ms", "first ms", "peak MB", "runs"]
+
+
 @click.command("bench")
 @click.argument("models", nargs=-1, required=True)
 @click.option(
@@ -97,8 +101,7 @@ def print_latency(results: "Sequence[Latency]", threads: int | None = None) -> N
     """The table of latencies, what makes them doubtful, and the machine they were measured on."""
     from fcrn_mobile.benchmark.latency import machine
 
-    columns = ["model", "median ms", "mean", "p90", "p95", "p99", "min", "max", "FPS", "load ms", "first ms", "peak MB", "runs"]
-    print_table("Latency on this machine", columns, [latency_row(result) for result in results])
+    print_table("Latency on this machine", LATENCY_COLUMNS, [latency_row(result) for result in results])
     for result in results:
         if result.stages_ms:
             print(f"{result.label}: " + ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in result.stages_ms.items()))

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcrn_mobile.cli.bench import latency_row
-from fcrn_mobile.cli.common import print_table, write_json
+from fcrn_mobile.cli.bench import LATENCY_COLUMNS, latency_row
+from fcrn_mobile.cli.common import check_output, print_table, write_json
 from fcrn_mobile.cli.page import write_page
 from fcrn_mobile.errors import InputError
 
@@ -43,9 +43,8 @@ def show(paths: list[Path], figure: Path | None, html: Path | None, force: bool,
 def _print(reports: "Sequence[DeviceReport]") -> None:
     from fcrn_mobile.benchmark.devices import differences
 
-    columns = ["model", "median ms", "mean", "p90", "p95", "p99", "min", "max", "FPS", "load ms", "first ms", "peak MB", "runs"]
     rows = [[*latency_row(result), result.device, result.compute_units] for report in reports for result in report.results]
-    print_table("Latency as the files say; not measured here", [*columns, "device", "units"], rows)
+    print_table("Latency as the files say; not measured here", [*LATENCY_COLUMNS, "device", "units"], rows)
     for report in reports:
         states = list(dict.fromkeys(state for _, state in report.thermal))
         thermal = f"thermal state {' → '.join(states)}" if states else "no thermal state"
@@ -60,9 +59,4 @@ def _print(reports: "Sequence[DeviceReport]") -> None:
 def _check_figure(path: Path, force: bool) -> None:
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise InputError(f"--figure '{path}' does not end in .png, .svg or .pdf: name the picture's file")
-    if path.is_dir():
-        raise InputError(f"--figure '{path}' is a folder: name a file in it")
-    if not path.parent.is_dir():
-        raise InputError(f"no folder '{path.parent}' for --figure '{path.name}': create it first")
-    if path.exists() and not force:
-        raise InputError(f"'{path}' exists: choose another --figure or overwrite it with --force")
+    check_output(path, "--figure", force)

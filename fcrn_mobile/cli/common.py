@@ -1,7 +1,5 @@
 """What several commands share: the JSON option, progress, tables."""
 
-import json
-import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,9 +12,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.json_text import json_text
 
 #: Width of tables where standard output is no terminal: nothing is folded in a pipe.
 _PIPE_WIDTH = 160
+#: Metrics in tables; JSON holds all of them.
+SHOWN_METRICS = ("abs_rel", "rmse", "log10", "delta1", "delta2", "delta3")
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -26,7 +27,7 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def write_json(target: str, value: object) -> None:
     """Write JSON to a file or, for ``-``, to standard output. NaN and infinity, which JSON lacks, become null."""
-    text = json.dumps(_finite(value), indent=2) + "\n"
+    text = json_text(value)
     if target == "-":
         sys.stdout.write(text)
         return
@@ -34,6 +35,20 @@ def write_json(target: str, value: object) -> None:
         Path(target).write_text(text)
     except OSError as error:
         raise InputError(f"cannot write '{target}' ({error.strerror}): give a writable --json path") from error
+
+
+def check_output(path: Path, option: str, force: bool) -> None:
+    """Refuse, before any work, a file that could not be written to where an option says.
+
+    Raises:
+        InputError: it is a folder, has no folder to go to, or exists and is not to be overwritten.
+    """
+    if path.is_dir():
+        raise InputError(f"{option} '{path}' is a folder: name a file in it")
+    if not path.parent.is_dir():
+        raise InputError(f"no folder '{path.parent}' for {option} '{path.name}': create it first")
+    if path.exists() and not force:
+        raise InputError(f"'{path}' exists: choose another {option} or overwrite it with --force")
 
 
 def make_folder(out: Path) -> None:
@@ -81,11 +96,3 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
     """One line per metric."""
     for key, value in metrics.items():
         print(f"{key:12} {value:.4f}" if isinstance(value, float) else f"{key:12} {value}")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fcrn_mobile.cli.common import json_option, print_table, write_json
+from fcrn_mobile.cli.common import SHOWN_METRICS, check_output, json_option, print_table, write_json
 from fcrn_mobile.errors import InputError
 
 if TYPE_CHECKING:
     from fcrn_mobile.training.history import History
 
-#: Of the tables.
-METRICS = ("abs_rel", "rmse", "log10", "delta1", "delta2", "delta3")
 _SUFFIXES = (".png", ".svg", ".pdf")
 
 
@@ -53,12 +51,12 @@ def _print(runs: "list[History]", differing: dict[str, list[Any]]) -> None:
     print()
     print_table(
         "Validation, best epoch by abs_rel",
-        ["run", "best epoch", *METRICS],
+        ["run", "best epoch", *SHOWN_METRICS],
         [[run.name, f"{run.best_epoch} of {run.epochs[-1]}", *_numbers(run.best)] for run in runs],
     )
     print()
     print_table(
-        "Validation, last epoch", ["run", "epoch", *METRICS], [[run.name, str(run.epochs[-1]), *_numbers(run.last)] for run in runs]
+        "Validation, last epoch", ["run", "epoch", *SHOWN_METRICS], [[run.name, str(run.epochs[-1]), *_numbers(run.last)] for run in runs]
     )
     apart = [name for name in ("val_data", "val_frames", "protocol") if name in differing]
     if apart:
@@ -72,7 +70,7 @@ def _text(value: Any) -> str:
 
 
 def _numbers(metrics: dict[str, Any]) -> list[str]:
-    return [f"{metrics[key]:.4f}" if key in metrics else "–" for key in METRICS]
+    return [f"{metrics[key]:.4f}" if key in metrics else "–" for key in SHOWN_METRICS]
 
 
 def _describe(run: "History") -> dict[str, Any]:
@@ -92,9 +90,4 @@ def _check_figure(figure: Path, force: bool) -> None:
     """Refuse, before any work, what would overwrite a file or cannot be drawn."""
     if figure.suffix.lower() not in _SUFFIXES:
         raise InputError(f"--figure '{figure}': name a file that ends in {', '.join(_SUFFIXES)}")
-    if figure.is_dir():
-        raise InputError(f"--figure '{figure}' is a folder: name a file in it")
-    if figure.exists() and not force:
-        raise InputError(f"'{figure}' exists: choose another --figure or overwrite it with --force")
-    if not figure.parent.is_dir():
-        raise InputError(f"no folder '{figure.parent}' for --figure '{figure.name}': create it first")
+    check_output(figure, "--figure", force)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
+from fcrn_mobile.cli.common import check_output, json_option, print_table, progress, write_json
 from fcrn_mobile.errors import InputError
 
 if TYPE_CHECKING:
@@ -105,9 +105,4 @@ def _check_paths(candidate: str, figure: Path | None, force: bool) -> None:
         return
     if figure.suffix not in _PICTURES:
         raise InputError(f"--figure '{figure}' ends in '{figure.suffix}': use one of {', '.join(_PICTURES)}")
-    if not figure.parent.is_dir():
-        raise InputError(f"no folder '{figure.parent}' for --figure '{figure.name}': create it first")
-    if figure.is_dir():
-        raise InputError(f"--figure '{figure}' is a folder: name a file in it")
-    if figure.exists() and not force:
-        raise InputError(f"'{figure}' exists: choose another --figure or overwrite it with --force")
+    check_output(figure, "--figure", force)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
+from fcrn_mobile.cli.common import check_output, json_option, print_table, progress, write_json
 from fcrn_mobile.errors import InputError
 
 if TYPE_CHECKING:
@@ -139,15 +139,13 @@ def _describe_baselines(learned: "Baselines", data: str) -> str:
 
 def _check_outputs(per_image: Path | None, panels: Path | None, force: bool) -> None:
     """Refuse, before any work, what would overwrite a file or has no folder to go to."""
-    if per_image and not per_image.parent.is_dir():
-        raise InputError(f"no folder '{per_image.parent}' for --per-image '{per_image.name}': create it first")
-    if per_image and per_image.is_dir():
-        raise InputError(f"--per-image '{per_image}' is a folder: name a file in it")
+    if per_image:
+        check_output(per_image, "--per-image", force)
     if panels and panels.exists() and not panels.is_dir():
         raise InputError(f"--panels '{panels}' is a file: name a folder")
-    for option, path in (("--per-image", per_image), *(("--panels", panels / f"{rank}.png") for rank in _RANKS if panels)):
-        if path and path.exists() and not force:
-            raise InputError(f"'{path}' exists: choose another {option} or overwrite it with --force")
+    for path in (panels / f"{rank}.png" for rank in _RANKS if panels):
+        if path.exists() and not force:
+            raise InputError(f"'{path}' exists: choose another --panels or overwrite it with --force")
 
 
 def _draw_panels(runtime: "Runtime", source: "Source", result: "DepthMetrics", folder: Path, force: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fcrn_mobile.cli.common import check_output
 from fcrn_mobile.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,14 +27,9 @@ def check_page(path: Path | None, force: bool) -> None:
         return
     if path.suffix not in (".html", ".htm"):
         raise InputError(f"--html '{path}' does not end in .html: name the page's file")
-    if path.is_dir():
-        raise InputError(f"--html '{path}' is a folder: name a file in it")
-    if not path.parent.is_dir():
-        raise InputError(f"no folder '{path.parent}' for --html '{path.name}': create it first")
+    check_output(path, "--html", force)
     if not os.access(path.parent, os.W_OK):
         raise InputError(f"cannot write into '{path.parent}': choose another --html")
-    if path.exists() and not force:
-        raise InputError(f"'{path}' exists: choose another --html or overwrite it with --force")
 
 
 def write_page(page: "Page", path: Path, force: bool) -> None:

@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
+from fcrn_mobile.cli.common import SHOWN_METRICS, json_option, print_table, progress, write_json
 from fcrn_mobile.cli.page import check_page, html_options, write_page
 
 if TYPE_CHECKING:
     from fcrn_mobile.validation.drift import Drift, Validation
-
-#: Metrics in the table; the JSON holds all of them.
-SHOWN = ("abs_rel", "rmse", "log10", "delta1", "delta2", "delta3")
 
 
 @click.command("validate")
@@ -71,11 +68,11 @@ def print_drift(result: "Validation") -> None:
     """The table of a validation, and one line per budget."""
     images = result.reference_metrics["images"]
     title = f"Drift on {result.data}: {images} images, protocol {result.protocol}"
-    columns = ["model", "MB", *SHOWN, "fidelity", "dB", "verdict"]
-    reference = [f"{result.reference_metrics[key]:.4f}" for key in SHOWN]
+    columns = ["model", "MB", *SHOWN_METRICS, "fidelity", "dB", "verdict"]
+    reference = [f"{result.reference_metrics[key]:.4f}" for key in SHOWN_METRICS]
     rows = [[f"{result.reference_name} (reference)", f"{result.reference_size_bytes / 1e6:.1f}", *reference, "", "", ""]]
     for candidate in result.candidates:
-        change = [f"{candidate.metrics[key]:.4f} {candidate.change[key]:+.4f}" for key in SHOWN]
+        change = [f"{candidate.metrics[key]:.4f} {candidate.change[key]:+.4f}" for key in SHOWN_METRICS]
         closeness = [f"{candidate.fidelity.abs_rel:.4f}", f"{candidate.fidelity.psnr_db:.1f}"]
         rows.append([candidate.name, f"{candidate.size_bytes / 1e6:.1f}", *change, *closeness, candidate.verdict])
     print_table(title, columns, rows)

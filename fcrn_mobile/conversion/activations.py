@@ -9,7 +9,7 @@ from fcrn_mobile.conversion.calibrate import QUANTIZABLE, OnImage, Range, measur
 from fcrn_mobile.conversion.calibration import CalibrationImages, calibration_images
 from fcrn_mobile.conversion.clipping import STEPS
 from fcrn_mobile.conversion.recipe import Calibration, Recipe
-from fcrn_mobile.conversion.weights import is_weight, plain
+from fcrn_mobile.conversion.weights import is_constant, is_weight, plain
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 
@@ -125,7 +125,7 @@ def _read(op: Any) -> Iterator[Any]:
 
 
 def _constant(var: Any) -> bool:
-    return var.op is not None and (var.op.op_type == "const" or var.op.op_type.startswith("constexpr_"))
+    return var.op is not None and is_constant(var.op)
 
 
 def _feeders(op: Any) -> Iterator[Any]:

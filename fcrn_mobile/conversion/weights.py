@@ -94,7 +94,7 @@ def read_weights(model: "ct.models.MLModel") -> tuple[list[Weight], set[str]]:
     weights: dict[str, Weight] = {}
     names: set[str] = set()
     for op in function.operations:
-        if op.op_type == "const" or op.op_type.startswith("constexpr_"):
+        if is_constant(op):
             continue
         names |= {name for full in (op.name, *(var.name for var in op.outputs)) for name in (full, plain(full))}
         for var in op.inputs.values():
@@ -103,14 +103,18 @@ def read_weights(model: "ct.models.MLModel") -> tuple[list[Weight], set[str]]:
     return list(weights.values()), names | {weight.name for weight in weights.values()}
 
 
+def is_constant(op: Any) -> bool:
+    """Whether an operator of a PyMIL program gives a constant, stored as it is or compressed."""
+    return bool(op.op_type == "const" or op.op_type.startswith("constexpr_"))
+
+
 def is_weight(var: Any) -> bool:
     """Whether a variable of a PyMIL program is a constant of floats with at least two axes and ten elements."""
     from coremltools.converters.mil.mil import types
 
     if isinstance(var, list | tuple) or var is None or var.op is None or not types.is_tensor(var.sym_type):
         return False
-    constant = var.op.op_type == "const" or var.op.op_type.startswith("constexpr_")
-    return constant and types.is_float(var.dtype) and var.rank >= 2 and np.prod(var.shape) >= _SMALLEST
+    return is_constant(var.op) and types.is_float(var.dtype) and var.rank >= 2 and np.prod(var.shape) >= _SMALLEST
 
 
 def _weight(var: Any) -> Weight:

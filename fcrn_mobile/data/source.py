@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,15 +26,22 @@ class Sample:
     name: str
 
 
-class Source(Protocol):
-    """A random-access list of samples."""
+Item = TypeVar("Item", covariant=True)
+
+
+class Indexed(Protocol[Item]):
+    """A random-access list of named items."""
 
     @property
     def names(self) -> tuple[str, ...]: ...
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int) -> Sample: ...
+    def __getitem__(self, index: int) -> Item: ...
+
+
+class Source(Indexed[Sample], Protocol):
+    """A random-access list of samples."""
 
 
 @runtime_checkable
@@ -47,10 +54,10 @@ class SplitSource(Source, Protocol):
 
 
 @dataclass(frozen=True)
-class Subset:
-    """Some samples of another source, in the given order."""
+class Subset(Generic[Item]):
+    """Some items of another source, in the given order."""
 
-    source: Source
+    source: Indexed[Item]
     indices: tuple[int, ...]
 
     @property
@@ -60,7 +67,7 @@ class Subset:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, index: int) -> Sample:
+    def __getitem__(self, index: int) -> Item:
         return self.source[self.indices[index]]
 
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from fcrn_mobile.data.source import Source, SplitSource, Subset, split_indices
-from fcrn_mobile.data.views import ViewSource, ViewSubset
+from fcrn_mobile.data.views import ViewSource
 from fcrn_mobile.errors import InputError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def open_views(spec: str, objective: str) -> ViewSource:
         raise InputError(f"unknown split '#{split}' in '{spec}': use #train or #val")
     if not splits[split]:
         raise InputError(f"split '#{split}' of '{spec}' is empty: its {len(source)} frames are too few to split, give --val-data too")
-    return ViewSubset(source, splits[split])
+    return Subset(source, splits[split])
 
 
 def without_depth(spec: str) -> bool:

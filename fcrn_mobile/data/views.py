@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcrn_mobile.data.source import VALIDATION_SHARE, Sample
+from fcrn_mobile.data.source import VALIDATION_SHARE, Indexed, Sample
 from fcrn_mobile.data.transforms import colour_jitter
 
 
@@ -51,33 +51,8 @@ class Views:
         return height, width
 
 
-class ViewSource(Protocol):
+class ViewSource(Indexed[Views], Protocol):
     """A random-access list of views."""
-
-    @property
-    def names(self) -> tuple[str, ...]: ...
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> Views: ...
-
-
-@dataclass(frozen=True)
-class ViewSubset:
-    """Some views of another source, in the given order."""
-
-    source: ViewSource
-    indices: tuple[int, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(self.source.names[i] for i in self.indices)
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, index: int) -> Views:
-        return self.source[self.indices[index]]
 
 
 @dataclass(frozen=True)

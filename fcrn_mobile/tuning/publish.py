@@ -1,13 +1,11 @@
 """What a search leaves in its folder: package, recipe, and the Pareto front as JSON and picture; all of it is made before any is there."""
 
-import json
-import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from fcrn_mobile.json_text import json_text
 from fcrn_mobile.tuning.recipe_text import recipe_text
 from fcrn_mobile.tuning.result import Tuning
 
@@ -40,7 +38,7 @@ def publish(result: Tuning, out: Path, draw: Callable[[Tuning, Path], None]) -> 
         drift = replace(result.chosen.drift, path=str(package), name=package.stem)
         published = replace(result, package=package, chosen=replace(result.chosen, drift=drift))
         (work / RECIPE).write_text(recipe_text(recipe, _comments(result)))
-    (work / FRONT).write_text(json.dumps(_finite(published.to_json()), indent=2) + "\n")
+    (work / FRONT).write_text(json_text(published.to_json()))
     draw(published, work / PICTURE)
     for path in outputs(out, recipe.name):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -61,12 +59,3 @@ def _comments(result: Tuning) -> list[str]:
         f"Found by fcrn-mobile tune: {share:.3f} of the fp32 package's size, {result.mean_bits:.2f} bits per weight.",
         f"Budget on {result.verified} frames that were not searched on: {kept} (simulated float16, not run on a device).",
     ]
-
-
-def _finite(value: Any) -> Any:
-    """JSON has neither NaN nor infinity: they become null."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
