@@ -14,6 +14,8 @@ from fcrn_mobile.data import Source, open_source
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig, preset
 
+pytest_plugins = ["tests.mil.operators_compared"]
+
 # Two threads on two cores fight with whatever else runs there; one is as fast for images this small. Commands run as processes, too.
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
