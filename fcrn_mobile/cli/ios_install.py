@@ -17,19 +17,21 @@ from fcrn_mobile.cli.common import json_option, write_json
 @json_option
 def command(model: Path, models: Path, force: bool, json_out: str | None) -> None:
     """Copy MODEL, an .mlpackage, into the iOS app, once it is sure that the app can show its depth."""
-    from fcrn_mobile.conversion.contract import check, install
+    from fcrn_mobile.conversion.contract import check, install, is_metric
     from fcrn_mobile.conversion.export import artefact_size
 
     found = check(model)
     installed = None if found else install(model, models, force)
-    size = artefact_size(model)
+    size, metric = artefact_size(model), is_metric(model)
     if json_out:
         path = str(installed) if installed else None
-        write_json(json_out, {"model": str(model), "path": path, "size_bytes": size, "violations": found})
+        write_json(json_out, {"model": str(model), "path": path, "size_bytes": size, "metric": metric, "violations": found})
     for line in found:
         print(f"fcrn-mobile: '{model}' doesn't fit the app: {line}", file=sys.stderr)
     if not installed:
         sys.exit(2)
     if json_out != "-":
         print(f"{installed}  {size / 1e6:.1f} MB  fits the app's contract (checked here, not run on a device)")
+        if not metric:
+            print("its depth is known up to a scale only: the app shows it as relative, never in metres")
         print("next: open ios_demo/DepthDemo.xcodeproj in Xcode and run it on a phone")

@@ -18,6 +18,7 @@ from fcrn_mobile.mil.check import read_function
 from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.package import metadata
+from fcrn_mobile.network.checkpoints import METRES, UP_TO_SCALE
 
 if TYPE_CHECKING:
     from coremltools.proto.FeatureTypes_pb2 import FeatureDescription
@@ -28,6 +29,7 @@ OUTPUTS = ("image", "array")
 #: User-defined metadata that must be there beside the recipe and the units.
 DESCRIBING = ("network", "training_data", "version")
 
+_UNITS = "fcrn_mobile.output_units"
 _EXPORT = "export it with fcrn-mobile"
 _AGAIN = "export it again"
 
@@ -64,6 +66,11 @@ def violations(inputs: Sequence[Port], outputs: Sequence[Port], metadata: Mappin
     """
     recipe = _recipe(metadata)
     return [*_input(inputs), *_metadata(metadata), *_settings(recipe, inputs), *_output(outputs, recipe)]
+
+
+def is_metric(package: Path) -> bool:
+    """Whether the app shows the depth of a package that fits in metres; otherwise as relative, without a unit."""
+    return read_ports(package)[2].get(_UNITS) != UP_TO_SCALE
 
 
 def check(package: Path) -> list[str]:
@@ -132,11 +139,11 @@ def _input(inputs: Sequence[Port]) -> list[str]:
 
 def _metadata(metadata: Mapping[str, str]) -> list[str]:
     found = []
-    units = metadata.get("fcrn_mobile.output_units", "")
+    units = metadata.get(_UNITS, "")
     if not units:
         found.append(_missing("output_units"))
-    elif units != "metres":
-        found.append(f"its depth is in '{units}', not in metres: {_EXPORT}")
+    elif units not in (METRES, UP_TO_SCALE):
+        found.append(f"its depth is in '{units}', neither in metres nor up to scale: {_EXPORT}")
     found += [_missing(key) for key in DESCRIBING if not metadata.get(f"fcrn_mobile.{key}")]
     checkpoint = metadata.get("fcrn_mobile.checkpoint_sha256", "")
     if not checkpoint:

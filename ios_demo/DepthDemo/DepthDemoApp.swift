@@ -1,3 +1,4 @@
+import DepthCore
 import Foundation
 import SwiftUI
 import UIKit
@@ -26,7 +27,8 @@ struct DepthDemoApp: App {
         UIApplication.shared.isIdleTimerDisabled = true
         switch purpose {
         case .use: await live.start()
-        case .benchmark: await LaunchBenchmark(store: live.store, benchmark: benchmark).run()
+        case .benchmark(let launch): await LaunchBenchmark(launch: launch, live: live, benchmark: benchmark).run()
+        case .refused(let reason): LaunchBenchmark.end(2, reason)
         case .tests: break
         }
       }
@@ -34,21 +36,31 @@ struct DepthDemoApp: App {
         // Meanwhile models may have been put into the app's folder, or the camera stopped or allowed.
         if phase == .active, purpose == .use, !benchmark.isRunning { Task { await live.start() } }
         // In the background there is no GPU, and time passes while the app is asleep.
-        if phase == .background { benchmark.cancel() }
+        if phase == .background {
+          if case .benchmark = purpose { LaunchBenchmark.giveUp() }
+          benchmark.cancel()
+        }
       }
     }
   }
 }
 
 /// What the app was started for.
-private enum Purpose {
-  case use, benchmark
+private enum Purpose: Equatable {
+  case use
+  case benchmark(BenchmarkLaunch)
+  /// A benchmark by arguments that say nothing.
+  case refused(String)
   /// As the host of unit tests, which need neither the camera nor the question whether it may be used.
   case tests
 
   static var ofThisLaunch: Purpose {
     let process = ProcessInfo.processInfo
     if process.environment["XCTestConfigurationFilePath"] != nil { return .tests }
-    return process.arguments.contains(LaunchBenchmark.argument) ? .benchmark : .use
+    do {
+      return try BenchmarkLaunch(arguments: process.arguments).map(Purpose.benchmark) ?? .use
+    } catch {
+      return .refused(error.localizedDescription)
+    }
   }
 }

@@ -21,14 +21,14 @@ final class DepthReadingTests: XCTestCase {
     CVPixelBufferUnlockBaseAddress(pixels, [])
     let plane = try DepthOutput.picture(pixels).plane()
     XCTAssertEqual(plane.width, size.width)
-    XCTAssertEqual(plane.metres[6 * 13 + 12], 612)
-    XCTAssertEqual(plane.metres.count, 91)
+    XCTAssertEqual(plane.values[6 * 13 + 12], 612)
+    XCTAssertEqual(plane.values.count, 91)
   }
 
   func testAMultiArrayIsReadByItsStrides() throws {
     let array = try MLMultiArray(shape: [1, 1, 3, 5], dataType: .float32)
     for index in 0..<15 { array[index] = NSNumber(value: Float(index)) }
-    XCTAssertEqual(try DepthOutput.array(array).plane().metres, (0..<15).map(Float.init))
+    XCTAssertEqual(try DepthOutput.array(array).plane().values, (0..<15).map(Float.init))
   }
 
   func testAnArrayThatIsNoDepthMapIsRefused() throws {

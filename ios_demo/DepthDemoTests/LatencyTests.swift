@@ -24,7 +24,7 @@ final class LatencyTests: XCTestCase {
 
   func testColoursOfADepthMap() throws {
     let metres = (0..<160 * 112).map { Float($0 % 160) / 16 }
-    let plane = try DepthPlane(width: 160, height: 112, metres: metres)
+    let plane = try DepthPlane(width: 160, height: 112, values: metres)
     var normalizer = DepthNormalizer()
     measure(metrics: [XCTClockMetric()]) {
       XCTAssertEqual(Colormap.depth.rgba(of: plane, in: normalizer.range(of: plane)).count, 160 * 112 * 4)

@@ -57,10 +57,15 @@ public class AVCaptureVideoDataOutput: AVCaptureOutput {
 }
 
 public var AVCaptureSessionErrorKey: String { fatalError() }
+public var AVCaptureSessionInterruptionReasonKey: String { fatalError() }
 
 public class AVCaptureSession: NSObject {
   public struct Preset: Hashable, Sendable {
     public static var hd1280x720: Preset { fatalError() }
+  }
+
+  public enum InterruptionReason: Int, Sendable {
+    case videoDeviceNotAvailableDueToSystemPressure = 5
   }
 
   public static var runtimeErrorNotification: NSNotification.Name { fatalError() }
@@ -69,6 +74,7 @@ public class AVCaptureSession: NSObject {
   public override init() {}
   public var inputs: [AVCaptureInput] { fatalError() }
   public var isRunning: Bool { fatalError() }
+  public var isInterrupted: Bool { fatalError() }
   public var sessionPreset: Preset {
     get { fatalError() }
     set {}

@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
-# On a Mac: builds the app, installs it on a connected phone, measures every model in it, and fetches the reports.
+# On a Mac: builds the app, installs it on a connected phone, measures every model in it, fetches the reports, and imports them.
 #
 # NOT RUN HERE: written from the help texts of xcodebuild and devicectl (Xcode 16), checked for syntax only.
 #
-# device_benchmark.sh DEVICE [FOLDER]
+# device_benchmark.sh DEVICE [FOLDER [--live] [--warm-up=N] [--runs=N]]
 #   DEVICE  name or identifier, as `xcrun devicectl list devices` shows it
 #   FOLDER  where reports go; device-reports by default
+#   --live  measures the running camera instead of a still image; the phone asks once whether it may
 #
 # Signing needs your team in Config/Local.xcconfig (see README.md), and models in Models/.
 set -euo pipefail
 demo=$(cd "$(dirname "$0")/.." && pwd)
 device=${1:?give a device: xcrun devicectl list devices}
 reports=${2:-device-reports}
+asked=("${@:3}")
 build=${FCRN_BUILD:-$HOME/Library/Caches/fcrn-mobile/xcode}
 
 main() {
@@ -22,7 +24,7 @@ main() {
   bundle=$(/usr/libexec/PlistBuddy -c 'Print :CFBundleIdentifier' "$app/Info.plist")
   xcrun devicectl device install app --device "$device" "$app"
   # Waits for the app, which ends by itself, and ends as it ended. Behind -- stands what is the app's own.
-  xcrun devicectl device process launch --console --terminate-existing --device "$device" "$bundle" -- --benchmark
+  xcrun devicectl device process launch --console --terminate-existing --device "$device" "$bundle" -- --benchmark ${asked[@]+"${asked[@]}"}
   fetch "$bundle"
 }
 
@@ -36,9 +38,11 @@ fetch() {
   mkdir -p "$reports"
   xcrun devicectl device copy from --device "$device" --domain-type appDataContainer --domain-identifier "$1" \
     --source Documents/benchmarks --destination "$reports"
-  find "$reports" -name '*.json' -print | sort | while read -r report; do
-    echo "fcrn-mobile bench --import $report"
-  done
+  if command -v fcrn-mobile >/dev/null; then
+    find "$reports" -name '*.json' -print0 | xargs -0 fcrn-mobile bench --import
+  else
+    echo "reports are in $reports: fcrn-mobile bench --import FILES shows them"
+  fi
 }
 
 main

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fcrn_mobile.conversion.artefact import provenance
 from fcrn_mobile.conversion.contract import Port, violations
 from fcrn_mobile.conversion.recipe import Recipe
-from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.network.checkpoints import UP_TO_SCALE, Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.report.figures import COLOURS, colour_map
 
@@ -215,6 +215,7 @@ def _violations() -> list[dict[str, Any]]:
     ]
     changes: list[dict[str, str]] = [
         *({key: ""} for key in fitting),
+        {"fcrn_mobile.output_units": UP_TO_SCALE},
         {"fcrn_mobile.output_units": "feet"},
         {"fcrn_mobile.checkpoint_sha256": "abc"},
         {"fcrn_mobile.checkpoint_sha256": "f" * 63 + "G"},

@@ -127,9 +127,16 @@ def main() -> None:
     picture = Image.new("RGB", (rows[0].width, sum(row.height for row in rows) + GAP * (len(rows) - 1)), "white")
     for index, row in enumerate(rows):
         picture.paste(row, (0, index * (row.height + GAP)))
-    (IOS_DEMO / "docs").mkdir(exist_ok=True)
-    picture.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(IOS_DEMO / "docs/hud.png", optimize=True)
-    icon().save(IOS_DEMO / "DepthDemo/Assets.xcassets/AppIcon.appiconset/icon.png", optimize=True)
+    save(picture.quantize(256, dither=Image.Dither.FLOYDSTEINBERG), "docs/hud.png")
+    save(icon(), "DepthDemo/Assets.xcassets/AppIcon.appiconset/icon.png")
+
+
+def save(picture: Image.Image, name: str) -> None:
+    """Below the folder of the demo; says where."""
+    path = IOS_DEMO / name
+    path.parent.mkdir(exist_ok=True)
+    picture.save(path, optimize=True)
+    print(f"{path}  {picture.width}×{picture.height}")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fcrn_mobile.conversion.artefact import provenance
-from fcrn_mobile.conversion.contract import Port, check, read_ports, violations
+from fcrn_mobile.conversion.contract import Port, check, is_metric, read_ports, violations
 from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import Recipe
-from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.network.checkpoints import UP_TO_SCALE, Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.quiet import quiet_coremltools
 from tests.journeys.command import Result, call, refused
@@ -29,6 +30,14 @@ def checkpoint() -> Checkpoint:
 def package(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("package") / "tiny.mlpackage"
     export(checkpoint, Recipe(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def relative(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What training on a video alone gives, exported."""
+    path = tmp_path_factory.mktemp("relative") / "relative.mlpackage"
+    export(replace(checkpoint, training={"depth": UP_TO_SCALE}), Recipe(), path)
     return path
 
 
@@ -72,7 +81,7 @@ def test_all_violations_are_named_each_on_a_line_with_its_remedy(metadata: dict[
     found = violations([Port("x", "array", (3, 4))], [], metadata)
     assert [line.partition(":")[0] for line in found] == [
         "its input 'x' is not a colour picture of fixed size",
-        "its depth is in 'feet', not in metres",
+        "its depth is in 'feet', neither in metres nor up to scale",
         "its metadata lack 'fcrn_mobile.network'",
         "it gives 0 outputs (), not one depth map",
     ]
@@ -83,6 +92,18 @@ def test_all_violations_are_named_each_on_a_line_with_its_remedy(metadata: dict[
 def test_a_recipe_may_leave_the_size_open_or_name_the_models(size: list[int] | None, metadata: dict[str, str]) -> None:
     metadata["fcrn_mobile.recipe"] = json.dumps(json.loads(metadata["fcrn_mobile.recipe"]) | {"input_size": size})
     assert violations([PICTURE], [DEPTH], metadata) == []
+
+
+def test_depth_without_a_unit_fits_and_is_told_from_metres(package: Path, relative: Path) -> None:
+    assert read_ports(relative)[2]["fcrn_mobile.output_units"] == "up to scale"
+    assert check(relative) == []
+    assert (is_metric(package), is_metric(relative)) == (True, False)
+
+
+def test_a_unit_that_the_app_does_not_know_is_named(metadata: dict[str, str]) -> None:
+    metadata["fcrn_mobile.output_units"] = "Metres"
+    (line,) = violations([PICTURE], [DEPTH], metadata)
+    assert line == "its depth is in 'Metres', neither in metres nor up to scale: export it with fcrn-mobile"
 
 
 def test_a_size_is_said_as_width_by_height(metadata: dict[str, str]) -> None:
@@ -103,11 +124,20 @@ def test_ios_install_copies_the_package_whole(package: Path, tmp_path: Path, cal
     assert result.returncode == 0, result.stderr
     installed = tmp_path / "ios_demo/Models/tiny.mlpackage"
     assert json.loads(result.stdout)["violations"] == []
+    assert json.loads(result.stdout)["metric"] is True
     original = {path.relative_to(package): path.read_bytes() for path in package.rglob("*") if path.is_file()}
     assert {path.relative_to(installed): path.read_bytes() for path in installed.rglob("*") if path.is_file()} == original
     refused(call("ios-install", str(package)), "exists", "--force")
     assert call("ios-install", str(package), "--force").returncode == 0
     assert [path.name for path in installed.parent.iterdir()] == ["tiny.mlpackage"]
+
+
+def test_ios_install_says_when_depth_has_no_unit(package: Path, relative: Path, tmp_path: Path, call: Callable[..., Result]) -> None:
+    (tmp_path / "Models").mkdir()
+    result = call("ios-install", str(relative), "--models", "Models")
+    assert result.returncode == 0, result.stderr
+    assert "known up to a scale only: the app shows it as relative, never in metres" in result.stdout
+    assert "known up to" not in call("ios-install", str(package), "--models", "Models").stdout
 
 
 def test_a_package_that_does_not_fit_is_named_and_not_copied(package: Path, tmp_path: Path, call: Callable[..., Result]) -> None:
@@ -120,7 +150,7 @@ def test_a_package_that_does_not_fit_is_named_and_not_copied(package: Path, tmp_
     result = call("ios-install", str(foreign), "--models", "Models")
     assert result.returncode == 2
     first, second = result.stderr.splitlines()
-    assert "doesn't fit the app: its depth is in 'feet', not in metres: export it with fcrn-mobile" in first
+    assert "doesn't fit the app: its depth is in 'feet', neither in metres nor up to scale: export it with fcrn-mobile" in first
     assert "its metadata lack 'fcrn_mobile.training_data'" in second
     assert list((tmp_path / "Models").iterdir()) == []
 

@@ -47,7 +47,9 @@ def test_without_a_device_they_ask_for_one(name: str) -> None:
 
 def test_the_device_script_calls_what_the_app_and_the_project_have() -> None:
     script = (IOS_DEMO / "scripts/device_benchmark.sh").read_text()
-    assert 'argument = "--benchmark"' in (IOS_DEMO / "DepthDemo/Benchmark/LaunchBenchmark.swift").read_text()
+    understood = (IOS_DEMO / "DepthCore/Sources/DepthCore/BenchmarkLaunch.swift").read_text()
+    for argument in ("--benchmark", "--live", "--warm-up", "--runs"):
+        assert f'"{argument}"' in understood and argument in script
     assert "-- --benchmark" in script
     assert 'appendingPathComponent("benchmarks"' in (IOS_DEMO / "DepthDemo/Benchmark/BenchmarkState.swift").read_text()
     assert "--source Documents/benchmarks" in script

@@ -186,8 +186,8 @@ def test_the_scheme_runs_the_target_as_release(project: dict[str, Any]) -> None:
     named = {item.attrib["BlueprintIdentifier"] for item in scheme.iter("BuildableReference")}
     assert named == {key for key, item in project["objects"].items() if item["isa"] == "PBXNativeTarget"}
     (argument,) = scheme.iter("CommandLineArgument")
-    source = (IOS_DEMO / "DepthDemo/Benchmark/LaunchBenchmark.swift").read_text()
-    assert f'argument = "{argument.attrib["argument"]}"' in source
+    source = (IOS_DEMO / "DepthCore/Sources/DepthCore/BenchmarkLaunch.swift").read_text()
+    assert f'contains("{argument.attrib["argument"]}")' in source
 
 
 def test_no_value_from_outside_is_unwrapped_by_force() -> None:

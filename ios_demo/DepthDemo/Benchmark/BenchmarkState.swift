@@ -15,8 +15,8 @@ enum BenchmarkKind: String, CaseIterable, Identifiable {
 final class BenchmarkState {
   var kind = BenchmarkKind.still
   private var units = Set(ComputeUnits.allCases)
-  var warmUp = 10
-  var runs = 100
+  var warmUp = BenchmarkPlan.usualWarmUp
+  var runs = BenchmarkPlan.usualRuns
 
   private(set) var progress: String?
   private(set) var report: BenchmarkReport?
@@ -55,6 +55,12 @@ final class BenchmarkState {
     }
   }
 
+  /// Sets everything as a launch of the app asks.
+  func set(_ launch: BenchmarkLaunch) {
+    kind = launch.isLive ? .live : .still
+    (warmUp, runs, units) = (launch.plan.warmUp, launch.plan.runs, Set(launch.plan.computeUnits))
+  }
+
   func cancel() {
     task?.cancel()
   }
@@ -68,7 +74,7 @@ final class BenchmarkState {
       guard let found else { throw BenchmarkProblem.noModel }
       let plan = try BenchmarkPlan(
         warmUp: warmUp, runs: runs, computeUnits: ComputeUnits.allCases.filter(units.contains))
-      let finished = kind == .still ? try await runStill(found, path, plan) : try await runLive(plan)
+      let finished = kind == .still ? try await runStill(found, path, plan) : try await runLive(found, path, plan)
       file = try save(finished, named: "\(found.name)-\(path.rawValue)")
       report = finished
     } catch is CancellationError {
@@ -87,7 +93,12 @@ final class BenchmarkState {
     }
   }
 
-  private func runLive(_ plan: BenchmarkPlan) async throws -> BenchmarkReport {
+  private func runLive(
+    _ found: FoundModel, _ path: InferencePath, _ plan: BenchmarkPlan
+  ) async throws -> BenchmarkReport {
+    live.isMeasured = true
+    defer { live.isMeasured = false }
+    (live.selection, live.path) = (found, path)
     let created = Date()
     let origin = Device.sensors.now()
     let before = live.computeUnits

@@ -15,9 +15,11 @@ struct DeviceBenchmark: Sendable {
   ///
   /// - Throws: `CancellationError`, `ModelProblem`, or what Core ML says.
   func run(onProgress: @escaping @Sendable (BenchmarkRunner.Progress) -> Void) async throws -> BenchmarkReport {
-    let compiled = try await store.compile(found)
+    // What the metadata say is the same on every compute unit.
+    let opened = try await store.open(found, computeUnits: .cpuOnly)
+    let (compiled, contract) = (opened.compiled, opened.contract)
     let created = Date()
-    let work = Task.detached(priority: .userInitiated) { try measure(compiled, onProgress) }
+    let work = Task.detached(priority: .userInitiated) { try measure(compiled, contract, onProgress) }
     let measured = try await withTaskCancellationHandler {
       try await work.value
     } onCancel: {
@@ -28,10 +30,8 @@ struct DeviceBenchmark: Sendable {
   }
 
   private func measure(
-    _ compiled: CompiledModel, _ onProgress: (BenchmarkRunner.Progress) -> Void
+    _ compiled: CompiledModel, _ contract: ModelContract, _ onProgress: (BenchmarkRunner.Progress) -> Void
   ) throws -> (results: [BenchmarkResult], thermal: [ThermalSample]) {
-    // What the metadata say is the same on every compute unit.
-    let contract = try OpenedModel(compiled: compiled, computeUnits: .cpuOnly).contract
     let runner = BenchmarkRunner(
       plan: plan, subject: benchmarkSubject(compiled.name, contract, path), sensors: Device.sensors)
     let image = try noise(contract.inputSize)

@@ -1,18 +1,22 @@
 import DepthCore
 import Foundation
 
-/// The benchmark that a launch argument starts: every model, through Vision and Core ML, on every compute unit. Reports go
+/// The benchmark that launch arguments ask for: every model, through Vision and Core ML, on every compute unit. Reports go
 /// to standard output; then the app ends, with 0 if all went well and 1 otherwise.
 @MainActor
 struct LaunchBenchmark {
-  nonisolated static let argument = "--benchmark"
-
-  let store: ModelStore
+  let launch: BenchmarkLaunch
+  let live: LiveState
   let benchmark: BenchmarkState
 
   func run() async -> Never {
     do {
-      let models = try await store.find()
+      benchmark.set(launch)
+      if launch.isLive {
+        await live.start()
+        if let problem = live.cameraProblem { throw BenchmarkProblem.noFrames(problem) }
+      }
+      let models = try await live.store.find()
       guard !models.isEmpty else { throw BenchmarkProblem.noModel }
       var failures = 0
       for model in models {
@@ -20,22 +24,32 @@ struct LaunchBenchmark {
       }
       exit(failures == 0 ? 0 : 1)
     } catch {
-      say(error.localizedDescription)
-      exit(1)
+      Self.end(1, error.localizedDescription)
     }
+  }
+
+  /// In the background nothing can be measured.
+  static func giveUp() -> Never {
+    end(1, "The app left the screen: the benchmark was given up.")
+  }
+
+  /// Ends the app and says why.
+  static func end(_ code: Int32, _ reason: String) -> Never {
+    say(reason)
+    exit(code)
   }
 
   private func reported(_ model: FoundModel, _ path: InferencePath) async throws -> Bool {
     await benchmark.run(on: model, through: path)
     guard let report = benchmark.report else {
-      say("\(model.name), \(path.title): \(benchmark.problem ?? "no report")")
+      Self.say("\(model.name), \(path.title): \(benchmark.problem ?? "no report")")
       return false
     }
     FileHandle.standardOutput.write(try report.json() + Data("\n".utf8))
     return true
   }
 
-  private func say(_ reason: String) {
+  private static func say(_ reason: String) {
     FileHandle.standardError.write(Data((reason + "\n").utf8))
   }
 }

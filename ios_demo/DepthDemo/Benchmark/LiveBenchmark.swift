@@ -19,40 +19,18 @@ struct LiveBenchmark {
     live.computeUnits = units
     await live.waitUntilOpened()
     guard let opened = live.opened else { throw BenchmarkProblem.noFrames(live.problem ?? "no model is open") }
+    let feed = LatencyFeed(patience: Self.patience)
+    // Frames that an earlier model is still working on are none of this one's.
+    live.observeFrames { if $0.model == opened.id { feed.take($0.endToEndMS) } }
+    defer { live.observeFrames(nil) }
     let sensors = Device.sensors
     var recording = LiveRecording(
       plan: plan, origin: origin, time: sensors.now(), thermalState: sensors.thermalState())
-    for await frame in frames() where frame.computeUnits == units {
-      recording.add(latencyMS: frame.endToEndMS, time: sensors.now(), thermalState: sensors.thermalState())
-      onProgress(recording.count)
-      if recording.isComplete { break }
-    }
-    try Task.checkCancellation()
+    try await recording.fill(from: feed.latencies, sensors: sensors, onProgress: onProgress)
     let finished = recording.result(
       subject: benchmarkSubject(opened.name, opened.contract, live.path), computeUnits: units,
       loadMS: opened.loadMS, peakMemoryBytes: sensors.peakMemoryBytes())
     guard let finished else { throw BenchmarkProblem.noFrames(live.problem ?? "the camera gives none") }
     return finished
-  }
-
-  /// The frames of the live view, until nobody asks for more or none comes for too long.
-  private func frames() -> AsyncStream<LiveFrame> {
-    let (frames, feed) = AsyncStream<LiveFrame>.makeStream()
-    let patience = Self.patience
-    func deadline() -> Task<Void, Never> {
-      Task {
-        if (try? await Task.sleep(for: patience)) != nil { feed.finish() }
-      }
-    }
-    var waiting = deadline()
-    live.observeFrames { frame in
-      waiting.cancel()
-      waiting = deadline()
-      feed.yield(frame)
-    }
-    feed.onTermination = { [live] _ in
-      Task { @MainActor in live.observeFrames(nil) }
-    }
-    return frames
   }
 }

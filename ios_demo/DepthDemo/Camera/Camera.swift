@@ -40,15 +40,17 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
 
   /// Asks for permission if needed, and starts.
   ///
+  /// - Returns: whether images come from now on; false while the camera is interrupted, of which `onProblem` has heard.
   /// - Throws: `CameraProblem`.
-  func start() async throws {
+  func start() async throws -> Bool {
     guard await AVCaptureDevice.requestAccess(for: .video) else { throw CameraProblem.denied }
-    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+    return try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Bool, any Error>) in
       queue.async {
         continuation.resume(
           with: Result {
             if self.session.inputs.isEmpty { try self.configure() }
             if !self.session.isRunning { self.session.startRunning() }
+            return !self.session.isInterrupted
           })
       }
     }
@@ -83,8 +85,12 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
       let error = note.userInfo?[AVCaptureSessionErrorKey] as? any Error
       return .stopped(error?.localizedDescription ?? "no reason given")
     }
-    // By a call, another app beside this one, or heat; the session goes on by itself afterwards.
-    observe(AVCaptureSession.wasInterruptedNotification) { _ in .interrupted }
+    // The session goes on by itself afterwards.
+    observe(AVCaptureSession.wasInterruptedNotification) { note in
+      let reason = (note.userInfo?[AVCaptureSessionInterruptionReasonKey] as? Int)
+        .flatMap(AVCaptureSession.InterruptionReason.init(rawValue:))
+      return reason == .videoDeviceNotAvailableDueToSystemPressure ? .pressure : .interrupted
+    }
     observe(AVCaptureSession.interruptionEndedNotification) { _ in nil }
   }
 
@@ -125,6 +131,7 @@ enum CameraProblem: LocalizedError {
   case missing
   case refused
   case interrupted
+  case pressure
   case stopped(String)
 
   var errorDescription: String? {
@@ -133,6 +140,7 @@ enum CameraProblem: LocalizedError {
     case .missing: "This device has no back camera."
     case .refused: "The camera cannot be used now: another app may hold it."
     case .interrupted: "Something else uses the camera; it goes on when that ends."
+    case .pressure: "The camera is off to spare the device, which is hot or low on power; it goes on when that ends."
     case .stopped(let reason): "The camera stopped: \(reason) Leave the app and come back to start it again."
     }
   }

@@ -14,7 +14,7 @@ enum DepthOutput {
   case picture(CVPixelBuffer)
   case array(MLMultiArray)
 
-  /// The depth map in metres, copied.
+  /// The depth map, copied; in the unit that the model's metadata name.
   func plane() throws -> DepthPlane {
     switch self {
     case .picture(let pixels): try DepthPlane(pixels)

@@ -4,7 +4,7 @@ import DepthCore
 import Foundation
 
 extension DepthPlane {
-  /// Copies a one-channel pixel buffer of metres.
+  /// Copies a one-channel pixel buffer of depth.
   init(_ pixels: CVPixelBuffer) throws {
     let format = CVPixelBufferGetPixelFormatType(pixels)
     let scalar: DepthLayout.Scalar
@@ -24,7 +24,7 @@ extension DepthPlane {
     try self.init(copying: bytes, layout: layout)
   }
 
-  /// Copies a 1×1×h×w multi-array of metres.
+  /// Copies a 1×1×h×w multi-array of depth.
   init(_ array: MLMultiArray) throws {
     let scalar: DepthLayout.Scalar
     switch array.dataType {

@@ -6,13 +6,14 @@ import Foundation
 
 /// What the screen shows of one camera image.
 struct LiveFrame: @unchecked Sendable {
+  /// Which loading of a model worked on it.
+  let model: UUID
   /// The part of the camera image that the model saw.
   let photo: CGImage
   let depthPicture: CGImage
   let depth: DepthPlane
   /// From the capture of the image to the finished depth map.
   let endToEndMS: Double
-  let computeUnits: ComputeUnits
   let figures: LiveFigures
 }
 
@@ -50,7 +51,12 @@ final class LivePipeline: @unchecked Sendable {
   /// Works on one image; called on the camera's queue.
   func process(_ frame: CameraFrame) {
     guard let (model, opened) = lock.withLock({ current }) else { return }
-    continuation.yield(Result { try show(frame, model, opened) })
+    continuation.yield(
+      Result {
+        // Apple asks apps to do next to nothing then, and figures of such a device say nothing.
+        if Device.thermalState == .critical { throw PictureProblem.tooHot }
+        return try show(frame, model, opened)
+      })
   }
 
   private func show(_ frame: CameraFrame, _ model: any DepthModel, _ opened: OpenedModel) throws -> LiveFrame {
@@ -63,15 +69,15 @@ final class LivePipeline: @unchecked Sendable {
     let range = normalizer.range(of: depth)
     let endToEndMS = (frame.age + (finished - delivered)).milliseconds
     return LiveFrame(
+      model: opened.id,
       photo: try photo(frame.pixels, opened.contract),
       depthPicture: try makePicture(rgba: Colormap.depth.rgba(of: depth, in: range), of: depth),
       depth: depth,
       endToEndMS: endToEndMS,
-      computeUnits: opened.computeUnits,
       figures: LiveFigures(
         framesPerSecond: meter.tick(at: BenchmarkSensors.monotonicTime().milliseconds / 1000),
         inferenceMS: (inferred - delivered).milliseconds, endToEndMS: endToEndMS, range: range,
-        thermalState: Device.thermalState, computeUnits: opened.computeUnits,
+        unit: opened.contract.unit, thermalState: Device.thermalState, computeUnits: opened.computeUnits,
         precision: opened.contract.recipe.precision))
   }
 

@@ -1,6 +1,7 @@
 import DepthCore
 import Foundation
 import Observation
+import UIKit
 
 /// What the live screen shows, and what it is set to.
 @MainActor @Observable
@@ -11,20 +12,36 @@ final class LiveState {
   private(set) var isOpening = false
   /// Whether a benchmark has the device to itself.
   private(set) var isPaused = false
-  private var cameraProblem: String?
+  /// Whether a benchmark measures this view: then it is not to be set to anything else.
+  var isMeasured = false
+  private(set) var cameraProblem: String?
   private var modelProblem: String?
+  private var memoryProblem: String?
 
-  var selection: FoundModel? { didSet { if selection != oldValue { reopen() } } }
-  var computeUnits = ComputeUnits.cpuAndNeuralEngine { didSet { if computeUnits != oldValue { reopen() } } }
+  var selection: FoundModel? {
+    didSet {
+      if selection == oldValue { return }
+      followsRecipe = true
+      reopen()
+    }
+  }
+  /// Where the chosen model runs: as its recipe asks, until it is set otherwise.
+  var computeUnits = ComputeUnits.cpuAndNeuralEngine {
+    didSet {
+      followsRecipe = false
+      if computeUnits != oldValue { reopen() }
+    }
+  }
   var path = InferencePath.vision { didSet { if path != oldValue { reopen() } } }
 
   /// What keeps the live view from running, in words.
-  var problem: String? { cameraProblem ?? modelProblem }
+  var problem: String? { cameraProblem ?? modelProblem ?? memoryProblem }
 
   let store = ModelStore()
   private let pipeline = LivePipeline()
   private let camera: Camera
   private var opening: Task<Void, Never>?
+  private var followsRecipe = false
   private var onFrame: ((LiveFrame) -> Void)?
 
   init() {
@@ -36,16 +53,20 @@ final class LiveState {
     Task { [weak self, frames = pipeline.frames] in
       for await result in frames { self?.take(result) }
     }
+    _ = NotificationCenter.default.addObserver(
+      forName: UIApplication.didReceiveMemoryWarningNotification, object: nil, queue: .main
+    ) { [weak self] _ in
+      Task { @MainActor in self?.memoryProblem = "Memory is low: iOS may end this app. A smaller model needs less." }
+    }
   }
 
   /// Looks for models, opens one, and starts the camera.
   func start() async {
     isPaused = false
     await findModels()
-    if opened == nil, selection != nil, !isOpening { reopen() }
+    if let selection, !isOpening, await isStale(selection) { reopen() }
     do {
-      try await camera.start()
-      cameraProblem = nil
+      if try await camera.start() { cameraProblem = nil }
     } catch {
       cameraProblem = error.localizedDescription
     }
@@ -96,15 +117,26 @@ final class LiveState {
     isOpening = false
   }
 
+  /// Whether the chosen model is not open, or is another by now.
+  private func isStale(_ selection: FoundModel) async -> Bool {
+    guard let opened else { return true }
+    return await store.isReplaced(selection, since: opened)
+  }
+
   private func open() async {
     // Whoever cancelled this has set the state.
     defer { if !Task.isCancelled { isOpening = false } }
     close()
-    modelProblem = nil
+    (modelProblem, memoryProblem) = (nil, nil)
     guard !Task.isCancelled, let selection else { return }
     do {
       let next = try await store.open(selection, computeUnits: computeUnits)
       if Task.isCancelled { return }
+      if followsRecipe {
+        // Does nothing more where they are the same, or else opens the model again.
+        computeUnits = next.contract.recipe.computeUnits
+        if Task.isCancelled { return }
+      }
       try await pipeline.use(next, path: path)
       if !Task.isCancelled { opened = next }
     } catch {

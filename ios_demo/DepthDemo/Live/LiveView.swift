@@ -25,7 +25,7 @@ struct LiveView: View {
         ForEach(LiveLayout.allCases) { Text($0.rawValue).tag($0) }
       }
       .pickerStyle(.segmented)
-      settings
+      settings.disabled(state.isMeasured)
     }
     .padding()
   }
@@ -110,8 +110,8 @@ private struct LivePicture: View {
   /// - Parameter share: of the picture's width and height.
   private func distance(at share: CGPoint) -> String {
     let depth = frame.depth
-    return LiveFigures.distance(
-      depth.metres(at: CGPoint(x: share.x * CGFloat(depth.width), y: share.y * CGFloat(depth.height))))
+    return frame.figures.unit.text(
+      depth.depth(at: CGPoint(x: share.x * CGFloat(depth.width), y: share.y * CGFloat(depth.height))))
   }
 }
 

@@ -2,15 +2,17 @@ import CoreGraphics
 import DepthCore
 import Foundation
 
-/// A picture that could not be made.
+/// Why there is no picture of a camera image.
 enum PictureProblem: LocalizedError {
   case photo
   case depth
+  case tooHot
 
   var errorDescription: String? {
     switch self {
     case .photo: "The camera's image cannot be shown."
     case .depth: "The depth map cannot be shown."
+    case .tooHot: "The device is too hot: depth goes on when it has cooled down."
     }
   }
 }

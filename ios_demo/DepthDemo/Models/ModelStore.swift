@@ -31,15 +31,12 @@ actor ModelStore {
   ///
   /// - Throws: `ModelProblem.unreadable`.
   func compile(_ found: FoundModel) async throws -> CompiledModel {
-    if found.url.pathExtension == "mlmodelc" { return CompiledModel(name: found.name, url: found.url) }
+    if found.url.pathExtension == "mlmodelc" { return CompiledModel(name: found.name, url: found.url, hash: nil) }
     do {
-      let cached = try cacheFolder().appendingPathComponent("\(contentHash(of: found.url)).mlmodelc")
-      if !files.fileExists(atPath: cached.path) {
-        let compiled = try await MLModel.compileModel(at: found.url)
-        // While this waited, the same model may have been compiled for another caller.
-        if !files.fileExists(atPath: cached.path) { try files.moveItem(at: compiled, to: cached) }
-      }
-      return CompiledModel(name: found.name, url: cached)
+      let hash = try contentHash(of: found.url)
+      if let present = try cache().model(hash) { return CompiledModel(name: found.name, url: present, hash: hash) }
+      let compiled = try await MLModel.compileModel(at: found.url)
+      return CompiledModel(name: found.name, url: try cache().keep(compiled, as: hash), hash: hash)
     } catch {
       throw ModelProblem.unreadable(found.name, error)
     }
@@ -49,7 +46,14 @@ actor ModelStore {
   func open(_ found: FoundModel, computeUnits: ComputeUnits) async throws -> OpenedModel {
     let compiled = try await compile(found)
     do {
-      return try OpenedModel(compiled: compiled, computeUnits: computeUnits)
+      do {
+        return try OpenedModel(compiled: compiled, computeUnits: computeUnits)
+      } catch let error where !(error is ModelProblem) {
+        // The cache may have been damaged; what still fails when it was compiled anew is the model's own fault.
+        guard let hash = compiled.hash else { throw error }
+        try cache().remove(hash)
+        return try OpenedModel(compiled: await compile(found), computeUnits: computeUnits)
+      }
     } catch let problem as ModelProblem {
       throw problem
     } catch {
@@ -57,31 +61,24 @@ actor ModelStore {
     }
   }
 
+  /// Whether what lies there now is not what was opened: a package can be replaced by another of its name.
+  func isReplaced(_ found: FoundModel, since opened: OpenedModel) -> Bool {
+    guard let hash = opened.compiled.hash else { return false }
+    return (try? contentHash(of: found.url)) != hash
+  }
+
   /// SHA-256 over the names and contents of all files of a package.
   private func contentHash(of url: URL) throws -> String {
     var hash = SHA256()
-    for path in try regularFiles(below: url) {
-      let file = path.isEmpty ? url : url.appendingPathComponent(path)
-      let content = try Data(contentsOf: file, options: .mappedIfSafe)
-      hash.update(data: Data("\(path)\0\(content.count)\0".utf8))
-      hash.update(data: content)
-    }
+    try readPackage(at: url) { hash.update(data: $0) }
     return hash.finalize().map { String(format: "%02x", $0) }.joined()
   }
 
-  /// Paths relative to the package, sorted; one empty path if it is a file itself.
-  private func regularFiles(below url: URL) throws -> [String] {
-    guard try url.resourceValues(forKeys: [.isDirectoryKey]).isDirectory == true else { return [""] }
-    return try files.subpathsOfDirectory(atPath: url.path).sorted().filter { path in
-      try url.appendingPathComponent(path).resourceValues(forKeys: [.isRegularFileKey]).isRegularFile == true
-    }
-  }
-
-  private func cacheFolder() throws -> URL {
+  private func cache() throws -> CompileCache {
     let caches = try files.url(for: .cachesDirectory, in: .userDomainMask, appropriateFor: nil, create: true)
-    let folder = caches.appendingPathComponent("CompiledModels", isDirectory: true)
-    try files.createDirectory(at: folder, withIntermediateDirectories: true)
-    return folder
+    return try CompileCache(
+      root: caches.appendingPathComponent("CompiledModels", isDirectory: true),
+      system: ProcessInfo.processInfo.operatingSystemVersionString)
   }
 }
 

@@ -4,11 +4,15 @@ import Foundation
 
 /// A model that was loaded and fulfils the contract. It is handed from the thread that loads it to the one that uses it.
 struct OpenedModel: @unchecked Sendable {
-  let name: String
+  /// Of this loading: the same model loaded again has another.
+  let id = UUID()
+  let compiled: CompiledModel
   let model: MLModel
   let contract: ModelContract
   let computeUnits: ComputeUnits
   let loadMS: Double
+
+  var name: String { compiled.name }
 
   /// Loads a compiled model.
   ///
@@ -19,7 +23,7 @@ struct OpenedModel: @unchecked Sendable {
     let start = ContinuousClock.now
     model = try MLModel(contentsOf: compiled.url, configuration: configuration)
     loadMS = (ContinuousClock.now - start).milliseconds
-    name = compiled.name
+    self.compiled = compiled
     self.computeUnits = computeUnits
     do {
       contract = try ModelContract(ModelInterface(model.modelDescription))
@@ -33,6 +37,8 @@ struct OpenedModel: @unchecked Sendable {
 struct CompiledModel: Sendable {
   let name: String
   let url: URL
+  /// Of its content, for one that lies in the cache; nil for one that Xcode compiled.
+  let hash: String?
 }
 
 /// Why a model cannot be used.

@@ -14,9 +14,9 @@ final class DepthMeter {
     depth = try VisionDepthModel(MLModel(contentsOf: url, configuration: configuration))
   }
 
-  /// Metres in the middle of an upright image.
-  func metresAhead(in image: CVPixelBuffer) throws -> Float? {
+  /// Depth in the middle of an upright image: in metres, unless the model's metadata say "up to scale".
+  func depthAhead(in image: CVPixelBuffer) throws -> Float? {
     let plane = try depth.infer(image).plane()
-    return plane.metres(at: CGPoint(x: Double(plane.width) / 2, y: Double(plane.height) / 2))
+    return plane.depth(at: CGPoint(x: Double(plane.width) / 2, y: Double(plane.height) / 2))
   }
 }

@@ -1,5 +1,8 @@
 /// What a benchmark measures: every compute unit in turn, each after its own loading and warm-up.
 public struct BenchmarkPlan: Sendable, Equatable {
+  public static let usualWarmUp = 10
+  public static let usualRuns = 100
+
   public let warmUp: Int
   public let runs: Int
   public let computeUnits: [ComputeUnits]
@@ -10,8 +13,8 @@ public struct BenchmarkPlan: Sendable, Equatable {
   ///   - computeUnits: at least one, none twice.
   /// - Throws: `BenchmarkPlanError`, naming the value.
   public init(
-    warmUp: Int = 10,
-    runs: Int = 100,
+    warmUp: Int = usualWarmUp,
+    runs: Int = usualRuns,
     computeUnits: [ComputeUnits] = ComputeUnits.allCases
   ) throws(BenchmarkPlanError) {
     guard (0...10_000).contains(warmUp) else { throw .warmUp(warmUp) }

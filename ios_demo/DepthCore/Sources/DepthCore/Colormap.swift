@@ -12,8 +12,8 @@ public struct Colormap: Sendable {
   /// A depth map as RGBA bytes, row by row; opaque, gray where the depth is not finite.
   public func rgba(of plane: DepthPlane, in range: DepthRange) -> [UInt8] {
     let span = max(range.far - range.near, 1e-6)
-    return [UInt8](unsafeUninitializedCapacity: plane.metres.count * 4) { pixels, count in
-      for (index, depth) in plane.metres.enumerated() {
+    return [UInt8](unsafeUninitializedCapacity: plane.values.count * 4) { pixels, count in
+      for (index, depth) in plane.values.enumerated() {
         let pixel = index * 4
         if depth.isFinite {
           let share = min(max((depth - range.near) / span, 0), 1)
@@ -28,7 +28,7 @@ public struct Colormap: Sendable {
         }
         pixels[pixel + 3] = 255
       }
-      count = plane.metres.count * 4
+      count = plane.values.count * 4
     }
   }
 }

@@ -1,8 +1,8 @@
 /// The range of depth that the colours of a picture span.
 public struct DepthRange: Sendable, Equatable {
-  /// Metres.
+  /// In the unit of the depth map.
   public let near: Float
-  /// Metres, not below `near`.
+  /// In the same unit, not below `near`.
   public let far: Float
 
   public init(near: Float, far: Float) {
@@ -33,7 +33,7 @@ public struct DepthNormalizer: Sendable {
 
   /// Takes a frame into account.
   ///
-  /// - Returns: the range to show it with; the previous one where nothing in it is finite, 0 to 1 m if there is none.
+  /// - Returns: the range to show it with; the previous one where nothing in it is finite, 0 to 1 if there is none.
   public mutating func range(of plane: DepthPlane) -> DepthRange {
     guard let current = measure(plane) else { return smoothed ?? DepthRange(near: 0, far: 1) }
     guard let previous = smoothed else {
@@ -48,11 +48,11 @@ public struct DepthNormalizer: Sendable {
   }
 
   private func measure(_ plane: DepthPlane) -> DepthRange? {
-    let step = (plane.metres.count + sampleLimit - 1) / sampleLimit
+    let step = (plane.values.count + sampleLimit - 1) / sampleLimit
     var finite: [Double] = []
-    finite.reserveCapacity(plane.metres.count / step + 1)
-    for index in stride(from: 0, to: plane.metres.count, by: step) where plane.metres[index].isFinite {
-      finite.append(Double(plane.metres[index]))
+    finite.reserveCapacity(plane.values.count / step + 1)
+    for index in stride(from: 0, to: plane.values.count, by: step) where plane.values[index].isFinite {
+      finite.append(Double(plane.values[index]))
     }
     guard !finite.isEmpty else { return nil }
     finite.sort()

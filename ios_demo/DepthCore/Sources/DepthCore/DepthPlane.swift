@@ -1,23 +1,23 @@
 import Foundation
 
-/// A depth map in metres, row by row without padding.
+/// A depth map, row by row without padding; in metres or up to scale, as the model's `DepthUnit` says.
 public struct DepthPlane: Sendable, Equatable {
   public let width: Int
   public let height: Int
   /// `width · height` values; not finite or not positive where there is no depth.
-  public let metres: [Float]
+  public let values: [Float]
 
   /// Wraps values that are packed already.
   ///
   /// - Throws: `DepthPlaneError` when there are not exactly `width · height` of them.
-  public init(width: Int, height: Int, metres: [Float]) throws(DepthPlaneError) {
+  public init(width: Int, height: Int, values: [Float]) throws(DepthPlaneError) {
     try DepthLayout.checkSize(width: width, height: height)
-    guard metres.count == width * height else {
-      throw .count(found: metres.count, needed: width * height)
+    guard values.count == width * height else {
+      throw .count(found: values.count, needed: width * height)
     }
     self.width = width
     self.height = height
-    self.metres = metres
+    self.values = values
   }
 
   /// Copies a depth map out of a pixel buffer or a multi-array.
@@ -28,11 +28,11 @@ public struct DepthPlane: Sendable, Equatable {
     guard buffer.count >= needed else { throw .count(found: buffer.count, needed: needed) }
     width = layout.width
     height = layout.height
-    metres = [Float](unsafeUninitializedCapacity: width * height) { values, count in
+    values = [Float](unsafeUninitializedCapacity: width * height) { depths, count in
       for row in 0..<layout.height {
         for column in 0..<layout.width {
           let offset = row * layout.bytesPerRow + column * layout.bytesPerColumn
-          values[row * layout.width + column] = layout.scalar.read(buffer, at: offset)
+          depths[row * layout.width + column] = layout.scalar.read(buffer, at: offset)
         }
       }
       count = layout.width * layout.height
@@ -42,9 +42,9 @@ public struct DepthPlane: Sendable, Equatable {
   /// The depth of the pixel that a point falls into; nil outside, and where there is no depth.
   ///
   /// - Parameter point: in pixels; (0, 0) is the outer corner of the first pixel, its centre is (0.5, 0.5).
-  public func metres(at point: CGPoint) -> Float? {
+  public func depth(at point: CGPoint) -> Float? {
     guard (0..<CGFloat(width)).contains(point.x), (0..<CGFloat(height)).contains(point.y) else { return nil }
-    let value = metres[Int(point.y) * width + Int(point.x)]
+    let value = values[Int(point.y) * width + Int(point.x)]
     return value.isFinite && value > 0 ? value : nil
   }
 }

@@ -7,19 +7,21 @@ public struct LiveFigures: Sendable, Equatable {
   /// From the capture of the image to the finished depth map.
   public let endToEndMS: Double?
   public let range: DepthRange
+  public let unit: DepthUnit
   public let thermalState: ThermalState?
   public let computeUnits: ComputeUnits?
   /// Precision of the model's weights, as its recipe names it.
   public let precision: String
 
   public init(
-    framesPerSecond: Double?, inferenceMS: Double?, endToEndMS: Double?, range: DepthRange,
+    framesPerSecond: Double?, inferenceMS: Double?, endToEndMS: Double?, range: DepthRange, unit: DepthUnit,
     thermalState: ThermalState?, computeUnits: ComputeUnits?, precision: String
   ) {
     self.framesPerSecond = framesPerSecond
     self.inferenceMS = inferenceMS
     self.endToEndMS = endToEndMS
     self.range = range
+    self.unit = unit
     self.thermalState = thermalState
     self.computeUnits = computeUnits
     self.precision = precision
@@ -31,15 +33,10 @@ public struct LiveFigures: Sendable, Equatable {
       "\(Self.decimal(framesPerSecond)) FPS",
       "inference \(Self.decimal(inferenceMS)) ms",
       "end to end \(Self.decimal(endToEndMS)) ms",
-      "\(Self.decimal(Double(range.near))) to \(Self.decimal(Double(range.far))) m",
+      unit.text(range),
       "thermal \(thermalState?.rawValue ?? Self.unknown)",
       "\(computeUnits?.title ?? Self.unknown), \(precision)",
     ]
-  }
-
-  /// A distance as it stands beside a point of the picture; nil where there is no depth.
-  public static func distance(_ metres: Float?) -> String {
-    metres.map { String(format: "%.2f m", Double($0)) } ?? "no depth"
   }
 
   private static let unknown = "–"

@@ -34,6 +34,21 @@ public struct LiveRecording: Sendable {
     }
   }
 
+  /// Takes frames as they come, until the recording is complete or no more come.
+  ///
+  /// - Parameter onProgress: called after each frame with the number of those that count.
+  /// - Throws: `CancellationError`.
+  @MainActor public mutating func fill(
+    from latencies: AsyncStream<Double>, sensors: BenchmarkSensors, onProgress: (Int) -> Void
+  ) async throws {
+    for await latency in latencies {
+      add(latencyMS: latency, time: sensors.now(), thermalState: sensors.thermalState())
+      onProgress(count)
+      if isComplete { break }
+    }
+    try Task.checkCancellation()
+  }
+
   /// The result, nil until it is complete, and when a latency was not finite and positive.
   public func result(
     subject: BenchmarkSubject, computeUnits: ComputeUnits, loadMS: Double, peakMemoryBytes: Int?

@@ -43,6 +43,7 @@ public struct ModelContract: Sendable, Equatable {
   public let outputName: String
   public let depthSize: PixelSize
   public let output: ModelRecipe.Output
+  public let unit: DepthUnit
   /// Preset of the network.
   public let network: String
   public let checkpointSHA256: String
@@ -58,7 +59,8 @@ public struct ModelContract: Sendable, Equatable {
     (inputName, inputSize) = try Self.pictureInput(of: interface)
     let metadata = ModelMetadata(interface.metadata)
     let units = try metadata.value(.outputUnits)
-    guard units == "metres" else { throw .units(units) }
+    guard let known = DepthUnit(rawValue: units) else { throw .units(units) }
+    unit = known
     network = try metadata.value(.network)
     trainingData = try metadata.value(.trainingData)
     toolVersion = try metadata.value(.version)
@@ -98,9 +100,9 @@ public struct ModelContract: Sendable, Equatable {
 public struct ModelRecipe: Sendable, Equatable, Decodable {
   /// How the model hands over the depth map.
   public enum Output: String, Sendable, Decodable {
-    /// One-channel Float16 image of metres.
+    /// One-channel Float16 image.
     case image
-    /// 1×1×h×w multi-array of metres.
+    /// 1×1×h×w multi-array.
     case array
   }
 

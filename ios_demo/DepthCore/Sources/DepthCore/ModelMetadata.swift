@@ -70,7 +70,7 @@ public enum ContractViolation: ExplainedError, Equatable {
     case .outputType(let name): "its output '\(name)' is neither a Float16 picture nor an array: \(Self.export)"
     case .outputShape(let shape): "its output has the shape \(shape), not 1×1×height×width: \(Self.export)"
     case .metadata(let missing): "its metadata lack '\(missing)': \(Self.export)"
-    case .units(let units): "its depth is in '\(units)', not in metres: \(Self.export)"
+    case .units(let units): "its depth is in '\(units)', neither in metres nor up to scale: \(Self.export)"
     case .checkpointHash(let hash): "its checkpoint hash '\(hash.prefix(80))' is not a SHA-256: \(Self.again)"
     case .recipe(let reason): "its recipe cannot be read (\(reason)): \(Self.again)"
     case .inputSize(let model, let recipe): "it takes \(model) pixels, its recipe says \(recipe): \(Self.again)"

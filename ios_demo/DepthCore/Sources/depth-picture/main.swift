@@ -23,10 +23,10 @@ func show(_ words: [String]) throws {
   try (Data("P6 \(width) \(height) 255\n".utf8) + Data(rgb)).write(to: URL(fileURLWithPath: words[6]))
   // Nothing was timed here: the figures of a device stay dashes.
   let figures = LiveFigures(
-    framesPerSecond: nil, inferenceMS: nil, endToEndMS: nil, range: range, thermalState: nil, computeUnits: nil,
-    precision: words[5])
+    framesPerSecond: nil, inferenceMS: nil, endToEndMS: nil, range: range, unit: .metres, thermalState: nil,
+    computeUnits: nil, precision: words[5])
   print(figures.lines.joined(separator: "\n"))
-  print(LiveFigures.distance(plane.metres(at: CGPoint(x: x, y: y))))
+  print(DepthUnit.metres.text(plane.depth(at: CGPoint(x: x, y: y))))
 }
 
 do {

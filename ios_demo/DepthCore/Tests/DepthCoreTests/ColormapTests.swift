@@ -18,7 +18,7 @@ struct ColormapTests {
   }
 
   @Test func whatLiesOutsideTheRangeTakesTheColourOfItsEnd() throws {
-    let plane = try DepthPlane(width: 4, height: 1, metres: [-1, 2, 4, 100])
+    let plane = try DepthPlane(width: 4, height: 1, values: [-1, 2, 4, 100])
     let rgba = Colormap.depth.rgba(of: plane, in: DepthRange(near: 2, far: 4))
     #expect(rgba[0..<4] == rgba[4..<8])
     #expect(rgba[8..<12] == rgba[12..<16])
@@ -27,13 +27,13 @@ struct ColormapTests {
   }
 
   @Test func unknownDepthIsGray() throws {
-    let plane = try DepthPlane(width: 3, height: 1, metres: [.nan, .infinity, -.infinity])
+    let plane = try DepthPlane(width: 3, height: 1, values: [.nan, .infinity, -.infinity])
     let rgba = Colormap.depth.rgba(of: plane, in: DepthRange(near: 0, far: 1))
     #expect(rgba == [128, 128, 128, 255, 128, 128, 128, 255, 128, 128, 128, 255])
   }
 
   @Test func aRangeWithoutExtentIsShownAllTheSame() throws {
-    let plane = try DepthPlane(width: 1, height: 1, metres: [3])
+    let plane = try DepthPlane(width: 1, height: 1, values: [3])
     let rgba = Colormap.depth.rgba(of: plane, in: DepthRange(near: 3, far: 3))
     #expect(rgba.prefix(3).elementsEqual(Colormap.depth.table.prefix(3)))
   }
@@ -41,7 +41,7 @@ struct ColormapTests {
 
 struct DepthNormalizerTests {
   private func plane(_ metres: [Float]) throws -> DepthPlane {
-    try DepthPlane(width: metres.count, height: 1, metres: metres)
+    try DepthPlane(width: metres.count, height: 1, values: metres)
   }
 
   @Test func theFirstFrameIsTakenAsItIs() throws {
@@ -66,7 +66,7 @@ struct DepthNormalizerTests {
 
   @Test func samplingALargeFrameHardlyMovesItsRange() throws {
     let metres = (0..<100_000).map { Float($0 * 7919 % 100_003) / 10_000 }
-    let frame = try DepthPlane(width: 500, height: 200, metres: metres)
+    let frame = try DepthPlane(width: 500, height: 200, values: metres)
     var whole = DepthNormalizer(sampleLimit: .max / 2)
     var sampled = DepthNormalizer(sampleLimit: 5000)
     let exact = whole.range(of: frame)

@@ -35,7 +35,7 @@ struct DepthPlaneTests {
       let plane = try Fixture.data("plane_\(stored.scalar).bin").withUnsafeBytes {
         try DepthPlane(copying: $0, layout: layout)
       }
-      #expect(same(plane.metres, try Fixture.floats("plane_\(stored.scalar)_expected.bin")), "\(stored.scalar)")
+      #expect(same(plane.values, try Fixture.floats("plane_\(stored.scalar)_expected.bin")), "\(stored.scalar)")
     }
   }
 
@@ -52,14 +52,14 @@ struct DepthPlaneTests {
     let bytes: [UInt8] = [0, 0x3c, 9, 9, 0, 0x40]
     let layout = try DepthLayout(width: 1, height: 2, scalar: .half, bytesPerRow: 4)
     let plane = try bytes.withUnsafeBytes { try DepthPlane(copying: $0, layout: layout) }
-    #expect(plane.metres == [1, 2])
+    #expect(plane.values == [1, 2])
   }
 
   @Test func columnsMayLieApart() throws {
     let values: [Float] = [1, 9, 2, 9, 3, 9, 4, 9]
     let layout = try DepthLayout(width: 2, height: 2, scalar: .float, bytesPerRow: 16, bytesPerColumn: 8)
     let plane = try values.withUnsafeBytes { try DepthPlane(copying: $0, layout: layout) }
-    #expect(plane.metres == [1, 2, 3, 4])
+    #expect(plane.values == [1, 2, 3, 4])
   }
 
   @Test func layoutsThatReachOutOfTheBufferAreRefused() throws {
@@ -84,20 +84,20 @@ struct DepthPlaneTests {
       try DepthLayout(width: 4, height: 3, scalar: .half, bytesPerRow: .max)
     }
     #expect(throws: DepthPlaneError.count(found: 5, needed: 6)) {
-      try DepthPlane(width: 2, height: 3, metres: [1, 2, 3, 4, 5])
+      try DepthPlane(width: 2, height: 3, values: [1, 2, 3, 4, 5])
     }
   }
 
   @Test func aTapReadsThePixelItFallsInto() throws {
-    let plane = try DepthPlane(width: 3, height: 2, metres: [1, 2, 3, 4, .nan, 0])
-    #expect(plane.metres(at: CGPoint(x: 0, y: 0)) == 1)
-    #expect(plane.metres(at: CGPoint(x: 2.99, y: 0.99)) == 3)
-    #expect(plane.metres(at: CGPoint(x: 0.5, y: 1)) == 4)
+    let plane = try DepthPlane(width: 3, height: 2, values: [1, 2, 3, 4, .nan, 0])
+    #expect(plane.depth(at: CGPoint(x: 0, y: 0)) == 1)
+    #expect(plane.depth(at: CGPoint(x: 2.99, y: 0.99)) == 3)
+    #expect(plane.depth(at: CGPoint(x: 0.5, y: 1)) == 4)
     for nothing in [
       CGPoint(x: 1.5, y: 1.5), CGPoint(x: 2.5, y: 1.5), CGPoint(x: 3, y: 0), CGPoint(x: -0.01, y: 0),
       CGPoint(x: 0, y: 2), CGPoint(x: CGFloat.nan, y: 0),
     ] {
-      #expect(plane.metres(at: nothing) == nil)
+      #expect(plane.depth(at: nothing) == nil)
     }
   }
 }

@@ -7,7 +7,7 @@ struct LiveFiguresTests {
 
   @Test func everyFigureHasALineWithItsUnit() {
     let figures = LiveFigures(
-      framesPerSecond: 29.97, inferenceMS: 8.24, endToEndMS: 21.06, range: range, thermalState: .fair,
+      framesPerSecond: 29.97, inferenceMS: 8.24, endToEndMS: 21.06, range: range, unit: .metres, thermalState: .fair,
       computeUnits: .cpuAndNeuralEngine, precision: "int8")
     #expect(
       figures.lines == [
@@ -18,15 +18,25 @@ struct LiveFiguresTests {
 
   @Test func whatWasNotMeasuredIsADashAndNotZero() {
     let figures = LiveFigures(
-      framesPerSecond: nil, inferenceMS: nil, endToEndMS: nil, range: range, thermalState: nil, computeUnits: nil,
-      precision: "fp16")
+      framesPerSecond: nil, inferenceMS: nil, endToEndMS: nil, range: range, unit: .metres, thermalState: nil,
+      computeUnits: nil, precision: "fp16")
     #expect(figures.lines.filter { $0.contains("–") }.count == 5)
     #expect(!figures.lines.joined().contains("0.0"))
   }
 
   @Test func aDistanceIsInCentimetresOrSaidToBeMissing() {
-    #expect(LiveFigures.distance(2.345) == "2.35 m" || LiveFigures.distance(2.345) == "2.34 m")
-    #expect(LiveFigures.distance(12) == "12.00 m")
-    #expect(LiveFigures.distance(nil) == "no depth")
+    #expect(["2.34 m", "2.35 m"].contains(DepthUnit.metres.text(2.345)))
+    #expect(DepthUnit.metres.text(12) == "12.00 m")
+    #expect(DepthUnit.metres.text(nil) == "no depth")
+  }
+
+  @Test func depthUpToScaleNeverLooksLikeMetres() {
+    let figures = LiveFigures(
+      framesPerSecond: 30, inferenceMS: 8, endToEndMS: 21, range: range, unit: .relative, thermalState: .nominal,
+      computeUnits: .all, precision: "fp16")
+    #expect(figures.lines[3] == "0.4 to 6.1 (relative)")
+    #expect(DepthUnit.relative.text(1.7) == "1.70 (relative)")
+    #expect(DepthUnit.relative.text(nil) == "no depth")
+    #expect(!figures.lines.contains { $0.hasSuffix(" m") })
   }
 }

@@ -85,6 +85,17 @@ struct ModelContractTests {
     #expect(contract.depthSize == PixelSize(width: 48, height: 32))
   }
 
+  @Test func aModelWhoseScaleIsUnknownIsAcceptedAndSaysSo() throws {
+    #expect(stored.metadata["fcrn_mobile.output_units"] == "metres")
+    for unit in DepthUnit.allCases {
+      let contract = try ModelContract(
+        ModelInterface(
+          inputs: [picture], outputs: [depth], metadata: metadata(["fcrn_mobile.output_units": unit.rawValue])))
+      #expect(contract.unit == unit)
+    }
+    #expect(DepthUnit(rawValue: "up to scale") == .relative)
+  }
+
   @Test func inputsAndOutputsThatDoNotFitAreNamed() throws {
     let numbers = ModelInterface.Feature(name: "x", kind: .array(shape: [1, 3, 64, 96]))
     #expect(violation(inputs: []) == .inputs([]))

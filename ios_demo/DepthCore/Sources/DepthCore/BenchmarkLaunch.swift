@@ -1,0 +1,46 @@
+/// What an app is asked to measure by the arguments it is launched with:
+///
+///     --benchmark [--live] [--warm-up=N] [--runs=N]
+public struct BenchmarkLaunch: Sendable, Equatable {
+  /// Whether the running camera is measured, not a still image.
+  public let isLive: Bool
+  public let plan: BenchmarkPlan
+
+  /// Returns nil without `--benchmark`: then the app was not launched to measure.
+  ///
+  /// - Parameter arguments: of the process. Words that don't begin with two dashes are the system's or Xcode's.
+  /// - Throws: `BenchmarkLaunchError` or `BenchmarkPlanError`, naming the argument.
+  public init?(arguments: [String]) throws {
+    guard arguments.contains("--benchmark") else { return nil }
+    var (isLive, warmUp, runs) = (false, BenchmarkPlan.usualWarmUp, BenchmarkPlan.usualRuns)
+    for argument in arguments where argument.hasPrefix("--") {
+      let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
+      switch (parts.first, parts.dropFirst().first) {
+      case ("--benchmark", nil): break
+      case ("--live", nil): isLive = true
+      case ("--warm-up", let count?): warmUp = try Self.number(count, in: argument)
+      case ("--runs", let count?): runs = try Self.number(count, in: argument)
+      default: throw BenchmarkLaunchError.unknown(argument)
+      }
+    }
+    self.isLive = isLive
+    plan = try BenchmarkPlan(warmUp: warmUp, runs: runs)
+  }
+
+  private static func number(_ text: String, in argument: String) throws -> Int {
+    guard let number = Int(text) else { throw BenchmarkLaunchError.unknown(argument) }
+    return number
+  }
+}
+
+/// An argument that says nothing to the benchmark.
+public enum BenchmarkLaunchError: ExplainedError, Equatable {
+  case unknown(String)
+
+  public var description: String {
+    switch self {
+    case .unknown(let argument):
+      "'\(argument)' is not understood: --benchmark takes --live, --warm-up=N and --runs=N"
+    }
+  }
+}
