@@ -2,25 +2,27 @@
 
 from collections import OrderedDict
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.data.source import Sample, Source
+from fcrn_mobile.data.source import Indexed, Sample
+from fcrn_mobile.data.views import Views
 from fcrn_mobile.errors import InputError
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
+_Frame = TypeVar("_Frame", Sample, Views)
 
 
-class Cached:
+class Cached(Generic[_Frame]):
     """Another source whose decoded frames are kept, the least recently used dropped first.
 
     The arrays handed out are read-only, so no caller can change what the next one gets. Every process has its own cache: a copy
     sent to a loader process starts empty there and may grow to the limit as well.
 
     Args:
-        source: where frames come from.
+        source: where frames, or the views of a scene, come from.
         megabytes: most that the kept arrays may take, in 10⁶ bytes; a frame larger than that is never kept.
 
     Attributes:
@@ -32,10 +34,10 @@ class Cached:
         InputError: the limit is not positive.
     """
 
-    def __init__(self, source: Source, megabytes: float) -> None:
+    def __init__(self, source: Indexed[_Frame], megabytes: float) -> None:
         if not megabytes > 0:
             raise InputError(f"frame cache of {megabytes} MB: give a positive number of megabytes")
-        self.source = source
+        self.source: Indexed[_Frame] = source
         self.limit = int(megabytes * 1_000_000)
         self._forget()
 
@@ -46,18 +48,17 @@ class Cached:
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(self, index: int) -> Sample:
+    def __getitem__(self, index: int) -> _Frame:
         position = range(len(self))[index]
         if position in self._frames:
             self.hits += 1
             self._frames.move_to_end(position)
             return self._frames[position]
         self.misses += 1
-        decoded = self.source[position]
-        sample = replace(decoded, image=_read_only_copy(decoded.image), depth=_read_only_copy(decoded.depth))
-        if _size(sample) <= self.limit:
-            self._keep(position, sample)
-        return sample
+        frame = _read_only(self.source[position])
+        if _size(frame) <= self.limit:
+            self._keep(position, frame)
+        return frame
 
     def __getstate__(self) -> dict[str, Any]:
         return {"source": self.source, "limit": self.limit}
@@ -67,19 +68,30 @@ class Cached:
         self._forget()
 
     def _forget(self) -> None:
-        self._frames: OrderedDict[int, Sample] = OrderedDict()
+        self._frames: OrderedDict[int, _Frame] = OrderedDict()
         self.hits = self.misses = self.bytes_kept = 0
 
-    def _keep(self, position: int, sample: Sample) -> None:
-        while self.bytes_kept + _size(sample) > self.limit:
+    def _keep(self, position: int, frame: _Frame) -> None:
+        while self.bytes_kept + _size(frame) > self.limit:
             _, dropped = self._frames.popitem(last=False)
             self.bytes_kept -= _size(dropped)
-        self._frames[position] = sample
-        self.bytes_kept += _size(sample)
+        self._frames[position] = frame
+        self.bytes_kept += _size(frame)
 
 
-def _size(sample: Sample) -> int:
-    return sample.image.nbytes + sample.depth.nbytes
+def _size(frame: Sample | Views) -> int:
+    if isinstance(frame, Views):
+        return sum(image.nbytes for image in frame.images)
+    return frame.image.nbytes + frame.depth.nbytes
+
+
+def _read_only(frame: _Frame) -> _Frame:
+    copies: dict[str, Any]
+    if isinstance(frame, Views):
+        copies = {"images": tuple(_read_only_copy(image) for image in frame.images)}
+    else:
+        copies = {"image": _read_only_copy(frame.image), "depth": _read_only_copy(frame.depth)}
+    return replace(frame, **copies)
 
 
 def _read_only_copy(array: NDArray[_Scalar]) -> NDArray[_Scalar]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from fcrn_mobile.data.cache import Cached
 from fcrn_mobile.data.module import DepthDataModule
 from fcrn_mobile.data.source import Sample, Source
 from fcrn_mobile.data.transforms import image_tensor
@@ -75,6 +76,7 @@ class ViewsDataModule(DepthDataModule):
         batch_size: scenes per batch.
         workers: loader processes; 0 loads in the training process.
         seed: of order and augmentation.
+        cache_mb: megabytes of decoded views or frames to keep, as of ``DepthDataModule``; a picture counts in each of its scenes.
     """
 
     def __init__(
@@ -86,7 +88,12 @@ class ViewsDataModule(DepthDataModule):
         batch_size: int,
         workers: int,
         seed: int,
+        cache_mb: int = 0,
     ) -> None:
+        if cache_mb:
+            train = Cached(train, cache_mb)
+            val = Cached(val, cache_mb) if val is not None else None
+            truth = Cached(truth, cache_mb) if truth is not None else None
         # Loading, order and randomness are those of frames: what differs is what a transform takes and what a batch is made of.
         frames: Source | None = truth or (Targets(val) if val is not None else None)
         if frames is None:

@@ -53,6 +53,11 @@ class Checkpoint:
         """``METRES`` or ``UP_TO_SCALE``; ``training`` says which, or nothing for metres."""
         return str(self.training.get("depth", METRES))
 
+    @property
+    def in_units(self) -> str:
+        """``units`` as the end of a sentence about the network's depth."""
+        return "in metres" if self.units == METRES else "up to an unknown scale"
+
 
 def save_checkpoint(
     network: FCRN,

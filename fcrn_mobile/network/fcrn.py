@@ -1,5 +1,6 @@
 """FCRN (Laina et al. 2016, arXiv 1606.00373): encoder, 1×1 convolution, up-blocks, 3×3 prediction."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,6 +50,18 @@ class FCRNConfig:
             raise InputError(f"input size {self.input_size}: give height and width of at least 32 pixels")
         if self.inverse_depth is not None and not (len(self.inverse_depth) == 2 and min(self.inverse_depth) > 0):
             raise InputError(f"inverse depth {self.inverse_depth}: give its range and its least value, both positive")
+
+    @property
+    def first_prediction(self) -> float:
+        """The x with which training in inverse depth starts: that of a depth of 1, or of the middle where the range doesn't reach it.
+
+        At a depth of 1 a camera's motion by one unit moves the picture as much as its turn by one radian. Started nearer, a pose network
+        explains turns as motions (seen with a hand-held camera).
+        """
+        assert self.inverse_depth is not None
+        scale, least = self.inverse_depth
+        share = (1 - least) / scale
+        return math.log(share / (1 - share)) if 0 < share < 1 else 0.0
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "FCRNConfig":
@@ -137,8 +150,9 @@ class FCRN(nn.Module):
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if self.config.inverse_depth is not None:
-            # Where a sigmoid is flat nothing is learned: the first predictions are near 0.
+            # Where a sigmoid is flat nothing is learned: the first predictions are nearly equal, and moderate.
             nn.init.normal_(self.head.weight, std=0.01)
+            nn.init.constant_(self.head.bias, self.config.first_prediction)  # type: ignore[arg-type]
 
 
 def set_form(network: FCRN, form: Form) -> FCRN:

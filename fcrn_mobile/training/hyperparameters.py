@@ -64,7 +64,8 @@ class Hyperparameters:
         protocol: of the validation metrics.
         print_freq: batches between two logged training losses.
         ssim: of ``video`` and ``stereo``, the weight of SSIM in the photometric error beside L1, 0 to 1.
-        smoothness: of both, the weight of the smoothness term at the finest scale, halved at each coarser one.
+        smoothness: of both, the weight of the smoothness term at the finest scale, halved at each coarser one; None for the
+            objective's own.
         scales: of both, how many scales of the decoder get a loss, at most.
         explainability: of ``video``, the weight of the explainability masks' regulariser; 0 for no masks.
         minimum: of ``video``, take each pixel's least error over the neighbouring frames, not their mean.
@@ -100,7 +101,7 @@ class Hyperparameters:
     objective: str = "supervised"
     quantization: str = NONE
     ssim: float = 0.85
-    smoothness: float = 0.1
+    smoothness: float | None = None
     scales: int = 4
     explainability: float = 0.0
     minimum: bool = True
@@ -121,7 +122,7 @@ class Hyperparameters:
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} is {getattr(self, name)}: give a positive number")
         for name in _NOT_NEGATIVE:
-            if not getattr(self, name) >= 0:
+            if getattr(self, name) is not None and not getattr(self, name) >= 0:
                 raise InputError(f"{name} is {getattr(self, name)}: give 0 or a positive number")
         for name in ("resize", "max_scale"):
             if not 1 <= getattr(self, name) <= 10:

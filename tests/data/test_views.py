@@ -3,13 +3,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from fcrn_mobile.data.cache import Cached
 from fcrn_mobile.data.rectification import MOST_OFF, vertical_disparity
 from fcrn_mobile.data.spec import open_source, open_views
 from fcrn_mobile.data.views import Intrinsics, ViewAugmentation, Views, flip_views, in_order, recolour, resize_views
-from fcrn_mobile.data.views_module import ViewsDataModule, views_batch
+from fcrn_mobile.data.views_module import ViewsBatch, ViewsDataModule, views_batch
 from fcrn_mobile.errors import InputError
+from tests.clips import lossless, turn, waves, write_clip
+from tests.motorcycle import BASELINE, FOCAL, motorcycle
 from tests.training.selfsupervised.rendering import camera_at, render
 
 SIZE, CAMERA = (60, 80), (70.0, 70.0, 39.5, 29.5)
@@ -82,6 +86,61 @@ def test_no_frame_is_in_training_and_in_validation(clip: Path) -> None:
     assert max(seen) < min(held_out)
 
 
+def test_a_video_gives_the_triplets_of_its_frames(tmp_path: Path) -> None:
+    frames = [np.full((24, 36, 3), 20 * number, np.uint8) for number in range(7)]
+    source = open_views(f"frames:{lossless(tmp_path / 'walk.mkv', frames)}?fx=30&step=2", "video")
+    assert source.names == ("walk/000002", "walk/000003", "walk/000004")
+    assert corner(source[1]) == pytest.approx([60, 20, 100], abs=2)
+    assert source[0].intrinsics == Intrinsics(30, 30, 17.5, 11.5)
+    train, val = (open_views(f"frames:{tmp_path / 'walk.mkv'}?fx=30{part}", "video") for part in ("#train", "&step=1#train"))
+    assert train.names == val.names == tuple(f"walk/{number:06d}" for number in range(1, 5))
+
+
+def test_frames_of_a_large_video_are_kept_small_with_the_camera_that_fits_them(tmp_path: Path) -> None:
+    source = open_views(f"frames:{write_clip(tmp_path / 'big.mp4', waves(3, 480, 960))}?fx=900&cx=470&cy=250", "video")
+    views = source[0]
+    assert views.size == (320, 640)
+    assert views.intrinsics == Intrinsics(900, 900, 470, 250).resized((480, 960), (320, 640))
+    assert views.intrinsics.fx == 600
+    shrunk = waves(3, 480, 960)[1].reshape(160, 3, 320, 3, 3).mean(axis=(1, 3))  # by three, where the video was shrunk by 1.5
+    kept = np.asarray(Image.fromarray(views.images[0]).resize((320, 160), Image.Resampling.BOX), dtype=float)
+    assert np.abs(kept - shrunk).mean() < 3
+
+
+def test_a_phone_video_is_upright_and_so_is_its_camera(tmp_path: Path) -> None:
+    write_clip(tmp_path / "phone.mp4", waves(3, 48, 96))
+    turn(tmp_path / "phone.mp4", 90, 48, 96)
+    views = open_views(f"frames:{tmp_path / 'phone.mp4'}?fx=80", "video")[0]
+    assert views.size == (96, 48)
+    assert (views.intrinsics.cx, views.intrinsics.cy) == (23.5, 47.5)
+
+
+def test_a_cache_gives_the_same_views_and_decodes_each_once(clip: Path) -> None:
+    def batches(cache_mb: int) -> list[ViewsBatch]:
+        source = open_views(f"frames:{clip}?fx=70", "video")
+        module = ViewsDataModule(source, source, None, ViewAugmentation((32, 64)), 2, workers=0, seed=1, cache_mb=cache_mb)
+        result = [batch for _ in range(2) for loader in (module.train_dataloader(), module.val_dataloader()) for batch in loader]
+        if cache_mb:
+            for cache in (module.frames.source, module.validation_views.source):
+                assert (cache.hits, cache.misses) == (10, 10)
+                assert cache.bytes_kept == 10 * 3 * 60 * 80 * 3
+        return result
+
+    for kept, decoded in zip(batches(50), batches(0), strict=True):
+        assert kept.names == decoded.names
+        assert torch.equal(kept.images, decoded.images)
+        assert torch.equal(kept.intrinsics, decoded.intrinsics)
+
+
+def test_kept_views_cannot_be_changed_and_stay_within_the_limit(clip: Path) -> None:
+    cached = Cached(open_views(f"frames:{clip}?fx=70", "video"), 2.5 * 3 * 60 * 80 * 3 / 1e6)
+    for index in (0, 1, 2, 2):
+        with pytest.raises(ValueError, match="read-only"):
+            cached[index].images[1][0, 0] = 9
+    assert cached.bytes_kept == 2 * 3 * 60 * 80 * 3
+    assert (cached.hits, cached.misses) == (1, 3)
+
+
 def test_missing_intrinsics_are_asked_for(clip: Path) -> None:
     with pytest.raises(InputError, match=r"add \?fx=PIXELS"):
         open_views(f"frames:{clip}", "video")
@@ -145,6 +204,19 @@ def test_vertical_disparity_is_measured_in_percent_of_the_height(rows: int) -> N
     measured = vertical_disparity(left, np.roll(right, rows, axis=0))
     assert measured == pytest.approx(rows / 240 * 100, abs=0.15)
     assert (measured > MOST_OFF) == (rows > 1)
+
+
+def test_a_real_pair_passes_as_rectified_until_one_of_its_cameras_is_raised(real_data: Path, tmp_path: Path) -> None:
+    pair = motorcycle(real_data)
+    for side in ("left", "right"):
+        (tmp_path / side).mkdir()
+    spec = f"stereo:{tmp_path}?fx={FOCAL}&baseline={BASELINE}"
+    Image.fromarray(pair.left).save(tmp_path / "left" / "0.png")
+    Image.fromarray(pair.right).save(tmp_path / "right" / "0.png")
+    assert len(open_views(spec, "stereo")) == 1
+    Image.fromarray(np.roll(pair.right, 4, axis=0)).save(tmp_path / "right" / "0.png")
+    with pytest.raises(InputError, match=r"not rectified: .* 0\.9 % of the height"):  # 4 of 500 rows, measured to a quarter of one
+        open_views(spec, "stereo")
 
 
 def test_a_plain_picture_has_no_measurable_disparity() -> None:

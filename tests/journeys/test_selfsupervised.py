@@ -1,6 +1,7 @@
 """From a video or a rig without any depth to a package that is validated and predicts."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +28,10 @@ def test_a_video_becomes_a_package_whose_depth_is_never_called_metres(call: Call
     trained = call("train", "--objective", "video", "--data", "frames:clip?fx=70", *TRAIN)
     assert trained.returncode == 0, trained.stderr
     assert "loss" in trained.stdout
-    assert call("export", "run/best.safetensors", "--precision", "fp16", "--out", "depth.mlpackage").returncode == 0
+    exported = call("export", "run/best.safetensors", "--precision", "fp16", "--out", "depth.mlpackage")
+    assert exported.returncode == 0, exported.stderr
+    assert "depth up to an unknown scale" in exported.stdout
+    assert "metre" not in exported.stdout
     seen = json.loads(call("inspect", "depth.mlpackage", "--json", "-").stdout)
     assert seen["metadata"]["fcrn_mobile.output_units"] == "up to scale"
     for model in ("run/best.safetensors", "depth.mlpackage"):
@@ -40,6 +44,7 @@ def test_a_video_becomes_a_package_whose_depth_is_never_called_metres(call: Call
     predicted = call("predict", "depth.mlpackage", "clip/03.png", "--out", "pictures")
     assert predicted.returncode == 0
     assert "up to a scale only" in predicted.stdout
+    assert re.search(r"03\.png: \d+\.\d\d to \d+\.\d\d  ", predicted.stdout)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def views_data(run: Run) -> ViewsDataModule:
         hyper.batch_size,
         hyper.workers,
         hyper.manual_seed,
+        hyper.cache_mb,
     )
 
 
@@ -57,7 +58,17 @@ def stereo_range(views: Views) -> tuple[float, float]:
 
 def build_objective(config: FCRNConfig, hyper: Hyperparameters) -> VideoObjective | StereoObjective:
     """The objective that a run's settings describe."""
+    chosen = {} if hyper.smoothness is None else {"smoothness": hyper.smoothness}
     if hyper.objective == "stereo":
-        return StereoObjective(config, StereoOptions(hyper.ssim, hyper.smoothness, scales=hyper.scales))
-    options = VideoOptions(hyper.ssim, hyper.smoothness, hyper.explainability, hyper.minimum, hyper.automask, hyper.scales)
-    return VideoObjective(config, options)
+        return StereoObjective(config, StereoOptions(hyper.ssim, scales=hyper.scales, **chosen))
+    return VideoObjective(
+        config,
+        VideoOptions(
+            hyper.ssim,
+            explainability=hyper.explainability,
+            minimum=hyper.minimum,
+            automask=hyper.automask,
+            scales=hyper.scales,
+            **chosen,
+        ),
+    )

@@ -23,6 +23,7 @@ class InverseDepths(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, std=0.01)  # as the network's own head
+                nn.init.constant_(module.bias, config.first_prediction)  # type: ignore[arg-type]
 
     def forward(self, network: FCRN, images: Tensor) -> list[Tensor]:
         """N×maps×h×w per scale, the finest first, each half as high and wide as the one before; the network's own map comes first."""

@@ -22,7 +22,7 @@ class VideoOptions:
 
     Attributes:
         ssim: weight of SSIM in the photometric error, the rest is L1; 0 for Zhou's L1, 0.85 for Godard's.
-        smoothness: λ of the second-order smoothness, which is λ/2ˢ at scale s.
+        smoothness: λ of the second-order smoothness, which is λ/2ˢ at scale s. From 0.1 on it wipes out the edges of furniture.
         explainability: weight of the masks' regulariser; 0 for no masks.
         minimum: take the least error over the sources, not their mean.
         automask: leave out pixels that standing still explains better.
@@ -30,7 +30,7 @@ class VideoOptions:
     """
 
     ssim: float = 0.85
-    smoothness: float = 0.1
+    smoothness: float = 0.01
     explainability: float = 0.0
     minimum: bool = True
     automask: bool = True

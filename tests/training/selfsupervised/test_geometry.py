@@ -18,6 +18,8 @@ from fcrn_mobile.training.selfsupervised.geometry import (
     shift,
     warp,
 )
+from fcrn_mobile.training.selfsupervised.photometric import photometric_error
+from tests.motorcycle import motorcycle
 from tests.training.selfsupervised.rendering import camera_at, render
 
 K = (70.0, 66.0, 38.2, 30.7)
@@ -135,6 +137,18 @@ def test_true_depth_and_pose_turn_a_real_frame_into_its_neighbour(real_data, fir
     seen = warped.valid & (depth > 0)
     assert seen.double().mean() > 0.5
     assert error_of(warped.image, images[0], seen) < error_of(images[1], images[0], seen) / 3
+
+
+@pytest.mark.parametrize(("ssim_weight", "times"), [(0.0, 5), (0.85, 3.5)])
+def test_true_disparity_turns_a_real_right_view_into_the_left(real_data, ssim_weight: float, times: float) -> None:
+    pair = motorcycle(real_data)
+    left, right, disparity = tensor(pair.left / 255), tensor(pair.right / 255), tensor(pair.disparity)
+    warped = shift(right, -disparity / left.shape[-1])
+    seen = warped.valid & (disparity > 0)
+    assert seen.double().mean() > 0.85
+    unmoved = photometric_error(right, left, ssim_weight)[seen].mean()
+    assert photometric_error(warped.image, left, ssim_weight)[seen].mean() < unmoved / times
+    assert photometric_error(shift(right, disparity / left.shape[-1]).image, left, ssim_weight)[seen].mean() > unmoved / 2
 
 
 def test_gradients_of_the_warp_are_the_numerical_ones() -> None:

@@ -6,8 +6,10 @@ import torch
 
 from fcrn_mobile.data.views_module import ViewsBatch
 from fcrn_mobile.network.fcrn import FCRN
+from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.selfsupervised.geometry import pose_matrix, warp
 from fcrn_mobile.training.selfsupervised.photometric import photometric_error
+from fcrn_mobile.training.selfsupervised.preparation import build_objective
 from fcrn_mobile.training.selfsupervised.regularisers import second_order_smoothness
 from fcrn_mobile.training.selfsupervised.video import VideoObjective, VideoOptions, video_loss
 from tests.training.selfsupervised.rendering import camera_at, render
@@ -132,6 +134,26 @@ def test_the_networks_own_depth_is_the_finest_scale(tiny_config) -> None:
     inverse = VideoObjective(config, VideoOptions(scales=4)).heads(network, image)
     assert torch.allclose(1 / inverse[0], network(image), rtol=1e-5)
     assert [tuple(x.shape[-2:]) for x in inverse] == [(32, 48), (16, 24), (8, 12), (4, 6)]
+
+
+@pytest.mark.parametrize(("inverse_range", "first"), [((10.0, 0.01), 1.0), ((3.16, 0.01), 1.0), ((0.4, 0.2), 2.5), ((1.0, 1.5), 0.5)])
+def test_training_starts_at_a_depth_of_one_or_in_the_middle_of_a_range_without_it(tiny_config, inverse_range, first: float) -> None:
+    config = replace(tiny_config, inverse_depth=inverse_range)
+    network = FCRN(config).eval()
+    network.head.weight.data.zero_()
+    heads = VideoObjective(config, VideoOptions(scales=4)).heads
+    for head in heads.coarser:
+        head.weight.data.zero_()
+    for inverse in heads(network, torch.rand(1, 3, 64, 96)):
+        assert torch.allclose(1 / inverse, torch.tensor(first))
+
+
+@pytest.mark.parametrize(
+    ("objective", "given", "used"), [("video", None, 0.01), ("stereo", None, 0.1), ("video", 0.3, 0.3), ("stereo", 0.0, 0.0)]
+)
+def test_each_objective_has_a_smoothness_of_its_own_until_one_is_given(tiny_config, objective: str, given, used: float) -> None:
+    config = replace(tiny_config, inverse_depth=(10.0, 0.01))
+    assert build_objective(config, Hyperparameters(objective=objective, smoothness=given)).options.smoothness == used
 
 
 def test_gradients_of_the_loss_are_the_numerical_ones() -> None:
