@@ -30,6 +30,7 @@ def command(
 ) -> None:
     """Convert CHECKPOINT (builtin or a .safetensors file) for the phone."""
     from fcrn_mobile.conversion.artefact import check_destination
+    from fcrn_mobile.conversion.calibration import calibration_notes
     from fcrn_mobile.conversion.export import artefact_size, export
     from fcrn_mobile.conversion.recipe import Recipe, make_recipe, read_recipe
     from fcrn_mobile.conversion.weights import package_weights, summary
@@ -46,8 +47,9 @@ def command(
         chosen = make_recipe({"precision": precision}, "--precision") if precision else Recipe()
     chosen = chosen.calibrated_on(calibration, count, seed)
     check_destination(out, force)
+    loaded = load_checkpoint(checkpoint)
     with progress("calibrate") as on_image:
-        export(load_checkpoint(checkpoint), chosen, out, force, on_image)
+        export(loaded, chosen, out, force, on_image)
     size = artefact_size(out)
     weights = package_weights(out) if out.suffix == ".mlpackage" else []
     if json_out:
@@ -57,8 +59,10 @@ def command(
     if json_out != "-":
         # The oldest system and the kind of output are Core ML's: the others have arrays.
         made = f"{chosen.target}  output {chosen.output}" if out.suffix == ".mlpackage" else "output array"
-        print(f"{out}  {size / 1e6:.1f} MB  {chosen.precision}  {made} in metres")
+        print(f"{out}  {size / 1e6:.1f} MB  {chosen.precision}  {made}, depth {loaded.in_units}")
         if weights:
             print(f"weights: {', '.join(f'{kind}: {count} ops' for kind, count in summary(weights).items())}")
+        for note in calibration_notes(loaded, chosen):
+            print(note)
         unseen = "SPEC#split, without its calibration images" if chosen.calibration else "sample"
         print(f"next: fcrn-mobile validate {checkpoint} {out} --data {unseen}")

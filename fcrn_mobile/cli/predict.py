@@ -72,28 +72,28 @@ def command(
                 on_unit(before + done, max(before + done, sum(units.values())))
 
             if path in videos:
-                written.append(_predict_video(runtime, videos[path], out, video_options, on_frame))
+                written.append(_predict_video(runtime, videos[path], out, video_options | {"unit": " m" if metric else ""}, on_frame))
             else:
-                written.append(_predict_image(runtime, path, out, camera))
+                written.append(_predict_image(runtime, path, out, camera, metric))
                 on_frame(1)
             before += units[path]
     if json_out:
         write_json(json_out, {"model": runtime.name, "backend": runtime.backend, "metric": metric, "results": written})
     if json_out != "-":
         for path, entry in zip(files, written, strict=True):
-            _print(path, entry, runtime.backend)
+            _print(path, entry, runtime.backend, " m" if metric else "")
         if not metric:
             print(f"depth of '{runtime.name}' is known up to a scale only: what is written as metres here has no unit")
 
 
-def _predict_image(runtime: "Runtime", path: Path, out: Path, camera: "Camera | None") -> dict[str, Any]:
+def _predict_image(runtime: "Runtime", path: Path, out: Path, camera: "Camera | None", metric: bool) -> dict[str, Any]:
     from fcrn_mobile.data.images import read_image
     from fcrn_mobile.report.predictions import result_files, save_picture
 
     image = read_image(path)
     depth = runtime.predict(image)
     files = result_files(path, out, camera is not None)
-    points = save_picture(image, depth, files, camera.intrinsics(image.shape[:2]) if camera else None)
+    points = save_picture(image, depth, files, camera.intrinsics(image.shape[:2]) if camera else None, metric)
     entry = {
         "image": str(path),
         "picture": str(files[0]),
@@ -121,14 +121,14 @@ def _predict_video(
     }
 
 
-def _print(path: Path, entry: dict[str, Any], backend: str) -> None:
+def _print(path: Path, entry: dict[str, Any], backend: str, unit: str) -> None:
     near, far = entry["metres"]
     if "video" in entry:
-        print(f"{path}: {entry['frames']} frames, {near:.2f} to {far:.2f} m  {entry['picture']}")
+        print(f"{path}: {entry['frames']} frames, {near:.2f} to {far:.2f}{unit}  {entry['picture']}")
         print(f"  prediction {entry['prediction_fps']:.1f} FPS, end to end {entry['fps']:.1f} FPS ({backend}, measured on this machine)")
         return
     cloud = f"  {entry['pointcloud']} ({entry['points']} points)" if "pointcloud" in entry else ""
-    print(f"{path}: {near:.2f} to {far:.2f} m  {entry['picture']}  {entry['depth_mm']}{cloud}")
+    print(f"{path}: {near:.2f} to {far:.2f}{unit}  {entry['picture']}  {entry['depth_mm']}{cloud}")
 
 
 def _video_options(every: int | None, max_frames: int | None, span: str | None) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def describe(checkpoint: Checkpoint, recipe: Recipe) -> "AIModelAssetMetadata":
     metadata = AIModelAssetMetadata()
     metadata.author = AUTHOR
     metadata.license = LICENCE
-    metadata.model_description = f"Monocular depth in metres ({checkpoint.network.config.preset}, {recipe.precision})."
+    metadata.model_description = f"Monocular depth {checkpoint.in_units} ({checkpoint.network.config.preset}, {recipe.precision})."
     facts = provenance(checkpoint, recipe, coreml=False) | INPUT_VALUES
     for key, value in facts.items():
         metadata.set_custom(key, value)

@@ -18,7 +18,7 @@ from fcrn_mobile.errors import InputError
 _VERTEX = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")])
 _HEADER = """ply
 format binary_little_endian 1.0
-comment metres; x right, y down, z forward; the camera at the origin
+comment {unit}; x right, y down, z forward; the camera at the origin
 element vertex {count}
 property float x
 property float y
@@ -102,6 +102,8 @@ def back_project(depth: NDArray[np.float32], image: NDArray[np.uint8], camera: I
     return points
 
 
-def save_ply(points: NDArray[np.void], path: Path) -> None:
-    """Write the points of ``back_project`` as binary little-endian PLY."""
-    path.write_bytes(_HEADER.format(count=len(points)).encode("ascii") + points.tobytes())
+def save_ply(points: NDArray[np.void], path: Path, metric: bool = True) -> None:
+    """Write the points of ``back_project`` as binary little-endian PLY, whose header says whether they are in metres or up to scale."""
+    path.write_bytes(
+        _HEADER.format(count=len(points), unit="metres" if metric else "no unit, up to scale").encode("ascii") + points.tobytes()
+    )

@@ -41,7 +41,9 @@ def check_results(files: Iterable[Path], out: Path, cloud: bool = False) -> None
             owners[key] = path
 
 
-def save_picture(image: NDArray[np.uint8], depth: NDArray[np.float32], files: list[Path], camera: Intrinsics | None = None) -> int:
+def save_picture(
+    image: NDArray[np.uint8], depth: NDArray[np.float32], files: list[Path], camera: Intrinsics | None = None, metric: bool = True
+) -> int:
     """Write the files of one picture, each whole or not at all.
 
     Args:
@@ -49,6 +51,7 @@ def save_picture(image: NDArray[np.uint8], depth: NDArray[np.float32], files: li
         depth: h×w metres.
         files: as ``result_files`` names them.
         camera: of the point cloud, in pixels of the image.
+        metric: whether depth is in metres, not up to scale.
 
     Returns:
         Points in the cloud; 0 without one.
@@ -62,7 +65,7 @@ def save_picture(image: NDArray[np.uint8], depth: NDArray[np.float32], files: li
         return 0
     points = back_project(depth, image, camera)
     with written_whole(clouds[0], force=True) as partial:
-        save_ply(points, partial)
+        save_ply(points, partial, metric)
     return len(points)
 
 

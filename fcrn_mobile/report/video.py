@@ -1,4 +1,4 @@
-"""A video of a network's depth: each frame, its depth in colours, and a colour bar in metres, side by side."""
+"""A video of a network's depth: each frame, its depth in colours, and a colour bar, side by side."""
 
 import time
 from collections.abc import Callable
@@ -79,6 +79,7 @@ def save_depth_video(
     predict: Predict,
     path: Path,
     depth_range: tuple[float, float] | None = None,
+    unit: str = " m",
     every: int = 1,
     limit: int | None = None,
     on_frame: Callable[[int], None] = lambda done: None,
@@ -90,6 +91,7 @@ def save_depth_video(
         predict: H×W×3 uint8 → h×w float32 metres.
         path: of the .mp4; overwritten.
         depth_range: nearest and farthest metres of the colours; None follows the scene, see ``SmoothRange``.
+        unit: behind the numbers of the colour bar; empty for depth up to scale.
         every: take frames 0, ``every``, 2·``every``, ….
         limit: take at most this many.
         on_frame: is called with the number of frames done.
@@ -115,7 +117,7 @@ def save_depth_video(
                 times[min(done, 1)] += time.perf_counter() - before
                 seen = depth[np.isfinite(depth)]
                 near, far = min(near, float(seen.min(initial=np.inf))), max(far, float(seen.max(initial=-np.inf)))
-                picture = compose(frame.image, depth, depth_range or span(depth, float(frame.ticks * video.time_base)))
+                picture = compose(frame.image, depth, depth_range or span(depth, float(frame.ticks * video.time_base)), unit)
                 stream = stream or _add_stream(container, picture.shape, video.rate / every, video.time_base)
                 container.mux(stream.encode(_encodable(av, picture, frame.ticks, video, every)))
                 done += 1
@@ -129,20 +131,21 @@ def save_depth_video(
     return DepthVideo(done, metres, counted / max(seconds, 1e-9), done / (time.perf_counter() - start))
 
 
-def compose(image: NDArray[np.uint8], depth: NDArray[np.float32], metres: tuple[float, float]) -> NDArray[np.uint8]:
+def compose(image: NDArray[np.uint8], depth: NDArray[np.float32], metres: tuple[float, float], unit: str = " m") -> NDArray[np.uint8]:
     """Image, coloured depth and colour bar side by side.
 
     Args:
         image: H×W×3 uint8.
         depth: h×w metres, gray where not finite.
         metres: nearest and farthest depth of the colours; beyond them colours stay the same.
+        unit: behind the numbers of the colour bar.
 
     Returns:
         H'×W'×3 uint8, W' = 2·W + the bar, both even as H.264 wants them: columns 0..W-1 are the image, W..2·W-1 the depth.
     """
     height, width = image.shape[:2]
     coloured = Image.fromarray(_colour(depth, *metres)).resize((width, height), Image.Resampling.BILINEAR)
-    picture = np.hstack((image, np.asarray(coloured), _colour_bar(height, *metres)))
+    picture = np.hstack((image, np.asarray(coloured), _colour_bar(height, *metres, unit)))
     return np.pad(picture, ((0, height % 2), (0, 0), (0, 0)), mode="edge")
 
 
@@ -155,8 +158,8 @@ def _colour(depth: NDArray[np.float32], near: float, far: float) -> NDArray[np.u
 
 
 @lru_cache(maxsize=1)
-def _colour_bar(height: int, near: float, far: float) -> NDArray[np.uint8]:
-    """H×w×3: far above, near below, ticks in metres; w depends on the height alone, and is even."""
+def _colour_bar(height: int, near: float, far: float, unit: str) -> NDArray[np.uint8]:
+    """H×w×3: far above, near below, ticks with their unit; w depends on the height alone, and is even."""
     size = min(max(height // 24, 9), 40)
     digits = 1 if far - near >= 1 else 2
     strip = _colour(np.linspace(far, near, height, dtype=np.float32)[:, None].repeat(size, axis=1), near, far)
@@ -168,7 +171,7 @@ def _colour_bar(height: int, near: float, far: float) -> NDArray[np.uint8]:
         y = share * (height - 1)
         draw.line((size * 3 // 2, y, size * 2 - 2, y), "white")
         anchor = "la" if index == 0 else "ld" if index == ticks - 1 else "lm"
-        draw.text((size * 2, y), f"{far + share * (near - far):.{digits}f} m", "white", font, anchor)
+        draw.text((size * 2, y), f"{far + share * (near - far):.{digits}f}{unit}", "white", font, anchor)
     return np.asarray(canvas)
 
 

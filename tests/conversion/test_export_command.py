@@ -11,7 +11,7 @@ from fcrn_mobile.cli.export import command
 from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import make_recipe
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.network.checkpoints import Checkpoint, save_checkpoint
+from fcrn_mobile.network.checkpoints import UP_TO_SCALE, Checkpoint, save_checkpoint
 from fcrn_mobile.network.fcrn import FCRN
 
 MIXED = """
@@ -48,6 +48,15 @@ def test_it_says_what_became_of_every_weight(checkpoint: Path, tmp_path: Path) -
     assert {op["stored"] for op in ops if "depthwise" in op["name"]} == {"int8"}
     assert [op["name"] for op in ops if op["stored"] == "fp32"] == ["encoder__conv_stem_weight"]
     assert facts["recipe"]["ops"][0] == {"match": ["*depthwise*"], "precision": "int8"}
+
+
+@pytest.mark.parametrize(("training", "said"), [({}, "depth in metres"), ({"depth": UP_TO_SCALE}, "depth up to an unknown scale")])
+def test_it_says_what_the_depth_is_in(training: dict[str, str], said: str, tiny_config, tmp_path: Path) -> None:
+    save_checkpoint(FCRN(tiny_config), tmp_path / "c.safetensors", training, {})
+    arguments = [str(tmp_path / "c.safetensors"), "--out", str(tmp_path / "c.onnx")]
+    output = CliRunner().invoke(command, arguments, catch_exceptions=False).output
+    assert f"output array, {said}\n" in output
+    assert output.count("metre") == said.count("metre")
 
 
 @pytest.mark.parametrize("precision", ["int4", "w8a8", "palette9"])

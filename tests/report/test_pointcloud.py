@@ -84,3 +84,11 @@ def test_a_camera_that_is_not_given_says_what_to_give(values: dict[str, float], 
         Camera(**values)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_the_header_says_whether_points_are_in_metres(tmp_path) -> None:
+    points = back_project(np.ones((1, 1), np.float32), np.zeros((1, 1, 3), np.uint8), Intrinsics(1, 1, 0, 0))
+    save_ply(points, tmp_path / "metres.ply")
+    save_ply(points, tmp_path / "scale.ply", metric=False)
+    assert b"comment metres;" in (tmp_path / "metres.ply").read_bytes()
+    assert b"metres" not in (tmp_path / "scale.ply").read_bytes()
