@@ -44,10 +44,10 @@ def command(
     Exit code 1 if no assignment holds it.
     """
     from fcrn_mobile import metrics
+    from fcrn_mobile.conversion.limits import parse_limit
     from fcrn_mobile.report.pareto import save_pareto
     from fcrn_mobile.tuning.publish import publish
     from fcrn_mobile.tuning.tune import Request, base_recipe, tune
-    from fcrn_mobile.validation.budget import parse_limit
 
     limits = tuple(parse_limit(text) for text in budgets)
     rule = metrics.protocol(protocol)
@@ -57,11 +57,11 @@ def command(
     if json_out:
         write_json(json_out, result.to_json())
     if json_out != "-":
-        print_tuning(result, out)
+        print_tuning(result, checkpoint, out)
     sys.exit(0 if result.held else 1)
 
 
-def print_tuning(result: "Tuning", out: Path) -> None:
+def print_tuning(result: "Tuning", checkpoint: str, out: Path) -> None:
     """The table of what was chosen beside the uniform schemes, the model's prediction, and the verdict."""
     shown = [point for point in result.points if point.kind != "front"]
     rows = [
@@ -88,7 +88,8 @@ def print_tuning(result: "Tuning", out: Path) -> None:
         print(f"budget {check.limit.text} {'held' if check.held else 'BROKEN'}, measured {value}")
     if result.package:
         print(f"written: {result.package}, {out / 'recipe.toml'}, {out / 'pareto.json'}, {out / 'pareto.png'}")
-        print(f"next: fcrn-mobile validate CHECKPOINT {result.package} --data SPEC")
+        unseen = result.data if "#" in result.data else f"{result.data}#val"
+        print(f"next: fcrn-mobile validate {checkpoint} {result.package} --data {unseen}")
     else:
         print("no assignment holds the budget; the nearest is shown: allow more drift, or fine-tune the checkpoint with quantization")
         print(f"written: {out / 'pareto.json'}, {out / 'pareto.png'}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import fcrn_mobile
 from fcrn_mobile.conversion.recipe import COREML_ONLY, Recipe
+from fcrn_mobile.data.spec import portable
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
 
@@ -49,6 +50,9 @@ def provenance(checkpoint: Checkpoint, recipe: Recipe, coreml: bool) -> dict[str
         coreml: whether the settings that only Core ML knows are true of it.
     """
     settings = {key: value for key, value in recipe.to_json().items() if coreml or key not in COREML_ONLY}
+    if "calibration" in settings and "data" in settings["calibration"]:
+        # Where images lie on this machine is nobody else's business.
+        settings["calibration"] |= {"data": portable(settings["calibration"]["data"])}
     return {
         "fcrn_mobile.version": fcrn_mobile.__version__,
         "fcrn_mobile.recipe": json.dumps(settings),

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.data.source import Sample
 from fcrn_mobile.data.spec import open_source, portable
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.network.checkpoints import Checkpoint
 
 #: Where an artefact's metadata keeps the fingerprints.
 METADATA_KEY = "fcrn_mobile.calibration"
@@ -98,6 +100,33 @@ def calibrated_on(metadata: Mapping[str, str]) -> frozenset[str]:
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"'{METADATA_KEY}' in the metadata is not readable ('{text[:40]}'): export it again") from error
     return frozenset(packed[start : start + 2 * _BYTES] for start in range(0, len(packed), 2 * _BYTES))
+
+
+def calibration_notes(checkpoint: Checkpoint, recipe: Recipe) -> list[str]:
+    """What a user should know of the images that a recipe's package was measured on, a sentence each.
+
+    Args:
+        checkpoint: the package is made from.
+        recipe: it is made with.
+    """
+    if checkpoint.quantization:
+        return []  # learned ranges and roundings: nothing was measured
+    calibration, correct = recipe.calibration, recipe.correct
+    if calibration is None:
+        open_switches = [key for key in ("rounding", "bias") if correct and getattr(correct, key) is None]
+        return [f"{' and '.join(open_switches)} not corrected, for want of images: give --calibration SPEC#split"] if open_switches else []
+    notes = [f"calibrated on {calibration.images} images of {calibration.data}, seed {calibration.seed}"]
+    trained = str(checkpoint.training.get("data", "unknown data"))
+    if _is_sample(calibration.data) and not _is_sample(trained):
+        notes.append(
+            f"warning: that is the built-in sample, '{checkpoint.name}' was trained on {trained}: for the least drift give images of "
+            "your camera, --calibration SPEC#split --calibration-images 64"
+        )
+    return notes
+
+
+def _is_sample(spec: str) -> bool:
+    return spec.partition("#")[0] == "sample"
 
 
 def check_unseen(sample: Sample, hashes: frozenset[str], data: str = "") -> None:

@@ -19,8 +19,7 @@ from fcrn_mobile.conversion.equalise import equalise
 from fcrn_mobile.conversion.learned import check_learned, check_stored, register_learned
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.weights import plain
-from fcrn_mobile.errors import InputError
-from fcrn_mobile.network.checkpoints import METRES, Checkpoint
+from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.quiet import quiet_coremltools
@@ -48,19 +47,15 @@ def export_coreml(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool
         RuntimeError: coremltools did not compress as it was asked to.
     """
     learned = checkpoint.quantization
-    if learned and recipe.correct:
-        raise InputError(f"'{checkpoint.name}' was trained as it is to be stored: leave [correct] out of recipe '{recipe.name}'")
     if learned:
         check_learned(checkpoint, recipe)
     quantizes = recipe.activations == "int8" and not learned
-    images = activation_images(recipe) if quantizes else correction_images(recipe)
+    images = None if learned else activation_images(recipe) if quantizes else correction_images(recipe)
     with written_whole(out, force) as partial, quiet_coremltools():
         size = recipe.input_size or checkpoint.network.config.input_size
-        network = taking_pixels(deploy(checkpoint.network, recipe.form))
+        network = prepared(checkpoint, recipe)
         if learned:
             register_learned(network, learned)
-        if recipe.correct and recipe.correct.equalise:
-            equalise(network, recipe)
         model = convert(trace(network, size), size, recipe)
         made = check_stored(model, learned) if learned else compressed(model, recipe, images)
         if quantizes and images:
@@ -75,6 +70,12 @@ def compressed(model: "ct.models.MLModel", recipe: Recipe, images: CalibrationIm
     """The model with compressed weights, corrected as far as the recipe asks and images allow."""
     made = compress(model, recipe)
     return correct(model, made, recipe.correct, images.images if images else ()) if recipe.correct else made
+
+
+def prepared(checkpoint: Checkpoint, recipe: Recipe) -> FCRN:
+    """The float network that a recipe compresses: rewritten for deployment, taking pixels, and equalised if the recipe asks for it."""
+    network = taking_pixels(deploy(checkpoint.network, recipe.form))
+    return equalise(network, recipe) if recipe.correct and recipe.correct.equalise else network
 
 
 def taking_pixels(network: FCRN) -> FCRN:
@@ -145,7 +146,7 @@ def _final(name: str, prefix: str) -> str:
 def describe(model: "ct.models.MLModel", checkpoint: Checkpoint, recipe: Recipe, size: tuple[int, int]) -> None:
     """Fill in what Xcode and the app show: units, author, version, preview, recipe, checkpoint."""
     height, width = size
-    unit = "in metres" if checkpoint.units == METRES else "up to an unknown scale"
+    unit = checkpoint.in_units
     precision = "mixed precision" if recipe.ops else recipe.precision
     model.short_description = f"Monocular depth {unit} ({checkpoint.network.config.preset}, {precision})."
     model.author = AUTHOR

@@ -23,6 +23,10 @@ class Correct:
     rounding: bool | None = None
     bias: bool | None = None
 
+    def first_asked(self) -> str | None:
+        """The first correction that is asked for whatever there is, as a recipe calls it."""
+        return next((f"correct.{f.name}" for f in fields(self) if getattr(self, f.name)), None)
+
     def needed_images(self) -> str | None:
         """The first key that cannot do without calibration images."""
         return next((key for key in ("rounding", "bias") if getattr(self, key)), None)

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def check_learned(checkpoint: Checkpoint, recipe: Recipe) -> None:
-    """Refuse a recipe that asks for another quantization than the checkpoint was trained with.
+    """Refuse a recipe that asks for another quantization than the checkpoint was trained with, or to change it on images.
+
+    What a recipe corrects only where it can is passed over: there is nothing to correct.
 
     Raises:
         InputError: it does; says what to write instead.
@@ -30,6 +32,9 @@ def check_learned(checkpoint: Checkpoint, recipe: Recipe) -> None:
             f"'{checkpoint.name}' was trained as {settings['precision']}, which recipe '{recipe.name}' ({recipe.precision}) contradicts: "
             f"export it with {remedy}, or export the float checkpoint that it was trained from"
         )
+    asked = "calibration" if recipe.calibration else recipe.correct.first_asked() if recipe.correct else None
+    if asked:
+        raise InputError(f"'{checkpoint.name}' was trained as it is to be stored: leave {asked} out of recipe '{recipe.name}'")
 
 
 def register_learned(network: FCRN, quantization: Quantization) -> FCRN:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fcrn_mobile.conversion.correction import Correct, make_correct
+from fcrn_mobile.conversion.limits import parse_limit
 from fcrn_mobile.conversion.scheme import ACTIVATION_NAMES, FLOATS, OPTIONS, TARGETS, Scheme, newest, parse_scheme
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.unpooling import Form
@@ -291,5 +292,8 @@ def _size(value: object) -> tuple[int, int]:
 
 def _budget(value: object) -> dict[str, str]:
     if isinstance(value, dict) and all(isinstance(amount, str | int | float) for amount in value.values()):
-        return {metric: str(amount) for metric, amount in value.items()}
+        budget = {metric: str(amount) for metric, amount in value.items()}
+        for metric, amount in budget.items():
+            parse_limit(f"{metric}={amount}")  # raises on what nothing could be held to
+        return budget
     raise InputError(f'budget is {value!r}: write a table such as budget = {{ fidelity = "0.05" }}')

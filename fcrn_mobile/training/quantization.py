@@ -3,9 +3,10 @@
 The network that is trained is the one that is exported, rewritten for deployment: batch norms are in the convolutions, and each phase of
 a 5×5 convolution over an unpooled map has weights of its own.
 
-coremltools' own trainers don't serve here. Its LinearQuantizer knows no scales per block; its DKMPalettizer weighs every entry of a table
-for every weight in every step; and both see only modules of ``torch.nn`` that torch.fx can trace. So the grids are ours
-(``quantizers``), and what they learn goes to coremltools' converter in the form that it reads, see ``conversion/learned.py``.
+The grids are ours (``quantizers``), and what they learn goes to coremltools' converter in the form that it reads, see
+``conversion/learned.py``. Seen in coremltools 9.0, not measured against it: its LinearQuantizer has scales per tensor and per channel in
+its configuration, not per block; it and the DKMPalettizer change modules of ``torch.nn``, among which a phase's kernel, a parameter of
+``FourPhaseConv``, does not stand.
 """
 
 from collections.abc import Iterator

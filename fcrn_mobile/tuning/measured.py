@@ -20,6 +20,14 @@ ALL = "*"
 #: Stands for no weight: what float16 arithmetic alone causes.
 NONE = ""
 _SCHEMA = 1
+#: What differs, by the key of the inputs, as a user knows it.
+_OTHER = {
+    "checkpoint": "another checkpoint",
+    "recipe": "another --recipe",
+    "images": "other images (--data, --images, --seed)",
+    "candidates": "other schemes",
+    "version": "another version of fcrn-mobile",
+}
 
 #: Called with the number of steps done and in all.
 OnStep = Callable[[int, int], None]
@@ -82,8 +90,8 @@ def open_sensitivities(folder: Path, inputs: dict[str, Any]) -> Sensitivities:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"'{path}' is not readable as sensitivities ({error}): delete it to measure anew") from error
     if found_differs or set(found) != set(inputs):
-        what = ", ".join(found_differs) or "settings"
-        raise InputError(f"'{folder}' holds sensitivities of another {what}: choose another --out, or delete {path.name} there")
+        what = " and ".join(_OTHER.get(key, key) for key in found_differs) or "other settings"
+        raise InputError(f"'{folder}' holds what was measured with {what}: choose another --out, or delete {path.name} there")
     return Sensitivities(path, inputs, drifts)
 
 

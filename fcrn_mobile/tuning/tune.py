@@ -12,6 +12,7 @@ import numpy as np
 import fcrn_mobile
 from fcrn_mobile.conversion.coreml import export_coreml
 from fcrn_mobile.conversion.export import artefact_size
+from fcrn_mobile.conversion.limits import FIDELITY, Limit
 from fcrn_mobile.conversion.recipe import Recipe, read_recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.metrics import Protocol
@@ -25,7 +26,6 @@ from fcrn_mobile.tuning.publish import WORK, outputs
 from fcrn_mobile.tuning.result import Attempt, Point, Tuning, counts
 from fcrn_mobile.tuning.search import Search
 from fcrn_mobile.tuning.variants import Variants, make_variants
-from fcrn_mobile.validation.budget import FIDELITY, Limit
 from fcrn_mobile.validation.drift import Drift, validate
 
 #: Packages that are exported and verified at most.

@@ -1,48 +1,78 @@
-"""The float program that a package is held against: another package, or a checkpoint exported as the package was."""
+"""The float program that a package is held against: another package, or a checkpoint prepared as the package's network was."""
 
 import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from fcrn_mobile.conversion.coreml import export_coreml
+from fcrn_mobile.conversion.coreml import convert, prepared, trace
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
-from fcrn_mobile.network.checkpoints import BUILTIN, load_checkpoint
+from fcrn_mobile.network.checkpoints import BUILTIN, Checkpoint, load_checkpoint
+from fcrn_mobile.quiet import quiet_coremltools
 from fcrn_mobile.validation.sensitivity import check_depth_program
+
+_RECIPE = "fcrn_mobile.recipe"
 
 
 def float_program(reference: str, candidate: Program) -> Program:
-    """Load a package, or export a checkpoint in single precision with the form, target and input size of the candidate.
+    """Load a package, or convert a checkpoint in single precision with the form, target and input size of the candidate.
+
+    A candidate that was equalised holds other values inside than the checkpoint, and gives the same depth: its float network is
+    equalised in the same way, so that only what compression did to it is a difference.
 
     Args:
         reference: ``builtin``, a .safetensors or an .mlpackage path.
-        candidate: a depth program; the same export settings give operators the same names.
+        candidate: a depth program; the same settings give operators the same names.
 
     Raises:
-        InputError: no such model, or of another kind; a candidate that is no depth model or whose recipe cannot be read.
+        InputError: no such model, or of another kind; a candidate that is no depth model or whose recipe cannot be read; a checkpoint
+            of a quantized network; a package against one that was equalised.
     """
     if Path(reference).suffix == ".mlpackage":
-        return Program.load(reference)
+        return _package(reference, candidate)
     if reference != BUILTIN and Path(reference).suffix != ".safetensors":
         raise InputError(
             f"reference '{reference}' is neither '{BUILTIN}' nor a .safetensors or .mlpackage: its operators cannot be compared"
         )
     check_depth_program(candidate, "the candidate")
     checkpoint = load_checkpoint(reference)
-    with tempfile.TemporaryDirectory() as folder:
+    if checkpoint.quantization:
+        trained = checkpoint.quantization.settings["precision"]
+        raise InputError(f"reference '{reference}' was trained as {trained}: give the float checkpoint that it was trained from")
+    return _converted(checkpoint, _recipe(candidate), candidate.inputs[0].shape)
+
+
+def _package(reference: str, candidate: Program) -> Program:
+    program = Program.load(reference)
+    if _equalised(candidate) != _equalised(program):
+        raise InputError(
+            f"of reference '{reference}' and the candidate only one was equalised, so that their operators give different values: "
+            "give the checkpoint that both come from as the reference"
+        )
+    return program
+
+
+def _converted(checkpoint: Checkpoint, recipe: Recipe, size: tuple[int, ...]) -> Program:
+    # An array: a Float16 image would round the reference's depth.
+    plain = Recipe(precision="fp32", output="array", target=recipe.target)
+    height, width = size
+    with tempfile.TemporaryDirectory() as folder, quiet_coremltools():
         path = Path(folder) / "float.mlpackage"
-        export_coreml(checkpoint, _float_recipe(candidate), path)
+        convert(trace(prepared(checkpoint, recipe), (height, width)), (height, width), plain).save(str(path))
         return Program.load(path)
 
 
-def _float_recipe(candidate: Program) -> Recipe:
+def _equalised(program: Program) -> bool:
+    correct = _recipe(program).correct
+    return correct is not None and correct.equalise
+
+
+def _recipe(program: Program) -> Recipe:
+    """What the metadata say that a package was made with; the defaults for a package of other makers."""
     try:
-        told: dict[str, Any] = json.loads(candidate.metadata.get("fcrn_mobile.recipe", "{}"))
-        kept = {key: told[key] for key in ("form", "target") if key in told}
+        told: dict[str, Any] = dict(json.loads(program.metadata.get(_RECIPE, "{}")))
+        return make_recipe(told, "the package's metadata")
     except (ValueError, TypeError) as error:
-        raise InputError(f"the recipe in the candidate's metadata cannot be read ({error}): export it again") from error
-    # An array: a Float16 image would round the reference's depth.
-    plain = {"precision": "fp32", "output": "array", "input_size": list(candidate.inputs[0].shape)}
-    return make_recipe(kept | plain, "the candidate's metadata")
+        raise InputError(f"the recipe in the package's metadata cannot be read ({error}): export it again") from error

@@ -13,13 +13,23 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from fcrn_mobile.conversion.activations import float_program, quantize_activations
+from fcrn_mobile.conversion.artefact import provenance
 from fcrn_mobile.conversion.calibrate import measure_ranges
-from fcrn_mobile.conversion.calibration import METADATA_KEY, calibrated_on, calibration_images, check_unseen, content_hash
+from fcrn_mobile.conversion.calibration import (
+    METADATA_KEY,
+    calibrated_on,
+    calibration_images,
+    calibration_notes,
+    check_unseen,
+    content_hash,
+)
 from fcrn_mobile.conversion.clipping import BINS, histogram, mse_clip, percentile_clip
 from fcrn_mobile.conversion.recipe import make_recipe
 from fcrn_mobile.data import open_source
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
+from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.quiet import quiet_coremltools
 
 with quiet_coremltools():
@@ -192,3 +202,39 @@ def test_metadata_gives_the_fingerprints_back_and_refuses_a_frame_among_them() -
 def test_unusable_calibration_data_says_what_to_give(data: str, count: int, message: str) -> None:
     with pytest.raises(InputError, match=message):
         calibration_images(data, count)
+
+
+SAID = {"precision": "w8a8", "calibration": {"data": "sample#train", "images": 3, "seed": 2}}
+
+
+def test_metadata_name_the_calibration_data_without_folders() -> None:
+    recipe = make_recipe(SAID | {"calibration": {"data": "folder:/home/me/secret/rooms.zip#train"}}, "test")
+    metadata = provenance(Checkpoint("net", FCRN(preset("fcrn-plain", widths=(8, 8, 8, 8)))), recipe, coreml=True)
+    assert json.loads(metadata["fcrn_mobile.recipe"])["calibration"]["data"] == "folder:rooms.zip#train"
+    assert "secret" not in "".join(metadata.values())
+    assert recipe.calibration and recipe.calibration.data == "folder:/home/me/secret/rooms.zip#train"
+
+
+@pytest.mark.parametrize(
+    ("values", "trained", "expected"),
+    [
+        ({"precision": "fp16"}, "folder:nyu.zip#train", []),
+        ({"precision": "int8"}, "folder:nyu.zip#train", []),
+        (SAID, "sample#train", ["calibrated on 3 images of sample#train, seed 2"]),
+        (
+            SAID,
+            "folder:nyu.zip#train",
+            ["calibrated on 3 images", "warning: that is the built-in sample, 'net' was trained on"],
+        ),
+        (SAID | {"calibration": {"data": "folder:mine#train"}}, "folder:nyu.zip", ["calibrated on 24 images of folder:mine#train, seed 0"]),
+        ({"precision": "int8", "correct": {}}, "sample", ["rounding and bias not corrected, for want of images: give --calibration"]),
+        ({"precision": "int8", "correct": {"rounding": False}}, "sample", ["bias not corrected"]),
+        ({"precision": "int8", "correct": {"rounding": False, "bias": False, "scale": True}}, "sample", []),
+    ],
+)
+def test_a_user_is_told_what_was_calibrated_on(values: dict[str, Any], trained: str, expected: list[str]) -> None:
+    checkpoint = Checkpoint("net", FCRN(preset("fcrn-plain", widths=(8, 8, 8, 8))), {"data": trained})
+    notes = calibration_notes(checkpoint, make_recipe(values, "test"))
+    assert len(notes) == len(expected)
+    for note, start in zip(notes, expected, strict=True):
+        assert note.startswith(start)

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fcrn_mobile.conversion.limits import parse_limit
 from fcrn_mobile.conversion.recipe import Calibration, Recipe, make_recipe, read_recipe
 from fcrn_mobile.conversion.scheme import OPTIONS, TARGETS, Linear, Palette, Scheme, Sparsity
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.validation.budget import parse_limit
 
 SHIPPED = sorted((Path(__file__).parents[2] / "export").glob("*.toml"))
 
@@ -188,6 +188,8 @@ def test_any_values_give_a_recipe_or_one_line(values) -> None:
         ('activations = "int8"\n[calibration]\nmethod = "max"', "calibration.method is 'max': use one of minmax, percentile, mse"),
         ('activations = "int8"\n[calibration]\ndata = ""', "calibration.data is ''"),
         ("budget = 3", "budget is 3"),
+        ("budget = { speed = 3 }", "budget 'speed=3': write METRIC=AMOUNT with one of fidelity, abs_rel"),
+        ('budget = { fidelity = "little" }', "'little' is not an amount"),
         ("= broken", "not valid TOML"),
     ],
 )

@@ -14,6 +14,7 @@ def test_w8a8_is_exported_with_calibration_and_refuses_to_be_validated_on_it(cal
     words = ("export", "builtin", "--recipe", str(RECIPES / "w8a8.toml"), "--calibration-images", "2", "--out", "a.mlpackage")
     made = call(*words)
     assert made.returncode == 0, made.stderr
+    assert "calibrated on 2 images of sample#train, seed 0\nwarning: that is the built-in sample, 'builtin' was trained on " in made.stdout
     kinds = [operation.kind for operation in Program.load(tmp_path / "a.mlpackage").operations]
     assert kinds.count("quantize") > 50
     refused(call("validate", "builtin", "a.mlpackage", "--data", "sample"), "is one of the calibration images")

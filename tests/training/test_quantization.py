@@ -349,6 +349,20 @@ def test_a_recipe_that_contradicts_the_checkpoint_is_refused(words, complaint, q
     assert not (tmp_path / "depth.mlpackage").exists()
 
 
+def test_what_a_shipped_recipe_corrects_where_it_can_is_passed_over(quantized, call, tmp_path) -> None:  # noqa: F811
+    shipped = Path(__file__).parents[2] / "export" / "int4.toml"
+    made = call("export", quantized.name, "--recipe", str(shipped), "--out", "depth.mlpackage")
+    assert made.returncode == 0, made.stderr
+    assert "int4: " in made.stdout
+    (tmp_path / "asks.toml").write_text(f"{shipped.read_text()}bias = true\n")
+    for words, complaint in (
+        (["--recipe", str(shipped), "--calibration", "sample#train"], "leave calibration out"),
+        (["--recipe", "asks.toml"], "leave correct.bias out"),
+    ):
+        refused(call("export", quantized.name, *words, "--out", "other.mlpackage"), "trained as it is to be stored", complaint)
+        assert not (tmp_path / "other.mlpackage").exists()
+
+
 def test_only_a_package_holds_a_learned_quantization(quantized, call) -> None:  # noqa: F811
     refused(call("export", quantized.name, "--out", "depth.onnx"), "was trained as int4", ".mlpackage")
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from fcrn_mobile.conversion.coreml import export_coreml
+from fcrn_mobile.conversion.limits import parse_limit
 from fcrn_mobile.conversion.recipe import Recipe, read_recipe
 from fcrn_mobile.conversion.weights import package_weights
 from fcrn_mobile.data import open_source
@@ -30,7 +31,6 @@ from fcrn_mobile.tuning.publish import WORK, publish
 from fcrn_mobile.tuning.result import Tuning
 from fcrn_mobile.tuning.tune import Request
 from fcrn_mobile.tuning.variants import Variants, make_variants
-from fcrn_mobile.validation.budget import parse_limit
 from tests.conftest import settled
 from tests.journeys.command import refused
 
@@ -198,11 +198,11 @@ def test_another_budget_uses_the_same_measurements(
 def test_measurements_of_other_inputs_are_refused(found: Tuning, run: Callable[..., Tuning], small: Path, tmp_path: Path) -> None:
     assert found.package
     for change, what in [
-        ({"seed": 5}, "images"),
-        ({"base": replace(BASE, form="fused")}, "recipe"),
-        ({"candidates": CHOSEN[:2]}, "candid"),
+        ({"seed": 5}, "other images"),
+        ({"base": replace(BASE, form="fused")}, "another --recipe"),
+        ({"candidates": CHOSEN[:2]}, "other schemes"),
     ]:
-        with pytest.raises(InputError, match=f"another {what}"):
+        with pytest.raises(InputError, match=f"measured with {what}"):
             run(request_for(str(small), **change), found.package.parent, force=True)
     out = tmp_path / "out"
     out.mkdir()
