@@ -3,7 +3,7 @@ BIN := .venv/bin
 READY := .venv/.installed
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test lint format clean ios-check shelf
+.PHONY: demo test lint format clean ios-check shelf correction recovery peers tool-speed
 
 demo: $(READY)  ## the main job on the built-in sample; results in demo/
 	$(BIN)/fcrn-mobile demo
@@ -22,6 +22,18 @@ format: $(READY)
 
 shelf: $(READY)  ## every recipe from the built-in checkpoint, validated; benchmarks/results/shelf.json
 	$(BIN)/python benchmarks/shelf.py --json benchmarks/results/shelf.json
+
+correction: $(READY)  ## what each correction and each calibration method gains; benchmarks/results/correction.json
+	$(BIN)/python benchmarks/correction.py --json benchmarks/results/correction.json
+
+recovery: $(READY)  ## fine-tuning for int4, palette4 and w8a8: hours; benchmarks/results/recovery.json
+	$(BIN)/python benchmarks/training/recovery.py --out runs/recovery --json benchmarks/results/recovery.json
+
+peers: $(READY)  ## the deployed FCRN against the literal one in every CPU engine; half an hour, alone on the machine
+	$(BIN)/python benchmarks/peers.py --json benchmarks/results/peers.json
+
+tool-speed: $(READY)  ## speed of the tool itself: --help, export, validate; benchmarks/results/tool_speed.json
+	$(BIN)/python benchmarks/tool_speed.py --json benchmarks/results/tool_speed.json
 
 ios-check: $(READY)  ## all that can be checked of ios_demo without a Mac; installs Swift into the user's cache once
 	FCRN_SWIFT=install ios_demo/scripts/check_linux.sh

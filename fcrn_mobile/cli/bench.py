@@ -29,7 +29,7 @@ LATENCY_COLUMNS = ["model", "median ms", "mean", "p90", "p95", "p99", "min", "ma
     default=("auto",),
     show_default="auto",
     multiple=True,
-    help="torch, torch-compiled, onnxruntime, openvino, mil, coreml or coreai; repeat it to measure several.",
+    help="torch, torch-compiled, torch-literal, onnxruntime, openvino, mil, coreml or coreai; repeat it to measure several.",
 )
 @click.option("--arithmetic", default="float32", show_default=True, metavar="float32|float16|ane", help="Of the mil backend.")
 @click.option("--compute-units", "units", multiple=True, metavar="UNITS", help="Of the coreml backend (macOS); default: each in turn.")

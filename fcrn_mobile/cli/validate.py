@@ -52,9 +52,12 @@ def command(
         result = validate(base, runtimes, source, rule, limits, data, on_frame)
     if html:
         from fcrn_mobile.report.html import Page
+        from fcrn_mobile.report.operators import operators
         from fcrn_mobile.report.scenes import show
 
-        write_page(Page(result, show(source, base, runtimes, result)), html, force)
+        with progress("operators") as on_image:
+            ops = operators(source, reference, result, arithmetic, on_image)  # type: ignore[arg-type] # checked when opened
+        write_page(Page(result, show(source, base, runtimes, result), ops=ops), html, force)
     if json_out:
         write_json(json_out, result.to_json())
     if json_out != "-":

@@ -16,6 +16,7 @@ from fcrn_mobile.benchmark.latency import Latency, machine
 from fcrn_mobile.data.spec import portable
 from fcrn_mobile.metrics import HIGHER_IS_BETTER, METRICS, protocol
 from fcrn_mobile.report import charts, scenes, verdict
+from fcrn_mobile.report.operators import Operators, OpRow
 from fcrn_mobile.report.scenes import Scene
 from fcrn_mobile.validation.budget import FIDELITY
 from fcrn_mobile.validation.drift import Drift, Validation
@@ -30,21 +31,6 @@ _VERDICT, _ENGINE = "verdict", "ran on"
 
 
 @dataclass(frozen=True)
-class OpRow:
-    """One operator's part in the drift.
-
-    Attributes:
-        name: of the operator or its weights.
-        own_drift: abs_rel of the output with only this operator as in the candidate.
-        snr_db: signal-to-noise ratio of its result; None where it has none.
-    """
-
-    name: str
-    own_drift: float
-    snr_db: float | None
-
-
-@dataclass(frozen=True)
 class Page:
     """What goes on a page; what is left out has no section.
 
@@ -54,7 +40,7 @@ class Page:
         latencies: measured on this machine.
         notes: on the latencies, a sentence each: how two compare, what makes them doubtful.
         devices: reports of latency from files; never beside what was measured here.
-        ops: of the candidate that drifts most.
+        ops: drift by operator of the candidate that drifts most.
     """
 
     validation: Validation | None = None
@@ -62,7 +48,7 @@ class Page:
     latencies: tuple[Latency, ...] = ()
     notes: tuple[str, ...] = ()
     devices: tuple[DeviceReport, ...] = ()
-    ops: tuple[OpRow, ...] = ()
+    ops: Operators | None = None
 
 
 def render(page: Page, when: datetime) -> str:
@@ -83,7 +69,8 @@ def render(page: Page, when: datetime) -> str:
         "drift": _drift(page) if page.validation else None,
         "latency": _latency(page) if page.latencies else None,
         "devices": _devices(page.devices) if page.devices else None,
-        "ops": _ops(page.ops),
+        "operators": page.ops,
+        "ops": _ops(page.ops.rows) if page.ops else [],
     }
     return environment.get_template("report.html").render(context)
 

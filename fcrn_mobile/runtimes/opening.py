@@ -12,6 +12,7 @@ from fcrn_mobile.runtimes.runtime import Runtime
 BACKENDS = {
     "torch": ".safetensors",
     "torch-compiled": ".safetensors",
+    "torch-literal": ".safetensors",
     "mil": ".mlpackage",
     "coreml": ".mlpackage",
     "onnxruntime": ".onnx",
@@ -19,7 +20,8 @@ BACKENDS = {
     "coreai": ".aimodel",
 }
 #: Backends whose number of threads can be set.
-THREADED = ("torch", "torch-compiled", "mil", "onnxruntime", "openvino")
+THREADED = ("torch", "torch-compiled", "torch-literal", "mil", "onnxruntime", "openvino")
+_TORCH_THREADS = ("torch", "torch-compiled", "torch-literal", "mil")
 
 
 def open_runtime(
@@ -43,14 +45,14 @@ def open_runtime(
         raise InputError(f"no model at '{model}': give an existing file, or '{BUILTIN}'")
     if threads and backend not in THREADED:
         raise InputError(f"backend '{backend}' chooses its threads itself: leave --threads out")
-    if threads and backend in ("torch", "torch-compiled", "mil"):
+    if threads and backend in _TORCH_THREADS:
         import torch
 
         torch.set_num_threads(threads)
-    if backend in ("torch", "torch-compiled"):
-        from fcrn_mobile.runtimes.torch_runtime import CompiledTorchRuntime, TorchRuntime
+    if BACKENDS[backend] == ".safetensors":
+        from fcrn_mobile.runtimes.torch_runtime import CompiledTorchRuntime, LiteralTorchRuntime, TorchRuntime
 
-        return TorchRuntime(model) if backend == "torch" else CompiledTorchRuntime(model)
+        return {"torch": TorchRuntime, "torch-compiled": CompiledTorchRuntime, "torch-literal": LiteralTorchRuntime}[backend](model)
     if backend == "mil":
         from fcrn_mobile.runtimes.mil_runtime import MilRuntime
 

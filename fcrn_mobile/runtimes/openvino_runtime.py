@@ -18,8 +18,7 @@ class OpenVINORuntime:
     backend = "openvino"
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        if not available():
-            raise InputError("backend 'openvino' is not installed: pip install 'fcrn-mobile[openvino]'")
+        check_installed()
         import onnx
         import openvino
 
@@ -45,6 +44,16 @@ class OpenVINORuntime:
     def predict(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         pixels = image_tensor(fit(image, self.input_size)).unsqueeze(0).numpy()
         return depth_map(self._request.infer([pixels], share_inputs=True)[0])
+
+
+def check_installed() -> None:
+    """Refuse what cannot run here.
+
+    Raises:
+        InputError: the extra is not installed.
+    """
+    if not available():
+        raise InputError("backend 'openvino' is not installed: pip install 'fcrn-mobile[openvino]'")
 
 
 def available() -> bool:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from fcrn_mobile.data.images import fit
 from fcrn_mobile.data.transforms import image_tensor
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.network.checkpoints import checkpoint_path, load_checkpoint
+from fcrn_mobile.network.checkpoints import Checkpoint, checkpoint_path, load_checkpoint
 from fcrn_mobile.network.deploy import deploy
+from fcrn_mobile.network.fcrn import set_form
 from fcrn_mobile.runtimes.runtime import UNITS
 
 
@@ -26,7 +27,10 @@ class TorchRuntime:
         self.path = checkpoint_path(model)
         self.input_size = checkpoint.network.config.input_size
         self.metadata = {"checkpoint_sha256": checkpoint.sha256, "version": checkpoint.tool_version, UNITS: checkpoint.units}
-        self._network: torch.nn.Module = deploy(checkpoint.network)
+        self._network: torch.nn.Module = self._prepared(checkpoint)
+
+    def _prepared(self, checkpoint: Checkpoint) -> torch.nn.Module:
+        return deploy(checkpoint.network)
 
     def predict(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
@@ -41,7 +45,27 @@ class CompiledTorchRuntime(TorchRuntime):
     backend = "torch-compiled"
 
     def __init__(self, model: str) -> None:
-        if not any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++")):
-            raise InputError("backend 'torch-compiled' needs a C++ compiler: install g++ or clang++, or use --backend torch")
+        check_compiler()
         super().__init__(model)
         self._network.compile()
+
+
+class LiteralTorchRuntime(TorchRuntime):
+    """The network as the paper writes it and as it was trained, not rewritten: 5×5 convolutions over unpooled maps, batch norms."""
+
+    backend = "torch-literal"
+
+    def _prepared(self, checkpoint: Checkpoint) -> torch.nn.Module:
+        if checkpoint.quantization:
+            raise InputError(f"'{checkpoint.name}' was trained in the form it is deployed in, there is no literal one: use --backend torch")
+        return set_form(checkpoint.network, "literal")
+
+
+def check_compiler() -> None:
+    """Refuse ``torch.compile`` where it cannot work.
+
+    Raises:
+        InputError: there is no C++ compiler.
+    """
+    if not any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++")):
+        raise InputError("backend 'torch-compiled' needs a C++ compiler: install g++ or clang++, or use --backend torch")

@@ -25,6 +25,10 @@ def test_validate_writes_a_page_that_agrees_with_its_json(packages, call, tmp_pa
             assert f"{number:.4f}" in table
         assert len(candidate["per_image"]) == 4
     assert "int8" in document.all("table")[-1].text  # the recipes
+    operators = document.all("table")[-2].text
+    assert "own drift" in operators
+    assert "encoder" in operators
+    assert "The operators of int8, which drifts most" in " ".join(" ".join(e.text for e in document.all("p")).split())
     refused(call(*words, "--html", "drift.html"), "drift.html", "exists", "--force")
     assert (tmp_path / "drift.html").read_text(encoding="utf-8") == text
     again = call(*words[:-2], "--html", "drift.html", "--force")

@@ -12,7 +12,8 @@ from PIL import Image
 
 from fcrn_mobile.benchmark.latency import Latency
 from fcrn_mobile.report import charts
-from fcrn_mobile.report.html import OpRow, Page, labels, render
+from fcrn_mobile.report.html import Page, labels, render
+from fcrn_mobile.report.operators import Operators, OpRow
 from tests.report.page import WHEN, Parsed, drift_of, parsed, validated
 
 TEMPLATES = Path(charts.__file__).with_name("templates")
@@ -132,7 +133,7 @@ HOSTILE = ("<script>alert(1)</script>", '" onload="alert(1)', r"$\frac{x$", "</s
 def test_hostile_names_are_only_text(tmp_path, name: str) -> None:
     recipe = '{"name": "<img src=x>", "precision": "<b>"}'
     page = validated(tmp_path, {name: [1.1, 1.2, 1.3]}, names=[f"{name}{i}" for i in range(3)], data=f"folder:{name}", recipe=recipe)
-    page = replace(page, latencies=(latency(name, 1, 2, 3),), ops=(OpRow(name, 0.1, None),))
+    page = replace(page, latencies=(latency(name, 1, 2, 3),), ops=Operators(name, (OpRow(name, 0.1, None),), 3, name))
     document = parsed(page)
     assert not document.all("script")
     assert not any(e.attributes.get("src") == "x" for e in document.all("img"))
@@ -215,10 +216,12 @@ def test_operators_have_a_section_only_if_they_are_known(tmp_path) -> None:
     page = two(tmp_path)
     assert "Drift by operator" not in render(page, WHEN)
     ops = tuple(OpRow(f"conv_{i}", i / 100, None if i % 2 else 30.0) for i in range(30))
-    table = parsed(replace(page, ops=(*ops, OpRow("lost", math.nan, -math.inf)))).all("table")[-1]
+    table = parsed(replace(page, ops=Operators("far", (*ops, OpRow("lost", math.nan, -math.inf)), 3))).all("table")[-1]
     names = re.findall(r"conv_\d+|lost", table.text)
     assert names == ["lost", *(f"conv_{i}" for i in range(29, 15, -1))]
     assert "0.290000" in table.text
+    text = render(replace(page, ops=Operators("far", missing="only an .mlpackage shows its operators")), WHEN)
+    assert "far, which drifts most, has no table here: only an .mlpackage shows its operators." in text
 
 
 def test_candidates_of_one_name_are_told_apart(tmp_path) -> None:

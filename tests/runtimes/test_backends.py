@@ -109,6 +109,15 @@ def test_compiled_torch_without_a_compiler_is_refused(checkpoint: Path, monkeypa
         open_runtime(str(checkpoint), "torch-compiled")
 
 
+def test_the_literal_network_is_not_rewritten_and_agrees_with_the_deployed_one(checkpoint: Path, image: np.ndarray) -> None:
+    literal = open_runtime(str(checkpoint), "torch-literal")
+    assert (literal.backend, literal.input_size) == ("torch-literal", (64, 96))
+    network = literal._network  # type: ignore[attr-defined]
+    assert {block.form for block in network.modules() if hasattr(block, "form")} == {"literal"}
+    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in network.decoder.modules())
+    np.testing.assert_allclose(literal.predict(image), open_runtime(str(checkpoint)).predict(image), rtol=1e-4)
+
+
 def test_threads_are_torchs_or_refused(checkpoint: Path, tmp_path: Path) -> None:
     before = torch.get_num_threads()
     try:
