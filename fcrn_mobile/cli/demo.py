@@ -33,6 +33,7 @@ def command(out: Path, runs: int, json_out: str | None) -> None:
     from fcrn_mobile.data import open_source
     from fcrn_mobile.network.checkpoints import BUILTIN, load_checkpoint
     from fcrn_mobile.report.html import Page
+    from fcrn_mobile.report.operators import operators
     from fcrn_mobile.report.scenes import show
     from fcrn_mobile.runtimes import open_runtime
     from fcrn_mobile.validation.drift import validate
@@ -63,7 +64,9 @@ def command(out: Path, runs: int, json_out: str | None) -> None:
             step(index + 1, len(models))
     picture, page = out / "depth.png", out / "report.html"
     _draw(source, reference, candidates, picture)
-    write_page(Page(drift, show(source, reference, candidates, drift), tuple(latencies)), page, force=True)
+    with progress("operators") as on_image:
+        ops = operators(source, BUILTIN, drift, on_image=on_image)
+    write_page(Page(drift, show(source, reference, candidates, drift), tuple(latencies), ops=ops), page, force=True)
     if json_out:
         write_json(json_out, {"validation": drift.to_json(), "benchmark": report(latencies), "picture": str(picture), "report": str(page)})
     if json_out != "-":
