@@ -37,9 +37,9 @@ def command(
 ) -> None:
     """Drift of CANDIDATES from REFERENCE; exit code 1 if one breaks its budget."""
     from fcrn_mobile import metrics
+    from fcrn_mobile.conversion.limits import parse_limit
     from fcrn_mobile.data import open_source
     from fcrn_mobile.runtimes import open_runtime
-    from fcrn_mobile.validation.budget import parse_limit
     from fcrn_mobile.validation.drift import validate
 
     check_page(html, force)

@@ -15,7 +15,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodF
 
 from fcrn_mobile.benchmark.devices import DeviceReport, timeline
 from fcrn_mobile.benchmark.latency import Latency
-from fcrn_mobile.validation.budget import FIDELITY
+from fcrn_mobile.conversion.limits import FIDELITY
 from fcrn_mobile.validation.drift import Validation
 
 #: Dark enough on white for small marks (contrast 4.5 or more); the marks differ in shape too.

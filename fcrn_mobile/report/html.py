@@ -13,12 +13,12 @@ import jinja2
 import fcrn_mobile
 from fcrn_mobile.benchmark.devices import DeviceReport, differences
 from fcrn_mobile.benchmark.latency import Latency, machine
+from fcrn_mobile.conversion.limits import FIDELITY
 from fcrn_mobile.data.spec import portable
 from fcrn_mobile.metrics import HIGHER_IS_BETTER, METRICS, protocol
 from fcrn_mobile.report import charts, scenes, verdict
 from fcrn_mobile.report.operators import Operators, OpRow
 from fcrn_mobile.report.scenes import Scene
-from fcrn_mobile.validation.budget import FIDELITY
 from fcrn_mobile.validation.drift import Drift, Validation
 
 _TEMPLATES = Path(__file__).with_name("templates")

@@ -7,8 +7,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fcrn_mobile.conversion.limits import FIDELITY
 from fcrn_mobile.tuning.result import Point, Tuning
-from fcrn_mobile.validation.budget import FIDELITY
 
 _FRONT, _UNIFORM, _CHOSEN, _LIMIT = "#2b5c8a", "#7a7a7a", "#c8553d", "#b00020"
 _PLATE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6}

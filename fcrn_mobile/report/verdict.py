@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fcrn_mobile.benchmark.latency import Latency
-from fcrn_mobile.validation.budget import FIDELITY, Check
+from fcrn_mobile.conversion.limits import FIDELITY
+from fcrn_mobile.validation.budget import Check
 from fcrn_mobile.validation.drift import COMPARED, Drift, Validation
 
 #: Verdict → how it is written out.

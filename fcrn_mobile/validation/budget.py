@@ -4,10 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fcrn_mobile.conversion.limits import FIDELITY, Limit, parse_limit
+from fcrn_mobile.conversion.limits import FIDELITY, Limit
 from fcrn_mobile.metrics import HIGHER_IS_BETTER
-
-__all__ = ["FIDELITY", "Check", "Limit", "check", "parse_limit"]
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 import fcrn_mobile
 from fcrn_mobile.conversion.calibration import calibrated_on, check_unseen
 from fcrn_mobile.conversion.export import artefact_size
+from fcrn_mobile.conversion.limits import Limit, parse_limit
 from fcrn_mobile.data.source import Source
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.metrics import METRICS, DepthMetrics, Protocol
 from fcrn_mobile.runtimes import FindsOverflow, Runtime
 from fcrn_mobile.runtimes.runtime import is_metric
-from fcrn_mobile.validation.budget import Check, Limit, check, parse_limit
+from fcrn_mobile.validation.budget import Check, check
 from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
 
 #: Metrics whose change is reported.

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fcrn_mobile import metrics
+from fcrn_mobile.conversion.limits import parse_limit
 from fcrn_mobile.data import Sample
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.validation.budget import check, parse_limit
+from fcrn_mobile.validation.budget import check
 from fcrn_mobile.validation.drift import validate
 from fcrn_mobile.validation.fidelity import Fidelity
 
