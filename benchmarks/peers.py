@@ -1,6 +1,6 @@
 """The deployed FCRN against the literal one in every engine that runs on a CPU, side by side in one run; no device is involved.
 
-    python benchmarks/peers.py [--quick] [--json benchmarks/results/peers.json]
+    python benchmarks/peers.py [--quick] [--launches N] [--json benchmarks/results/peers.json]
 
 First the paper's network, prediction alone: both forms (see peer_networks.py) in each engine, with 2 threads and with the threads that
 the engine takes by itself. Its weights are random, on which no time depends. Then the built-in fcrn-lite0 from a JPEG in memory to a
@@ -63,10 +63,11 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--launches", type=int, help="times that every candidate is opened anew; fewer make wider intervals")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     config = preset("fcrn-resnet18", input_size=(128, 160)) if arguments.quick else preset("fcrn-resnet50")
-    result = measure(config, launches=2 if arguments.quick else LAUNCHES)
+    result = measure(config, launches=arguments.launches or (2 if arguments.quick else LAUNCHES))
     print("\n".join(show(result)))
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")

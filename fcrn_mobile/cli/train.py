@@ -65,7 +65,7 @@ class Integers(click.ParamType):
 @click.option("--protocol", default="eigen", show_default=True, help="Of the validation metrics.")
 @click.option("--print-freq", type=int, default=10, show_default=True, help="Batches between two logged losses.")
 @click.option("--ssim", type=float, default=0.85, show_default=True, help="Video, stereo: weight of SSIM beside L1.")
-@click.option("--smoothness", type=float, help="Weight of the smoothness term.  [default: video 0.01, stereo 0.1]")
+@click.option("--smoothness", type=float, default=None, help="Weight of the smoothness term.  [default: video 0.01, stereo 0.1]")
 @click.option("--scales", type=int, default=4, show_default=True, help="Video, stereo: of the decoder that get a loss, at most.")
 @click.option("--explainability", type=float, default=0.0, show_default=True, help="Video: weight of the masks' regulariser; 0: no masks.")
 @click.option("--minimum/--mean", default=True, show_default=True, help="Video: of each pixel's error over the neighbouring frames.")
