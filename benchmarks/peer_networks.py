@@ -77,7 +77,7 @@ class CompiledLiteral(LiteralTorchRuntime):
     def __init__(self, model: str) -> None:
         check_compiler()
         super().__init__(model)
-        self._network.compile()
+        self._network.compile(dynamic=False)
 
 
 def random_checkpoint(config: FCRNConfig, images: list[NDArray[np.uint8]], path: Path) -> None:

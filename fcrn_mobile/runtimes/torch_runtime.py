@@ -47,7 +47,7 @@ class CompiledTorchRuntime(TorchRuntime):
     def __init__(self, model: str) -> None:
         check_compiler()
         super().__init__(model)
-        self._network.compile()
+        self._network.compile(dynamic=False)
 
 
 class LiteralTorchRuntime(TorchRuntime):

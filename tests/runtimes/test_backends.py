@@ -3,6 +3,7 @@
 import re
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -129,3 +130,22 @@ def test_threads_are_torchs_or_refused(checkpoint: Path, tmp_path: Path) -> None
     asset.mkdir()
     with pytest.raises(InputError, match="leave --threads out"):
         open_runtime(str(asset), threads=2)
+
+
+def test_a_second_network_is_compiled_for_its_own_size_not_for_any(tmp_path, monkeypatch) -> None:
+    """Symbolic sizes take minutes to compile where fixed ones take seconds."""
+    symbolic = []
+
+    def capture(graph: torch.fx.GraphModule, inputs: list[object]) -> Callable[..., object]:
+        sizes = [size for value in inputs for size in (value.shape if isinstance(value, torch.Tensor) else [value])]
+        symbolic.append(any(isinstance(size, torch.SymInt) for size in sizes))
+        return graph.forward
+
+    compile_module = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **settings: compile_module(self, backend=capture, **settings))
+    for height in (64, 96, 128):
+        network = FCRN(preset("fcrn-lite0", widths=(16, 8, 8, 8, 8), input_size=(height, 96)))
+        save_checkpoint(network, tmp_path / "tiny.safetensors", {}, {})
+        torch_runtime.CompiledTorchRuntime(str(tmp_path / "tiny.safetensors")).predict(np.zeros((height, 96, 3), np.uint8))
+    assert symbolic
+    assert not any(symbolic)
