@@ -34,7 +34,7 @@ from fcrn_mobile.network.fcrn import FCRN, FCRNConfig, set_form
 from fcrn_mobile.runtimes import Runtime, open_runtime
 from fcrn_mobile.runtimes.opening import THREADED
 from fcrn_mobile.runtimes.openvino_runtime import check_installed
-from fcrn_mobile.runtimes.torch_runtime import LiteralTorchRuntime, check_compiler
+from fcrn_mobile.runtimes.torch_runtime import CompiledTorchRuntime, LiteralTorchRuntime
 
 FORMS = ("literal", "ours")
 
@@ -69,15 +69,8 @@ ENGINES = (
 )
 
 
-class CompiledLiteral(LiteralTorchRuntime):
+class CompiledLiteral(CompiledTorchRuntime, LiteralTorchRuntime):
     """The literal network through ``torch.compile``."""
-
-    backend = "torch-compiled"
-
-    def __init__(self, model: str) -> None:
-        check_compiler()
-        super().__init__(model)
-        self._network.compile(dynamic=False)
 
 
 def random_checkpoint(config: FCRNConfig, images: list[NDArray[np.uint8]], path: Path) -> None:

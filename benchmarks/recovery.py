@@ -1,6 +1,6 @@
 """Drift that fine-tuning wins back: each quantization as it is applied, and as it is trained for.
 
-    python benchmarks/training/recovery.py --out DIR [--data SPEC] [--epochs N] [--schemes int4 palette4 w8a8]
+    python benchmarks/recovery.py --out DIR [--data SPEC] [--epochs N] [--schemes int4 palette4 w8a8]
         [--json benchmarks/results/recovery.json]
 
 Fine-tunes the built-in checkpoint on the #train part of the data for each scheme, exports what was learned, and holds the package against
@@ -15,9 +15,10 @@ network's own output by 0.03. There, the package's drift from the float network 
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from shelf import default_data
 
 from fcrn_mobile.conversion.export import artefact_size, export
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
@@ -63,12 +64,6 @@ def main() -> None:
     show(result)
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")
-
-
-def default_data() -> str:
-    """Real images where there are any."""
-    real = Path(os.environ.get("FCRN_TEST_DATA", "")) / "nyu_train795.zip"
-    return f"folder:{real}" if os.environ.get("FCRN_TEST_DATA") and real.is_file() else "sample"
 
 
 def fine_tune(scheme: str, run: Path, data: str, epochs: int, lr: float) -> None:
@@ -121,7 +116,7 @@ def figures(drift: Drift) -> dict[str, float]:
 
 
 def show(result: dict[str, Any]) -> None:
-    """The table of README.md in this folder."""
+    """The table of training/README.md."""
     rows = result["schemes"]
     print(f"{rows[0]['images']} images of {result['data']}; {rows[0]['engine']}, not run on a device; {result['epochs']} epochs")
     print("| scheme | MB | drift untrained | fine-tuned | its network | package to network | abs_rel float | untrained | fine-tuned |")
