@@ -10,7 +10,8 @@ demo: $(READY)  ## the main job on the built-in sample; results in demo/
 	$(BIN)/fcrn-mobile demo
 
 test: $(READY) $(PAIR)  ## the whole suite; set FCRN_TEST_DATA to include real images
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+	$(BIN)/pytest -m 'not speed' --numprocesses auto --maxprocesses 4 --dist worksteal
+	$(BIN)/pytest -m speed
 
 lint: $(READY)
 	$(BIN)/ruff check .

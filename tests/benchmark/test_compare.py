@@ -105,6 +105,7 @@ def test_blocks_go_abba_and_hold_the_runs_asked_for(runs: int) -> None:
     assert order(2, 3) == [(0, 1, 2), (2, 1, 0)]
 
 
+@pytest.mark.speed
 def test_processes_take_turns_and_the_slower_one_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fcrn_mobile.benchmark.compare.LAUNCHES", 2)
     seen = []
@@ -121,6 +122,7 @@ def test_processes_take_turns_and_the_slower_one_is_found(monkeypatch: pytest.Mo
     assert content["comparison"]["launches"] == 2
 
 
+@pytest.mark.speed
 def test_a_slow_model_has_a_block_of_one() -> None:
     (quick, slow), medians = in_turns((sleeping(1), sleeping(40)), rounds=3, launches=1, slow_ms=25)
     assert (len(quick.samples_ms), len(slow.samples_ms)) == (3 * BLOCK, 3)

@@ -16,6 +16,7 @@ import tool_speed
 MIB = 1 << 20
 
 
+@pytest.mark.speed
 def test_a_process_is_measured_alone_and_not_with_those_before_it() -> None:
     large = tool_speed.run([sys.executable, "-c", f"x = bytearray(b'1') * {200 * MIB}"])
     small = tool_speed.run([sys.executable, "-c", "pass"])

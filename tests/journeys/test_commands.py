@@ -22,6 +22,7 @@ def processor_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+@pytest.mark.speed
 def test_help_is_quick(tmp_path) -> None:
     times = []
     for _ in range(3):

@@ -19,7 +19,7 @@ _deselected = False
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
     global _deselected
-    _deselected = True
+    _deselected = _deselected or any(item.path.parent == _OPERATOR_TESTS for item in items)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -183,6 +183,7 @@ def test_unpacking_needs_little_more_memory_than_its_result() -> None:
     assert peak < 2.1 * 2**22  # one bit per byte would take 8 times the result
 
 
+@pytest.mark.speed
 def test_a_hundred_megabytes_are_read_in_two_seconds_and_converted_once(tmp_path) -> None:
     (tmp_path / "weights").mkdir()
     offset = write_blobs(tmp_path / "weights/weight.bin", {"FLOAT16": np.ones(50_000_000, np.float16)})["FLOAT16"]

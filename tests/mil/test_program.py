@@ -90,6 +90,7 @@ def test_every_decoder_runs_as_an_int8_package(decoder: str, target: str, settle
     assert far > 15  # random kernels lose more than trained ones
 
 
+@pytest.mark.speed
 def test_it_is_about_as_fast_as_torch_eager(packages, builtin) -> None:
     program, network = Program.load(packages["fp32"]), deploy(builtin.network)
     image = np.random.default_rng(0).integers(0, 256, (224, 320, 3), dtype=np.uint8)

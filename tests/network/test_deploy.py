@@ -60,6 +60,7 @@ def test_a_network_in_training_is_refused(tiny_config) -> None:
         deploy(FCRN(tiny_config).train())
 
 
+@pytest.mark.speed
 def test_resnet50_needs_half_the_macs_and_time(settle) -> None:
     literal = FCRN(preset("fcrn-resnet50"), form="literal").eval()
     four, fused = deploy(literal, "four"), deploy(literal, "fused")

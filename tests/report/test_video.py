@@ -117,6 +117,7 @@ def test_a_network_that_sees_nothing_finite_still_gives_a_video(tmp_path) -> Non
     assert abs(int(decoded(tmp_path / "out.mp4")[0][1][16, 48, 0]) - 0x9A) < 6
 
 
+@pytest.mark.speed
 def test_frames_per_second_are_measured_without_the_first_call(tmp_path) -> None:
     video = open_video(write_clip(tmp_path / "a.mp4", waves(5, 32, 32)))
     calls: list[int] = []
