@@ -15,6 +15,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.fcrn import FCRNConfig, preset
 from fcrn_mobile.validation.attribution import spread
 
+STARTED = time.monotonic()
 THREADS = 2
 #: Images per second, end to end, that the built-in network must reach.
 LEAST_FPS = 30.0
@@ -227,8 +229,9 @@ def _interval(comparison: Mapping[str, Any]) -> str:
 
 
 def say(text: str) -> None:
-    """Progress, apart from the result."""
-    print(text, file=sys.stderr, flush=True)
+    """Progress with the minutes that it took to get there, apart from the result."""
+    seconds = int(time.monotonic() - STARTED)
+    print(f"{seconds // 60}:{seconds % 60:02d} {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
