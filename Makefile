@@ -31,7 +31,7 @@ correction: $(READY)  ## what each correction and each calibration method gains;
 recovery: $(READY)  ## fine-tuning for int4, palette4 and w8a8: hours; benchmarks/results/recovery.json
 	$(BIN)/python benchmarks/recovery.py --out runs/recovery --json benchmarks/results/recovery.json
 
-peers: $(READY)  ## the deployed FCRN against the literal one in every CPU engine; half an hour, alone on the machine
+peers: $(READY)  ## the deployed FCRN against the literal one in every CPU engine; 50 minutes, alone on the machine
 	$(BIN)/python benchmarks/peers.py --json benchmarks/results/peers.json
 
 tool-speed: $(READY)  ## speed of the tool itself: --help, export, validate; benchmarks/results/tool_speed.json

@@ -31,12 +31,15 @@ from fcrn_mobile.data.images import fit
 from fcrn_mobile.data.transforms import image_tensor
 from fcrn_mobile.network.checkpoints import Checkpoint, checkpoint_path, load_checkpoint, save_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig, set_form
+from fcrn_mobile.network.resnet import BasicBlock, Bottleneck
 from fcrn_mobile.runtimes import Runtime, open_runtime
 from fcrn_mobile.runtimes.opening import THREADED
 from fcrn_mobile.runtimes.openvino_runtime import check_installed
 from fcrn_mobile.runtimes.torch_runtime import CompiledTorchRuntime, LiteralTorchRuntime
 
 FORMS = ("literal", "ours")
+#: Scale of the last batch norm of each residual branch of a random network.
+DAMPING = 0.2
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,17 @@ class CompiledLiteral(CompiledTorchRuntime, LiteralTorchRuntime):
 
 
 def random_checkpoint(config: FCRNConfig, images: list[NDArray[np.uint8]], path: Path) -> None:
-    """Random weights with the batch-norm statistics that images give them, so that no activation is degenerate; two images at least."""
+    """Random weights with the batch-norm statistics that images give them, so that no activation is degenerate; two images at least.
+
+    Residual branches are damped as Goyal et al. 2017 (section 5.1) begin training, though not to nothing: undamped, fifty random layers
+    magnify int8's rounding until the output is another one.
+    """
     torch.manual_seed(0)
     network = FCRN(config)
     for module in network.modules():
+        if isinstance(module, BasicBlock | Bottleneck):
+            last = module.bn3 if isinstance(module, Bottleneck) else module.bn2
+            torch.nn.init.constant_(last.weight, DAMPING)
         if isinstance(module, torch.nn.BatchNorm2d):
             module.reset_running_stats()
             module.momentum = None

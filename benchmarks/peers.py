@@ -6,7 +6,7 @@ First the paper's network, prediction alone: both forms (see peer_networks.py) i
 the engine takes by itself. Its weights are random, on which no time depends. Then the built-in fcrn-lite0 from a JPEG in memory to a
 coloured depth map: ours with 2 threads, the literal one with each engine's own threads. Every candidate's output is held against the
 float network before it is timed. All candidates of a table take turns block by block and are opened anew several times; ratios have
-bootstrap intervals over launches. Run it alone on the machine: it takes half an hour, --quick (a smaller network, 2 launches) minutes.
+bootstrap intervals over launches. Run it alone on the machine: it takes 50 minutes, --quick (a smaller network, 2 launches) ten.
 """
 
 import argparse
@@ -37,7 +37,7 @@ THREADS = 2
 #: Images per second, end to end, that the built-in network must reach.
 LEAST_FPS = 30.0
 #: Largest mean |candidate − float| / mean |float| with which a candidate is timed. Random weights magnify int8's rounding (0.06 for the
-#: built-in network, 0.36 for a random one seen); an output of zeros would differ by 1, an unrelated one by more.
+#: built-in network, 0.37 for a random one seen); an output of zeros would differ by 1, an unrelated one by more.
 AGREES, INT8_AGREES = 1e-3, 0.9
 #: Predictions that take longer come one to a block.
 SLOW_MS = 1500.0
@@ -216,11 +216,15 @@ def _table(table: Mapping[str, Any]) -> list[str]:
             continue
         cells = [row["engine"]]
         for form in FORMS:
-            cells += [f"{row[form]['median_ms']:.1f}", f"{row[form]['fps']:.1f}"]
+            cells += [f"{row[form]['median_ms']:.1f}", _fps(row[form]["fps"])]
         cells += [_interval(row["literal_over_ours"]), _interval(row["literal_over_best"])]
         cells += [f"{row[form]['difference']:.1e}" for form in FORMS]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
+
+
+def _fps(value: float) -> str:
+    return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
 
 
 def _interval(comparison: Mapping[str, Any]) -> str:
