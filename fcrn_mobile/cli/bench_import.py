@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcrn_mobile.cli.bench import LATENCY_COLUMNS, latency_row
 from fcrn_mobile.cli.common import check_output, print_table, write_json
+from fcrn_mobile.cli.latency_table import LATENCY_COLUMNS, latency_row
 from fcrn_mobile.cli.page import write_page
 from fcrn_mobile.errors import InputError
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fcrn_mobile.cli.bench import print_latency
 from fcrn_mobile.cli.common import json_option, progress, write_json
+from fcrn_mobile.cli.latency_table import print_latency
 from fcrn_mobile.cli.page import write_page
 from fcrn_mobile.cli.validate import print_drift
 from fcrn_mobile.errors import InputError

@@ -10,7 +10,8 @@ from fcrn_mobile.cli.common import check_output, json_option, print_table, progr
 from fcrn_mobile.errors import InputError
 
 if TYPE_CHECKING:
-    from fcrn_mobile.validation.attribution import Attribution, OpDrift
+    from fcrn_mobile.validation.attribution import Attribution
+    from fcrn_mobile.validation.op_drift import OpDrift
 
 #: Rows of the table; the JSON holds all operators.
 SHOWN = 15

@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fcrn_mobile.validation.attribution import Attribution, OpDrift
+from fcrn_mobile.validation.attribution import Attribution
+from fcrn_mobile.validation.op_drift import OpDrift
 
 #: Operators that are numbered and named.
 _NAMED = 8

@@ -8,9 +8,10 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.arithmetic import Arithmetic
 from fcrn_mobile.report.scenes import deciding, ranks
-from fcrn_mobile.validation.attribution import OpDrift, attribute
+from fcrn_mobile.validation.attribution import attribute
 from fcrn_mobile.validation.drift import OnFrame, Validation
 from fcrn_mobile.validation.float_program import float_program
+from fcrn_mobile.validation.op_drift import OpDrift
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from fcrn_mobile.validation.attribution import OpDrift
+from fcrn_mobile.validation.op_drift import OpDrift
 
 #: Share of clipped values from which a quantized input is said to saturate.
 _SATURATED = 0.001
@@ -49,7 +47,7 @@ class Suspect:
         return f'[[ops]] match = "{self.weights or self.name}" precision = "{precision}" in the recipe'
 
 
-def find_suspect(ops: Sequence["OpDrift"], drift: float) -> Suspect | None:
+def find_suspect(ops: Sequence[OpDrift], drift: float) -> Suspect | None:
     """The first operator that runs over; else the one whose own drift is largest; else the one where noise sets in.
 
     Args:
@@ -75,7 +73,7 @@ def find_suspect(ops: Sequence["OpDrift"], drift: float) -> Suspect | None:
     return Suspect(worst.name, worst.weights, reason, f"alone it causes {worst.own.drift:.2g} of abs_rel; {detail}")
 
 
-def _reason(op: "OpDrift") -> tuple[str, str]:
+def _reason(op: OpDrift) -> tuple[str, str]:
     own = op.own
     assert own is not None
     if own.activations is not None and not own.activations < 0.5 * own.drift:

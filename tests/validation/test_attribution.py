@@ -12,7 +12,8 @@ from fcrn_mobile.data import open_source
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
-from fcrn_mobile.validation.attribution import HALF_PRECISION_DB, Attribution, OpDrift, attribute, spread
+from fcrn_mobile.validation.attribution import Attribution, attribute, spread
+from fcrn_mobile.validation.op_drift import HALF_PRECISION_DB, OpDrift
 from tests.mil.build import mb, save_program
 from tests.validation.planted import Small, mean_abs_rel, pictures, quantize, quantize_activations, save_small, scale_inside
 
