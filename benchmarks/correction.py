@@ -20,12 +20,12 @@ import numpy as np
 from shelf import RECIPES, default_data
 
 from fcrn_mobile.conversion.activations import float_program, quantize_activations
-from fcrn_mobile.conversion.calibrate import measure_ranges
 from fcrn_mobile.conversion.calibration import calibration_images
 from fcrn_mobile.conversion.compress import compress
 from fcrn_mobile.conversion.coreml import convert, prepared, trace
 from fcrn_mobile.conversion.correct import Images, correct
-from fcrn_mobile.conversion.correction import Correct
+from fcrn_mobile.conversion.correct_table import Correct
+from fcrn_mobile.conversion.ranges import measure_ranges
 from fcrn_mobile.conversion.recipe import Recipe, read_recipe
 from fcrn_mobile.data import open_source
 from fcrn_mobile.data.source import Subset

@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fcrn_mobile.conversion.calibrate import QUANTIZABLE, OnImage, Range, measure_ranges
 from fcrn_mobile.conversion.calibration import CalibrationImages, calibration_images
 from fcrn_mobile.conversion.clipping import STEPS
+from fcrn_mobile.conversion.ranges import QUANTIZABLE, OnImage, Range, measure_ranges
 from fcrn_mobile.conversion.recipe import Calibration, Recipe
 from fcrn_mobile.conversion.weights import is_constant, is_weight, plain
 from fcrn_mobile.errors import InputError
@@ -64,7 +64,7 @@ def quantize_activations(model: "ct.models.MLModel", ranges: Mapping[str, Range]
 
     Args:
         model: in half precision, for iOS 17 or later.
-        ranges: of its tensors by name, see ``calibrate.measure_ranges``.
+        ranges: of its tensors by name, see ``ranges.measure_ranges``.
         chosen: which operators.
 
     Raises:

@@ -11,12 +11,12 @@ from torch import nn
 import fcrn_mobile
 from fcrn_mobile.conversion.activations import activation_images, with_int8_activations
 from fcrn_mobile.conversion.artefact import provenance, written_whole
-from fcrn_mobile.conversion.calibrate import OnImage
 from fcrn_mobile.conversion.calibration import CalibrationImages
 from fcrn_mobile.conversion.compress import compress
 from fcrn_mobile.conversion.correct import correct, correction_images
 from fcrn_mobile.conversion.equalise import equalise
 from fcrn_mobile.conversion.learned import check_learned, check_stored, register_learned
+from fcrn_mobile.conversion.ranges import OnImage
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.weights import plain
 from fcrn_mobile.network.checkpoints import Checkpoint

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fcrn_mobile.conversion.calibration import CalibrationImages, calibration_images
-from fcrn_mobile.conversion.correction import Correct
+from fcrn_mobile.conversion.correct_table import Correct
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.rounding import Moments, choose, fitted, patches
 from fcrn_mobile.conversion.stored import Constants, Steps, Stored, float_weights, stored_weights, with_constants

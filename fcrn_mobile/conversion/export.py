@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fcrn_mobile.conversion.artefact import check_destination
-from fcrn_mobile.conversion.calibrate import OnImage
+from fcrn_mobile.conversion.ranges import OnImage
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fcrn_mobile.conversion.correction import Correct, make_correct
+from fcrn_mobile.conversion.correct_table import Correct, make_correct
 from fcrn_mobile.conversion.limits import parse_limit
 from fcrn_mobile.conversion.scheme import ACTIVATION_NAMES, FLOATS, OPTIONS, TARGETS, Scheme, newest, parse_scheme
 from fcrn_mobile.errors import InputError

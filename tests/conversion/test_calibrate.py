@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from fcrn_mobile.conversion.activations import float_program, quantize_activations
 from fcrn_mobile.conversion.artefact import provenance
-from fcrn_mobile.conversion.calibrate import measure_ranges
 from fcrn_mobile.conversion.calibration import (
     METADATA_KEY,
     calibrated_on,
@@ -24,6 +23,7 @@ from fcrn_mobile.conversion.calibration import (
     content_hash,
 )
 from fcrn_mobile.conversion.clipping import BINS, histogram, mse_clip, percentile_clip
+from fcrn_mobile.conversion.ranges import measure_ranges
 from fcrn_mobile.conversion.recipe import make_recipe
 from fcrn_mobile.data import open_source
 from fcrn_mobile.errors import InputError
