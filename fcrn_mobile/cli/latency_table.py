@@ -1,4 +1,4 @@
-"""The table of latencies that ``bench`` and ``demo`` print."""
+"""The table of latencies that ``bench``, its ``--import`` and ``demo`` print."""
 
 from typing import TYPE_CHECKING
 
