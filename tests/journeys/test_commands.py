@@ -35,6 +35,7 @@ def test_help_is_quick(tmp_path) -> None:
     assert min(times) < 0.3
 
 
+@pytest.mark.speed
 def test_the_demo_shows_drift_speed_and_a_picture(tmp_path) -> None:
     start = processor_seconds()
     result = fcrn("demo", "--runs", "3", cwd=tmp_path)
