@@ -1,10 +1,6 @@
 """The ratio of two durations, for tests that bound it on machines which other work disturbs."""
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 from side_by_side import in_turn, ratio
 

@@ -164,9 +164,9 @@ def kmeans(rows: Tensor, clusters: int) -> Tensor:
 
     found = []
     for row in rows.double().numpy():
-        count, edges = np.histogram(row, _BINS)
+        count = np.histogram(row, _BINS)[0]
         used = count > 0
-        means = np.histogram(row, edges, weights=row)[0][used] / count[used]
+        means = np.histogram(row, _BINS, weights=row)[0][used] / count[used]
         centres = _kmeans1d.cluster(means, clusters, weights=count[used].astype(float)).centroids
         found.append(np.pad(np.sort(centres), (0, clusters - len(centres)), mode="edge"))
     return torch.from_numpy(np.stack(found)).float()

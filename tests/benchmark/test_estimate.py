@@ -1,25 +1,22 @@
 import json
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import fit
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import NETWORKS, Network
 from torch import nn
 
 from fcrn_mobile.benchmark.estimate import CHIPS, FITTED, Constants, Work, estimate, latency_ms, matrix, notes, table, work
 from fcrn_mobile.benchmark.graph import read_graph
 from fcrn_mobile.cli.inspect import command
 from tests.mil.build import convert, ct, mb, save_program
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks/estimate"))
-import fit
-from networks import NETWORKS, Network
 
 STORED: dict[str, Any] = json.loads(FITTED.read_text())
 RATED = {chip["name"]: chip for chip in tomllib.loads(CHIPS.read_text())["chip"]}

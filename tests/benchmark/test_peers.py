@@ -3,6 +3,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import peer_networks
+import peers
 import pytest
 import torch
 
@@ -20,11 +22,6 @@ from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.runtimes.torch_runtime import TorchRuntime
 from fcrn_mobile.validation.attribution import spread
 from tests.conftest import settled
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-import peer_networks
-import peers
 
 TINY = preset("fcrn-resnet18", widths=(16, 8, 8, 8, 8), input_size=(64, 96))
 EAGER, COMPILED, ONNX, INT8, OPENVINO, COREAI = peer_networks.ENGINES

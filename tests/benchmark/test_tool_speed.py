@@ -3,15 +3,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tool_speed
 from safetensors import safe_open
 
 from fcrn_mobile.data import open_source
 from fcrn_mobile.network.checkpoints import BUILTIN, checkpoint_path, load_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-import tool_speed
 
 MIB = 1 << 20
 
