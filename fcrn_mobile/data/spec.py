@@ -155,7 +155,7 @@ def _open(kind: str, path: Path, options: dict[str, str], spec: str) -> Source:
     if kind == "list":
         from fcrn_mobile.data.file_list import open_list
 
-        return open_list(path, Path(options["root"]) if "root" in options else None, _scale(spec, options))
+        return open_list(path, Path(options["root"]) if "root" in options else None, _scale(spec, options) or 1000.0)
     if kind == "kitti":
         from fcrn_mobile.data.kitti import open_kitti
 
@@ -206,7 +206,9 @@ def _parse_options(spec: str, text: SpecText, allowed: tuple[str, ...]) -> dict[
     return options
 
 
-def _scale(spec: str, options: dict[str, str]) -> float:
+def _scale(spec: str, options: dict[str, str]) -> float | None:
+    if "scale" not in options:
+        return None
     return _positive(spec, options, "scale", 1000.0, "give depth units per metre, a positive number such as 1000")
 
 
