@@ -4,8 +4,9 @@ import os
 import zipfile
 from pathlib import Path, PurePosixPath
 
+from fcrn_mobile.data.depth_maps import decode_depth
 from fcrn_mobile.data.file_pairs import checked_sample
-from fcrn_mobile.data.images import decode_depth, decode_image
+from fcrn_mobile.data.images import decode_photo
 from fcrn_mobile.data.source import Sample
 from fcrn_mobile.errors import InputError
 
@@ -17,13 +18,13 @@ class FolderSource:
 
     Args:
         path: the folder or .zip; rgb/ and depth/ may lie one level deeper in it.
-        depth_scale: depth units per metre, 1000 for millimetres.
+        depth_scale: depth units per metre; None where nobody said them: 16-bit depth is then in millimetres.
 
     Raises:
         InputError: nothing there, or no pair.
     """
 
-    def __init__(self, path: Path, depth_scale: float = 1000.0) -> None:
+    def __init__(self, path: Path, depth_scale: float | None = None) -> None:
         self.path = path
         self.depth_scale = depth_scale
         self._opened: tuple[int, zipfile.ZipFile] | None = None
@@ -49,9 +50,9 @@ class FolderSource:
         """
         name = self.names[index]
         image_file, depth_file = self._files[name]
-        image = decode_image(self._read(image_file), f"{self.path}/{image_file}")
-        depth = decode_depth(self._read(depth_file), f"{self.path}/{depth_file}", self.depth_scale)
-        return checked_sample(image, depth, name, f"{self.path}/{depth_file}")
+        photo = decode_photo(self._read(image_file), f"{self.path}/{image_file}")
+        depth = decode_depth(self._read(depth_file), f"{self.path}/{depth_file}", self.depth_scale, photo=photo)
+        return checked_sample(photo.pixels, depth, name, f"{self.path}/{depth_file}")
 
     def __getstate__(self) -> dict[str, object]:
         return self.__dict__ | {"_opened": None}

@@ -8,6 +8,7 @@ from fcrn_mobile.errors import InputError
 
 #: Depth is uint16 / 256 m, 0 where no point was measured (the data set's development kit).
 UNITS_PER_METRE = 256.0
+REMEDY = "KITTI's has 16, restore it, or read other data with folder: or list: and ?scale=UNITS_PER_METRE"
 _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 _CAMERAS = ("image_02", "image_03")
 _IMAGE_FOLDERS = ("image", "rgb")
@@ -55,7 +56,9 @@ def open_kitti(path: Path) -> FilePairs:
             f"no pairs in '{path}' ({len(images)} images, {len(depths)} depth maps): it needs DRIVE/image_02/data/N.png with "
             "DRIVE/proj_depth/groundtruth/image_02/N.png, or image/ (or rgb/) with groundtruth_depth/ (or depth/) and equal names"
         )
-    return FilePairs(tuple(Pair(key.name, images[key], depths[key], _part(path, depths[key])) for key in shared), UNITS_PER_METRE)
+    return FilePairs(
+        tuple(Pair(key.name, images[key], depths[key], _part(path, depths[key])) for key in shared), UNITS_PER_METRE, remedy=REMEDY
+    )
 
 
 def _depth_key(folders: tuple[str, ...], file: Path) -> _Key | None:

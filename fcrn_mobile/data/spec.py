@@ -191,7 +191,9 @@ def _parse_options(spec: str, query: str, allowed: tuple[str, ...]) -> dict[str,
     return options
 
 
-def _scale(spec: str, options: dict[str, str]) -> float:
+def _scale(spec: str, options: dict[str, str]) -> float | None:
+    if "scale" not in options:
+        return None
     return _positive(spec, options, "scale", 1000.0, "give depth units per metre, a positive number such as 1000")
 
 

@@ -10,6 +10,7 @@ from fcrn_mobile.errors import InputError
 
 #: Depth is uint16 / 5000 m, 0 where nothing was seen (the benchmark's description of its file formats).
 UNITS_PER_METRE = 5000.0
+REMEDY = "TUM's has 16, restore it, or read other data with folder: or list: and ?scale=UNITS_PER_METRE"
 MAX_DIFFERENCE = 0.02
 
 
@@ -45,7 +46,7 @@ def open_tum(path: Path, max_difference: float = MAX_DIFFERENCE) -> FilePairs:
         )
     pairs = [Pair(PurePath(images[i].name).with_suffix("").as_posix(), images[i].file, depths[j].file) for i, j in matches]
     reject_repeats(pairs, path / "rgb.txt")
-    return FilePairs(tuple(pairs), UNITS_PER_METRE)
+    return FilePairs(tuple(pairs), UNITS_PER_METRE, remedy=REMEDY)
 
 
 def associate(first: list[float], second: list[float], max_difference: float) -> list[tuple[int, int]]:
