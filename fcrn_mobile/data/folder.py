@@ -3,8 +3,9 @@
 from pathlib import Path, PurePosixPath
 
 from fcrn_mobile.data.archive import Archive
+from fcrn_mobile.data.depth_maps import DEPTH_SUFFIXES, decode_depth
 from fcrn_mobile.data.file_pairs import checked_sample
-from fcrn_mobile.data.images import decode_depth, decode_image
+from fcrn_mobile.data.images import decode_photo
 from fcrn_mobile.data.inputs import IMAGE_SUFFIXES
 from fcrn_mobile.data.listing import list_files
 from fcrn_mobile.data.matching import Kind, Matches, match, tell_left_out
@@ -12,7 +13,6 @@ from fcrn_mobile.data.once import warn_once
 from fcrn_mobile.data.source import Sample
 from fcrn_mobile.errors import InputError
 
-DEPTH_SUFFIXES = (".png",)
 _KINDS = Kind("image", ("rgb",), IMAGE_SUFFIXES), Kind("depth map", ("depth",), DEPTH_SUFFIXES)
 
 
@@ -66,9 +66,9 @@ class FolderSource:
         """
         name = self.names[index]
         image_file, depth_file = self._files[name]
-        image = decode_image(self._read(image_file), f"{self.path}/{image_file}")
-        depth = decode_depth(self._read(depth_file), f"{self.path}/{depth_file}", self.depth_scale or 1000.0)
-        return checked_sample(image, depth, name, f"{self.path}/{depth_file}")
+        photo = decode_photo(self._read(image_file), f"{self.path}/{image_file}")
+        depth = decode_depth(self._read(depth_file), f"{self.path}/{depth_file}", self.depth_scale, photo=photo)
+        return checked_sample(photo.pixels, depth, name, f"{self.path}/{depth_file}")
 
     def _check(self, archive: Archive) -> None:
         """Refuse an archive none of whose frames can be unpacked; a few that cannot are named when they are read."""

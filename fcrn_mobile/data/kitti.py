@@ -9,6 +9,7 @@ from fcrn_mobile.errors import InputError
 
 #: Depth is uint16 / 256 m, 0 where no point was measured (the data set's development kit).
 UNITS_PER_METRE = 256.0
+REMEDY = "KITTI's has 16, restore it, or read other data with folder: or list: and ?scale=UNITS_PER_METRE"
 _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 _CAMERAS = ("image_02", "image_03")
 _IMAGE_FOLDERS = ("image", "rgb")
@@ -38,7 +39,7 @@ def open_kitti(path: Path) -> FilePairs:
         )
     tell_left_out(path, [*matches.remarks, *listing.remarks])
     pairs = tuple(Pair(name, path / image, path / depth, _part(depth)) for name, (image, depth) in matches.pairs.items())
-    return FilePairs(pairs, UNITS_PER_METRE)
+    return FilePairs(pairs, UNITS_PER_METRE, remedy=REMEDY)
 
 
 def _depth(path: str) -> str | None:

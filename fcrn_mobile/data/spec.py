@@ -155,7 +155,7 @@ def _open(kind: str, path: Path, options: dict[str, str], spec: str) -> Source:
     if kind == "list":
         from fcrn_mobile.data.file_list import open_list
 
-        return open_list(path, Path(options["root"]) if "root" in options else None, _scale(spec, options) or 1000.0)
+        return open_list(path, Path(options["root"]) if "root" in options else None, _scale(spec, options))
     if kind == "kitti":
         from fcrn_mobile.data.kitti import open_kitti
 

@@ -11,6 +11,7 @@ from fcrn_mobile.errors import InputError
 
 #: Depth is uint16 / 5000 m, 0 where nothing was seen (the benchmark's description of its file formats).
 UNITS_PER_METRE = 5000.0
+REMEDY = "TUM's has 16, restore it, or read other data with folder: or list: and ?scale=UNITS_PER_METRE"
 MAX_DIFFERENCE = 0.02
 
 
@@ -53,7 +54,7 @@ def open_tum(path: Path, max_difference: float = MAX_DIFFERENCE) -> FilePairs:
         alone([depths[j].name for j in unmatched_depths], "depth map", "image"),
     )
     tell_left_out(path, [f"{remark} within {max_difference:g} s" for remark in remarks if remark])
-    return FilePairs(tuple(pairs), UNITS_PER_METRE)
+    return FilePairs(tuple(pairs), UNITS_PER_METRE, remedy=REMEDY)
 
 
 def associate(first: list[float], second: list[float], max_difference: float) -> list[tuple[int, int]]:

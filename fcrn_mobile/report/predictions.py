@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.conversion.artefact import written_whole
-from fcrn_mobile.data.images import save_depth_png
+from fcrn_mobile.data.depth_maps import save_depth_png
 from fcrn_mobile.data.inputs import is_video
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.report.figures import save_side_by_side

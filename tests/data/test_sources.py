@@ -9,7 +9,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from fcrn_mobile.data import Sample, open_source
-from fcrn_mobile.data.images import read_image, save_depth_png
+from fcrn_mobile.data.images import read_image
 from fcrn_mobile.data.source import split_indices
 from fcrn_mobile.data.spec import portable
 from fcrn_mobile.errors import InputError
@@ -132,41 +132,12 @@ def test_bad_frames_are_named(tmp_path) -> None:
         open_source(f"folder:{tmp_path}")[0]
 
 
-@pytest.mark.parametrize(
-    ("image", "message"),
-    [
-        (Image.new("L", (20, 20)), "grayscale"),
-        (Image.fromarray(np.zeros((20, 20), np.uint16)), "16-bit"),
-        (Image.new("CMYK", (20, 20)), "CMYK"),
-        (Image.new("RGB", (1, 1)), "1×1"),
-    ],
-)
-def test_an_image_that_is_no_photo_is_refused(image: Image.Image, message: str, tmp_path) -> None:
-    path = tmp_path / ("image.tif" if image.mode == "CMYK" else "image.png")
-    image.save(path)
-    with pytest.raises(InputError, match=message):
-        read_image(path)
-
-
 def test_a_damaged_image_is_named(tmp_path) -> None:
     path = tmp_path / "photo.jpg"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(InputError, match=r"photo\.jpg' is (a damaged|not an) image"):
         read_image(path)
-
-
-def test_photos_are_turned_upright(tmp_path) -> None:
-    image = Image.new("RGB", (40, 20))
-    exif = image.getexif()
-    exif[0x0112] = 6
-    image.save(tmp_path / "phone.jpg", exif=exif)
-    assert read_image(tmp_path / "phone.jpg").shape == (40, 20, 3)
-
-
-def test_depth_png_holds_millimetres(tmp_path) -> None:
-    save_depth_png(np.array([[1.2345, np.nan, -1, 100]], np.float32), tmp_path / "d.png")
-    assert np.asarray(Image.open(tmp_path / "d.png")).tolist() == [[1234, 0, 0, 65534]]
 
 
 @pytest.mark.parametrize(
