@@ -36,7 +36,7 @@ class Archive:
         try:
             members = self._zip.infolist()
         except _DAMAGE as error:
-            raise InputError(f"'{path}' is not a readable .zip ({error}): give a folder or .zip") from error
+            raise InputError(f"'{path}' is not a readable .zip ({_reason(error)}): give a folder or .zip") from error
         # Windows tools write backslashes against the standard. Of two members with one name the later counts, as for every reader.
         paths = {_normal(member.filename): member for member in members if not member.filename.endswith(("/", "\\"))}
         self._members = {name: member for name, member in paths.items() if name and not is_hidden(name)}
@@ -51,11 +51,11 @@ class Archive:
         member = self._members[file]
         method = member.compress_type
         if member.flag_bits & 1:
-            raise InputError(f"'{file}' in '{self.path}' is encrypted: unpack the .zip with its password and give the folder")
+            raise InputError(f"{file!r} in '{self.path}' is encrypted: unpack the .zip with its password and give the folder")
         if method not in _READABLE:
             name = _METHODS.get(method, f"method {method}")
             raise InputError(
-                f"'{file}' in '{self.path}' is compressed with {name}, which Python cannot read: unpack the .zip and give the folder"
+                f"{file!r} in '{self.path}' is compressed with {name}, which Python cannot read: unpack the .zip and give the folder"
             )
 
     def read(self, file: str) -> bytes:
@@ -68,7 +68,7 @@ class Archive:
         try:
             return self._zip.read(self._members[file])
         except _DAMAGE as error:
-            raise InputError(f"'{file}' in '{self.path}' is damaged ({error or 'it ends too early'}): pack the .zip again") from error
+            raise InputError(f"{file!r} in '{self.path}' is damaged ({_reason(error)}): pack the .zip again") from error
 
     def __getstate__(self) -> dict[str, object]:
         return self.__dict__ | {"_opened": None}
@@ -79,6 +79,10 @@ class Archive:
         if self._opened is None or self._opened[0] != os.getpid():
             self._opened = (os.getpid(), zipfile.ZipFile(self.path))
         return self._opened[1]
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or "it ends too early"
 
 
 def _normal(name: str) -> str:

@@ -13,7 +13,8 @@ from PIL import Image
 
 from fcrn_mobile.data.images import decode_image, read_image
 from fcrn_mobile.data.inputs import expand, is_video
-from fcrn_mobile.data.matching import collect
+from fcrn_mobile.data.listing import named
+from fcrn_mobile.data.matching import collect, tell_left_out
 from fcrn_mobile.data.views import Intrinsics, Views, in_order
 from fcrn_mobile.errors import InputError
 
@@ -176,6 +177,9 @@ def checked_triplets(clips: tuple[Clip, ...], step: int, path: Path) -> Triplets
     if not len(triplets):
         longest = max(len(clip.names) for clip in clips)
         raise InputError(f"'{path}' has {longest} frames in a row, {2 * step + 1} are needed with step={step}: give a longer clip")
+    short = [clip.names[0] for clip in clips if len(clip.names) < 2 * step + 1]
+    if short:
+        tell_left_out(path, [f"{len(short)} recording{'s' if short[1:] else ''} of fewer than {2 * step + 1} frames ({named(short)})"])
     return triplets
 
 

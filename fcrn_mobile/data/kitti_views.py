@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.data.file_pairs import read_rows
 from fcrn_mobile.data.frames import FileClip, Triplets, checked_triplets
-from fcrn_mobile.data.listing import is_hidden, list_files, natural_key
+from fcrn_mobile.data.listing import is_hidden, list_files, named, natural_key
 from fcrn_mobile.data.matching import collect, pair, tell_left_out
 from fcrn_mobile.data.stereo import Rig, StereoPairs, checked_pairs
 from fcrn_mobile.data.views import Intrinsics
@@ -112,8 +112,20 @@ def _drives(path: Path) -> list[_Drive]:
             f"no drive in '{path}': it needs DATE/calib_cam_to_cam.txt with DATE/DRIVE/image_02/data/N.png, "
             "or sequences/NN/calib.txt with sequences/NN/image_2/N.png"
         )
-    tell_left_out(path, listing.remarks)
+    tell_left_out(path, [*_uncalibrated(listing.files, {drive.name for drive in drives}), *listing.remarks])
     return drives
+
+
+def _uncalibrated(files: tuple[str, ...], read: set[str]) -> list[str]:
+    """A remark on drives whose calibration file is missing, if there are any."""
+    cameras = {folder for layout in _LAYOUTS for folder in layout.folders}
+    missing = {}
+    for folders in (PurePath(file).parts[:-1] for file in files if PurePath(file).suffix.lower() in _SUFFIXES):
+        # Depth maps have cameras too, below proj_depth/.
+        if (camera := next((place for place, name in enumerate(folders) if name in cameras), 0)) and "proj_depth" not in folders:
+            missing["/".join(folders[:camera])] = None
+    names = [name for name in missing if name not in read]
+    return [f"{len(names)} drive{'s' if names[1:] else ''} without a calibration file ({named(names)})"] if names else []
 
 
 def _pictures(folder: Path) -> dict[str, Path]:
