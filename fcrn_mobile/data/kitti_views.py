@@ -80,7 +80,8 @@ def open_kitti_stereo(path: Path) -> StereoPairs:
     remarks: list[str] = []
     for drive in _drives(path):
         left, right = drive.pictures
-        matches = pair(*({stem: file.as_posix() for stem, file in side.items()} for side in (left, right)), "left picture", "right picture")
+        lefts, rights = ({stem: file.as_posix() for stem, file in side.items()} for side in (left, right))
+        matches = pair(lefts, rights, "left picture", "right picture")
         remarks += matches.remarks
         if not matches.pairs:
             continue
@@ -119,7 +120,7 @@ def _drives(path: Path) -> list[_Drive]:
 def _uncalibrated(files: tuple[str, ...], read: set[str]) -> list[str]:
     """A remark on drives whose calibration file is missing, if there are any."""
     cameras = {folder for layout in _LAYOUTS for folder in layout.folders}
-    missing = {}
+    missing: dict[str, None] = {}
     for folders in (PurePath(file).parts[:-1] for file in files if PurePath(file).suffix.lower() in _SUFFIXES):
         # Depth maps have cameras too, below proj_depth/.
         if (camera := next((place for place, name in enumerate(folders) if name in cameras), 0)) and "proj_depth" not in folders:

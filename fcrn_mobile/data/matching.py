@@ -51,8 +51,8 @@ def match(files: Iterable[str], first: Kind, second: Kind) -> Matches:
         InputError: two files that are the same of one frame, such as ``0001.jpg`` beside ``0001.png``.
     """
     files, folders = list(files), first.folders + second.folders
-    sides = [collect(files, partial(_identity, kind=kind, folders=folders), kind.word) for kind in (first, second)]
-    matches = pair(*sides, first.word, second.word)
+    own, other = (collect(files, partial(_identity, kind=kind, folders=folders), kind.word) for kind in (first, second))
+    matches = pair(own, other, first.word, second.word)
     scenes = [_scene_and_name(image, folders)[0] for image, _ in matches.pairs.values()]
     common = len(commonpath(scenes)) if scenes else 0
     return Matches({path[common:].lstrip("/"): both for path, both in matches.pairs.items()}, matches.counts, matches.remarks)
