@@ -5,6 +5,7 @@ import re
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from fcrn_mobile.errors import InputError
@@ -22,7 +23,7 @@ class Listing:
     Attributes:
         files: paths relative to the folder, with forward slashes, in natural order.
         dangling: links that lead nowhere, or round in a circle.
-        repeated: links to folders whose files are listed already.
+        repeated: links, and folders behind them, whose files are listed already.
     """
 
     files: tuple[str, ...]
@@ -41,9 +42,10 @@ class Listing:
         return remarks
 
 
-def natural_key(path: str) -> tuple[list[str], str]:
+def natural_key(path: str) -> tuple[str, str]:
     """Sorts ``frame2`` before ``frame10``, folder by folder. Numbers of equally many digits are compared as text."""
-    return [re.sub(r"[0-9]+", _by_length, name) for name in path.split("/")], path
+    # A folder's name ends before every character that another's may go on with.
+    return "\0".join(map(_name_key, path.split("/"))), path
 
 
 def named(names: Iterable[str]) -> str:
@@ -91,10 +93,13 @@ class _Walk:
         waiting = [folder]
         while waiting:
             folder = waiting.pop()
-            self._seen.add(_identity(self.root / folder))
             try:
+                if (identity := _identity(self.root / folder)) in self._seen:  # by way of a link into this one
+                    self.repeated.append(folder)
+                    continue
+                self._seen.add(identity)
                 with os.scandir(self.root / folder) as entries:
-                    for entry in sorted(entries, key=lambda entry: natural_key(entry.name)):
+                    for entry in sorted(entries, key=lambda entry: entry.name):
                         if not is_hidden(entry.name):
                             self._take(entry, f"{folder}/{entry.name}" if folder else entry.name, waiting)
             except OSError as error:
@@ -131,7 +136,12 @@ def _identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
+@lru_cache(maxsize=65536)  # a folder has many files
+def _name_key(name: str) -> str:
+    return re.sub(r"[0-9]+", _by_length, name)
+
+
 def _by_length(digits: re.Match[str]) -> str:
     # A number stays a digit to its neighbours; more digits are a larger number, equally many compare as text.
     number = digits[0].lstrip("0")
-    return f"0{chr(len(number))}{number}"
+    return f"0{chr(1 + len(number))}{number}"

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path, PurePosixPath
-from posixpath import commonpath
+from functools import lru_cache, partial
+from pathlib import Path
+from posixpath import commonpath, splitext
 
 from fcrn_mobile.data.listing import named, natural_key
 from fcrn_mobile.data.once import warn_once
@@ -53,7 +53,7 @@ def match(files: Iterable[str], first: Kind, second: Kind) -> Matches:
     files, folders = list(files), first.folders + second.folders
     own, other = (collect(files, partial(_identity, kind=kind, folders=folders), kind.word) for kind in (first, second))
     matches = pair(own, other, first.word, second.word)
-    scenes = [_scene_and_name(image, folders)[0] for image, _ in matches.pairs.values()]
+    scenes = {_divided(image.rpartition("/")[0], folders)[0] for image, _ in matches.pairs.values()}
     common = len(commonpath(scenes)) if scenes else 0
     return Matches({path[common:].lstrip("/"): both for path, both in matches.pairs.items()}, matches.counts, matches.remarks)
 
@@ -99,15 +99,17 @@ def tell_left_out(source: Path, remarks: Iterable[str]) -> None:
 
 
 def _identity(file: str, kind: Kind, folders: tuple[str, ...]) -> str | None:
-    path = PurePosixPath(file)
-    telling = [part.lower() for part in path.parts[:-1] if part.lower() in folders]
-    if path.suffix.lower() not in kind.suffixes or not telling or telling[-1] not in kind.folders:
-        return None
-    return "/".join(filter(None, _scene_and_name(file, folders)))
+    folder, _, name = file.rpartition("/")
+    stem, suffix = splitext(name)
+    _, telling, rest = _divided(folder, folders)
+    return f"{rest}{stem}" if telling in kind.folders and suffix.lower() in kind.suffixes else None
 
 
-def _scene_and_name(file: str, folders: tuple[str, ...]) -> tuple[str, str]:
-    """``a/rgb/b/0001.jpg`` → ``a``, ``b/0001``: the last folder that tells the kind divides them."""
-    *above, _ = parts = PurePosixPath(file).parts
-    last = max(place for place, part in enumerate(above) if part.lower() in folders)
-    return "/".join(parts[:last]), "/".join((*parts[last + 1 : -1], PurePosixPath(file).stem))
+@lru_cache(maxsize=4096)  # a folder has many files
+def _divided(folder: str, folders: tuple[str, ...]) -> tuple[str, str, str]:
+    """``a/rgb/b`` → ``a``, ``rgb`` and ``a/b/``: the last folder that tells the kind, what lies above it, and the path without it."""
+    parts = folder.split("/")
+    last = max((place for place, part in enumerate(parts) if part.lower() in folders), default=None)
+    if last is None:
+        return "", "", ""
+    return "/".join(parts[:last]), parts[last].lower(), "".join(f"{part}/" for part in (*parts[:last], *parts[last + 1 :]))

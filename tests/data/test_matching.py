@@ -162,6 +162,16 @@ def test_linked_folders_and_files_are_read_each_once(tmp_path: Path, caplog: pyt
     assert list_files(tmp_path / "linked") == list_files(tmp_path / "set")
 
 
+def test_links_into_and_around_one_folder_give_its_frames_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_pair(tmp_path / "store" / "hall", "0")
+    write_pair(tmp_path / "store" / "attic", "0")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "a").symlink_to(tmp_path / "store" / "hall")
+    (tmp_path / "set" / "b").symlink_to(tmp_path / "store")
+    assert open_source(f"folder:{tmp_path}/set").names == ("a/0", "b/attic/0")
+    assert "above or already read (b/hall)" in warnings_of(caplog)[0]
+
+
 def test_rgb_and_depth_may_themselves_be_links(tmp_path: Path) -> None:
     write_pair(tmp_path / "raw", "0")
     (tmp_path / "set").mkdir()
