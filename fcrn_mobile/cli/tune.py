@@ -63,8 +63,6 @@ def command(
 
 def print_tuning(result: "Tuning", checkpoint: str, out: Path) -> None:
     """The table of what was chosen beside the uniform schemes, the model's prediction, and the verdict."""
-    from fcrn_mobile.data.spec import split_off
-
     shown = [point for point in result.points if point.kind != "front"]
     rows = [
         [
@@ -90,7 +88,7 @@ def print_tuning(result: "Tuning", checkpoint: str, out: Path) -> None:
         print(f"budget {check.limit.text} {'held' if check.held else 'BROKEN'}, measured {value}")
     if result.package:
         print(f"written: {result.package}, {out / 'recipe.toml'}, {out / 'pareto.json'}, {out / 'pareto.png'}")
-        unseen = result.data if split_off(result.data)[1] else f"{result.data}#val"
+        unseen = result.data if "#" in result.data else f"{result.data}#val"
         print(f"next: fcrn-mobile validate {checkpoint} {result.package} --data {unseen}")
     else:
         print("no assignment holds the budget; the nearest is shown: allow more drift, or fine-tune the checkpoint with quantization")
