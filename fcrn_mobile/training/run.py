@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fcrn_mobile.data.spec import split_off
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.fcrn import FCRNConfig, preset
@@ -61,7 +60,7 @@ class Run:
         """
         if self.val_data:
             return self.data, self.val_data
-        if split_off(self.data)[1]:
+        if "#" in self.data:
             raise InputError(f"data '{self.data}' names a split: give --val-data too, or leave the split out")
         return f"{self.data}#train", f"{self.data}#val"
 
