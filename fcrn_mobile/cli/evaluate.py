@@ -88,7 +88,7 @@ def command(
                 columns[baseline.name] = evaluate(baseline, source, rule, on_frame, median_scaling)
     if per_image:
         with written_whole(per_image, force) as file:
-            file.write_text(result.to_csv(), encoding="utf-8")
+            file.write_text(result.to_csv(), encoding="utf-8", errors="backslashreplace")
     if panels:
         _draw_panels(runtime, source, result, panels, force)
     if json_out:

@@ -69,7 +69,7 @@ def decode_depth(
 
 def save_depth_png(depth: NDArray[np.float32], path: Path) -> None:
     """Write metres as a 16-bit PNG in millimetres; values that are not finite or negative become 0, above 65.534 m saturate."""
-    millimetres = np.nan_to_num(depth * 1000.0, nan=0.0, posinf=65534.0, neginf=0.0)
+    millimetres = np.nan_to_num(depth * 1000.0, nan=0.0, posinf=0.0, neginf=0.0)
     Image.fromarray(np.clip(np.rint(millimetres), 0, 65534).astype(np.uint16)).save(path)
 
 

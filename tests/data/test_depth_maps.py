@@ -221,5 +221,5 @@ def test_a_median_that_few_scenes_have_is_said_once(metres: float, warned: bool,
 
 
 def test_depth_png_holds_millimetres(tmp_path) -> None:
-    save_depth_png(np.array([[1.2345, np.nan, -1, 100]], np.float32), tmp_path / "d.png")
-    assert np.asarray(Image.open(tmp_path / "d.png")).tolist() == [[1234, 0, 0, 65534]]
+    save_depth_png(np.array([[1.2345, np.nan, -1, 100, np.inf, -np.inf]], np.float32), tmp_path / "d.png")
+    assert np.asarray(Image.open(tmp_path / "d.png")).tolist() == [[1234, 0, 0, 65534, 0, 0]]
