@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from fcrn_mobile.cli.common import json_option, write_json
+from fcrn_mobile.cli.exits import BAD_INPUT
 
 
 @click.command("ios-install")
@@ -29,7 +30,7 @@ def command(model: Path, models: Path, force: bool, json_out: str | None) -> Non
     for line in found:
         print(f"fcrn-mobile: '{model}' doesn't fit the app: {line}", file=sys.stderr)
     if not installed:
-        sys.exit(2)
+        click.get_current_context().exit(BAD_INPUT)
     if json_out != "-":
         print(f"{installed}  {size / 1e6:.1f} MB  fits the app's contract (checked here, not run on a device)")
         if not metric:

@@ -1,12 +1,12 @@
 """``fcrn-mobile tune``."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
+from fcrn_mobile.cli.exits import end
 
 if TYPE_CHECKING:
     from fcrn_mobile.tuning.result import Tuning
@@ -58,7 +58,7 @@ def command(
         write_json(json_out, result.to_json())
     if json_out != "-":
         print_tuning(result, checkpoint, out)
-    sys.exit(0 if result.held else 1)
+    end(result.held)
 
 
 def print_tuning(result: "Tuning", checkpoint: str, out: Path) -> None:

@@ -1,12 +1,12 @@
 """``fcrn-mobile validate``."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from fcrn_mobile.cli.common import SHOWN_METRICS, json_option, print_table, progress, write_json
+from fcrn_mobile.cli.exits import end
 from fcrn_mobile.cli.page import check_page, html_options, write_page
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def command(
         print_drift(result)
         if html:
             print(f"written: {html}")
-    sys.exit(0 if result.held else 1)
+    end(result.held)
 
 
 def print_drift(result: "Validation") -> None:
