@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fcrn_mobile.cli.common import check_output, json_option, print_table, progress, write_json
+from fcrn_mobile.cli.command import Command
+from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
+from fcrn_mobile.cli.outputs import OutputFile, OutputFolder
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:
     from fcrn_mobile.data import Source
@@ -20,9 +23,10 @@ UNITS = {"sq_rel": "m", "mae": "m", "irmse": "1/km", "imae": "1/km", "delta1": "
 _BESIDE = "#train"
 #: The pictures of ``--panels``.
 _RANKS = ("best", "median", "worst")
+_PANELS = OutputFolder(*(f"{rank}.png" for rank in _RANKS))
 
 
-@click.command("evaluate")
+@click.command("evaluate", cls=Command)
 @click.argument("model")
 @click.option("--data", required=True, metavar="SPEC", help="RGB-D data, such as sample, folder:PATH#val or nyu-mat:FILE#test.")
 @click.option("--protocol", default="eigen", show_default=True, metavar="eigen|laina|full|garg")
@@ -35,8 +39,13 @@ _RANKS = ("best", "median", "worst")
     metavar="[SPEC]",
     help="Beside the model: mean and median depth map of this training data; by default the #train beside an evaluated #val or #test.",
 )
-@click.option("--per-image", metavar="FILE.csv", type=click.Path(path_type=Path), help="Write every image's metrics.")
-@click.option("--panels", metavar="DIR", type=click.Path(path_type=Path), help="Draw the best, median and worst image by abs_rel.")
+@click.option("--per-image", metavar="FILE.csv", type=OutputFile(), help="Write every image's metrics.")
+@click.option(
+    "--panels",
+    metavar="DIR",
+    type=_PANELS,
+    help="Draw the best, median and worst image by abs_rel.",
+)
 @click.option("--force", is_flag=True, help="Overwrite the files of --per-image and --panels.")
 @click.option("--backend", default="auto", show_default=True)
 @json_option
@@ -55,7 +64,6 @@ def command(
 ) -> None:
     """Depth metrics of MODEL (builtin, a checkpoint or an artefact) against true depth."""
     from fcrn_mobile import metrics
-    from fcrn_mobile.conversion.artefact import written_whole
     from fcrn_mobile.data import open_source
     from fcrn_mobile.runtimes import open_runtime
     from fcrn_mobile.runtimes.flip import FlipProcessed
@@ -63,7 +71,6 @@ def command(
     from fcrn_mobile.validation.baselines import check_apart, learn_baselines, training_spec
     from fcrn_mobile.validation.drift import evaluate
 
-    _check_outputs(per_image, panels, force)
     rule = metrics.protocol(protocol)
     source = open_source(data)
     training_data = training_spec(data) if baselines == _BESIDE else baselines
@@ -137,20 +144,8 @@ def _describe_baselines(learned: "Baselines", data: str) -> str:
     return f"maps: no learning, the same for every image; from {learned.frames} frames{part} of\n  {data}"
 
 
-def _check_outputs(per_image: Path | None, panels: Path | None, force: bool) -> None:
-    """Refuse, before any work, what would overwrite a file or has no folder to go to."""
-    if per_image:
-        check_output(per_image, "--per-image", force)
-    if panels and panels.exists() and not panels.is_dir():
-        raise InputError(f"--panels '{panels}' is a file: name a folder")
-    for path in (panels / f"{rank}.png" for rank in _RANKS if panels):
-        if path.exists() and not force:
-            raise InputError(f"'{path}' exists: choose another --panels or overwrite it with --force")
-
-
 def _draw_panels(runtime: "Runtime", source: "Source", result: "DepthMetrics", folder: Path, force: bool) -> None:
     """best.png, median.png and worst.png by abs_rel."""
-    from fcrn_mobile.conversion.artefact import written_whole
     from fcrn_mobile.metrics import align, valid_mask
     from fcrn_mobile.report.figures import save_panel
 

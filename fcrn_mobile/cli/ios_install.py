@@ -5,15 +5,15 @@ from pathlib import Path
 
 import click
 
+from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, write_json
 from fcrn_mobile.cli.exits import BAD_INPUT
+from fcrn_mobile.cli.outputs import OutputFolder
 
 
-@click.command("ios-install")
+@click.command("ios-install", cls=Command)
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option(
-    "--models", type=click.Path(path_type=Path), default=Path("ios_demo/Models"), show_default=True, help="Folder of the app's models."
-)
+@click.option("--models", type=OutputFolder(), default=Path("ios_demo/Models"), show_default=True, help="Folder of the app's models.")
 @click.option("--force", is_flag=True, help="Overwrite a package of the same name.")
 @json_option
 def command(model: Path, models: Path, force: bool, json_out: str | None) -> None:

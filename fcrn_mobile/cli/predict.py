@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, make_folder, progress, write_json
+from fcrn_mobile.cli.outputs import OutputFolder
 from fcrn_mobile.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,10 +18,10 @@ if TYPE_CHECKING:
     from fcrn_mobile.runtimes import Runtime
 
 
-@click.command("predict")
+@click.command("predict", cls=Command)
 @click.argument("model")
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
+@click.option("--out", required=True, type=OutputFolder(), help="Folder for the results.")
 @click.option("--backend", default="auto", show_default=True)
 @click.option("--every", type=int, metavar="N", help="Videos: every Nth frame only.")
 @click.option("--max-frames", type=int, metavar="N", help="Videos: at most N frames.")

@@ -5,18 +5,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
 from fcrn_mobile.cli.exits import end
+from fcrn_mobile.cli.outputs import OutputFolder
 
 if TYPE_CHECKING:
     from fcrn_mobile.tuning.result import Tuning
 
 
-@click.command("tune")
+@click.command("tune", cls=Command)
 @click.argument("checkpoint")
 @click.option("--data", required=True, metavar="SPEC", help="Images; without a #split, searched on #train and verified on #val.")
 @click.option("--budget", "budgets", multiple=True, required=True, metavar="M=X", help="Such as fidelity=0.02 or abs_rel=1%; repeatable.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Results; a search that was stopped goes on.")
+@click.option("--out", required=True, type=OutputFolder(), metavar="DIR", help="Results; a search that was stopped goes on.")
 @click.option("--objective", default="size", show_default=True, metavar="size|bits|latency-estimate", help="What is minimised.")
 @click.option("--images", default=8, show_default=True, type=click.IntRange(min=1), help="To search on.")
 @click.option("--verify-images", default=32, show_default=True, type=click.IntRange(min=1), help="To verify on, others.")

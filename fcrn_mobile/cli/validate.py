@@ -5,15 +5,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import SHOWN_METRICS, json_option, print_table, progress, write_json
 from fcrn_mobile.cli.exits import end
-from fcrn_mobile.cli.page import check_page, html_options, write_page
+from fcrn_mobile.cli.page import html_options, write_page
 
 if TYPE_CHECKING:
     from fcrn_mobile.validation.drift import Drift, Validation
 
 
-@click.command("validate")
+@click.command("validate", cls=Command)
 @click.argument("reference")
 @click.argument("candidates", nargs=-1, required=True)
 @click.option("--data", required=True, metavar="SPEC", help="RGB-D data, such as sample, folder:PATH#val or nyu-mat:FILE#test.")
@@ -42,7 +43,6 @@ def command(
     from fcrn_mobile.runtimes import open_runtime
     from fcrn_mobile.validation.drift import validate
 
-    check_page(html, force)
     limits = [parse_limit(text) for text in budgets]
     rule = metrics.protocol(protocol)
     source = open_source(data)
