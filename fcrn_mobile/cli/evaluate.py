@@ -7,6 +7,7 @@ import click
 
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
+from fcrn_mobile.cli.frames import protocol_option, rule_for, skip_bad_option, sound_frames
 from fcrn_mobile.cli.outputs import OutputFile, OutputFolder
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.whole_file import written_whole
@@ -29,7 +30,8 @@ _PANELS = OutputFolder(*(f"{rank}.png" for rank in _RANKS))
 @click.command("evaluate", cls=Command)
 @click.argument("model")
 @click.option("--data", required=True, metavar="SPEC", help="RGB-D data, such as sample, folder:PATH#val or nyu-mat:FILE#test.")
-@click.option("--protocol", default="eigen", show_default=True, metavar="eigen|laina|full|garg")
+@protocol_option()
+@skip_bad_option
 @click.option("--median-scaling", is_flag=True, help="Scale each prediction to the truth's median first; such metrics are not metric.")
 @click.option("--flip", is_flag=True, help="Predict the mirrored picture too and join both, as monodepth does.")
 @click.option(
@@ -52,7 +54,8 @@ _PANELS = OutputFolder(*(f"{rank}.png" for rank in _RANKS))
 def command(
     model: str,
     data: str,
-    protocol: str,
+    protocol: str | None,
+    skip_bad: bool,
     median_scaling: bool,
     flip: bool,
     baselines: str | None,
@@ -63,16 +66,16 @@ def command(
     json_out: str | None,
 ) -> None:
     """Depth metrics of MODEL (builtin, a checkpoint or an artefact) against true depth."""
-    from fcrn_mobile import metrics
     from fcrn_mobile.data import open_source
     from fcrn_mobile.runtimes import open_runtime
     from fcrn_mobile.runtimes.flip import FlipProcessed
     from fcrn_mobile.runtimes.runtime import is_metric
     from fcrn_mobile.validation.baselines import check_apart, learn_baselines, training_spec
     from fcrn_mobile.validation.drift import evaluate
+    from fcrn_mobile.validation.standing import StandingMeter
 
-    rule = metrics.protocol(protocol)
-    source = open_source(data)
+    rule = rule_for(protocol, data)
+    source, left_out = sound_frames(open_source(data), rule, skip_bad)
     training_data = training_spec(data) if baselines == _BESIDE else baselines
     training = None
     if training_data is not None:
@@ -83,8 +86,11 @@ def command(
         raise InputError(f"the depth of '{model}' is known up to a scale only, not in metres: evaluate it with --median-scaling")
     if flip:
         runtime = FlipProcessed(runtime)
+    meter = StandingMeter(rule, median_scaling, data)
     with progress(runtime.name) as on_frame:
-        result = evaluate(runtime, source, rule, on_frame, median_scaling)
+        result = evaluate(runtime, source, rule, on_frame, median_scaling, meter)
+    standing = meter.compute(runtime.name)
+    warnings = [*standing.warnings, *([left_out] if left_out else [])]
     columns = {"model": result}
     learned = None
     if training is not None:
@@ -95,11 +101,13 @@ def command(
                 columns[baseline.name] = evaluate(baseline, source, rule, on_frame, median_scaling)
     if per_image:
         with written_whole(per_image, force) as file:
-            file.write_text(result.to_csv(), encoding="utf-8")
+            # Names of files need not be valid text.
+            file.write_text(result.to_csv(), encoding="utf-8", errors="backslashreplace")
     if panels:
         _draw_panels(runtime, source, result, panels, force)
     if json_out:
         value: dict[str, Any] = {"model": runtime.name, "backend": runtime.backend, "data": data, "metrics": result.compute()}
+        value |= {"median_map": standing.median_map, "fails": standing.fails, "warnings": warnings}
         if learned:
             maps = {name.replace(" ", "_"): column.compute() for name, column in columns.items() if name != "model"}
             value["baselines"] = {"data": training_data, "frames": learned.frames, "median_frames": learned.median_frames, **maps}
@@ -107,6 +115,8 @@ def command(
     if json_out != "-":
         print(f"{runtime.name} ({runtime.backend}) on {data}")
         print(f"{len(result.per_image)} images, {_describe(rule)}")
+        for warning in warnings:
+            print(f"warning: {warning}")
         print_columns(columns)
         if learned:
             print(_describe_baselines(learned, str(training_data)))

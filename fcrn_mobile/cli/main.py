@@ -94,7 +94,8 @@ def run() -> None:
         sys.stdout.flush()
     except BaseException as error:  # a library's own kinds, SystemExit among them, must not decide the exit code
         code = _failed(error, debug)
-    sys.exit(code)
+    if code:
+        sys.exit(code)
 
 
 def without_debug(words: list[str]) -> tuple[list[str], bool]:

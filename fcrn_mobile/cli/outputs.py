@@ -112,7 +112,7 @@ def _check_suffix(output: _Output, suffixes: tuple[str, ...]) -> None:
 def _check_folder(output: _Output, kept: tuple[str, ...]) -> None:
     path, option = output.path, output.option
     if path.exists() and not path.is_dir():
-        raise InputError(f"{option} '{path}' is a file: choose another {option}")
+        raise InputError(f"{option} '{path}' is a file: name a folder for {option}")
     nearest = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise InputError(f"{option} '{path}' cannot be a folder ('{nearest}' is no folder to write into): choose another {option}")

@@ -80,7 +80,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_any_work(name: str, opt
 @pytest.mark.parametrize(("name", "option"), options(OutputFolder))
 def test_a_folder_that_cannot_be_made_is_refused_before_any_work(name: str, option: str, ask, tmp_path, monkeypatch) -> None:
     (tmp_path / "file").write_text("mine")
-    refused(ask(name, option, "file"), option, "is a file")
+    refused(ask(name, option, "file"), option, "is a file", "name a folder")
     refused(ask(name, option, "file/below"), option, "cannot be a folder")
     assert ask(name, option, "new/below").returncode == 3
     assert not (tmp_path / "new").exists()
