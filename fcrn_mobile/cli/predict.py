@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, make_folder, progress, write_json
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.cli.outputs import OutputFolder
+from fcrn_mobile.errors import InputError, UnusableInputError
 
 if TYPE_CHECKING:
     from fcrn_mobile.data.cameras import TrainingCamera
@@ -19,10 +21,10 @@ if TYPE_CHECKING:
     from fcrn_mobile.runtimes import Runtime
 
 
-@click.command("predict")
+@click.command("predict", cls=Command)
 @click.argument("model")
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
+@click.option("--out", required=True, type=OutputFolder(), help="Folder for the results.")
 @click.option("--backend", default="auto", show_default=True)
 @click.option("--full-size", is_flag=True, help="Pictures: NAME.depth.png in the picture's size instead of the network's, bilinearly.")
 @click.option("--every", type=int, metavar="N", help="Videos: every Nth frame only.")
@@ -68,7 +70,6 @@ def command(
     _check_use(kinds, bool(video_options), pointcloud, full_size, any(value is not None for value in camera_options.values()))
     camera = _camera(camera_options) if pointcloud else None
     check_results(files, out, pointcloud, force)
-    _check_json(json_out, out)
     with progress("check") as on_file:
         readable = look_at(files, skip_bad, on_file)
     _check_sizes(readable, camera)
@@ -117,7 +118,7 @@ def _predict_all(
 
             try:
                 written.append(predict(path, on_frame))
-            except InputError as error:
+            except UnusableInputError as error:
                 if not skip_bad:
                     raise
                 readable.skip(path, str(error))
@@ -223,15 +224,6 @@ def _check_use(kinds: set[bool], video_options: bool, pointcloud: bool, full_siz
         raise InputError("--full-size is for pictures, and none is among the inputs: leave it out")
     if camera_options and not pointcloud:
         raise InputError("--fx, --fy, --cx, --cy and --fov describe the camera of a point cloud: add --pointcloud")
-
-
-def _check_json(json_out: str | None, out: Path) -> None:
-    """The file of ``--json`` must be one that can be written; it may lie in the folder that is made."""
-    if json_out in (None, "-"):
-        return
-    path = Path(str(json_out))
-    if path.is_dir() or not (path.parent.is_dir() or path.parent.resolve() == out.resolve()):
-        raise InputError(f"cannot write '{path}': give a --json file in a folder that exists")
 
 
 def _check_sizes(readable: "Readable", camera: "Camera | None") -> None:

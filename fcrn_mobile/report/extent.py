@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.errors import UnusableInputError
 
 
 @dataclass
@@ -44,13 +44,13 @@ class Extent:
             cause: what is known of it, in words.
 
         Raises:
-            InputError: no pixel is finite and above zero.
+            UnusableInputError: no pixel is finite and above zero.
         """
         if self.far > 0:
             return
         what = "is nowhere finite" if not self.finite else f"reaches from {self.near:g} to {self.far:g}, nowhere above zero"
         remedy = "try a model of higher precision, or the checkpoint behind it"
-        raise InputError(f"the depth that is predicted of '{name}' {what}{cause}: {remedy}")
+        raise UnusableInputError(f"the depth that is predicted of '{name}' {what}{cause}: {remedy}")
 
     def facts(self) -> dict[str, Any]:
         """For JSON: ``metres``, nearest and farthest, and ``not_finite`` where there are such pixels."""

@@ -98,7 +98,8 @@ def save_depth_video(
         on_frame: is called with the number of frames done.
 
     Raises:
-        InputError: the source is damaged, the file cannot be written, or no frame has depth.
+        UnusableInputError: the source is damaged, or no frame has depth.
+        InputError: the file cannot be written.
     """
     av = load_av()
     start = time.perf_counter()

@@ -100,8 +100,9 @@ def test_the_files_of_a_picture_come_together_or_not_at_all(sees, call: Call, tm
     picture(tmp_path / "a.png")
     sees(Fake(GOOD))
     monkeypatch.setattr(predictions, "save_depth_png", full)
-    refused(call("predict", "m", "a.png", "--out", "o"), "No space left on device")
-    assert not (tmp_path / "o").exists()
+    for passing_over in ([], ["--skip-bad"]):
+        refused(call("predict", "m", "a.png", "--out", "o", *passing_over), "No space left on device")
+        assert not (tmp_path / "o").exists()
 
 
 def test_results_are_not_overwritten_without_force_and_nothing_is_done_before(sees, call: Call, tmp_path) -> None:
@@ -136,8 +137,8 @@ def test_a_video_is_not_overwritten_without_force(sees, call: Call, tmp_path) ->
 def test_a_json_that_cannot_be_written_is_refused_before_any_work(sees, call: Call, tmp_path) -> None:
     picture(tmp_path / "a.png")
     sees(Fake(GOOD))
-    for target in ("nowhere/r.json", "."):
-        refused(call("predict", "m", "a.png", "--out", "o", "--json", target), "--json", target)
+    for target, word in (("nowhere/r.json", "'nowhere'"), (".", "is a folder")):
+        refused(call("predict", "m", "a.png", "--out", "o", "--json", target), "--json", word)
         assert not (tmp_path / "o").exists()
     assert call("predict", "m", "a.png", "--out", "o", "--json", "o/r.json").returncode == 0
     assert json.loads((tmp_path / "o/r.json").read_text())["results"]
