@@ -78,7 +78,7 @@ def command(
     runtime = open_runtime(model, backend)
     lens = _camera_of_training(runtime)
     video_options |= {"unit": _unit(lens)}
-    picture_options = {"camera": camera, "metric": lens is not None, "full_size": full_size}
+    picture_options: dict[str, Any] = {"camera": camera, "metric": lens is not None, "full_size": full_size}
 
     def predict(path: Path, on_frame: Callable[[int], None]) -> dict[str, Any]:
         if path in readable.videos:
