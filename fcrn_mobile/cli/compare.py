@@ -5,30 +5,27 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fcrn_mobile.cli.common import SHOWN_METRICS, check_output, json_option, print_table, write_json
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.cli.command import Command
+from fcrn_mobile.cli.common import SHOWN_METRICS, json_option, print_table, write_json
+from fcrn_mobile.cli.outputs import PICTURES, OutputFile
+from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:
     from fcrn_mobile.training.history import History
 
-_SUFFIXES = (".png", ".svg", ".pdf")
 
-
-@click.command("compare")
+@click.command("compare", cls=Command)
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN RUN...")
-@click.option("--figure", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw the curves of all runs; .svg and .pdf too.")
+@click.option("--figure", type=OutputFile(*PICTURES), metavar="FILE.png", help="Draw the curves of all runs; .svg and .pdf too.")
 @click.option("--force", is_flag=True, help="Overwrite the file of --figure.")
 @json_option
 def command(runs: tuple[Path, ...], figure: Path | None, force: bool, json_out: str | None) -> None:
     """Training runs side by side: the settings that differ, the best and last metrics, and the curves."""
     from fcrn_mobile.training.history import differences, read_runs
 
-    if figure:
-        _check_figure(figure, force)
     histories = read_runs(runs)
     differing = differences(histories)
     if figure:
-        from fcrn_mobile.conversion.artefact import written_whole
         from fcrn_mobile.report.curves import save_curves
 
         with written_whole(figure, force) as file:
@@ -84,10 +81,3 @@ def _describe(run: "History") -> dict[str, Any]:
         "last": run.last,
         "curves": {"epoch": run.epochs, **run.curves},
     }
-
-
-def _check_figure(figure: Path, force: bool) -> None:
-    """Refuse, before any work, what would overwrite a file or cannot be drawn."""
-    if figure.suffix.lower() not in _SUFFIXES:
-        raise InputError(f"--figure '{figure}': name a file that ends in {', '.join(_SUFFIXES)}")
-    check_output(figure, "--figure", force)

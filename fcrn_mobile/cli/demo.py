@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fcrn_mobile.cli.common import json_option, progress, write_json
+from fcrn_mobile.cli.command import Command
+from fcrn_mobile.cli.common import json_option, make_folder, progress, write_json
 from fcrn_mobile.cli.latency_table import print_latency
+from fcrn_mobile.cli.outputs import OutputFolder
 from fcrn_mobile.cli.page import write_page
 from fcrn_mobile.cli.validate import print_drift
-from fcrn_mobile.errors import InputError
 
 if TYPE_CHECKING:
     from fcrn_mobile.data import Source
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
 #: Frames of the sample that the picture shows.
 SHOWN_FRAMES = (2, 9, 17)
+_FILES = (_PICTURE, _PAGE) = ("depth.png", "report.html")
 
 
-@click.command("demo")
-@click.option("--out", default="demo", show_default=True, type=click.Path(path_type=Path), help="Folder for packages, picture and report.")
+@click.command("demo", cls=Command)
+@click.option("--out", default="demo", show_default=True, type=OutputFolder(*_FILES), help="Folder for packages, picture and report.")
 @click.option("--runs", default=20, show_default=True, help="Timed predictions per model.")
 @json_option
 def command(out: Path, runs: int, json_out: str | None) -> None:
@@ -38,9 +40,7 @@ def command(out: Path, runs: int, json_out: str | None) -> None:
     from fcrn_mobile.runtimes import open_runtime
     from fcrn_mobile.validation.drift import validate
 
-    if out.exists() and not out.is_dir():
-        raise InputError(f"'{out}' is a file: choose another --out")
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     recipes = (
         Recipe(name="fcrn-fp16", precision="fp16", budget={"fidelity": "0.01"}),
         Recipe(name="fcrn-int8", precision="int8", budget={"fidelity": "0.05"}),
@@ -62,7 +62,7 @@ def command(out: Path, runs: int, json_out: str | None) -> None:
         for index, (model, backend) in enumerate(models):
             latencies.append(measure(partial(open_runtime, model, backend, "float32"), runs))
             step(index + 1, len(models))
-    picture, page = out / "depth.png", out / "report.html"
+    picture, page = out / _PICTURE, out / _PAGE
     _draw(source, reference, candidates, picture)
     with progress("operators") as on_image:
         ops = operators(source, BUILTIN, drift, on_image=on_image)

@@ -4,17 +4,19 @@ from pathlib import Path
 
 import click
 
+from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, progress, write_json
+from fcrn_mobile.cli.outputs import OutputFile
 
 
-@click.command("export")
+@click.command("export", cls=Command)
 @click.argument("checkpoint")
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Recipe, such as export/int8.toml.")
 @click.option("--precision", metavar="P", help="fp32, fp16, int8, int4, palette6, sparse50, … instead of a recipe.")
 @click.option("--calibration", metavar="SPEC", help="Images for a recipe that measures on some, such as folder:PATH#train.")
 @click.option("--calibration-images", "count", type=int, metavar="N", help="How many of them, instead of the recipe's number.")
 @click.option("--calibration-seed", "seed", type=int, metavar="N", help="Chooses which.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Destination, ending in .mlpackage, .onnx or .aimodel.")
+@click.option("--out", required=True, type=OutputFile(), help="Destination, ending in .mlpackage, .onnx or .aimodel.")
 @click.option("--force", is_flag=True, help="Overwrite.")
 @json_option
 def command(

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import click
 
+from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, write_json
+from fcrn_mobile.cli.outputs import OutputFile
 from fcrn_mobile.errors import InputError
 
 
-@click.command("import")
+@click.command("import", cls=Command)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Destination, ending in .safetensors.")
+@click.option("--out", required=True, type=OutputFile(), help="Destination, ending in .safetensors.")
 @click.option("--format", "layout", metavar="fcrn-pytorch|sparse-to-dense|iro-cp", help="Where FILE comes from, instead of recognising it.")
 @click.option("--force", is_flag=True, help="Overwrite.")
 @json_option

@@ -8,7 +8,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_metrics, show_progress, write_json
+from fcrn_mobile.cli.outputs import OutputFolder
 from fcrn_mobile.errors import InputError
 
 
@@ -28,7 +30,7 @@ class Integers(click.ParamType):
             self.fail(f"'{value}': give whole numbers with '{self.separator}' between them", param, ctx)
 
 
-@click.command("train")
+@click.command("train", cls=Command)
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings as TOML; options given beside it win.")
 @click.option("--data", metavar="SPEC", help="Training data; without a #split its #train part, and its #val part for validation.")
 @click.option("--val-data", metavar="SPEC", help="Validation data, if not the #val part of --data.")
@@ -38,7 +40,7 @@ class Integers(click.ParamType):
 @click.option("--widths", type=Integers(","), metavar="A,B,C,D,E", help="Decoder widths other than the preset's.")
 @click.option("--input-size", type=Integers("x"), metavar="HxW", help="Input size other than the preset's.")
 @click.option("--encoder-weights", default="imagenet", show_default=True, metavar="imagenet|random|FILE", help="Start of the encoder.")
-@click.option("--out", type=click.Path(), help="Folder of the run.")
+@click.option("--out", type=OutputFolder(path_type=str), help="Folder of the run.")
 @click.option("--resume", metavar="RUN|CHECKPOINT", help="Continue the run in this folder as it was set; or start from a checkpoint.")
 @click.option("--quantization", default="none", metavar="int8|w8a8|int4|palette4", help="Fine-tune the checkpoint of --resume for it.")
 @click.option("--epochs", type=int, default=30, show_default=True)

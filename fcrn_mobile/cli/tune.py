@@ -1,28 +1,31 @@
 """``fcrn-mobile tune``."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
+from fcrn_mobile.cli.exits import end
+from fcrn_mobile.cli.frames import protocol_option, rule_for
+from fcrn_mobile.cli.outputs import OutputFolder
 
 if TYPE_CHECKING:
     from fcrn_mobile.tuning.result import Tuning
 
 
-@click.command("tune")
+@click.command("tune", cls=Command)
 @click.argument("checkpoint")
 @click.option("--data", required=True, metavar="SPEC", help="Images; without a #split, searched on #train and verified on #val.")
 @click.option("--budget", "budgets", multiple=True, required=True, metavar="M=X", help="Such as fidelity=0.02 or abs_rel=1%; repeatable.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Results; a search that was stopped goes on.")
+@click.option("--out", required=True, type=OutputFolder(), metavar="DIR", help="Results; a search that was stopped goes on.")
 @click.option("--objective", default="size", show_default=True, metavar="size|bits|latency-estimate", help="What is minimised.")
 @click.option("--images", default=8, show_default=True, type=click.IntRange(min=1), help="To search on.")
 @click.option("--verify-images", default=32, show_default=True, type=click.IntRange(min=1), help="To verify on, others.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Chooses the images.")
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="BASE", help="All else; its target bounds the schemes.")
-@click.option("--protocol", default="eigen", show_default=True, metavar="eigen|laina|full|garg", help="Of budgets on metrics.")
+@protocol_option("Of budgets on metrics.")
 @click.option("--force", is_flag=True, help="Overwrite the results of an earlier search.")
 @json_option
 def command(
@@ -35,7 +38,7 @@ def command(
     verify_images: int,
     seed: int,
     recipe: Path | None,
-    protocol: str,
+    protocol: str | None,
     force: bool,
     json_out: str | None,
 ) -> None:
@@ -43,14 +46,13 @@ def command(
 
     Exit code 1 if no assignment holds it.
     """
-    from fcrn_mobile import metrics
     from fcrn_mobile.conversion.limits import parse_limit
     from fcrn_mobile.report.pareto import save_pareto
     from fcrn_mobile.tuning.publish import publish
     from fcrn_mobile.tuning.tune import Request, base_recipe, tune
 
     limits = tuple(parse_limit(text) for text in budgets)
-    rule = metrics.protocol(protocol)
+    rule = rule_for(protocol, data)
     base = base_recipe(checkpoint, recipe)
     request = Request(checkpoint, data, limits, rule, base, objective, images, verify_images, seed)
     result = publish(tune(request, out, force, progress), out, save_pareto)
@@ -58,7 +60,7 @@ def command(
         write_json(json_out, result.to_json())
     if json_out != "-":
         print_tuning(result, checkpoint, out)
-    sys.exit(0 if result.held else 1)
+    end(result.held)
 
 
 def print_tuning(result: "Tuning", checkpoint: str, out: Path) -> None:

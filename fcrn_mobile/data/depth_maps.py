@@ -1,6 +1,5 @@
 """Reading and writing of depth maps: integers in a unit that someone has to know, floats in metres."""
 
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,8 @@ from PIL import Image, UnidentifiedImageError
 from fcrn_mobile.data.exr import MAGIC as EXR_MAGIC
 from fcrn_mobile.data.exr import decode_exr
 from fcrn_mobile.data.images import Photo, described, open_picture
+from fcrn_mobile.data.npy import MAGIC as NPY_MAGIC
+from fcrn_mobile.data.npy import decode_npy
 from fcrn_mobile.data.once import warn_once
 from fcrn_mobile.data.orientation import SIDEWAYS, turned
 from fcrn_mobile.errors import InputError
@@ -22,7 +23,7 @@ MILLIMETRES = 1000.0
 PLAUSIBLE = (0.2, 100.0)
 #: Metres from which on a float means "nothing there": Blender writes 10^10.
 _NOTHING = 1e9
-_NPY_MAGIC, _ZIP_MAGIC = b"\x93NUMPY", b"PK\x03\x04"
+_ZIP_MAGIC = b"PK\x03\x04"
 _READ = "give a 16-bit PNG in known units, or metres as 32-bit floats in a .npy, .tiff, .exr or .pfm"
 _SAY_SCALE = "add ?scale=UNITS_PER_METRE to the data (25.5 where 255 is 10 m), or give 16 bits"
 
@@ -69,7 +70,7 @@ def decode_depth(
 
 def save_depth_png(depth: NDArray[np.float32], path: Path) -> None:
     """Write metres as a 16-bit PNG in millimetres; values that are not finite or negative become 0, above 65.534 m saturate."""
-    millimetres = np.nan_to_num(depth * 1000.0, nan=0.0, posinf=65534.0, neginf=0.0)
+    millimetres = np.nan_to_num(depth * 1000.0, nan=0.0, posinf=0.0, neginf=0.0)
     Image.fromarray(np.clip(np.rint(millimetres), 0, 65534).astype(np.uint16)).save(path)
 
 
@@ -77,7 +78,7 @@ def _pixels(data: bytes, name: str) -> tuple[NDArray[Any], int]:
     """H×W integers or floats as the file has them, and the EXIF orientation of its own by which they were turned."""
     if data.startswith(EXR_MAGIC):
         return decode_exr(data, name), 1
-    if data.startswith((_NPY_MAGIC, _ZIP_MAGIC)):
+    if data.startswith((NPY_MAGIC, _ZIP_MAGIC)):
         return _array(data, name), 1
     if data.startswith(b"PF"):
         raise InputError(f"'{name}' is a PFM file in colour: depth must have one channel (Pf)")
@@ -110,12 +111,7 @@ def _turned_with(photo: Photo, depth: NDArray[np.float32], name: str) -> NDArray
 
 def _array(data: bytes, name: str) -> NDArray[Any]:
     """The one map of an .npy file; a channel axis of length 1 is dropped."""
-    try:
-        held = np.load(BytesIO(data), allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError, OverflowError) as error:
-        raise InputError(f"'{name}' is not an .npy file that NumPy reads ({' '.join(str(error).split())[:120]}): write it again") from error
-    if not isinstance(held, np.ndarray):
-        raise InputError(f"'{name}' is a zip or .npz of several arrays: give an .npy with one depth map")
+    held = decode_npy(data, name)
     array: NDArray[Any] = held[..., 0] if held.ndim == 3 and held.shape[2] == 1 else held[0] if held.ndim == 3 and len(held) == 1 else held
     if array.ndim != 2 or not array.size or array.dtype.kind not in "uif":
         shape = "×".join(map(str, held.shape)) or "no dimension"

@@ -161,7 +161,7 @@ def read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"cannot read image '{path}': {error.strerror}") from error
+        raise InputError(f"cannot read '{path}': {error.strerror}") from error
 
 
 def described(mode: str) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcrn_mobile.data.images import read_channel, read_gray, read_image
+from fcrn_mobile.data.images import read_channel, read_file, read_gray, read_image
+from fcrn_mobile.data.npy import decode_npy
 from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.interface import Feature
 
@@ -33,7 +34,7 @@ def read_input(feature: Feature, path: Path) -> NDArray[Any]:
         MilError, InputError: unreadable, or of a kind that does not fit.
     """
     if path.suffix == ".npy":
-        return _read_array(path)
+        return decode_npy(read_file(path), str(path))
     if feature.kind != "image":
         raise MilError(f"input '{feature.name}' is an array: give an .npy file instead of '{path}'")
     pixels = _READERS[feature.dtype](path)
@@ -70,13 +71,3 @@ def write_output(value: NDArray[Any], files: list[Path]) -> None:
             Image.fromarray(value).save(file)
         else:
             np.save(file, value, allow_pickle=False)
-
-
-def _read_array(path: Path) -> NDArray[Any]:
-    try:
-        value = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise MilError(f"'{path}' is not an .npy file that NumPy reads ({' '.join(str(error).split())[:120]}): write it again") from error
-    if not isinstance(value, np.ndarray):
-        raise MilError(f"'{path}' holds several arrays: give an .npy with one")
-    return value

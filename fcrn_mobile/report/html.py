@@ -102,8 +102,10 @@ def _drift(page: Page) -> dict[str, Any]:
     return {
         "title": f"Drift from {validation.reference_name}",
         "state": verdict.state(validation),
+        "doubtful": validation.standing is not None and validation.standing.fails,
         "headline": verdict.headline(validation, names),
         "sentences": verdict.sentences(validation, names),
+        "warnings": validation.warnings,
         "engines": engines,
         "on_device": any(engine.startswith("coreml") for engine in engines),
         "data": portable(validation.data),

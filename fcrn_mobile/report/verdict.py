@@ -29,7 +29,14 @@ def state(validation: Validation) -> str:
 
 
 def headline(validation: Validation, names: Sequence[str]) -> str:
-    """The verdict on all candidates, by the names they have on the page, in one line."""
+    """The verdict on all candidates, by the names they have on the page, in one line; that the reference fails is part of it."""
+    judged = _judged_all(validation, names)
+    if validation.standing is None or not validation.standing.fails:
+        return judged
+    return f"{validation.reference_name} fails on these images: no better than their median map; {judged}"
+
+
+def _judged_all(validation: Validation, names: Sequence[str]) -> str:
     verdicts = [candidate.verdict for candidate in validation.candidates]
     broken = [name for name, verdict in zip(names, verdicts, strict=True) if verdict == "broken"]
     if broken:

@@ -104,6 +104,9 @@ def test_what_no_sensor_saw_is_zero() -> None:
     depth = np.array([[np.nan, np.inf, -np.inf], [-1, 1e10, 2]])
     np.testing.assert_array_equal(decode_depth(npy(depth), "a"), [[0, 0, 0], [0, 0, 2]])
     millimetres = np.array([[0, 65535, 1500]])
+    for channels in ("Z", "RGB"):
+        data = exr(dict.fromkeys(channels, depth.astype(np.float32)))
+        np.testing.assert_array_equal(decode_depth(data, "a"), [[0, 0, 0], [0, 0, 2]])
     for data in (saved(millimetres.astype(np.uint16), "PNG"), npy(millimetres.astype(np.uint16)), npy(millimetres - [[3, 0, 0]])):
         np.testing.assert_array_equal(decode_depth(data, "a"), np.array([[0, 0, 1.5]], np.float32))
 
@@ -183,22 +186,26 @@ def test_no_source_takes_eight_bits_for_the_units_of_sixteen(spec: str, tmp_path
         (lambda: npy(METRES)[:-5], [".npy", "write it again"]),
         (lambda: npy(METRES).replace(b"(3, 4)", b"(9999999999999, 4)"), [".npy", "write it again"]),
         (lambda: b"PF\n1 1\n-1.0\n" + bytes(12), ["in colour", "Pf"]),
+        (lambda: npy(METRES).replace(b"(3, 4)", b"(((((("), [".npy", "write it again"]),
+        (lambda: b"PK\x03\x04 and no more", ["a zip", ".npy"]),
         (lambda: exr({"Z": METRES})[:200], ["damaged EXR"]),
+        (lambda: exr({"Z": METRES})[:-9], ["damaged EXR", "Unable to"]),
         (lambda: exr({"R": METRES, "G": METRES * 2, "B": METRES}), ["B, G, R", "Z"]),
     ],
 )
-def test_what_is_no_depth_map_is_named(data: Callable[[], bytes], words: list[str]) -> None:
+def test_what_is_no_depth_map_is_named(data: Callable[[], bytes], words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(InputError) as error:
         decode_depth(data(), "room.x")
     for word in ("'room.x'", *words):
         assert word in str(error.value)
     assert "\n" not in str(error.value)
+    assert capsys.readouterr().out == ""
 
 
 def test_several_arrays_are_no_depth_map() -> None:
     file = io.BytesIO()
     np.savez(file, a=METRES, b=METRES)
-    with pytest.raises(InputError, match=r"'a\.npz' is a zip or \.npz"):
+    with pytest.raises(InputError, match=r"'a\.npz' is a zip, .* of several arrays: give an \.npy with one"):
         decode_depth(file.getvalue(), "a.npz")
 
 
@@ -221,5 +228,5 @@ def test_a_median_that_few_scenes_have_is_said_once(metres: float, warned: bool,
 
 
 def test_depth_png_holds_millimetres(tmp_path) -> None:
-    save_depth_png(np.array([[1.2345, np.nan, -1, 100]], np.float32), tmp_path / "d.png")
-    assert np.asarray(Image.open(tmp_path / "d.png")).tolist() == [[1234, 0, 0, 65534]]
+    save_depth_png(np.array([[1.2345, np.nan, -1, 100, np.inf, -np.inf]], np.float32), tmp_path / "d.png")
+    assert np.asarray(Image.open(tmp_path / "d.png")).tolist() == [[1234, 0, 0, 65534, 0, 0]]
