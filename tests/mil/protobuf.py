@@ -25,7 +25,9 @@ def constant(numbers: Any, shape: Sequence[int] | None = None, name: str | None 
     held = list(numbers) if isinstance(numbers, list | tuple) else [numbers]
     kind = "BOOL" if held and isinstance(held[0], bool) else "FLOAT32" if any(isinstance(item, float) for item in held) else "INT32"
     value = MIL_pb2.Value()
-    value.type.CopyFrom(tensor_type(shape if shape is not None else ((len(held),) if isinstance(numbers, list | tuple) else ()), name or kind))
+    value.type.CopyFrom(
+        tensor_type(shape if shape is not None else ((len(held),) if isinstance(numbers, list | tuple) else ()), name or kind)
+    )
     tensor = value.immediateValue.tensor
     field = {"BOOL": tensor.bools, "FLOAT32": tensor.floats, "INT32": tensor.ints}[kind]
     field.values.extend(held)
