@@ -11,7 +11,7 @@ demo: $(READY)  ## the main job on the built-in sample; results in demo/
 
 test: $(READY) $(PAIR)  ## the whole suite; set FCRN_TEST_DATA to include real images
 	$(BIN)/pytest -m 'not speed' --numprocesses auto --maxprocesses 4 --dist worksteal
-	$(BIN)/pytest -m speed
+	$(BIN)/pytest -m speed $$(grep --recursive --files-with-matches --include='test_*.py' 'mark\.speed' tests)
 
 lint: $(READY)
 	$(BIN)/ruff check .

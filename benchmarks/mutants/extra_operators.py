@@ -57,11 +57,10 @@ class DroppedStatement(Operator):
         """Statements of their own."""
         if node.parent is None or node.parent.type != "simple_stmt" or node is not node.parent.children[0]:
             return
-        call = node.type in ("atom_expr", "power") and node.children[-1].type == "trailer" and node.children[-1].children[0].value == "("
-        augmented = (
-            node.type == "expr_stmt" and node.children[1].type in ("operator", "augassign") and node.children[1].get_code().strip() != "="
-        )
-        if call or (augmented and node.children[1].type != "annassign"):
+        last = node.children[-1] if node.type in ("atom_expr", "power", "expr_stmt") else None
+        call = node.type != "expr_stmt" and last is not None and last.type == "trailer" and last.children[0].value == "("
+        augmented = node.type == "expr_stmt" and node.children[1].type != "annassign" and node.children[1].get_code().strip() != "="
+        if call or augmented:
             yield node.start_pos, node.end_pos
 
     def mutate(self, node: Any, index: int) -> Any:

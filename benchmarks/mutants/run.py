@@ -9,17 +9,14 @@ that was stopped goes on, and one after a change does only what changed. README.
 import argparse
 import hashlib
 import json
-import os
+import math
 import random
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ[variable] = "1"
 
 from mutations import Mutant, Mutation, mutate, mutations
 from touch import Touch, record, tests_for
@@ -28,11 +25,6 @@ from warm import run_tests, warm_up
 ROOT = Path(__file__).resolve().parents[2]
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 FOLDERS = ("validation", "tuning", "conversion", "mil")
-#: Folder of the package → the tests beside it, which have to notice; each is recorded when its first mutant comes up.
-BESIDE = {
-    "fcrn_mobile/metrics.py": ("tests/test_metrics.py", "tests/test_metrics_edges.py"),
-    **{f"fcrn_mobile/{folder}": (f"tests/{folder}",) for folder in FOLDERS},
-}
 
 
 @dataclass(frozen=True)
@@ -49,13 +41,13 @@ def main() -> None:
     options = _options()
     modules = [module for module in all_modules() if not options.only or any(module.startswith(part) for part in options.only)]
     warm_up()
-    chosen = sample(modules, options.sample, options.seed)
-    outcomes = [
-        outcome
-        for name in BESIDE
-        for outcome in judge([m for m in chosen if m.module.startswith(name)], touches_of(name, options), options)
-    ]
-    result = summary(outcomes, options, sum(len(mutations(ROOT, module)) for module in modules))
+    possible = {module: mutations(ROOT, module) for module in modules}
+    chosen = sample(possible, options.sample, options.seed)
+    outcomes: list[Outcome] = []
+    for module in modules:
+        touches = record(ROOT, options.state / "touch", tests_beside(module), options.record_seconds)
+        outcomes += judge([mutation for mutation in chosen if mutation.module == module], touches, options)
+    result = summary(outcomes, options, sum(map(len, possible.values())))
     print(table(result))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
@@ -79,24 +71,21 @@ def all_modules() -> list[str]:
     return [str(path.relative_to(ROOT)) for path in [ROOT / "fcrn_mobile" / "metrics.py", *inner]]
 
 
-def touches_of(name: str, options: argparse.Namespace) -> list[Touch]:
-    """What the tests beside a folder touch; nothing if no module of it is asked for."""
-    if options.only and not any(part.startswith(name) or name.startswith(part) for part in options.only):
-        return []
-    paths = [ROOT / part for part in BESIDE[name]]
-    files = [file for path in paths for file in (sorted(path.rglob("test_*.py")) if path.is_dir() else [path]) if file.exists()]
-    return record(ROOT, options.state / "touch", [str(file.relative_to(ROOT)) for file in files], options.record_seconds)
+def tests_beside(module: str) -> list[str]:
+    """The test files that mirror a module, ``test_NAME*.py`` in its folder of the tests; all of that folder's if none bears its name."""
+    path = Path(module)
+    folder = ROOT / "tests" / path.relative_to("fcrn_mobile").parent
+    files = sorted(folder.glob(f"test_{path.stem}.py")) + sorted(folder.glob(f"test_{path.stem}_*.py"))
+    return [str(file.relative_to(ROOT)) for file in files or sorted(folder.glob("test_*.py"))]
 
 
-def sample(modules: Sequence[str], size: int | None, seed: int) -> list[Mutation]:
-    """Mutations of all modules, as many of each as its share of all; shuffled in a module, so that a smaller sample is part of a larger."""
-    lists = {module: mutations(ROOT, module) for module in modules}
-    total = sum(len(items) for items in lists.values())
-    share = min(1.0, size / total) if size else 1.0
-    chosen = []
-    for module, items in lists.items():
-        random.Random(f"{seed} {module}").shuffle(items)
-        chosen += items[: round(share * len(items) + 0.4999)]
+def sample(possible: Mapping[str, Sequence[Mutation]], size: int | None, seed: int) -> list[Mutation]:
+    """Of each module its share of a number of mutations, all without one; shuffled, so that a smaller sample is part of a larger."""
+    share = min(1.0, size / sum(map(len, possible.values()))) if size else 1.0
+    chosen: list[Mutation] = []
+    for module, items in possible.items():
+        shuffled = random.Random(f"{seed} {module}").sample(items, len(items))
+        chosen += shuffled[: math.ceil(share * len(items))]
     return chosen
 
 

@@ -3,6 +3,8 @@
 import ast
 import hashlib
 import json
+import os
+import string
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -24,7 +26,7 @@ class Touch:
 
     Attributes:
         test: pytest's name of it.
-        seconds: that it took, with the fixtures that it was the first to ask for.
+        seconds: of processor time that it took, with the fixtures that it was the first to ask for.
         functions: ``module:function`` of all that it ran, fixtures included; a name alone of a module whose top ran.
     """
 
@@ -39,7 +41,7 @@ class Recorder:
     def __init__(self, root: Path, result: Path) -> None:
         self._root, self._result = root, result
         self._coverage = coverage.Coverage(data_file=None, include=[f"{root}/{PACKAGE}/*"], config_file=False)
-        self._seconds: dict[str, float] = defaultdict(float)
+        self._seconds: dict[str, float] = {}
         self._fixtures: dict[str, list[str]] = {}
         self._failed: set[str] = set()
         self._complete: set[str] = set()
@@ -50,7 +52,9 @@ class Recorder:
         self._fixtures[item.nodeid] = list(getattr(item, "fixturenames", ()))
         self._coverage.switch_context(f"test {item.nodeid}")
         self._test = item.nodeid
+        began = _processor_time()
         yield
+        self._seconds[item.nodeid] = _processor_time() - began
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Iterator[None]:
@@ -61,7 +65,6 @@ class Recorder:
         self._coverage.switch_context(f"test {self._test}")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._seconds[report.nodeid] += report.duration
         if not report.passed:
             self._failed.add(report.nodeid)
         elif report.when == "teardown":
@@ -76,6 +79,12 @@ class Recorder:
                 names = set(contexts.get(f"test {test}", ())).union(*(contexts.get(f"fixture {name}", ()) for name in self._fixtures[test]))
                 rows.append({"test": test, "seconds": round(seconds, 3), "functions": sorted(names)})
         self._result.write_text(json.dumps(rows), encoding="utf-8")
+
+
+def _processor_time() -> float:
+    """Of this process and those that it waited for: the clock would say how busy the machine is."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _functions_of(data: coverage.CoverageData, root: Path) -> dict[str, set[str]]:
@@ -147,13 +156,18 @@ def tests_for(touches: Sequence[Touch], module: str, function: str, seconds: flo
     """The tests of a mutant, quickest first, as many as fit into a time; at least one if any touches it.
 
     Args:
-        touches: all that is known.
-        module, function: where the mutation is; at the top of a module or a class every test of the module counts.
+        touches: of the tests beside the module.
+        module, function: where the mutation is; at the top of a module or a class every one of them counts.
         seconds: for all together.
     """
     inner = [touch for touch in touches if f"{module}:{function}" in touch.functions]
-    if not inner or not function:
-        inner = [touch for touch in touches if any(name.startswith(f"{module}:") for name in touch.functions)]
+    # What runs at import belongs to no test, and a test of a table of values runs no function at all.
+    at_import = function.rpartition(".")[2][:1] in ("", *string.ascii_uppercase)
+    inner = (
+        list(touches)
+        if at_import
+        else inner or [touch for touch in touches if any(name.startswith(f"{module}:") for name in touch.functions)]
+    )
     chosen, spent = [], 0.0
     for touch in sorted(inner, key=lambda touch: touch.seconds):
         if chosen and spent + touch.seconds > seconds:

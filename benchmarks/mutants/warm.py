@@ -25,6 +25,7 @@ _HEAVY = (
 
 def warm_up() -> None:
     """Import once what every test would import again; one thread everywhere, or a fork would inherit locks."""
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     for name in _HEAVY:
         importlib.import_module(name)
     sys.modules["torch"].set_num_threads(1)

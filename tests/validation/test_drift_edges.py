@@ -1,13 +1,16 @@
 """What a validation says of overflow, of single images, of its own speed, and of broken metadata."""
 
+import base64
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from fcrn_mobile.conversion.calibration import METADATA_KEY, content_hash
 from fcrn_mobile.conversion.limits import parse_limit
 from fcrn_mobile.data import Sample
 from fcrn_mobile.errors import InputError
@@ -144,3 +147,22 @@ def test_evaluate_scales_only_when_asked(path: Path) -> None:
     model = Model([4.0] * 4, path)
     assert evaluate(model, FRAMES, protocol("full")).compute()["abs_rel"] == pytest.approx(1.0)
     assert evaluate(model, FRAMES, protocol("full"), median_scaling=True).compute()["abs_rel"] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("metric", [*METRICS, "rmse_pooled"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_one_metric_that_is_not_finite_is_enough_to_break(path: Path, metric: str, value: float) -> None:
+    (drift,) = validated(path, Model([2.2] * 4, path), limits=("fidelity=0.1",)).candidates
+    assert drift.verdict == "held"
+    assert replace(drift, metrics=drift.metrics | {metric: value}).verdict == "broken"
+    assert replace(drift, fidelity=replace(drift.fidelity, abs_rel=value)).verdict == "broken"
+    assert replace(drift, checks=(), metrics=drift.metrics | {metric: value}).verdict == "broken"
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_frame_that_a_candidate_was_calibrated_on_is_refused_before_anything_runs(path: Path, number: int) -> None:
+    hashes = base64.b64encode(bytes.fromhex(content_hash(FRAMES[number].image))).decode()
+    calibrated = Model([2.2] * 4, path, {METADATA_KEY: json.dumps({"hashes": hashes})})
+    with pytest.raises(InputError, match=rf"frame 'room/{number}' of 'room' is one of the calibration images"):
+        validated(path, Model([2.2] * 4, path), calibrated, data="room")
+    assert calibrated.looked_at == []
