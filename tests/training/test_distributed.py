@@ -97,7 +97,8 @@ def train_on(run: Run, devices: int, batch_size: int, folder: Path) -> dict[str,
     words += ["--lr", "1e-7", "--schedule", "constant", "--devices", str(devices), "--batch-size", str(batch_size), "--out", str(folder)]
     done = run(*words)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("epoch 2/2") == 1, "only the first process speaks"
+    if devices > 1:
+        assert done.stderr.count("epoch 2/2") == 1, "only the first process speaks"
     return json.loads(done.stdout)
 
 
