@@ -6,47 +6,28 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from coremltools.proto import Model_pb2
 
 from fcrn_mobile.data import Sample
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
-from fcrn_mobile.mil.interface import Feature
-from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
+from fcrn_mobile.mil.operation import Operation
 from fcrn_mobile.validation.attribution import Attribution, attribute, spread
 from fcrn_mobile.validation.fidelity import FidelityValues
+from tests.validation.programs import SIZE, depth_program, grey, pictures, quantized, step
 from tests.validation.test_suspect_edges import op, own
 
+LEVELS = (10, 20, 30)
 
-def depth_program(gain: float = 0.5, size: tuple[int, int] = (4, 6), kind: str = "FLOAT32") -> Program:
-    """The mean of the colours times a gain, plus one."""
-    picture = Model_pb2.FeatureDescription(name="image")
-    picture.type.imageType.height, picture.type.imageType.width = size
-    picture.type.imageType.colorSpace = 20
-    result = Model_pb2.FeatureDescription(name="depth")
-    result.type.multiArrayType.dataType = 65568
 
-    def info(name: str, channels: int = 1) -> tuple[TensorInfo, ...]:
-        return (TensorInfo(name, kind, (1, channels, *size)),)
-
-    weight = torch.full((1, 3, 1, 1), gain)
-    operations = (
-        Operation(
-            "conv", {"x": Reference("image"), "weight": weight, "pad_type": "valid"}, info("grey"), ("image",), {"weight": "grey_weight"}
-        ),
-        Operation("relu", {"x": Reference("grey")}, info("positive"), ("grey",)),
-        Operation("add", {"x": Reference("positive"), "y": torch.tensor(1.0)}, info("depth"), ("positive",)),
+def network(gain: float = 0.5, size: tuple[int, int] = SIZE, *between: Operation, read: str = "grey") -> Program:
+    """The sum of the colours times a gain, cut off at zero, plus one."""
+    return depth_program(
+        grey(gain), *between, step("relu", "positive", read), step("add", "depth", "positive", y=torch.tensor(1.0)), size=size
     )
-    features = (Feature.from_description(picture),), (Feature.from_description(result),)
-    return Program(*features, operations, "float32", {})
-
-
-def pictures(count: int = 3) -> list[np.ndarray]:
-    return [np.full((4, 6, 3), 10 * (index + 1), np.uint8) for index in range(count)]
 
 
 def test_an_attribution_by_hand() -> None:
-    result = attribute(depth_program(), depth_program(0.505), pictures(1))
+    result = attribute(network(), network(0.505), pictures(10))
     grey, positive, depth = result.ops
     # 15 becomes 15.15: a hundredth, 40 dB, and 16 becomes 16.15.
     assert (grey.snr_db, positive.snr_db) == (pytest.approx(40, abs=1e-3), pytest.approx(40, abs=1e-3))
@@ -63,25 +44,36 @@ def test_an_attribution_by_hand() -> None:
     assert [op.clipped for op in result.ops] == [0.0, 0.0, 0.0]
 
 
+def test_what_a_quantization_cuts_off_is_told_of_it_and_of_its_readers() -> None:
+    down, up = quantized("q", 0.1, "grey")  # 15 is 150 steps
+    result = attribute(network(), network(0.5, SIZE, down, up, read="q_up"), pictures(10))
+    assert [each.name for each in result.ops] == ["grey", "q_down", "q_up", "positive", "depth"]
+    assert [each.clipped for each in result.ops] == [0.0, 1.0, 1.0, 1.0, 0.0]
+    assert [each.matched for each in result.ops] == [True, False, False, True, True]
+    # What stands between inherits the ratio of what it reads.
+    assert [each.input_snr_db for each in result.ops[:4]] == [math.inf] * 4
+    assert result.reference_only == 0
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_progress_counts_each_image_twice(count: int) -> None:
     calls: list[tuple[int, int]] = []
-    attribute(depth_program(), depth_program(0.51), pictures(count), lambda done, total: calls.append((done, total)))
+    attribute(network(), network(0.51), pictures(*LEVELS[:count]), lambda done, total: calls.append((done, total)))
     assert calls == [(done, 2 * count) for done in range(1, 2 * count + 1)]
 
 
 def test_other_sizes_and_other_kinds_are_refused() -> None:
     with pytest.raises(InputError, match="the reference takes 4×6 pixels, the candidate 6×4"):
-        attribute(depth_program(), depth_program(size=(6, 4)), pictures())
+        attribute(network(), network(0.5, (6, 4)), pictures(10))
     with pytest.raises(InputError, match="no images"):
-        attribute(depth_program(), depth_program(), [])
-    two = replace(depth_program(), outputs=depth_program().outputs * 2)
-    for programs, words in [((two, depth_program()), "the reference does not map"), ((depth_program(), two), "the candidate does not map")]:
+        attribute(network(), network(), [])
+    two = replace(network(), outputs=network().outputs * 2)
+    for programs, words in [((two, network()), "the reference does not map"), ((network(), two), "the candidate does not map")]:
         with pytest.raises(InputError, match=words):
-            attribute(*programs, pictures())
-    none = replace(depth_program(), inputs=())
+            attribute(*programs, pictures(10))
+    none = replace(network(), inputs=())
     with pytest.raises(InputError, match="the candidate does not map one image"):
-        attribute(depth_program(), none, pictures())
+        attribute(network(), none, pictures(10))
 
 
 def test_the_steepest_and_the_worst_are_found() -> None:

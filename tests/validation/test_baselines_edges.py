@@ -47,6 +47,11 @@ def test_a_median_of_few_is_numpys(values: tuple[float, ...]) -> None:
     assert (learned.frames, learned.median_frames) == (len(values), len(values))
 
 
+def test_a_median_of_many_takes_four_hundred() -> None:
+    learned = learn_baselines(frames(*[np.ones((1, 1))] * 402), protocol("full"))
+    assert (learned.frames, learned.median_frames) == (402, 400)
+
+
 def test_progress_counts_frames_and_no_frame_is_refused() -> None:
     calls: list[tuple[int, int]] = []
     learn_baselines(frames(*[np.ones((2, 2))] * 3), protocol("full"), lambda done, total: calls.append((done, total)))
