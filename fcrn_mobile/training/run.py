@@ -73,7 +73,7 @@ class Settings:
         data, val_data, encoder_weights, devices, nodes, track: see ``Run``.
         out: the run's folder.
         resume: a run's folder to continue, or a checkpoint to start from.
-        preset: the network, changed by ``decoder``, ``widths`` and ``input_size`` (height, width).
+        preset: the network, changed by ``decoder``, ``laterals``, ``widths`` and ``input_size`` (height, width).
     """
 
     data: str | None = None
@@ -82,6 +82,7 @@ class Settings:
     resume: str | None = None
     preset: str = PRESET
     decoder: str | None = None
+    laterals: str | None = None
     widths: list[int] | None = None
     input_size: list[int] | None = None
     encoder_weights: str = PRETRAINED
@@ -168,9 +169,11 @@ def _network(settings: Settings, given: dict[str, Any]) -> FCRNConfig:
         changes["input_size"] = tuple(settings.input_size)
     if settings.decoder is not None:
         changes["decoder"] = settings.decoder
+    if settings.laterals is not None:
+        changes["laterals"] = settings.laterals
     if settings.resume is None:
         return preset(settings.preset, **changes)
-    for key in ("preset", "decoder", "widths", "encoder_weights"):
+    for key in ("preset", "decoder", "laterals", "widths", "encoder_weights"):
         if key in given:
             option = f"--{key.replace('_', '-')}"
             raise InputError(f"{option} {given[key]} does not go with --resume {settings.resume}, which settles it: leave {option} out")
