@@ -165,9 +165,13 @@ class FCRN(nn.Module):
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if self.config.inverse_depth is not None:
-            # Where a sigmoid is flat nothing is learned: the first predictions are nearly equal, and moderate.
-            nn.init.normal_(self.head.weight, std=0.01)
-            nn.init.constant_(self.head.bias, self.config.first_prediction)  # type: ignore[arg-type]
+            # Where a sigmoid is flat nothing is learned.
+            self.start_at(self.config.first_prediction)
+
+    def start_at(self, prediction: float) -> None:
+        """Begin anew with first predictions x that are nearly equal: set the head's bias, and small weights."""
+        nn.init.normal_(self.head.weight, std=0.01)
+        nn.init.constant_(self.head.bias, prediction)  # type: ignore[arg-type]
 
 
 def set_form(network: FCRN, form: Form) -> FCRN:
