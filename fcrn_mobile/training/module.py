@@ -58,7 +58,7 @@ class DepthTraining(LightningModule):
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
         prediction = self.network(batch.images)
-        loss = depth_loss(self.hyper.loss, prediction, batch.depths)
+        loss = depth_loss(self.hyper.loss, prediction, batch.depths, self.hyper.terms)
         if not torch.isfinite(loss):
             raise InputError(f"loss is {loss.item()} on {', '.join(batch.names[:8])}: lower the learning rate or check these frames")
         several = distributed.processes() > 1

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.utilities import rank_zero_only
 
 import fcrn_mobile
+from fcrn_mobile.data.mixture import join_parts, open_mixture, parse_mixture
 from fcrn_mobile.data.module import DepthDataModule
 from fcrn_mobile.data.spec import open_source, portable
 from fcrn_mobile.data.transforms import Augmentation
@@ -31,6 +32,7 @@ from fcrn_mobile.training.quantization import NONE
 from fcrn_mobile.training.run import PRETRAINED, RANDOM, Run, load_run, save_run
 from fcrn_mobile.training.selfsupervised.module import SelfSupervisedTraining
 from fcrn_mobile.training.selfsupervised.preparation import view_augmentation, views_data, with_inverse_depth
+from fcrn_mobile.training.start import mean_depth
 from fcrn_mobile.training.tracking import Tracking, flat_configuration, run_loggers
 
 
@@ -57,6 +59,8 @@ def train(run: Run, out: Path, progress: bool = False) -> Checkpoint:
     if isinstance(data, ViewsDataModule):
         run = with_inverse_depth(run, data)
     network = _fresh_network(run)
+    if run.start is None and run.encoder_weights != RANDOM and run.hyper.objective == "supervised":
+        network.start_at(mean_depth(data.frames.source))
     if run.track is not None and is_first_process():
         check_track(run.track, out)
     out.mkdir(parents=True, exist_ok=True)
@@ -103,7 +107,7 @@ def _data_module(run: Run) -> DepthDataModule:
     if hyper.objective != "supervised":
         return views_data(run)
     return DepthDataModule(
-        open_source(train_spec),
+        open_mixture(train_spec),
         open_source(val_spec),
         run.network.input_size,
         _augmentation(run),
@@ -178,7 +182,7 @@ def _training_record(run: Run, data: DepthDataModule) -> dict[str, Any]:
     train_spec, val_spec = run.specs
     return {
         # The place of the data on this machine is nobody else's business.
-        "data": portable(train_spec),
+        "data": join_parts([replace(part, spec=portable(part.spec)) for part in parse_mixture(train_spec)]),
         "frames": len(data.frames),
         "val_data": portable(val_spec),
         "val_frames": len(data.validation_frames),
