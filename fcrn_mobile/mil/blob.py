@@ -104,9 +104,7 @@ class BlobFile:
         if data_type in PACKED:
             _, bits, signed = PACKED[data_type]
             if 8 * size - padding != bits * count or padding >= 8:
-                raise MilError(
-                    f"{here} in {size} bytes less {padding} bits where {bits * count} bits are declared: export the package again"
-                )
+                raise MilError(f"{here} in {size} bytes less {padding} bits where {bits * count} are declared: export the package again")
             return unpack(self._array(start, np.dtype(np.uint8), size).view(np.uint8), bits, signed, count)
         raise MilError(f"{here}: weights of this type are not supported; export with float16, float32 or integer weights")
 

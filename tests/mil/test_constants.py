@@ -289,7 +289,7 @@ def test_padding_of_packed_types_is_never_believed(padding: int, tmp_path) -> No
     damaged = bytearray(path.read_bytes())
     struct.pack_into("<Q", damaged, offset + METADATA["padding"][1], padding)
     path.write_bytes(damaged)
-    with pytest.raises(MilError, match=f"in 6 bytes less {padding} bits where 44 bits are declared"):
+    with pytest.raises(MilError, match=f"in 6 bytes less {padding} bits where 44 are declared"):
         BlobFile(path).read(offset, "UINT4", 11)
 
 
