@@ -19,6 +19,7 @@ from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.overflow import Overflow
 from fcrn_mobile.mil.package import metadata
+from fcrn_mobile.mil.refused import check_accepted
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.mil.values import Constants
 
@@ -57,15 +58,18 @@ class Program:
             function: of a package with several; None takes its default.
 
         Raises:
-            MilError: unknown policy or function; a missing, damaged or truncated package; an operator this runtime lacks.
+            MilError: unknown policy or function; a missing, damaged or truncated package; an operator this runtime lacks; a program
+                that Core ML itself refuses.
         """
         check_policy(arithmetic)
         package = Path(path)
         checked = read_function(package, function)
+        reader = Constants(checked.folder)
+        check_accepted(checked.block, reader, str(package))
         return cls(
             inputs=tuple(Feature.from_description(f) for f in checked.inputs),
             outputs=tuple(Feature.from_description(f) for f in checked.outputs),
-            operations=bind(checked.block, Constants(checked.folder), package, arithmetic),
+            operations=bind(checked.block, reader, package, arithmetic),
             arithmetic=arithmetic,
             metadata=metadata(checked.model),
             function=checked.name,
