@@ -1,5 +1,6 @@
 """``fcrn-mobile import``."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -35,4 +36,4 @@ def command(file: Path, out: Path, layout: str | None, force: bool, json_out: st
     if json_out != "-":
         height, width = config.input_size
         print(f"{out}  {config.encoder} with {config.decoder}  {height}x{width}  {parameters / 1e6:.2f} M parameters")
-        print(f"next: fcrn-mobile evaluate {out} --data sample")
+        print(f"next: {shlex.join(['fcrn-mobile', 'evaluate', str(out), '--data', 'sample'])}")
