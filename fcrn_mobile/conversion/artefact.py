@@ -13,6 +13,9 @@ from fcrn_mobile.data.spec import portable
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
 
+#: Of a library's message that is shown: some hold whole graphs.
+_LONGEST = 200
+
 
 def check_destination(path: Path, force: bool) -> None:
     """Refuse a destination before any work is done for it.
@@ -24,6 +27,27 @@ def check_destination(path: Path, force: bool) -> None:
         raise InputError(f"'{path}' exists: choose another --out or overwrite it with --force")
     if not path.parent.is_dir():
         raise InputError(f"no folder '{path.parent}' for '{path.name}': create it first")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"folder '{path.parent}' cannot be written to: choose another --out")
+
+
+@contextmanager
+def conversion_errors(checkpoint: Checkpoint, recipe: Recipe) -> Iterator[None]:
+    """Turn whatever a conversion library raises into one line; the exception itself stays as its cause.
+
+    Raises:
+        InputError: instead of any other exception, but those of the system and of memory.
+    """
+    try:
+        yield
+    except (InputError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        said = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")[:_LONGEST]
+        raise InputError(
+            f"'{checkpoint.name}' cannot be converted with recipe '{recipe.name}' ({type(error).__name__}: {said}): "
+            "try another --precision; --debug shows where it stopped"
+        ) from error
 
 
 @contextmanager

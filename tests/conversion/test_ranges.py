@@ -185,7 +185,7 @@ def test_metadata_gives_the_fingerprints_back_and_refuses_a_frame_among_them() -
         check_unseen(validation[index], calibrated_on(metadata))
     everything = open_source("sample")
     frame = everything[everything.names.index(images.names[3])]
-    with pytest.raises(InputError, match=f"frame '{images.names[3]}' of 'sample' is one of the calibration images"):
+    with pytest.raises(InputError, match=f"frame '{images.names[3]}' of 'sample' is one of the calibration images.*sample#val"):
         check_unseen(frame, calibrated_on(metadata), "sample")
     with pytest.raises(InputError, match="is not readable"):
         calibrated_on({METADATA_KEY: json.dumps({"hashes": 3})})
@@ -227,9 +227,13 @@ def test_metadata_name_the_calibration_data_without_folders() -> None:
             ["calibrated on 3 images", "warning: that is the built-in sample, 'net' was trained on"],
         ),
         (SAID | {"calibration": {"data": "folder:mine#train"}}, "folder:nyu.zip", ["calibrated on 24 images of folder:mine#train, seed 0"]),
-        ({"precision": "int8", "correct": {}}, "sample", ["rounding and bias not corrected, for want of images: give --calibration"]),
-        ({"precision": "int8", "correct": {"rounding": False}}, "sample", ["bias not corrected"]),
-        ({"precision": "int8", "correct": {"rounding": False, "bias": False, "scale": True}}, "sample", []),
+        ({"precision": "int8", "correct": {}}, "sample", []),
+        (
+            {"precision": "int8", "correct": {}, "calibration": {"data": "folder:mine#train"}},
+            "x",
+            ["corrected on 24 images of folder:mine"],
+        ),
+        (SAID | {"correct": {}}, "sample", ["calibrated and corrected on 3 images of sample#train"]),
     ],
 )
 def test_a_user_is_told_what_was_calibrated_on(values: dict[str, Any], trained: str, expected: list[str]) -> None:
