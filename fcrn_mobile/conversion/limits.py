@@ -50,7 +50,7 @@ def parse_limit(text: str) -> Limit:
         raise InputError(f"budget '{text}': '{amount_text}' is not an amount; write a number such as 0.05 or 5%")
     if (amount / 100 if percent else amount) < FLOAT32_ROUNDING:
         raise InputError(
-            f"budget '{text}': less than the rounding of depth in float32, {FLOAT32_ROUNDING:.0e}, which no package can hold; "
+            f"budget '{text}': less than the rounding of depth in float32, {FLOAT32_ROUNDING:.0e}, which alone would break it or not: "
             f"allow more, such as {metric}={'1%' if percent else '0.01'}"
         )
     # The fidelity is a relative error already, so 5% and 0.05 mean the same.
