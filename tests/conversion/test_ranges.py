@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from fcrn_mobile.conversion.calibration import (
     content_hash,
 )
 from fcrn_mobile.conversion.clipping import BINS, histogram, mse_clip, percentile_clip
-from fcrn_mobile.conversion.ranges import measure_ranges
+from fcrn_mobile.conversion.ranges import Range, measure_ranges, shared
 from fcrn_mobile.conversion.recipe import make_recipe
 from fcrn_mobile.data import open_source
 from fcrn_mobile.errors import InputError
@@ -102,7 +103,35 @@ def test_percentile_is_numpys_to_a_bin(seed: int, tail: float, percentile: float
     peak = float(values.astype(np.float32).max())
     clip = percentile_clip(histogram(torch.from_numpy(values), peak), peak, percentile)
     exact = np.sort(values)[int(np.ceil(round(percentile * values.size / 100, 6))) - 1]
-    assert abs(clip - exact) <= peak / BINS * 1.01
+    # The bin's upper edge: nothing of what is to be kept is clipped, and no whole bin beyond it is kept.
+    assert -1e-6 * peak <= clip - exact <= peak / BINS * (1 + 1e-6 * BINS)
+
+
+@pytest.mark.parametrize(("percentile", "edge"), [(50, 1), (50.1, 2), (75, 2), (76, BINS), (100, BINS)])
+def test_a_percentile_is_the_upper_edge_of_its_bin(percentile: float, edge: int) -> None:
+    """Of four elements: two in the first bin, one in the second, one in the last."""
+    counts = np.zeros(BINS)
+    counts[[0, 1, BINS - 1]] = 2, 1, 1
+    assert percentile_clip(counts, 8.0, percentile) == pytest.approx(8 * edge / BINS)
+
+
+def operation(kind: str, reads: str, gives: str) -> SimpleNamespace:
+    return SimpleNamespace(kind=kind, references=frozenset({reads}), outputs=[SimpleNamespace(name=gives)])
+
+
+@pytest.mark.parametrize("move", ["pad", "max_pool", "reshape"])
+def test_a_relu_behind_what_only_moves_values_has_the_range_of_both(move: str) -> None:
+    """Its input is quantized already: with another scale behind the ReLU its output would be rounded twice."""
+    program = SimpleNamespace(
+        operations=[operation("conv", "image", "conv"), operation(move, "conv", "moved"), operation("relu", "moved", "relu")]
+    )
+    ranges = {"image": Range(0, 255), "conv": Range(-4, 2), "moved": Range(-4, 3), "relu": Range(0, 3)}
+    both = Range(-4, 3)
+    assert shared(ranges, program) == {"image": Range(0, 255), "conv": both, "moved": both, "relu": both}  # type: ignore[arg-type]
+    # Behind a convolution it is the ReLU's own output that is quantized.
+    alone = SimpleNamespace(operations=[operation("conv", "image", "conv"), operation("relu", "conv", "relu")])
+    kept = {"conv": Range(-4, 2), "relu": Range(0, 2)}
+    assert shared(kept, alone) == kept  # type: ignore[arg-type]
 
 
 @given(seed=st.integers(0, 10_000), tail=st.floats(1, 5))
