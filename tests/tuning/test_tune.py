@@ -119,6 +119,15 @@ def test_the_budget_is_held_on_frames_that_were_not_searched_on(found: Tuning, s
     assert found.chosen.promises[0].text in (folder / "recipe.toml").read_text()
 
 
+def test_the_search_aims_below_the_budget_by_what_the_bound_will_take(found: Tuning) -> None:
+    """From the spread over the two images searched on, of the scheme in the middle: 0.97 of what leaves the bound at the budget."""
+    assert found.package
+    drifts = json.loads((found.package.parent / measured.FILE).read_text())["drifts"]
+    rows = [drifts[candidate.name][measured.ALL] for candidate in CHOSEN]
+    spread = np.median([abs(row[0] - row[1]) / np.sqrt(2) / np.mean(row) for row in rows])
+    assert found.attempts[0].target == pytest.approx(0.97 * 0.01 / (1 + 2.3534 * spread / np.sqrt(4)), rel=1e-4)
+
+
 def test_a_promise_on_few_images_is_warned_of(found: Tuning) -> None:
     assert [warning.partition(":")[0] for warning in found.warnings] == [
         "4 images to verify on, not the 32 of --verify-images",
