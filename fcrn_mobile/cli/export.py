@@ -55,7 +55,7 @@ def command(
     chosen = (chosen or _short(precision, loaded, out)).calibrated_on(calibration, count, seed)
     if no_correct and calibration and chosen.activations != "int8":
         raise InputError(f"--no-correct leaves nothing that looks at --calibration {calibration}: give one of them")
-    with progress("correct and calibrate") as on_image:
+    with progress("export") as on_image:
         made = export(loaded, chosen, out, force, on_image, correct=not no_correct)
     size = artefact_size(out)
     weights = package_weights(out) if out.suffix == ".mlpackage" else []

@@ -48,8 +48,10 @@ def completed(checkpoint: Checkpoint, recipe: Recipe, correct: bool = True) -> R
     if not correct:
         return replace(recipe, correct=None, calibration=recipe.calibration if recipe.activations == "int8" else None)
     # Ranges of activations are never measured on the sample unasked: they do not carry over from it as corrections do.
-    unseeing = recipe.calibration is not None or recipe.activations == "int8" or not recipe.correct.sees_images
-    return recipe if unseeing else replace(recipe, calibration=SAMPLE)
+    if recipe.activations == "int8" or not recipe.correct.sees_images or (recipe.calibration and recipe.calibration.data):
+        return recipe
+    # Of a number or a seed alone, the data are still to be named.
+    return replace(recipe, calibration=replace(recipe.calibration, data=SAMPLE.data) if recipe.calibration else SAMPLE)
 
 
 def _as_learned(learned: Recipe, recipe: Recipe) -> Recipe:

@@ -42,6 +42,11 @@ def test_a_recipe_without_images_is_corrected_on_the_sample(correct: dict[str, b
     assert left == make_recipe({"precision": "int8"}, "test"), "no correction, and nothing else changed"
 
 
+def test_a_number_of_images_alone_is_that_of_the_sample() -> None:
+    asked = make_recipe({"precision": "int8", "correct": {}}, "test").calibrated_on(None, images=3, seed=5)
+    assert completed(checkpoint(), asked).calibration == Calibration("sample#train", 3, 5)
+
+
 @pytest.mark.parametrize(
     "values",
     [
