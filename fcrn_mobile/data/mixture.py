@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.data.source import Sample, Source
-from fcrn_mobile.data.spec import open_source, portable
+from fcrn_mobile.data.spec import open_source, portable, split_off
 from fcrn_mobile.errors import InputError
 
 SEPARATOR = " + "
@@ -32,7 +32,8 @@ class Part:
 
     def split(self, name: str) -> "Part":
         """The same source's part of that name, unless one is named already."""
-        return self if "#" in self.spec else replace(self, spec=f"{self.spec}#{name}")
+        whole, part = split_off(self.spec)
+        return self if part else replace(self, spec=f"{whole}#{name}")
 
 
 def parse_mixture(data: str) -> tuple[Part, ...]:

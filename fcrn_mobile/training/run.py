@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fcrn_mobile.data.mixture import join_parts, parse_mixture
+from fcrn_mobile.data.spec import split_off
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.fcrn import FCRNConfig, preset
@@ -70,7 +71,7 @@ class Run:
         if self.val_data:
             return self.data, self.val_data
         parts = parse_mixture(self.data)
-        if "#" in parts[0].spec:
+        if split_off(parts[0].spec)[1]:
             raise InputError(f"data '{parts[0].spec}' names a split: give --val-data too, or leave the split out")
         return join_parts([part.split("train") for part in parts]), parts[0].split("val").spec
 
