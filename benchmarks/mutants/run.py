@@ -44,9 +44,13 @@ def main() -> None:
     possible = {module: mutations(ROOT, module) for module in modules}
     chosen = sample(possible, options.sample, options.seed)
     outcomes: list[Outcome] = []
-    for module in modules:
-        touches = record(ROOT, options.state / "touch", tests_beside(module), options.record_seconds)
-        outcomes += judge([mutation for mutation in chosen if mutation.module == module], touches, options)
+    try:
+        for module in modules:
+            touches = record(ROOT, options.state / "touch", tests_beside(module), options.record_seconds)
+            for outcome in judge([mutation for mutation in chosen if mutation.module == module], touches, options):
+                outcomes.append(outcome)
+    except KeyboardInterrupt:
+        print("stopped: what was judged so far; start again to go on", flush=True)
     result = summary(outcomes, options, sum(map(len, possible.values())))
     print(table(result))
     if options.json:

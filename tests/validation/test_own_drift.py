@@ -42,6 +42,9 @@ def test_dead_channels_do_not_count() -> None:
     alone[2] = 100
     assert find_outlier(alone, alone + 0.1) is None
     assert find_outlier(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 3, 3)) is None
+    row = torch.tensor([1.0, 1.0, 1.0, 100.0])
+    assert find_outlier(row, row + 0.1) is None  # no channels
+    assert find_outlier(row[:, None], row[:, None] + torch.tensor([[0.1]] * 3 + [[0.0]])) == Outlier(3, 4, "output", 100.0)
 
 
 def test_the_larger_ratio_of_both_axes_counts() -> None:
