@@ -100,17 +100,22 @@ class Program:
                 if isinstance(values[info.name], Tensor):
                     yield info.name, values[info.name].numpy()
 
-    def first_overflow(self, inputs: Mapping[str, Any]) -> Overflow | None:
-        """The first tensor that runs over under this arithmetic, or None if all stay finite."""
+    def watch(self, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], Overflow | None]:
+        """As ``predict``, looking at every tensor on the way: a clamp or a quotient may turn an overflow into a finite output.
+
+        Returns:
+            A value per output, and the first tensor that runs over under this arithmetic, or None if all stay finite.
+        """
         values = self.start(inputs)
+        found: Overflow | None = None
         for operation in self.steps(values):
-            for info in operation.outputs:
-                result = values[info.name]
-                if isinstance(result, Tensor) and result.is_floating_point() and not result.isfinite().all():
-                    largest = _largest(operation, values)
-                    if math.isfinite(largest):
-                        return Overflow(info.name, operation.kind, largest)
-        return None
+            found = found or _overflow(operation, values)
+        return self.results(values), found
+
+    def first_overflow(self, inputs: Mapping[str, Any]) -> Overflow | None:
+        """The first tensor that runs over under this arithmetic, or None if all stay finite; the run ends there."""
+        values = self.start(inputs)
+        return next(filter(None, (_overflow(operation, values) for operation in self.steps(values))), None)
 
     def with_constants(self, constants: Mapping[str, Mapping[str, Any]]) -> "Program":
         """The same program with other weights.
@@ -195,6 +200,17 @@ class Values(dict[str, Any]):
         values = Values(self.items())
         values.misdeclared = set(self.misdeclared)
         return values
+
+
+def _overflow(operation: Operation, values: dict[str, Any]) -> Overflow | None:
+    """The first result of an operator that is not finite, if all that the operator read is."""
+    for info in operation.outputs:
+        result = values[info.name]
+        if isinstance(result, Tensor) and result.is_floating_point() and not result.isfinite().all():
+            largest = _largest(operation, values)
+            if math.isfinite(largest):
+                return Overflow(info.name, operation.kind, largest)
+    return None
 
 
 def _largest(operation: Operation, values: dict[str, Any]) -> float:
