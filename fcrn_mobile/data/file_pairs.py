@@ -111,11 +111,19 @@ def find_file(file: str, roots: Iterable[Path], row: str, remedy: str) -> Path:
         InputError: no root has it.
     """
     roots = tuple(roots)
-    places = [root / file.lstrip("/") for root in roots] + ([Path(file)] if file.startswith("/") else [])
-    for place in places:
-        if place.is_file():
-            return place
+    # Lists made on Windows have backslashes; elsewhere a name may hold one.
+    for text in (file, file.replace("\\", "/")) if "\\" in file else (file,):
+        for place in (*(root / text.lstrip("/") for root in roots), *([Path(text)] if text.startswith("/") else [])):
+            if _is_file(place):
+                return place
     raise InputError(f"{row}: no file '{file}' in {' or '.join(repr(str(root)) for root in roots)}: {remedy}")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long for the disk, or one with a zero byte
+        return False
 
 
 def reject_repeats(pairs: list[Pair], path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from fcrn_mobile.data.file_pairs import FilePairs, Pair, find_file, read_rows, reject_repeats
+from fcrn_mobile.data.matching import alone, tell_left_out
 from fcrn_mobile.errors import InputError
 
 #: Depth is uint16 / 5000 m, 0 where nothing was seen (the benchmark's description of its file formats).
@@ -46,6 +47,13 @@ def open_tum(path: Path, max_difference: float = MAX_DIFFERENCE) -> FilePairs:
         )
     pairs = [Pair(PurePath(images[i].name).with_suffix("").as_posix(), images[i].file, depths[j].file) for i, j in matches]
     reject_repeats(pairs, path / "rgb.txt")
+    unmatched_images = set(range(len(images))) - {i for i, _ in matches}
+    unmatched_depths = set(range(len(depths))) - {j for _, j in matches}
+    remarks = (
+        alone([images[i].name for i in unmatched_images], "image", "depth map"),
+        alone([depths[j].name for j in unmatched_depths], "depth map", "image"),
+    )
+    tell_left_out(path, [f"{remark} within {max_difference:g} s" for remark in remarks if remark])
     return FilePairs(tuple(pairs), UNITS_PER_METRE, remedy=REMEDY)
 
 
