@@ -1,7 +1,9 @@
 """A run's folder: one process at a time trains in it, and a run that ended within its first epoch leaves nothing to keep."""
 
+import errno
 import os
 import shlex
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
@@ -12,6 +14,7 @@ from filelock import FileLock, Timeout
 from fcrn_mobile.errors import InputError
 
 RECORD, STATE = "run.json", "last.ckpt"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 _LOCK, _OWNER = ".lock", ".pid"
 #: What training has written before its first epoch has ended, half-written files of a killed process included.
 _BEFORE_AN_EPOCH = (
@@ -50,6 +53,32 @@ def claimed(folder: Path) -> Iterator[None]:
     finally:
         (folder / _OWNER).unlink(missing_ok=True)
         lock.release()
+
+
+@contextmanager
+def naming_a_full_disk(folder: Path) -> Iterator[None]:
+    """Say where there is no room, which the system's own error for a full disk does not, whoever of the loggers meets it.
+
+    Raises:
+        InputError: nothing more can be written in the folder.
+    """
+    # TensorBoard writes in a thread, whose error it raises again in ours.
+    hook, threading.excepthook = threading.excepthook, _unless_full
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM or error.filename is not None:
+            raise
+        raise InputError(
+            f"cannot write in '{folder}' ({error.strerror}): make room, then continue with --resume {shlex.quote(str(folder))}"
+        ) from error
+    finally:
+        threading.excepthook = hook
+
+
+def _unless_full(arguments: threading.ExceptHookArgs) -> None:
+    if not (isinstance(arguments.exc_value, OSError) and arguments.exc_value.errno in _NO_ROOM):
+        threading.__excepthook__(arguments)
 
 
 def require_new(folder: Path, claimed_here: bool = False) -> None:

@@ -28,7 +28,7 @@ from fcrn_mobile.training.callbacks import RunCheckpoints
 from fcrn_mobile.training.distillation import QuantizationTraining
 from fcrn_mobile.training.distributed import synchronise_batch_norms
 from fcrn_mobile.training.divergence import DivergenceError
-from fcrn_mobile.training.folder import RECORD, STATE, claimed, clear, require_new
+from fcrn_mobile.training.folder import RECORD, STATE, claimed, clear, naming_a_full_disk, require_new
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.mlflow_store import check_track
 from fcrn_mobile.training.module import DepthTraining
@@ -64,7 +64,7 @@ def train(run: Run, out: Path, progress: bool = False) -> Checkpoint:
         require_new(out)
     run, network, data = _prepared(run, out)
     _make_folder(out)
-    with claimed(out) if is_first_process() else nullcontext():
+    with claimed(out) if is_first_process() else nullcontext(), naming_a_full_disk(out):
         if is_first_process():
             # Another process may have started in the meantime, and ended too.
             require_new(out, claimed_here=True)
@@ -85,7 +85,7 @@ def resume(out: Path, progress: bool = False, epochs: int | None = None) -> Chec
     """
     if not (out / RECORD).is_file():
         raise InputError(f"'{out}' holds no run to resume (no {RECORD}): start it with --out {shlex.quote(str(out))}")
-    with claimed(out) if is_first_process() else nullcontext():
+    with claimed(out) if is_first_process() else nullcontext(), naming_a_full_disk(out):
         run = load_run(out / RECORD)
         if not (out / STATE).is_file():
             if epochs is not None and epochs != run.hyper.epochs:

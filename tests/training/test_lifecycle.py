@@ -175,6 +175,19 @@ def test_weights_are_looked_at_before_they_are_validated(name: str, tiny_config:
         require_finite_weights(module)
 
 
+def test_a_disk_that_is_full_for_the_logs_is_named_without_a_traceback(
+    small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", full)
+    folder = tmp_path / "my run"
+    with pytest.raises(InputError, match=r"cannot write in '.*my run' \(No space left on device\): make room, .*--resume '.*my run'"):
+        train(small_run, folder)
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_the_record_says_what_was_typed_and_what_is_monitored(call: Callable[..., Result], tmp_path: Path) -> None:
     words = ["train", "--data", "sample#val", "--val-data", "sample#val", "--preset", "fcrn-plain", "--widths", "16,8,8,8"]
     words += ["--input-size", "32x48", "--encoder-weights", "random", "--epochs", "1", "--batch-size", "2", "--out", "my runs/a"]
