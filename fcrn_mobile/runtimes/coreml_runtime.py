@@ -10,7 +10,7 @@ from PIL import Image
 from fcrn_mobile.data.images import fit
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.quiet import quiet_coremltools
-from fcrn_mobile.runtimes.runtime import depth_map
+from fcrn_mobile.runtimes.runtime import depth_map, model_name
 
 #: As reports name them → coremltools' name.
 COMPUTE_UNITS = {"all": "ALL", "cpuAndNeuralEngine": "CPU_AND_NE", "cpuAndGPU": "CPU_AND_GPU", "cpuOnly": "CPU_ONLY"}
@@ -30,7 +30,7 @@ class CoreMLRuntime:
             self._model = ct.models.MLModel(str(path), compute_units=ct.ComputeUnit[COMPUTE_UNITS[compute_units]])
         description = self._model.get_spec().description
         image = description.input[0].type.imageType
-        self.name = path.stem
+        self.name = model_name(path)
         self.compute_units = compute_units
         self.path = path
         self.input_size = (image.height, image.width)

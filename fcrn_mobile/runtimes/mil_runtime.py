@@ -12,7 +12,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.arithmetic import SHOWN_AS, Arithmetic
 from fcrn_mobile.mil.overflow import Overflow
-from fcrn_mobile.runtimes.runtime import depth_map
+from fcrn_mobile.runtimes.runtime import depth_map, model_name
 
 
 class MilRuntime:
@@ -21,7 +21,7 @@ class MilRuntime:
     backend = "mil"
 
     def __init__(self, path: Path, arithmetic: Arithmetic) -> None:
-        self.name = path.stem
+        self.name = model_name(path)
         self.path = path
         self._program = Program.load(path, arithmetic)
         self.arithmetic = SHOWN_AS[arithmetic]

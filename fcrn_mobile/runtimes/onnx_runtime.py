@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from fcrn_mobile.data.images import fit
 from fcrn_mobile.data.transforms import image_tensor
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.runtimes.runtime import depth_map
+from fcrn_mobile.runtimes.runtime import depth_map, model_name
 
 
 class OnnxRuntime:
@@ -30,7 +30,7 @@ class OnnxRuntime:
         (image, *others) = self._session.get_inputs()
         if others or len(image.shape) != 4 or not all(isinstance(side, int) for side in image.shape):
             raise InputError(f"'{path}' does not take one image of fixed size: export it with fcrn-mobile")
-        self.name = path.stem
+        self.name = model_name(path)
         self.path = path
         self.input_size = (image.shape[2], image.shape[3])
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)

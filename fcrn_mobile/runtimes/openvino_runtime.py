@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fcrn_mobile.data.images import fit
 from fcrn_mobile.data.transforms import image_tensor
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.runtimes.runtime import depth_map
+from fcrn_mobile.runtimes.runtime import depth_map, model_name
 
 
 class OpenVINORuntime:
@@ -35,7 +35,7 @@ class OpenVINORuntime:
         (image, *others) = self._model.inputs
         if others or image.partial_shape.is_dynamic or len(image.shape) != 4:
             raise InputError(f"'{path}' does not take one image of fixed size: export it with fcrn-mobile")
-        self.name = path.stem
+        self.name = model_name(path)
         self.path = path
         self.input_size = (int(image.shape[2]), int(image.shape[3]))
         self.metadata: dict[str, str] = {entry.key: entry.value for entry in stored}

@@ -12,6 +12,9 @@ from fcrn_mobile.network.checkpoints import UP_TO_SCALE
 #: Key of the metadata that says what unit depth is in: ``metres``, or ``up to scale``. An artefact without it is in metres.
 UNITS = "fcrn_mobile.output_units"
 
+#: Files that every run of training has.
+OF_EVERY_RUN = ("best", "last")
+
 
 class Runtime(Protocol):
     """Runs one model.
@@ -42,6 +45,11 @@ class FindsOverflow(Protocol):
     def first_overflow(self, image: NDArray[np.uint8]) -> Overflow | None:
         """The first tensor that is not finite on this image, or None."""
         ...
+
+
+def model_name(path: Path) -> str:
+    """What a model is called in tables: its file's name, with the run's folder before what every run has: ``mine/best``."""
+    return f"{path.resolve().parent.name}/{path.stem}" if path.stem in OF_EVERY_RUN else path.stem
 
 
 def is_metric(runtime: Runtime) -> bool:
