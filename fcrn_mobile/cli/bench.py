@@ -83,8 +83,7 @@ def command(
     if html:
         from fcrn_mobile.report.html import Page
 
-        notes = [*([comparison.sentence] if comparison else []), *(note for result in results for note in result.warnings())]
-        write_page(Page(latencies=tuple(results), notes=tuple(notes)), html, force)
+        write_page(Page(latencies=tuple(results), notes=(comparison.sentence,) if comparison else ()), html, force)
     if json_out:
         write_json(json_out, report(results, began, threads, comparison.to_json() if comparison else None))
     if json_out != "-":

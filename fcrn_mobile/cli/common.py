@@ -68,11 +68,14 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     if _width(columns, rows) > console.width:
         lines = [columns, *rows]
         columns, *rows = ([line[index] for line in lines] for index in range(len(columns)))
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
+    if title:
+        # Not the table's own title, which is folded at the table's width.
+        console.print(title, style="italic", markup=False, highlight=False, soft_wrap=True)
     console.print(table)
 
 

@@ -1,5 +1,6 @@
 """``fcrn-mobile demo``."""
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 #: Frames of the sample that the picture shows.
 SHOWN_FRAMES = (2, 9, 17)
+#: What to do with one's own data.
+NEXT = (
+    "fcrn-mobile train --data folder:YOUR_RGBD --out runs/mine",
+    "fcrn-mobile export runs/mine/best.safetensors --precision int8 --out mine.mlpackage",
+    "fcrn-mobile validate runs/mine/best.safetensors mine.mlpackage --data folder:YOUR_RGBD#val --budget fidelity=0.05",
+)
 _FILES = (_PICTURE, _PAGE) = ("depth.png", "report.html")
 
 
@@ -78,9 +85,8 @@ def command(out: Path, runs: int, json_out: str | None) -> None:
         print(f"picture: {picture}")
         print(f"report:  {page}")
         print("next:")
-        print("  fcrn-mobile train --data folder:YOUR_RGBD --out runs/mine")
-        print("  fcrn-mobile export runs/mine/best.safetensors --precision int8 --out mine.mlpackage")
-        print("  fcrn-mobile validate runs/mine/best.safetensors mine.mlpackage --data folder:YOUR_RGBD#val --budget fidelity=0.05")
+        for words in NEXT:
+            print(f"  {shlex.join(words.split())}")
 
 
 def _draw(source: "Source", reference: "Runtime", candidates: "list[Runtime]", path: Path) -> None:

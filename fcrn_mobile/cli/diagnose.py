@@ -34,7 +34,9 @@ def command(
 ) -> None:
     """Which operators the drift of CANDIDATE (.mlpackage) from REFERENCE (builtin, a checkpoint or .mlpackage) comes from."""
     from fcrn_mobile.data import open_source
+    from fcrn_mobile.data.spec import portable
     from fcrn_mobile.mil import Program
+    from fcrn_mobile.runtimes.runtime import model_name
     from fcrn_mobile.validation.attribution import attribute, spread
     from fcrn_mobile.validation.float_program import float_program
 
@@ -43,7 +45,8 @@ def command(
     program = Program.load(candidate, arithmetic)  # type: ignore[arg-type] # checked when loaded
     with progress("diagnose") as on_image:
         result = attribute(float_program(reference, program), program, spread(source, images), on_image)
-    title = f"{Path(candidate).stem} against {Path(reference).stem}: {result.images} images of {data}"
+    images_of = f"{result.images} images of {portable(data)}"
+    title = f"{model_name(Path(candidate))} against {model_name(Path(reference))}: {images_of}"
     if figure:
         from fcrn_mobile.report.attribution import save_attribution
 

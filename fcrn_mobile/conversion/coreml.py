@@ -157,6 +157,12 @@ def describe(model: "ct.models.MLModel", checkpoint: Checkpoint, recipe: Recipe,
     model.version = fcrn_mobile.__version__
     model.input_description[INPUT_NAME] = f"RGB photo, {height}×{width} pixels (height × width)."
     kind = "one-channel Float16 image" if recipe.output == "image" else "1×1×h×w array"
-    model.output_description[OUTPUT_NAME] = f"Depth {unit} at half the input's resolution, as a {kind}."
+    model.output_description[OUTPUT_NAME] = f"Depth {unit}, {_output_size(model)} pixels (height × width), as a {kind}."
     preview = {"com.apple.coreml.model.preview.type": "depthEstimation"}
     model.user_defined_metadata.update(preview | provenance(checkpoint, recipe, coreml=True))
+
+
+def _output_size(model: "ct.models.MLModel") -> str:
+    kind = model.get_spec().description.output[0].type
+    sides = (kind.imageType.height, kind.imageType.width) if kind.HasField("imageType") else kind.multiArrayType.shape[-2:]
+    return "×".join(map(str, sides))

@@ -53,7 +53,7 @@ def save_comparison(rows: Sequence[Row], difference_title: str, path: Path) -> N
             axis.set_axis_off()
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=11)
-    figure.colorbar(depth_picture, ax=axes[:, 1:-1], location="bottom", label="depth in metres", shrink=0.6, aspect=50, pad=0.03)
+    figure.colorbar(depth_picture, ax=axes[:, :-1], location="bottom", label="depth in metres", shrink=0.6, aspect=50, pad=0.03)
     figure.colorbar(difference_picture, ax=axes[:, -1], location="bottom", label="difference in metres", shrink=0.9, aspect=16, pad=0.03)
     figure.savefig(path, dpi=110)
 

@@ -71,12 +71,12 @@ def sentence(drift: Drift, name: str) -> Sentence:
     return Sentence(name, WORDS[drift.verdict], tuple(reasons))
 
 
-def fastest(latencies: Sequence[Latency]) -> str:
-    """The headline of a benchmark."""
+def shortest(latencies: Sequence[Latency]) -> str:
+    """The headline of a benchmark: the shortest median; which model is faster only a comparison in turns can say."""
     best = min(latencies, key=lambda latency: latency.median_ms)
     what = f"{best.median_ms:.1f} ms median, {best.fps:.1f} images per second"
     name = f"{best.model} ({best.backend})"
-    return f"{name} is the fastest here: {what}" if len(latencies) > 1 else f"{name}: {what}"
+    return f"Shortest median of {len(latencies)}: {name}, {what}" if len(latencies) > 1 else f"{name}: {what}"
 
 
 def amount(value: float, relative: bool = False) -> str:

@@ -14,6 +14,9 @@ UNITS = "fcrn_mobile.output_units"
 #: Key of the metadata that says what data the network learned from, as a data spec.
 TRAINING_DATA = "fcrn_mobile.training_data"
 
+#: Files that every run of training has.
+OF_EVERY_RUN = ("best", "last")
+
 
 class Runtime(Protocol):
     """Runs one model.
@@ -48,6 +51,11 @@ class FindsOverflow(Protocol):
     def first_overflow(self, image: NDArray[np.uint8]) -> Overflow | None:
         """The first tensor that is not finite on this image, or None."""
         ...
+
+
+def model_name(path: Path) -> str:
+    """What a model is called in tables: its file's name, with the run's folder before what every run has: ``mine/best``."""
+    return f"{path.resolve().parent.name}/{path.stem}" if path.stem in OF_EVERY_RUN else path.stem
 
 
 def is_metric(runtime: Runtime) -> bool:

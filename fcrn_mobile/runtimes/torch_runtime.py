@@ -13,7 +13,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint, checkpoint_path, load_checkpoint
 from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import set_form
-from fcrn_mobile.runtimes.runtime import TRAINING_DATA, UNITS
+from fcrn_mobile.runtimes.runtime import TRAINING_DATA, UNITS, model_name
 
 
 class TorchRuntime:
@@ -23,7 +23,7 @@ class TorchRuntime:
 
     def __init__(self, model: str) -> None:
         checkpoint = load_checkpoint(model)
-        self.name = checkpoint.name
+        self.name = model_name(checkpoint_path(model))
         self.path = checkpoint_path(model)
         self.input_size = checkpoint.network.config.input_size
         self.metadata = {"checkpoint_sha256": checkpoint.sha256, "version": checkpoint.tool_version, UNITS: checkpoint.units}

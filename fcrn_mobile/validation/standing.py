@@ -37,10 +37,10 @@ class Standing:
 
     @property
     def fails(self) -> bool:
-        """Whether the reference is no better than the median map, in both metrics."""
+        """Whether the reference falls behind the median map in both metrics; images of one place alone make for a good map, too."""
         if self.median_map is None:
             return False
-        return self.own["abs_rel"] >= self.median_map["abs_rel"] and self.own["delta1"] <= self.median_map["delta1"]
+        return self.own["abs_rel"] > self.median_map["abs_rel"] and self.own["delta1"] < self.median_map["delta1"]
 
 
 @dataclass
