@@ -103,10 +103,10 @@ def command(context: click.Context, config: Path | None, json_out: str | None, *
     settings |= {name: value for name, value in options.items() if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if options["data"]:
         settings["data"] = SEPARATOR.join(options["data"])
-    resume, out = settings.get("resume"), settings.get("out")
-    goes_on = bool(resume) and Path(resume).is_dir()
+    resume, out = settings.get("resume"), settings.get("out") or ""
+    run_folder = Path(resume) if resume and Path(resume).is_dir() else None
     # Before torch and Lightning are imported, which takes seconds.
-    if goes_on:
+    if run_folder:
         for name in (name for name in settings if name not in ("resume", "epochs")):
             option = f"--{name.replace('_', '-')}"
             raise InputError(f"{option} does not go with --resume {resume}, which continues that run as it was set: leave {option} out")
@@ -115,8 +115,8 @@ def command(context: click.Context, config: Path | None, json_out: str | None, *
     from fcrn_mobile.training import run as runs
     from fcrn_mobile.training import train as training
 
-    if goes_on:
-        checkpoint, folder = training.resume(Path(resume), show_progress(), settings.get("epochs")), Path(resume)
+    if run_folder:
+        checkpoint, folder = training.resume(run_folder, show_progress(), settings.get("epochs")), run_folder
     else:
         run = runs.make_run(settings, shlex.join(["fcrn-mobile", *sys.argv[1:]]))
         checkpoint, folder = training.train(run, Path(out), show_progress()), Path(out)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fcrn_mobile.data.file_pairs import FilePairs, Pair, find_file, read_rows, reject_repeats
-from fcrn_mobile.data.matching import alone, tell_left_out
+from fcrn_mobile.data.pairing import alone, tell_left_out
 from fcrn_mobile.errors import InputError
 
 _NO_DEPTH = "None"

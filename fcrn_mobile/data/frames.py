@@ -14,7 +14,7 @@ from PIL import Image
 from fcrn_mobile.data.images import decode_image, read_image
 from fcrn_mobile.data.inputs import expand, is_video
 from fcrn_mobile.data.listing import named
-from fcrn_mobile.data.matching import collect, tell_left_out
+from fcrn_mobile.data.pairing import collect, tell_left_out
 from fcrn_mobile.data.views import Intrinsics, Views, in_order
 from fcrn_mobile.errors import InputError
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fcrn_mobile.data.listing import Listing, is_hidden, natural_key
-from fcrn_mobile.data.matching import tell_left_out
+from fcrn_mobile.data.pairing import tell_left_out
 from fcrn_mobile.errors import InputError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")

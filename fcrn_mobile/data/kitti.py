@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 
 from fcrn_mobile.data.file_pairs import FilePairs, Pair
 from fcrn_mobile.data.listing import list_files
-from fcrn_mobile.data.matching import collect, pair, tell_left_out
+from fcrn_mobile.data.pairing import collect, pair, tell_left_out
 from fcrn_mobile.errors import InputError
 
 #: Depth is uint16 / 256 m, 0 where no point was measured (the data set's development kit).

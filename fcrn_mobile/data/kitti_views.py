@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fcrn_mobile.data.file_pairs import read_rows
 from fcrn_mobile.data.frames import FileClip, Triplets, checked_triplets
 from fcrn_mobile.data.listing import is_hidden, list_files, named, natural_key
-from fcrn_mobile.data.matching import collect, pair, tell_left_out
+from fcrn_mobile.data.pairing import collect, pair, tell_left_out
 from fcrn_mobile.data.stereo import Rig, StereoPairs, checked_pairs
 from fcrn_mobile.data.views import Intrinsics
 from fcrn_mobile.errors import InputError

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from fcrn_mobile.data.file_pairs import checked_sample
 from fcrn_mobile.data.hdf5 import dataset, opened, valid_depth
 from fcrn_mobile.data.listing import list_files
-from fcrn_mobile.data.matching import collect, tell_left_out
+from fcrn_mobile.data.pairing import collect, tell_left_out
 from fcrn_mobile.data.source import Sample, splits_by_part
 from fcrn_mobile.errors import InputError
 

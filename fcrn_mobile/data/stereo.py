@@ -9,7 +9,7 @@ from fcrn_mobile.data.frames import check_equal_sizes
 from fcrn_mobile.data.images import read_image
 from fcrn_mobile.data.inputs import IMAGE_SUFFIXES
 from fcrn_mobile.data.listing import list_files
-from fcrn_mobile.data.matching import Kind, match, tell_left_out
+from fcrn_mobile.data.pairing import Kind, match, tell_left_out
 from fcrn_mobile.data.rectification import MOST_OFF, vertical_disparity
 from fcrn_mobile.data.views import Intrinsics, Views, in_order, join_splits
 from fcrn_mobile.errors import InputError

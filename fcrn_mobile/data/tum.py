@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from fcrn_mobile.data.file_pairs import FilePairs, Pair, find_file, read_rows, reject_repeats
-from fcrn_mobile.data.matching import alone, tell_left_out
+from fcrn_mobile.data.pairing import alone, tell_left_out
 from fcrn_mobile.errors import InputError
 
 #: Depth is uint16 / 5000 m, 0 where nothing was seen (the benchmark's description of its file formats).
