@@ -166,6 +166,22 @@ def metrics_from_moments(moments: NDArray[np.float64]) -> dict[str, float]:
     }
 
 
+def counted_pixels(depth: Array, rule: Protocol, name: str) -> NDArray[np.bool_]:
+    """As ``valid_mask``, of a frame that has a pixel that counts.
+
+    Raises:
+        InputError: it has none; the message says why.
+    """
+    mask = valid_mask(depth, rule)
+    if mask.any():
+        return mask
+    known = depth[np.isfinite(depth) & (depth > 0)]
+    if known.size and np.median(known) > rule.max_depth:
+        far = f"'{name}' has a median depth of {np.median(known):.4g} m, beyond the {rule.max_depth:g} m of protocol '{rule.name}'"
+        raise InputError(f"{far}: is it in another unit (?scale=UNITS_PER_METRE), or for --protocol garg, which reaches to 80 m?")
+    raise InputError(f"'{name}' has no valid depth pixel under protocol '{rule.name}': remove it or use --protocol full")
+
+
 @dataclass
 class DepthMetrics:
     """Streaming metrics over images under one protocol.
@@ -200,10 +216,8 @@ class DepthMetrics:
         Raises:
             InputError: no pixel counts under the protocol, or the prediction cannot be median-scaled.
         """
-        mask = valid_mask(depth, self.rule)
+        mask = counted_pixels(depth, self.rule, name)
         count = int(mask.sum())
-        if count == 0:
-            raise InputError(f"'{name}' has no valid depth pixel under protocol '{self.rule.name}': remove it or use --protocol full")
         try:
             aligned = align(prediction, depth.shape[0], depth.shape[1], self.rule, depth if self.median_scaling else None)
         except InputError as error:

@@ -17,6 +17,7 @@ from fcrn_mobile.benchmark.worker import Opened
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.quiet import quiet_coremltools
 from fcrn_mobile.runtimes.coreml_runtime import COMPUTE_UNITS
+from fcrn_mobile.runtimes.runtime import model_name
 
 #: Class of a compute device of coremltools → what it is called here.
 _DEVICES = {"MLNeuralEngineComputeDevice": "neuralEngine", "MLGPUComputeDevice": "gpu", "MLCPUComputeDevice": "cpu"}
@@ -56,7 +57,7 @@ async def _benchmark(packages: Sequence[tuple[Path, str]], runs: int, device: st
         unit = ct.ComputeUnit[COMPUTE_UNITS[name]]
         model = ct.models.MLModel(str(path), compute_units=unit)
         plan = await load_compute_plan_from_path_on_device(path=model.get_compiled_model_path(), compute_units=unit, device=remote)
-        opened = Opened(path.stem, "coreml", dict(model.user_defined_metadata), name, None, 0.0)
+        opened = Opened(model_name(path), "coreml", dict(model.user_defined_metadata), name, None, 0.0)
         results.append(await measure(MLModelBenchmarker(model, remote), opened, runs, remote, preferred_units(plan)))
     return results
 

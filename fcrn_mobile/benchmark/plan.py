@@ -62,6 +62,9 @@ def subjects(
             name = choose_backend(model, backend)
             choices = (tuple(units) or tuple(COMPUTE_UNITS)) if name == "coreml" else ("cpuOnly",)
             found += [Subject(model, name, arithmetic, threads, choice) for choice in choices]
+    for backend in backends:
+        if backend != "auto" and not any(subject.backend == backend for subject in found):
+            raise InputError(f"--backend {backend} runs {BACKENDS[backend]}, and no model given is one: leave it out, or give one")
     for option, value in (("--compute-units", units[0] if units else None), ("--device", device)):
         if value and not any(subject.backend == "coreml" for subject in found):
             raise InputError(f"{option} '{value}' is for the coreml backend, which nothing here runs on: leave it out")

@@ -22,6 +22,20 @@ from fcrn_mobile.runtimes import Runtime
 Open = Callable[[], Runtime]
 
 
+class WorkerError(Exception):
+    """An unexpected exception of the process that measures: its type and message, and its traceback as a note.
+
+    Exceptions themselves do not travel: not every library's can be pickled.
+    """
+
+    def __init__(self, said: str, trace: str) -> None:
+        super().__init__(said, trace)
+        self.add_note(trace)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 @dataclass(frozen=True)
 class Opened:
     """What a worker knows of its model once it is open.
@@ -135,8 +149,8 @@ def _serve(pipe: Connection, open_model: Open, whole: bool) -> None:
         pass  # the parent is done
     except InputError as error:
         pipe.send(error)
-    except Exception as error:
-        pipe.send(RuntimeError(f"{error}\n{traceback.format_exc()}"))
+    except BaseException as error:  # whatever a backend does ends in the parent, which decides the exit code
+        pipe.send(WorkerError(f"{type(error).__name__}: {error}", traceback.format_exc()))
 
 
 def _peak_memory() -> int:

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, progress, write_json
 from fcrn_mobile.cli.latency_table import print_latency
-from fcrn_mobile.cli.page import check_page, html_options, write_page
+from fcrn_mobile.cli.outputs import PICTURES, OutputFile
+from fcrn_mobile.cli.page import html_options, write_page
 from fcrn_mobile.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from fcrn_mobile.benchmark.plan import Subject
 
 
-@click.command("bench")
+@click.command("bench", cls=Command)
 @click.argument("models", nargs=-1, required=True)
 @click.option(
     "--backend",
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 @click.option("--end-to-end", is_flag=True, help="Also time from a JPEG in memory to a coloured depth map.")
 @click.option("--compare", "compared", is_flag=True, help="Take two in turns and say whether one is faster.")
 @click.option("--import", "imported", is_flag=True, help="MODELS are reports of the iOS app or of --json: show them side by side.")
-@click.option("--figure", type=click.Path(path_type=Path), metavar="FILE", help="With --import: draw latency over time (.png, .svg, .pdf).")
+@click.option("--figure", type=OutputFile(*PICTURES), metavar="FILE", help="With --import: draw latency over time (.png, .svg, .pdf).")
 @html_options
 @json_option
 def command(
@@ -58,7 +60,6 @@ def command(
     json_out: str | None,
 ) -> None:
     """Latency and FPS of MODELS on this machine, one image at a time, each in a process of its own."""
-    check_page(html, force)
     if imported:
         from fcrn_mobile.cli.bench_import import show
 
@@ -82,8 +83,7 @@ def command(
     if html:
         from fcrn_mobile.report.html import Page
 
-        notes = [*([comparison.sentence] if comparison else []), *(note for result in results for note in result.warnings())]
-        write_page(Page(latencies=tuple(results), notes=tuple(notes)), html, force)
+        write_page(Page(latencies=tuple(results), notes=(comparison.sentence,) if comparison else ()), html, force)
     if json_out:
         write_json(json_out, report(results, began, threads, comparison.to_json() if comparison else None))
     if json_out != "-":

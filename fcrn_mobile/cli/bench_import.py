@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcrn_mobile.cli.common import check_output, print_table, write_json
+from fcrn_mobile.cli.common import print_table, write_json
 from fcrn_mobile.cli.latency_table import LATENCY_COLUMNS, latency_row
 from fcrn_mobile.cli.page import write_page
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,13 +16,10 @@ if TYPE_CHECKING:
 
 def show(paths: list[Path], figure: Path | None, html: Path | None, force: bool, json_out: str | None) -> None:
     """Reports side by side: table, JSON, picture, page."""
-    if figure:
-        _check_figure(figure, force)
     from fcrn_mobile.benchmark.devices import merged, read_reports
 
     reports = read_reports(paths)
     if figure:
-        from fcrn_mobile.conversion.artefact import written_whole
         from fcrn_mobile.report.charts import save_latency_over_time
 
         with written_whole(figure, force) as partial:
@@ -54,9 +51,3 @@ def _print(reports: "Sequence[DeviceReport]") -> None:
         print(f"warning: {difference}")
     if len(reports) > 1 and not found:
         print("versions, model hashes and recipes match")
-
-
-def _check_figure(path: Path, force: bool) -> None:
-    if path.suffix not in (".png", ".svg", ".pdf"):
-        raise InputError(f"--figure '{path}' does not end in .png, .svg or .pdf: name the picture's file")
-    check_output(path, "--figure", force)

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from fcrn_mobile.cli.outputs import OutputFile
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.json_text import json_text
+from fcrn_mobile.whole_file import written_whole
 
 #: Width of tables where standard output is no terminal: nothing is folded in a pipe.
 _PIPE_WIDTH = 160
@@ -22,33 +24,20 @@ SHOWN_METRICS = ("abs_rel", "rmse", "log10", "delta1", "delta2", "delta3")
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--json FILE``; ``-`` puts the JSON alone on standard output."""
-    return click.option("--json", "json_out", metavar="FILE", help="Write the result as JSON; - for standard output.")(command)
+    file = OutputFile(overwrites=True, path_type=str)
+    return click.option("--json", "json_out", type=file, metavar="FILE", help="Write the result as JSON; - for standard output.")(command)
 
 
 def write_json(target: str, value: object) -> None:
-    """Write JSON to a file or, for ``-``, to standard output. NaN and infinity, which JSON lacks, become null."""
+    """Write JSON to a file, whole or not at all, or, for ``-``, to standard output. NaN and infinity, which JSON lacks, become null."""
     text = json_text(value)
     if target == "-":
         sys.stdout.write(text)
         return
-    try:
-        Path(target).write_text(text)
-    except OSError as error:
-        raise InputError(f"cannot write '{target}' ({error.strerror}): give a writable --json path") from error
-
-
-def check_output(path: Path, option: str, force: bool) -> None:
-    """Refuse, before any work, a file that could not be written to where an option says.
-
-    Raises:
-        InputError: it is a folder, has no folder to go to, or exists and is not to be overwritten.
-    """
-    if path.is_dir():
-        raise InputError(f"{option} '{path}' is a folder: name a file in it")
-    if not path.parent.is_dir():
-        raise InputError(f"no folder '{path.parent}' for {option} '{path.name}': create it first")
-    if path.exists() and not force:
-        raise InputError(f"'{path}' exists: choose another {option} or overwrite it with --force")
+    path = Path(target)
+    # A pipe or a device is no file to put another in the place of.
+    with nullcontext(path) if path.exists() and not path.is_file() else written_whole(path, force=True) as file:
+        file.write_text(text, encoding="utf-8")
 
 
 def make_folder(out: Path) -> None:
@@ -79,11 +68,14 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     if _width(columns, rows) > console.width:
         lines = [columns, *rows]
         columns, *rows = ([line[index] for line in lines] for index in range(len(columns)))
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
+    if title:
+        # Not the table's own title, which is folded at the table's width.
+        console.print(title, style="italic", markup=False, highlight=False, soft_wrap=True)
     console.print(table)
 
 

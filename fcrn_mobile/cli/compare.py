@@ -1,34 +1,35 @@
 """``fcrn-mobile compare``."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fcrn_mobile.cli.common import SHOWN_METRICS, check_output, json_option, print_table, write_json
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.cli.command import Command
+from fcrn_mobile.cli.common import SHOWN_METRICS, json_option, print_table, write_json
+from fcrn_mobile.cli.outputs import PICTURES, OutputFile
+from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:
     from fcrn_mobile.training.history import History
 
-_SUFFIXES = (".png", ".svg", ".pdf")
+#: Settings that make another thing of an objective's own loss.
+_OF_OWN_LOSS = ("objective", "ssim", "smoothness", "scales", "explainability", "minimum", "automask")
 
 
-@click.command("compare")
+@click.command("compare", cls=Command)
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN RUN...")
-@click.option("--figure", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw the curves of all runs; .svg and .pdf too.")
+@click.option("--figure", type=OutputFile(*PICTURES), metavar="FILE.png", help="Draw the curves of all runs; .svg and .pdf too.")
 @click.option("--force", is_flag=True, help="Overwrite the file of --figure.")
 @json_option
 def command(runs: tuple[Path, ...], figure: Path | None, force: bool, json_out: str | None) -> None:
     """Training runs side by side: the settings that differ, the best and last metrics, and the curves."""
     from fcrn_mobile.training.history import differences, read_runs
 
-    if figure:
-        _check_figure(figure, force)
     histories = read_runs(runs)
     differing = differences(histories)
     if figure:
-        from fcrn_mobile.conversion.artefact import written_whole
         from fcrn_mobile.report.curves import save_curves
 
         with written_whole(figure, force) as file:
@@ -49,18 +50,24 @@ def _print(runs: "list[History]", differing: dict[str, list[Any]]) -> None:
     else:
         print("no setting differs")
     print()
+    monitors = list(dict.fromkeys(run.monitor.metric for run in runs))
+    metrics = [name for name in dict.fromkeys((*monitors, *SHOWN_METRICS)) if any(name in run.best for run in runs)]
+    one = len(monitors) == 1
+    best = [(run, f"{run.best_epoch} of {run.epochs[-1]}", [] if one else [run.monitor.metric]) for run in runs]
     print_table(
-        "Validation, best epoch by abs_rel",
-        ["run", "best epoch", *SHOWN_METRICS],
-        [[run.name, f"{run.best_epoch} of {run.epochs[-1]}", *_numbers(run.best)] for run in runs],
+        f"Validation, best epoch by {monitors[0]}" if one else "Validation, each run's best epoch by its own metric",
+        ["run", "best epoch", *([] if one else ["by"]), *metrics],
+        [[run.name, epoch, *by, *_numbers(run.best, metrics)] for run, epoch, by in best],
     )
     print()
-    print_table(
-        "Validation, last epoch", ["run", "epoch", *SHOWN_METRICS], [[run.name, str(run.epochs[-1]), *_numbers(run.last)] for run in runs]
-    )
+    last = [[run.name, str(run.epochs[-1]), *_numbers(run.last, metrics)] for run in runs]
+    print_table("Validation, last epoch", ["run", "epoch", *metrics], last)
     apart = [name for name in ("val_data", "val_frames", "protocol") if name in differing]
     if apart:
         print(f"{' and '.join(apart)} {'differ' if len(apart) > 1 else 'differs'}: these metrics do not compare")
+    # The objective's own loss is another thing for every objective and weight in it.
+    if "loss" in monitors and any(name in differing for name in _OF_OWN_LOSS):
+        print("loss is each run's own objective, and their settings differ: these losses do not compare")
 
 
 def _text(value: Any) -> str:
@@ -69,8 +76,8 @@ def _text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _numbers(metrics: dict[str, Any]) -> list[str]:
-    return [f"{metrics[key]:.4f}" if key in metrics else "–" for key in SHOWN_METRICS]
+def _numbers(values: dict[str, Any], metrics: list[str]) -> list[str]:
+    return [f"{values[key]:.4f}" if key in values else "–" for key in metrics]
 
 
 def _describe(run: "History") -> dict[str, Any]:
@@ -79,15 +86,9 @@ def _describe(run: "History") -> dict[str, Any]:
         "folder": str(run.folder),
         "settings": run.settings,
         "epochs": run.epochs[-1],
+        "monitor": asdict(run.monitor),
         "best_epoch": run.best_epoch,
         "best": run.best,
         "last": run.last,
         "curves": {"epoch": run.epochs, **run.curves},
     }
-
-
-def _check_figure(figure: Path, force: bool) -> None:
-    """Refuse, before any work, what would overwrite a file or cannot be drawn."""
-    if figure.suffix.lower() not in _SUFFIXES:
-        raise InputError(f"--figure '{figure}': name a file that ends in {', '.join(_SUFFIXES)}")
-    check_output(figure, "--figure", force)

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fcrn_mobile.cli.common import check_output, json_option, print_table, progress, write_json
+from fcrn_mobile.cli.command import Command
+from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
+from fcrn_mobile.cli.outputs import PICTURES, OutputFile
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:
     from fcrn_mobile.validation.attribution import Attribution
@@ -15,34 +18,35 @@ if TYPE_CHECKING:
 
 #: Rows of the table; the JSON holds all operators.
 SHOWN = 15
-_PICTURES = (".png", ".pdf", ".svg")
 
 
-@click.command("diagnose")
+@click.command("diagnose", cls=Command)
 @click.argument("reference")
 @click.argument("candidate")
 @click.option("--data", required=True, metavar="SPEC", help="Images, such as sample or folder:PATH#val.")
 @click.option("--images", default=5, show_default=True, type=click.IntRange(min=1), help="How many, spread evenly over the data.")
 @click.option("--arithmetic", default="float16", show_default=True, metavar="float16|float32|ane", help="Of the candidate; a simulation.")
-@click.option("--figure", metavar="FILE.png", type=click.Path(path_type=Path), help="Draw noise and own drift along the graph.")
+@click.option("--figure", metavar="FILE.png", type=OutputFile(*PICTURES), help="Draw noise and own drift along the graph.")
 @click.option("--force", is_flag=True, help="Overwrite the file of --figure.")
 @json_option
 def command(
     reference: str, candidate: str, data: str, images: int, arithmetic: str, figure: Path | None, force: bool, json_out: str | None
 ) -> None:
     """Which operators the drift of CANDIDATE (.mlpackage) from REFERENCE (builtin, a checkpoint or .mlpackage) comes from."""
-    from fcrn_mobile.conversion.artefact import written_whole
     from fcrn_mobile.data import open_source
+    from fcrn_mobile.data.spec import portable
     from fcrn_mobile.mil import Program
+    from fcrn_mobile.runtimes.runtime import model_name
     from fcrn_mobile.validation.attribution import attribute, spread
     from fcrn_mobile.validation.float_program import float_program
 
-    _check_paths(candidate, figure, force)
+    _check_candidate(candidate)
     source = open_source(data)
     program = Program.load(candidate, arithmetic)  # type: ignore[arg-type] # checked when loaded
     with progress("diagnose") as on_image:
         result = attribute(float_program(reference, program), program, spread(source, images), on_image)
-    title = f"{Path(candidate).stem} against {Path(reference).stem}: {result.images} images of {data}"
+    images_of = f"{result.images} images of {portable(data)}"
+    title = f"{model_name(Path(candidate))} against {model_name(Path(reference))}: {images_of}"
     if figure:
         from fcrn_mobile.report.attribution import save_attribution
 
@@ -98,12 +102,7 @@ def _share(share: float) -> str:
     return f"{share:.2%}" if share else ""
 
 
-def _check_paths(candidate: str, figure: Path | None, force: bool) -> None:
-    """Refuse before any work what cannot be read or written."""
+def _check_candidate(candidate: str) -> None:
+    """Refuse before any work what has no operators."""
     if Path(candidate).suffix != ".mlpackage":
         raise InputError(f"candidate '{candidate}' is no .mlpackage: give one that 'fcrn-mobile export' or coremltools wrote")
-    if figure is None:
-        return
-    if figure.suffix not in _PICTURES:
-        raise InputError(f"--figure '{figure}' ends in '{figure.suffix}': use one of {', '.join(_PICTURES)}")
-    check_output(figure, "--figure", force)

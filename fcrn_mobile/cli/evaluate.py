@@ -5,8 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fcrn_mobile.cli.common import check_output, json_option, print_table, progress, write_json
+from fcrn_mobile.cli.command import Command
+from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
+from fcrn_mobile.cli.frames import protocol_option, rule_for, skip_bad_option, sound_frames
+from fcrn_mobile.cli.outputs import OutputFile, OutputFolder
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:
     from fcrn_mobile.data import Source
@@ -20,12 +24,14 @@ UNITS = {"sq_rel": "m", "mae": "m", "irmse": "1/km", "imae": "1/km", "delta1": "
 _BESIDE = "#train"
 #: The pictures of ``--panels``.
 _RANKS = ("best", "median", "worst")
+_PANELS = OutputFolder(*(f"{rank}.png" for rank in _RANKS))
 
 
-@click.command("evaluate")
+@click.command("evaluate", cls=Command)
 @click.argument("model")
 @click.option("--data", required=True, metavar="SPEC", help="RGB-D data, such as sample, folder:PATH#val or nyu-mat:FILE#test.")
-@click.option("--protocol", default="eigen", show_default=True, metavar="eigen|laina|full|garg")
+@protocol_option()
+@skip_bad_option
 @click.option("--median-scaling", is_flag=True, help="Scale each prediction to the truth's median first; such metrics are not metric.")
 @click.option("--flip", is_flag=True, help="Predict the mirrored picture too and join both, as monodepth does.")
 @click.option(
@@ -35,15 +41,21 @@ _RANKS = ("best", "median", "worst")
     metavar="[SPEC]",
     help="Beside the model: mean and median depth map of this training data; by default the #train beside an evaluated #val or #test.",
 )
-@click.option("--per-image", metavar="FILE.csv", type=click.Path(path_type=Path), help="Write every image's metrics.")
-@click.option("--panels", metavar="DIR", type=click.Path(path_type=Path), help="Draw the best, median and worst image by abs_rel.")
+@click.option("--per-image", metavar="FILE.csv", type=OutputFile(), help="Write every image's metrics.")
+@click.option(
+    "--panels",
+    metavar="DIR",
+    type=_PANELS,
+    help="Draw the best, median and worst image by abs_rel.",
+)
 @click.option("--force", is_flag=True, help="Overwrite the files of --per-image and --panels.")
 @click.option("--backend", default="auto", show_default=True)
 @json_option
 def command(
     model: str,
     data: str,
-    protocol: str,
+    protocol: str | None,
+    skip_bad: bool,
     median_scaling: bool,
     flip: bool,
     baselines: str | None,
@@ -54,18 +66,16 @@ def command(
     json_out: str | None,
 ) -> None:
     """Depth metrics of MODEL (builtin, a checkpoint or an artefact) against true depth."""
-    from fcrn_mobile import metrics
-    from fcrn_mobile.conversion.artefact import written_whole
     from fcrn_mobile.data import open_source
     from fcrn_mobile.runtimes import open_runtime
     from fcrn_mobile.runtimes.flip import FlipProcessed
     from fcrn_mobile.runtimes.runtime import is_metric
     from fcrn_mobile.validation.baselines import check_apart, learn_baselines, training_spec
     from fcrn_mobile.validation.drift import evaluate
+    from fcrn_mobile.validation.standing import StandingMeter
 
-    _check_outputs(per_image, panels, force)
-    rule = metrics.protocol(protocol)
-    source = open_source(data)
+    rule = rule_for(protocol, data)
+    source, left_out = sound_frames(open_source(data), rule, skip_bad)
     training_data = training_spec(data) if baselines == _BESIDE else baselines
     training = None
     if training_data is not None:
@@ -76,8 +86,11 @@ def command(
         raise InputError(f"the depth of '{model}' is known up to a scale only, not in metres: evaluate it with --median-scaling")
     if flip:
         runtime = FlipProcessed(runtime)
+    meter = StandingMeter(rule, median_scaling, data)
     with progress(runtime.name) as on_frame:
-        result = evaluate(runtime, source, rule, on_frame, median_scaling)
+        result = evaluate(runtime, source, rule, on_frame, median_scaling, meter)
+    standing = meter.compute(runtime.name)
+    warnings = [*standing.warnings, *([left_out] if left_out else [])]
     columns = {"model": result}
     learned = None
     if training is not None:
@@ -88,11 +101,13 @@ def command(
                 columns[baseline.name] = evaluate(baseline, source, rule, on_frame, median_scaling)
     if per_image:
         with written_whole(per_image, force) as file:
-            file.write_text(result.to_csv(), encoding="utf-8")
+            # Names of files need not be valid text.
+            file.write_text(result.to_csv(), encoding="utf-8", errors="backslashreplace")
     if panels:
         _draw_panels(runtime, source, result, panels, force)
     if json_out:
         value: dict[str, Any] = {"model": runtime.name, "backend": runtime.backend, "data": data, "metrics": result.compute()}
+        value |= {"median_map": standing.median_map, "fails": standing.fails, "warnings": warnings}
         if learned:
             maps = {name.replace(" ", "_"): column.compute() for name, column in columns.items() if name != "model"}
             value["baselines"] = {"data": training_data, "frames": learned.frames, "median_frames": learned.median_frames, **maps}
@@ -100,6 +115,8 @@ def command(
     if json_out != "-":
         print(f"{runtime.name} ({runtime.backend}) on {data}")
         print(f"{len(result.per_image)} images, {_describe(rule)}")
+        for warning in warnings:
+            print(f"warning: {warning}")
         print_columns(columns)
         if learned:
             print(_describe_baselines(learned, str(training_data)))
@@ -137,20 +154,8 @@ def _describe_baselines(learned: "Baselines", data: str) -> str:
     return f"maps: no learning, the same for every image; from {learned.frames} frames{part} of\n  {data}"
 
 
-def _check_outputs(per_image: Path | None, panels: Path | None, force: bool) -> None:
-    """Refuse, before any work, what would overwrite a file or has no folder to go to."""
-    if per_image:
-        check_output(per_image, "--per-image", force)
-    if panels and panels.exists() and not panels.is_dir():
-        raise InputError(f"--panels '{panels}' is a file: name a folder")
-    for path in (panels / f"{rank}.png" for rank in _RANKS if panels):
-        if path.exists() and not force:
-            raise InputError(f"'{path}' exists: choose another --panels or overwrite it with --force")
-
-
 def _draw_panels(runtime: "Runtime", source: "Source", result: "DepthMetrics", folder: Path, force: bool) -> None:
     """best.png, median.png and worst.png by abs_rel."""
-    from fcrn_mobile.conversion.artefact import written_whole
     from fcrn_mobile.metrics import align, valid_mask
     from fcrn_mobile.report.figures import save_panel
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, write_json
 from fcrn_mobile.errors import InputError
 
@@ -17,7 +18,7 @@ OTHERS = {
 }
 
 
-@click.command("inspect")
+@click.command("inspect", cls=Command)
 @click.argument("model")
 @click.option("--function", help="Of a package with several; else its default.")
 @click.option("--estimate", "estimated", is_flag=True, help="Estimate latency on Apple chips from published ones (.mlpackage only).")

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import click
 
+from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, write_json
+from fcrn_mobile.cli.exits import BAD_INPUT
+from fcrn_mobile.cli.outputs import OutputFolder
 
 
-@click.command("ios-install")
+@click.command("ios-install", cls=Command)
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option(
-    "--models", type=click.Path(path_type=Path), default=Path("ios_demo/Models"), show_default=True, help="Folder of the app's models."
-)
+@click.option("--models", type=OutputFolder(), default=Path("ios_demo/Models"), show_default=True, help="Folder of the app's models.")
 @click.option("--force", is_flag=True, help="Overwrite a package of the same name.")
 @json_option
 def command(model: Path, models: Path, force: bool, json_out: str | None) -> None:
@@ -29,7 +30,7 @@ def command(model: Path, models: Path, force: bool, json_out: str | None) -> Non
     for line in found:
         print(f"fcrn-mobile: '{model}' doesn't fit the app: {line}", file=sys.stderr)
     if not installed:
-        sys.exit(2)
+        click.get_current_context().exit(BAD_INPUT)
     if json_out != "-":
         print(f"{installed}  {size / 1e6:.1f} MB  fits the app's contract (checked here, not run on a device)")
         if not metric:

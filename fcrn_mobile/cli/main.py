@@ -1,18 +1,22 @@
-"""Entry point: the list of commands, and bad input turned into one line and exit code 2.
+"""Entry point: the list of commands, and whatever goes wrong turned into one line and an exit code.
 
 Commands are imported when they run, so that ``--help`` does not wait for torch.
 """
 
+import difflib
 import importlib
+import io
 import keyword
 import logging
 import os
 import sys
+import traceback
+from typing import Any
 
 import click
 
 import fcrn_mobile
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.cli.exits import outcome, told_apart
 
 #: Command → what it does; its code is ``fcrn_mobile.cli.<command>:command``, with an underscore behind a word of Python's
 #: and for a hyphen.
@@ -48,45 +52,79 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            ctx.fail(f"no command '{args[0]}'{f': did you mean {near[0]}?' if near else ''}")
+        return super().resolve_command(ctx, args)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parse the line; --help writes here."""
+        with told_apart():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with told_apart():
+            return super().invoke(ctx)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 fine, every budget held; 1 a measured budget is broken; 2 bad use or input; 3 unexpected; 130 interrupted.",
+)
+@click.option("--debug", is_flag=True, help="Show tracebacks; anywhere on the line.")
 @click.version_option(fcrn_mobile.__version__)
-def main(debug: bool) -> None:
+@click.pass_context
+def main(context: click.Context, debug: bool) -> None:
     """FCRN depth networks for Core ML: train, export, and prove how far the package drifts, on any machine."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
 
 
 def run() -> None:
-    """Run the command line and exit with its code: 0 fine, 1 a budget broken, 2 bad use or input, 130 interrupted."""
-    debug = "--debug" in sys.argv
+    """Run the command line and exit with its code.
+
+    0: fine, every budget held. 1: a measured budget is broken, and nothing else. 2: bad use or input. 3: an exception that nobody
+    expected. 130: interrupted.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Names of files may hold what the terminal's encoding, or any, has no character for.
+            stream.reconfigure(errors="backslashreplace")
+    words, debug = without_debug(sys.argv[1:])
     try:
-        main.main(standalone_mode=False)
-    except InputError as error:
-        _stop(f"fcrn-mobile: {error}", 2, debug)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
-    except click.UsageError as error:
-        hint = f" (see '{error.ctx.command_path} --help')" if error.ctx else ""
-        _stop(f"fcrn-mobile: {error.format_message()}{hint}", 2, debug)
-    except click.ClickException as error:
-        _stop(f"fcrn-mobile: {error.format_message()}", 2, debug)
-    except (click.Abort, KeyboardInterrupt):
-        _stop("fcrn-mobile: interrupted", 130, debug)
-    except BrokenPipeError:
-        # The reader of a pipe left (as `| head` does); Python would complain once more while closing the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
-    except OSError as error:
-        _stop(f"fcrn-mobile: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", 2, debug)
+        code = main.main(words, standalone_mode=False) or 0
+        sys.stdout.flush()
+    except BaseException as error:  # a library's own kinds, SystemExit among them, must not decide the exit code
+        code = _failed(error, debug)
+    if code:
+        sys.exit(code)
 
 
-def _stop(line: str, code: int, debug: bool) -> None:
+def without_debug(words: list[str]) -> tuple[list[str], bool]:
+    """The command line without ``--debug``, wherever it stands before ``--``, and whether it was there."""
+    end = words.index("--") if "--" in words else len(words)
+    rest = [word for word in words[:end] if word != "--debug"]
+    return [*rest, *words[end:]], len(rest) < end
+
+
+def _failed(error: BaseException, debug: bool) -> int:
     if debug:
-        raise
-    print(" ".join(line.split()), file=sys.stderr)
-    sys.exit(code)
+        traceback.print_exception(error)
+    code, line = outcome(error)
+    if line and sys.stderr:
+        print("fcrn-mobile:", " ".join(line.split()), file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Python would try once more while closing the stream, complain, and change the exit code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code

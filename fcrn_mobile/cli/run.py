@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, make_folder, print_table, write_json
+from fcrn_mobile.cli.outputs import OutputFolder
 from fcrn_mobile.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,10 +16,10 @@ if TYPE_CHECKING:
     from fcrn_mobile.mil.overflow import Overflow
 
 
-@click.command("run")
+@click.command("run", cls=Command)
 @click.argument("model")
 @click.option("--input", "inputs", multiple=True, metavar="NAME=FILE", help="A picture or an .npy; once per input.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the outputs.")
+@click.option("--out", required=True, type=OutputFolder(), help="Folder for the outputs.")
 @click.option("--function", help="Of a package with several; else its default.")
 @click.option("--arithmetic", default="float16", show_default=True, metavar="float32|float16|ane", help="ane is a simulation.")
 @click.option("--force", is_flag=True, help="Overwrite outputs.")

@@ -1,28 +1,32 @@
 """``fcrn-mobile tune``."""
 
-import sys
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
+from fcrn_mobile.cli.exits import end
+from fcrn_mobile.cli.frames import protocol_option, rule_for
+from fcrn_mobile.cli.outputs import OutputFolder
 
 if TYPE_CHECKING:
     from fcrn_mobile.tuning.result import Tuning
 
 
-@click.command("tune")
+@click.command("tune", cls=Command)
 @click.argument("checkpoint")
 @click.option("--data", required=True, metavar="SPEC", help="Images; without a #split, searched on #train and verified on #val.")
 @click.option("--budget", "budgets", multiple=True, required=True, metavar="M=X", help="Such as fidelity=0.02 or abs_rel=1%; repeatable.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Results; a search that was stopped goes on.")
+@click.option("--out", required=True, type=OutputFolder(), metavar="DIR", help="Results; a search that was stopped goes on.")
 @click.option("--objective", default="size", show_default=True, metavar="size|bits|latency-estimate", help="What is minimised.")
 @click.option("--images", default=8, show_default=True, type=click.IntRange(min=1), help="To search on.")
-@click.option("--verify-images", default=32, show_default=True, type=click.IntRange(min=1), help="To verify on, others.")
+@click.option("--verify-images", default=32, show_default=True, type=click.IntRange(min=2), help="To verify on, others.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Chooses the images.")
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="BASE", help="All else; its target bounds the schemes.")
-@click.option("--protocol", default="eigen", show_default=True, metavar="eigen|laina|full|garg", help="Of budgets on metrics.")
+@protocol_option("Of budgets on metrics.")
 @click.option("--force", is_flag=True, help="Overwrite the results of an earlier search.")
 @json_option
 def command(
@@ -35,7 +39,7 @@ def command(
     verify_images: int,
     seed: int,
     recipe: Path | None,
-    protocol: str,
+    protocol: str | None,
     force: bool,
     json_out: str | None,
 ) -> None:
@@ -43,14 +47,13 @@ def command(
 
     Exit code 1 if no assignment holds it.
     """
-    from fcrn_mobile import metrics
     from fcrn_mobile.conversion.limits import parse_limit
     from fcrn_mobile.report.pareto import save_pareto
     from fcrn_mobile.tuning.publish import publish
     from fcrn_mobile.tuning.tune import Request, base_recipe, tune
 
     limits = tuple(parse_limit(text) for text in budgets)
-    rule = metrics.protocol(protocol)
+    rule = rule_for(protocol, data)
     base = base_recipe(checkpoint, recipe)
     request = Request(checkpoint, data, limits, rule, base, objective, images, verify_images, seed)
     result = publish(tune(request, out, force, progress), out, save_pareto)
@@ -58,11 +61,13 @@ def command(
         write_json(json_out, result.to_json())
     if json_out != "-":
         print_tuning(result, checkpoint, out)
-    sys.exit(0 if result.held else 1)
+    end(result.held)
 
 
 def print_tuning(result: "Tuning", checkpoint: str, out: Path) -> None:
     """The table of what was chosen beside the uniform schemes, the model's prediction, and the verdict."""
+    from fcrn_mobile.data.spec import split_off
+
     shown = [point for point in result.points if point.kind != "front"]
     rows = [
         [
@@ -78,18 +83,21 @@ def print_tuning(result: "Tuning", checkpoint: str, out: Path) -> None:
     print_table(
         f"One precision for all weights, and one for each, on {result.data}", ["weights", "MB", "of fp32", "drift", "size", "images"], rows
     )
-    drift, fit = result.chosen.drift, result.chosen.fit
+    fit = result.chosen.fit
     print(f"chosen by operator: {', '.join(f'{name}: {count}' for name, count in _counts(result).items())}")
     print(f"{result.mean_bits:.2f} bits per weight; {result.latency_ms:.2f} ms is an estimate, mean over chips, not run on a device")
     print(f"drift on the images searched on: predicted {fit.predicted:.4f}, measured {fit.measured:.4f}; {len(result.attempts)} verified")
     print(f"simulated float16, not run on a device; {result.verified} images to verify on, none of them searched on")
-    for check in drift.checks:
-        value = f"{check.value:.2%}" if check.limit.relative else f"{check.value:.4f}"
-        print(f"budget {check.limit.text} {'held' if check.held else 'BROKEN'}, measured {value}")
+    for promise in result.chosen.promises:
+        print(promise.text)
+    print("the bound is of the mean over images drawn as these were: it says nothing of other cameras and other kinds of rooms")
+    for warning in result.warnings:
+        print(f"warning: {warning}")
     if result.package:
         print(f"written: {result.package}, {out / 'recipe.toml'}, {out / 'pareto.json'}, {out / 'pareto.png'}")
-        unseen = result.data if "#" in result.data else f"{result.data}#val"
-        print(f"next: fcrn-mobile validate {checkpoint} {result.package} --data {unseen}")
+        whole, part = split_off(result.data)
+        unseen = result.data if part else f"{whole}#val"
+        print(f"next: {shlex.join(['fcrn-mobile', 'validate', checkpoint, str(result.package), '--data', unseen])}")
     else:
         print("no assignment holds the budget; the nearest is shown: allow more drift, or fine-tune the checkpoint with quantization")
         print(f"written: {out / 'pareto.json'}, {out / 'pareto.png'}")

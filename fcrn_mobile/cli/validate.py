@@ -1,24 +1,27 @@
 """``fcrn-mobile validate``."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import SHOWN_METRICS, json_option, print_table, progress, write_json
-from fcrn_mobile.cli.page import check_page, html_options, write_page
+from fcrn_mobile.cli.exits import end
+from fcrn_mobile.cli.frames import protocol_option, rule_for, skip_bad_option, sound_frames
+from fcrn_mobile.cli.page import html_options, write_page
 
 if TYPE_CHECKING:
     from fcrn_mobile.validation.drift import Drift, Validation
 
 
-@click.command("validate")
+@click.command("validate", cls=Command)
 @click.argument("reference")
 @click.argument("candidates", nargs=-1, required=True)
 @click.option("--data", required=True, metavar="SPEC", help="RGB-D data, such as sample, folder:PATH#val or nyu-mat:FILE#test.")
 @click.option("--budget", "budgets", multiple=True, metavar="M=X", help="Such as abs_rel=5% or fidelity=0.05; else the recipe's own.")
-@click.option("--protocol", default="eigen", show_default=True, metavar="eigen|laina|full|garg")
+@protocol_option()
+@skip_bad_option
 @click.option("--backend", default="auto", show_default=True, help="Of the candidates.")
 @click.option("--arithmetic", default="float16", show_default=True, metavar="float16|float32|ane", help="Of the mil backend; a simulation.")
 @html_options
@@ -28,7 +31,8 @@ def command(
     candidates: tuple[str, ...],
     data: str,
     budgets: tuple[str, ...],
-    protocol: str,
+    protocol: str | None,
+    skip_bad: bool,
     backend: str,
     arithmetic: str,
     html: Path | None,
@@ -36,20 +40,18 @@ def command(
     json_out: str | None,
 ) -> None:
     """Drift of CANDIDATES from REFERENCE; exit code 1 if one breaks its budget."""
-    from fcrn_mobile import metrics
     from fcrn_mobile.conversion.limits import parse_limit
     from fcrn_mobile.data import open_source
     from fcrn_mobile.runtimes import open_runtime
     from fcrn_mobile.validation.drift import validate
 
-    check_page(html, force)
     limits = [parse_limit(text) for text in budgets]
-    rule = metrics.protocol(protocol)
-    source = open_source(data)
+    rule = rule_for(protocol, data)
+    source, left_out = sound_frames(open_source(data), rule, skip_bad)
     runtimes = [open_runtime(path, backend, arithmetic) for path in candidates]  # type: ignore[arg-type] # checked when opened
     base = open_runtime(reference)
     with progress("validate") as on_frame:
-        result = validate(base, runtimes, source, rule, limits, data, on_frame)
+        result = validate(base, runtimes, source, rule, limits, data, on_frame, left_out)
     if html:
         from fcrn_mobile.report.html import Page
         from fcrn_mobile.report.operators import operators
@@ -64,12 +66,14 @@ def command(
         print_drift(result)
         if html:
             print(f"written: {html}")
-    sys.exit(0 if result.held else 1)
+    end(result.held)
 
 
 def print_drift(result: "Validation") -> None:
     """The table of a validation, and one line per budget."""
     images = result.reference_metrics["images"]
+    for warning in result.warnings:
+        print(f"warning: {warning}")
     title = f"Drift on {result.data}: {images} images, protocol {result.protocol}"
     columns = ["model", "MB", *SHOWN_METRICS, "fidelity", "dB", "verdict"]
     reference = [f"{result.reference_metrics[key]:.4f}" for key in SHOWN_METRICS]

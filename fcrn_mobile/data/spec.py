@@ -1,13 +1,12 @@
 """How a source is opened from its one-string data spec: ``FORM:PATH?option=value#split``."""
 
-import re
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 import numpy as np
 
+from fcrn_mobile.data.grammar import SpecText, parse, portable, split_off
 from fcrn_mobile.data.source import Source, SplitSource, Subset, split_indices
 from fcrn_mobile.data.views import ViewSource
 from fcrn_mobile.errors import InputError
@@ -15,6 +14,8 @@ from fcrn_mobile.errors import InputError
 if TYPE_CHECKING:
     from fcrn_mobile.data.frames import Triplets
     from fcrn_mobile.data.stereo import StereoPairs
+
+__all__ = ["SPEC_FORMS", "VIEW_FORMS", "default_protocol", "open_source", "open_views", "portable", "split_off", "without_depth"]
 
 SPEC_FORMS = (
     "sample, folder:PATH[?scale=UNITS_PER_METRE], nyu-mat:PATH[?splits=FILE], nyu-h5:PATH, csv:PATH, "
@@ -52,15 +53,15 @@ def open_source(spec: str) -> Source:
     Raises:
         InputError: unknown form, option or split; nothing found.
     """
-    location, _, split = spec.partition("#")
-    location, _, query = location.partition("?")
-    kind, _, path = location.partition(":")
+    text = parse(spec)
     if without_depth(spec):
-        raise InputError(f"'{spec}' holds no depth: it is for train --objective {'stereo' if kind == 'stereo' else 'video'}")
-    if kind not in _OPTIONS or bool(path) == (kind == "sample"):
+        raise InputError(f"'{spec}' holds no depth: it is for train --objective {'stereo' if text.form == 'stereo' else 'video'}")
+    if text.form not in _OPTIONS or (text.path is None) != (text.form == "sample"):
         raise InputError(f"unknown data '{spec}': use one of {SPEC_FORMS}")
-    source = _open(kind, Path(path), _parse_options(spec, query, _OPTIONS[kind]), spec)
-    return _split(source, split, spec) if split else source
+    options = _parse_options(spec, text, _OPTIONS[text.form])
+    _check_reachable(text.path, options.get("root"), options.get("splits"))
+    source = _open(text.form, text.path or _sample_folder(), options, spec)
+    return _split(source, text.part, spec) if text.part else source
 
 
 def open_views(spec: str, objective: str) -> ViewSource:
@@ -73,19 +74,20 @@ def open_views(spec: str, objective: str) -> ViewSource:
     Raises:
         InputError: unknown form, option or split; no intrinsics; nothing found; pairs that aren't rectified.
     """
-    location, _, split = spec.partition("#")
-    location, _, query = location.partition("?")
-    kind, _, path = location.partition(":")
+    text = parse(spec)
     forms = _VIEW_OPTIONS[objective]
-    if kind not in forms or not path:
+    if text.form not in forms or text.path is None:
         raise InputError(f"data '{spec}' is not for the {objective} objective: use one of {VIEW_FORMS[objective]}")
-    options = _parse_options(spec, query, forms[kind])
-    source = _open_triplets(kind, Path(path), options, spec) if objective == "video" else _open_pairs(kind, Path(path), options, spec)
+    options = _parse_options(spec, text, forms[text.form])
+    _check_reachable(text.path)
+    open_them = _open_triplets if objective == "video" else _open_pairs
+    source = open_them(text.form, text.path, options, spec)
+    split = text.part
     if not split:
         return source
     splits = source.splits()
     if split not in splits:
-        raise InputError(f"unknown split '#{split}' in '{spec}': use #train or #val")
+        raise InputError(f"unknown split '#{split}' in '{spec}': use #train or #val{_hint(text)}")
     if not splits[split]:
         raise InputError(f"split '#{split}' of '{spec}' is empty: its {len(source)} frames are too few to split, give --val-data too")
     return Subset(source, splits[split])
@@ -93,7 +95,7 @@ def open_views(spec: str, objective: str) -> ViewSource:
 
 def without_depth(spec: str) -> bool:
     """Whether a data spec is of a form that never holds depth."""
-    kind = spec.partition(":")[0]
+    kind = parse(spec).form
     return kind not in _OPTIONS and any(kind in forms for forms in _VIEW_OPTIONS.values())
 
 
@@ -128,9 +130,14 @@ def _camera(spec: str, options: dict[str, str]) -> dict[str, float]:
     return {name: _positive(spec, options, name, 0, "give pixels, a positive number") for name in _CAMERA if name in options}
 
 
-def portable(spec: str) -> str:
-    """A data spec or path without its folders, for records that travel: ``list:/a/b/c.txt?root=/d/e#val`` → ``list:c.txt?root=e#val``."""
-    return re.sub(r"[^:=?&#]*/(?=[^/?&#])", "", spec)
+def default_protocol(spec: str) -> str:
+    """The protocol that results on such data are published with, as ``metrics.protocol`` knows it.
+
+    Returns:
+        ``garg`` (KITTI's crop, 80 m) for ``kitti:`` and for files in KITTI's encoding, ``?scale=256``; else ``eigen`` (NYU's crop, 10 m).
+    """
+    text = parse(spec)
+    return "garg" if text.form == "kitti" or dict(text.options()).get("scale") == "256" else "eigen"
 
 
 def _open(kind: str, path: Path, options: dict[str, str], spec: str) -> Source:
@@ -164,14 +171,18 @@ def _open(kind: str, path: Path, options: dict[str, str], spec: str) -> Source:
 
     if kind == "folder":
         return FolderSource(path, depth_scale=_scale(spec, options))
-    return FolderSource(Path(str(resources.files("fcrn_mobile") / "data" / "sample")))
+    return FolderSource(path)
+
+
+def _sample_folder() -> Path:
+    return Path(str(resources.files("fcrn_mobile") / "data" / "sample"))
 
 
 def _split(source: Source, split: str, spec: str) -> Source:
     splits = source.splits() if isinstance(source, SplitSource) else split_indices(len(source))
     if split not in splits:
         *names, last = (f"#{name}" for name in sorted(splits))
-        raise InputError(f"unknown split '#{split}' in '{spec}': use {', '.join(names)} or {last}")
+        raise InputError(f"unknown split '#{split}' in '{spec}': use {', '.join(names)} or {last}{_hint(parse(spec))}")
     if not splits[split]:
         raise InputError(
             f"split '#{split}' of '{spec}' is empty: none of its {len(source)} frames belongs to it, or they are too few to split"
@@ -179,19 +190,41 @@ def _split(source: Source, split: str, spec: str) -> Source:
     return Subset(source, splits[split])
 
 
-def _parse_options(spec: str, query: str, allowed: tuple[str, ...]) -> dict[str, str]:
+def _check_reachable(*paths: Path | str | None) -> None:
+    """Refuse a path that the system cannot even look at; that nothing is there is for its form to say."""
+    for path in paths:
+        if path is None:
+            continue
+        try:
+            Path(path).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise InputError(f"cannot open {str(path)!r}: {reason}") from error
+
+
+def _hint(text: SpecText) -> str:
+    """What else may be meant where a part or an option is unknown."""
+    return "" if text.path is None else "; in a path write %23 for # and %3F for ?, in an option's value %26 for &"
+
+
+def _parse_options(spec: str, text: SpecText, allowed: tuple[str, ...]) -> dict[str, str]:
     options = {}
-    for option in query.split("&") if query else ():
-        name, _, value = option.partition("=")
+    for name, value in text.options():
         if name not in allowed:
-            raise InputError(f"unknown option '{name}' in '{spec}': allowed are {', '.join(allowed) or 'none'}")
+            raise InputError(f"unknown option '{name}' in '{spec}': allowed are {', '.join(allowed) or 'none'}{_hint(text)}")
         if not value:
             raise InputError(f"option '{name}' in '{spec}' has no value: write {name}=VALUE")
-        options[name] = unquote(value)
+        if name in options:
+            raise InputError(f"option '{name}' stands twice in '{spec}': leave one out{_hint(text)}")
+        options[name] = value
     return options
 
 
-def _scale(spec: str, options: dict[str, str]) -> float:
+def _scale(spec: str, options: dict[str, str]) -> float | None:
+    if "scale" not in options:
+        return None
     return _positive(spec, options, "scale", 1000.0, "give depth units per metre, a positive number such as 1000")
 
 

@@ -1,6 +1,7 @@
 """Picture of an attribution: noise along the graph above, what each operator causes alone below."""
 
 import math
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,8 @@ def save_attribution(attribution: Attribution, title: str, path: Path) -> None:
     named = [op for op in attribution.worst if op.own_drift > 0][:_NAMED] or [attribution.steepest]
     figure = Figure(figsize=(13, 6.6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    figure.suptitle(title, fontsize=12, parse_math=False)
+    # Above the graphs alone, and in lines that fit there: the list stands beside them, as high as the page.
+    above.set_title(textwrap.fill(title, 92, break_on_hyphens=False), fontsize=11, loc="left", parse_math=False)
     _draw_ratio(above, attribution, named)
     _draw_own(below, attribution, named)
     # A list beside the graph: names written at the marks would cover one another.

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from fcrn_mobile.text import printable
+
 COLOURS = "magma_r"
 DIFFERENCE_COLOURS = "viridis"
 UNKNOWN_COLOUR = "#9a9a9a"
@@ -51,7 +53,7 @@ def save_comparison(rows: Sequence[Row], difference_title: str, path: Path) -> N
             axis.set_axis_off()
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=11)
-    figure.colorbar(depth_picture, ax=axes[:, 1:-1], location="bottom", label="depth in metres", shrink=0.6, aspect=50, pad=0.03)
+    figure.colorbar(depth_picture, ax=axes[:, :-1], location="bottom", label="depth in metres", shrink=0.6, aspect=50, pad=0.03)
     figure.colorbar(difference_picture, ax=axes[:, -1], location="bottom", label="difference in metres", shrink=0.9, aspect=16, pad=0.03)
     figure.savefig(path, dpi=110)
 
@@ -95,7 +97,7 @@ def save_panel(
             axis.scatter(places, rows, c=values[rows, places], cmap=colours, vmin=0, vmax=far, s=2.5, linewidths=0)
     for axis in axes:
         axis.set_axis_off()
-    figure.suptitle(title, fontsize=12, parse_math=False)
+    figure.suptitle(printable(title), fontsize=12, parse_math=False)
     bar = figure.colorbar(picture, ax=axes, location="right", aspect=22, pad=0.01)
     bar.set_label("metres (gray: not counted)", fontsize=9)
     figure.savefig(path, dpi=110)

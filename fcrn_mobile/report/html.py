@@ -38,7 +38,7 @@ class Page:
         validation: drift of candidates.
         scenes: frames to show, see ``scenes.show``; of this validation.
         latencies: measured on this machine.
-        notes: on the latencies, a sentence each: how two compare, what makes them doubtful.
+        notes: on the latencies, a sentence each, such as how two compare; what makes them doubtful is added.
         devices: reports of latency from files; never beside what was measured here.
         ops: drift by operator of the candidate that drifts most.
     """
@@ -102,8 +102,10 @@ def _drift(page: Page) -> dict[str, Any]:
     return {
         "title": f"Drift from {validation.reference_name}",
         "state": verdict.state(validation),
+        "doubtful": validation.standing is not None and validation.standing.fails,
         "headline": verdict.headline(validation, names),
         "sentences": verdict.sentences(validation, names),
+        "warnings": validation.warnings,
         "engines": engines,
         "on_device": any(engine.startswith("coreml") for engine in engines),
         "data": portable(validation.data),
@@ -184,7 +186,7 @@ def _setting(value: Any) -> str:
 def _scenes(shown: Sequence[Scene], names: Sequence[str]) -> dict[str, Any] | None:
     if not shown:
         return None
-    depth, difference = scenes.depth_scale(shown), scenes.difference_scale(shown)
+    depth, differences = scenes.depth_scale(shown), [scenes.difference_scale(shown, index) for index in range(len(names))]
     rows = []
     for scene in shown:
         rows.append(
@@ -200,7 +202,8 @@ def _scenes(shown: Sequence[Scene], names: Sequence[str]) -> dict[str, Any] | No
                         "name": name,
                         "drift": scene.drifts[index],
                         "depth": scenes.depth_picture(scene.predictions[index], depth),
-                        "difference": scenes.difference_picture(scene.predictions[index], scene.expected, difference),
+                        "difference": scenes.difference_picture(scene.predictions[index], scene.expected, differences[index]),
+                        "limit": differences[index].limit,
                     }
                     for index, name in enumerate(names)
                 ],
@@ -209,20 +212,21 @@ def _scenes(shown: Sequence[Scene], names: Sequence[str]) -> dict[str, Any] | No
     bars = [
         {"title": "depth, metres", "kind": "depth", "picture": depth.bar(), "ticks": depth.ticks()},
         {
-            "title": "candidate − reference, metres: blue nearer, red farther",
+            "title": "candidate − reference: blue nearer, red farther; ± as each caption says",
             "kind": "difference",
-            "picture": difference.bar(),
-            "ticks": difference.ticks(),
+            "picture": differences[0].bar(),
+            "ticks": ["−", "0", "+"],
         },
     ]
-    return {"rows": rows, "bars": bars}
+    # Three pictures of the scene, and the candidates' pairs beside them, two pairs in a row at most.
+    return {"rows": rows, "bars": bars, "columns": 3 + 2 * min(len(names), 2)}
 
 
 def _latency(page: Page) -> dict[str, Any]:
     colours = _model_colours(page)
     return {
-        "headline": verdict.fastest(page.latencies),
-        "notes": page.notes,
+        "headline": verdict.shortest(page.latencies),
+        "notes": [*page.notes, *(warning for latency in page.latencies for warning in latency.warnings())],
         "results": page.latencies,
         "keys": [(f"{latency.model} ({latency.backend})", colour) for latency, colour in zip(page.latencies, colours, strict=True)],
         "histograms": charts.latency_histograms(page.latencies, colours),

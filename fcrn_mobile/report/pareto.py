@@ -11,6 +11,8 @@ from fcrn_mobile.conversion.limits import FIDELITY
 from fcrn_mobile.tuning.result import Point, Tuning
 
 _FRONT, _UNIFORM, _CHOSEN, _LIMIT = "#2b5c8a", "#7a7a7a", "#c8553d", "#b00020"
+#: Width of the chosen point's label, as a share of the axis.
+_LABEL = 0.24
 _PLATE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6}
 
 
@@ -40,6 +42,7 @@ def save_pareto(tuning: Tuning, path: Path) -> None:
     share = tuning.chosen.drift.size_bytes / tuning.float_bytes
     found = [f"{point.size_bytes / 1e6:.2f} MB, {share:.3f} of fp32\ndrift {point.drift:.4f}" for point in chosen]
     _name(axis, chosen, found, below=True)
+    _make_room(axis, chosen)
     axis.legend(loc="upper right", fontsize=9)
     axis.set_title(f"{tuning.chosen.recipe.name}: precision per operator, {len(tuning.chosen.fit.choice)} weights", parse_math=False)
     figure.savefig(path, dpi=110)
@@ -55,6 +58,15 @@ def _scales(axis: Axes) -> None:
     axis.set_xlabel("package, MB")
     axis.set_ylabel("drift: mean |candidate − float| / float of the depth maps\n(simulated float16, not run on a device)")
     axis.grid(alpha=0.3, which="both")
+
+
+def _make_room(axis: Axes, chosen: Sequence[Point]) -> None:
+    """The label to the left of the chosen point must not run over the axis."""
+    low, high = axis.get_xlim()
+    leftmost = min((point.size_bytes / 1e6 for point in chosen), default=high)
+    share = (leftmost - low) / (high - low)
+    if share < _LABEL:
+        axis.set_xlim(left=(leftmost - _LABEL * high) / (1 - _LABEL))
 
 
 def _name(axis: Axes, points: Sequence[Point], names: Sequence[str], below: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""The frames a report shows: the best, the median and the worst by fidelity, as small pictures under shared colour scales."""
+"""The frames a report shows: the best, the median and the worst by fidelity, as small pictures; depth under one colour scale."""
 
 import base64
 import io
@@ -72,6 +72,12 @@ class Scale:
         """The scale itself, left to right."""
         return _paletted(np.arange(_UNKNOWN, dtype=np.uint8)[None, :], self.colours)
 
+    @property
+    def limit(self) -> str:
+        """The upper end, with two digits, metres."""
+        digits = max(0, 1 - math.floor(math.log10(max(self.high, 1e-9))))
+        return f"{self.high:.{min(digits, 6)}f}"
+
     def ticks(self, count: int = 5) -> list[str]:
         """Labels at equal distances along the bar."""
         values = np.linspace(self.low, self.high, count)
@@ -116,10 +122,10 @@ def depth_scale(scenes: Sequence[Scene]) -> Scale:
     return Scale(COLOURS, float(low), float(high))
 
 
-def difference_scale(scenes: Sequence[Scene]) -> Scale:
-    """One scale for every candidate minus reference, symmetric about 0."""
+def difference_scale(scenes: Sequence[Scene], candidate: int) -> Scale:
+    """A candidate's scale of candidate minus reference, symmetric about 0: under one for all, small drift would be blank beside large."""
     with np.errstate(invalid="ignore"):
-        gaps = [np.abs(prediction - scene.expected) for scene in scenes for prediction in scene.predictions]
+        gaps = [np.abs(scene.predictions[candidate] - scene.expected) for scene in scenes]
     values = np.concatenate([gap[np.isfinite(gap)] for gap in gaps])
     largest = float(np.percentile(values, _RANGE[1])) if values.size else 0.0
     return Scale(SIGNED_COLOURS, -(largest or 1e-6), largest or 1e-6)

@@ -29,7 +29,14 @@ def state(validation: Validation) -> str:
 
 
 def headline(validation: Validation, names: Sequence[str]) -> str:
-    """The verdict on all candidates, by the names they have on the page, in one line."""
+    """The verdict on all candidates, by the names they have on the page, in one line; that the reference fails is part of it."""
+    judged = _judged_all(validation, names)
+    if validation.standing is None or not validation.standing.fails:
+        return judged
+    return f"{validation.reference_name} fails on these images: no better than their median map; {judged}"
+
+
+def _judged_all(validation: Validation, names: Sequence[str]) -> str:
     verdicts = [candidate.verdict for candidate in validation.candidates]
     broken = [name for name, verdict in zip(names, verdicts, strict=True) if verdict == "broken"]
     if broken:
@@ -64,12 +71,12 @@ def sentence(drift: Drift, name: str) -> Sentence:
     return Sentence(name, WORDS[drift.verdict], tuple(reasons))
 
 
-def fastest(latencies: Sequence[Latency]) -> str:
-    """The headline of a benchmark."""
+def shortest(latencies: Sequence[Latency]) -> str:
+    """The headline of a benchmark: the shortest median; which model is faster only a comparison in turns can say."""
     best = min(latencies, key=lambda latency: latency.median_ms)
     what = f"{best.median_ms:.1f} ms median, {best.fps:.1f} images per second"
     name = f"{best.model} ({best.backend})"
-    return f"{name} is the fastest here: {what}" if len(latencies) > 1 else f"{name}: {what}"
+    return f"Shortest median of {len(latencies)}: {name}, {what}" if len(latencies) > 1 else f"{name}: {what}"
 
 
 def amount(value: float, relative: bool = False) -> str:

@@ -15,6 +15,7 @@ from fcrn_mobile.conversion.coreai import INPUT_VALUES, quiet_coreai
 from fcrn_mobile.data.images import fit
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.runtimes.contract import Port, check_input, check_output, depth_map, run_failure
+from fcrn_mobile.runtimes.runtime import model_name
 
 if TYPE_CHECKING:
     from coreai.authoring import AIModelAsset
@@ -33,7 +34,7 @@ class CoreAIRuntime:
 
     def __init__(self, path: Path) -> None:
         asset, signature = open_asset(path)
-        self.name = path.stem
+        self.name = model_name(path)
         self.path = path
         self.metadata = read_metadata(path)
         if not INPUT_VALUES.items() <= self.metadata.items() or ENTRY not in signature.function_names:

@@ -13,6 +13,7 @@ from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.package import feature_descriptions
 from fcrn_mobile.quiet import quiet_coremltools
 from fcrn_mobile.runtimes.contract import check_features, depth_map, run_failure
+from fcrn_mobile.runtimes.runtime import model_name
 
 #: As reports name them → coremltools' name.
 COMPUTE_UNITS = {"all": "ALL", "cpuAndNeuralEngine": "CPU_AND_NE", "cpuAndGPU": "CPU_AND_GPU", "cpuOnly": "CPU_ONLY"}
@@ -37,7 +38,7 @@ class CoreMLRuntime:
                 raise InputError(f"'{path}' is not a model that Core ML reads ({reason}): export it again") from error
         described = feature_descriptions(self._model.get_spec())
         image, output = check_features(self._quoted, *([Feature.from_description(each) for each in features] for features in described))
-        self.name = path.stem
+        self.name = model_name(path)
         self.compute_units = compute_units
         self.path = path
         height, width = image.shape

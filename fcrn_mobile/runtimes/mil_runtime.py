@@ -12,6 +12,7 @@ from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.arithmetic import SHOWN_AS, Arithmetic
 from fcrn_mobile.mil.overflow import Overflow
 from fcrn_mobile.runtimes.contract import check_features, depth_map
+from fcrn_mobile.runtimes.runtime import model_name
 
 
 class MilRuntime:
@@ -20,7 +21,7 @@ class MilRuntime:
     backend = "mil"
 
     def __init__(self, path: Path, arithmetic: Arithmetic) -> None:
-        self.name = path.stem
+        self.name = model_name(path)
         self.path = path
         self._program = Program.load(path, arithmetic)
         self.arithmetic = SHOWN_AS[arithmetic]

@@ -11,6 +11,7 @@ from fcrn_mobile.data.images import fit
 from fcrn_mobile.data.transforms import image_tensor
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.runtimes.contract import Port, check_input, check_output, depth_map, run_failure
+from fcrn_mobile.runtimes.runtime import model_name
 
 #: Types whose names differ from NumPy's.
 _TYPES = {"float": "float32", "double": "float64"}
@@ -35,7 +36,7 @@ class OnnxRuntime:
         self._quoted = f"'{path}'"
         self._input, self.input_size = check_input(self._quoted, [_port(value) for value in self._session.get_inputs()])
         self._output = check_output(self._quoted, [_port(value) for value in self._session.get_outputs()])
-        self.name = path.stem
+        self.name = model_name(path)
         self.path = path
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
 

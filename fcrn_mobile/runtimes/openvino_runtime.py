@@ -11,6 +11,7 @@ from fcrn_mobile.data.images import fit
 from fcrn_mobile.data.transforms import image_tensor
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.runtimes.contract import Port, check_input, check_output, depth_map, run_failure
+from fcrn_mobile.runtimes.runtime import model_name
 
 #: Types whose names differ from NumPy's.
 _TYPES = {"f16": "float16", "f32": "float32", "f64": "float64", "u8": "uint8", "i8": "int8", "i32": "int32", "i64": "int64"}
@@ -39,7 +40,7 @@ class OpenVINORuntime:
         self._quoted = f"'{path}'"
         _, self.input_size = check_input(self._quoted, [_port(value) for value in self._model.inputs])
         check_output(self._quoted, [_port(value) for value in self._model.outputs])
-        self.name = path.stem
+        self.name = model_name(path)
         self.path = path
         self.metadata: dict[str, str] = {entry.key: entry.value for entry in stored}
         self._request = self._model.create_infer_request()

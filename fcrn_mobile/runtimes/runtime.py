@@ -11,6 +11,11 @@ from fcrn_mobile.network.checkpoints import UP_TO_SCALE
 
 #: Key of the metadata that says what unit depth is in: ``metres``, or ``up to scale``. An artefact without it is in metres.
 UNITS = "fcrn_mobile.output_units"
+#: Key of the metadata that says what data the network learned from, as a data spec.
+TRAINING_DATA = "fcrn_mobile.training_data"
+
+#: Files that every run of training has.
+OF_EVERY_RUN = ("best", "last")
 
 
 class Runtime(Protocol):
@@ -42,6 +47,11 @@ class FindsOverflow(Protocol):
     def first_overflow(self, image: NDArray[np.uint8]) -> Overflow | None:
         """The first tensor that is not finite on this image, or None."""
         ...
+
+
+def model_name(path: Path) -> str:
+    """What a model is called in tables: its file's name, with the run's folder before what every run has: ``mine/best``."""
+    return f"{path.resolve().parent.name}/{path.stem}" if path.stem in OF_EVERY_RUN else path.stem
 
 
 def is_metric(runtime: Runtime) -> bool:

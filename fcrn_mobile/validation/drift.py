@@ -22,6 +22,7 @@ from fcrn_mobile.runtimes import FindsOverflow, Runtime
 from fcrn_mobile.runtimes.runtime import is_metric
 from fcrn_mobile.validation.budget import Check, check
 from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
+from fcrn_mobile.validation.standing import Standing, StandingMeter
 
 #: Metrics whose change is reported.
 COMPARED = (*METRICS, "rmse_pooled")
@@ -88,6 +89,8 @@ class Validation:
         protocol: the metrics' protocol, by name.
         seconds: that reading and running all images took.
         reference_engine: what ran the reference.
+        standing: what the reference is worth on this data; None if nobody looked.
+        left_out: a line on frames that could not be read and were left out; empty for none.
     """
 
     reference_name: str
@@ -98,6 +101,13 @@ class Validation:
     protocol: str
     seconds: float = math.nan
     reference_engine: str = ""
+    standing: Standing | None = None
+    left_out: str = ""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes the figures doubtful, a sentence each: the reference's failure first."""
+        return (self.standing.warnings if self.standing else ()) + ((self.left_out,) if self.left_out else ())
 
     @property
     def images_per_second(self) -> float:
@@ -112,7 +122,13 @@ class Validation:
     def to_json(self) -> dict[str, Any]:
         """The result as the command line writes it."""
         return {
-            "reference": {"name": self.reference_name, "metrics": self.reference_metrics},
+            "reference": {
+                "name": self.reference_name,
+                "metrics": self.reference_metrics,
+                "median_map": self.standing.median_map if self.standing else None,
+                "fails": self.standing.fails if self.standing else None,
+            },
+            "warnings": list(self.warnings),
             "candidates": [
                 {
                     "name": c.name,
@@ -144,6 +160,7 @@ def validate(
     limits: Sequence[Limit] = (),
     data: str = "",
     on_frame: OnFrame | None = None,
+    left_out: str = "",
 ) -> Validation:
     """Run reference and candidates over the same frames. Where the reference's depth has no unit, metrics are median-scaled.
 
@@ -155,6 +172,7 @@ def validate(
         limits: budgets of every candidate; without any, each is held to the budget in its own metadata.
         data: the source's spec, for the record.
         on_frame: progress.
+        left_out: a line on frames that the source had and could not read, for the record.
 
     Raises:
         InputError: a frame without a valid pixel, or no frame at all; a recipe in a candidate's metadata that is not readable;
@@ -164,6 +182,7 @@ def validate(
     _check_unseen(source, frozenset().union(*(calibrated_on(candidate.metadata) for candidate in candidates)), data)
     scaled = not is_metric(reference)
     reference_metrics = DepthMetrics(rule, scaled)
+    standing = StandingMeter(rule, scaled, data)
     metrics = [DepthMetrics(rule, scaled) for _ in candidates]
     fidelities = [Fidelity() for _ in candidates]
     overflows: list[str | None] = [None for _ in candidates]
@@ -174,6 +193,7 @@ def validate(
         sample = source[index]
         expected = reference.predict(sample.image)
         base_here = reference_metrics.update(expected, sample.depth, sample.name)["abs_rel"]
+        standing.update(expected, sample.depth)
         for number, (candidate, metric, fidelity) in enumerate(zip(candidates, metrics, fidelities, strict=True)):
             prediction = candidate.predict(sample.image)
             own_here = metric.update(prediction, sample.depth, sample.name)["abs_rel"]
@@ -204,7 +224,18 @@ def validate(
                 recipe=recipe_of(candidate),
             )
         )
-    return Validation(reference.name, artefact_size(reference.path), base, tuple(drifts), data, rule.name, seconds, _engine(reference))
+    return Validation(
+        reference.name,
+        artefact_size(reference.path),
+        base,
+        tuple(drifts),
+        data,
+        rule.name,
+        seconds,
+        _engine(reference),
+        standing.compute(reference.name),
+        left_out,
+    )
 
 
 def _check_unseen(source: Source, hashes: frozenset[str], data: str) -> None:
@@ -253,7 +284,12 @@ class Predictor(typing.Protocol):
 
 
 def evaluate(
-    model: Predictor, source: Source, rule: Protocol, on_frame: OnFrame | None = None, median_scaling: bool = False
+    model: Predictor,
+    source: Source,
+    rule: Protocol,
+    on_frame: OnFrame | None = None,
+    median_scaling: bool = False,
+    standing: StandingMeter | None = None,
 ) -> DepthMetrics:
     """Metrics of one model over all frames of a source.
 
@@ -263,6 +299,7 @@ def evaluate(
         rule: the metrics' protocol.
         on_frame: progress.
         median_scaling: scale each prediction to the truth's median first; such metrics are not metric.
+        standing: looks at each image too.
 
     Raises:
         InputError: a frame without a valid pixel, or a prediction that cannot be scaled.
@@ -270,7 +307,10 @@ def evaluate(
     metrics = DepthMetrics(rule, median_scaling)
     for index in range(len(source)):
         sample = source[index]
-        metrics.update(model.predict(sample.image), sample.depth, sample.name)
+        prediction = model.predict(sample.image)
+        metrics.update(prediction, sample.depth, sample.name)
+        if standing:
+            standing.update(prediction, sample.depth)
         if on_frame:
             on_frame(index + 1, len(source))
     return metrics

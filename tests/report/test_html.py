@@ -201,9 +201,9 @@ def test_date_versions_and_machine_are_told(tmp_path) -> None:
         assert word in text
 
 
-def test_a_benchmark_alone_names_the_fastest() -> None:
+def test_a_benchmark_alone_names_the_shortest_median_and_calls_nothing_the_fastest() -> None:
     document = parsed(Page(latencies=(latency("slow", 30, 31, 32), latency("quick", 3, 4, 5))))
-    assert document.all("h1")[0].text == "quick (mil) is the fastest here: 4.0 ms median, 250.0 images per second"
+    assert document.all("h1")[0].text == "Shortest median of 2: quick (mil), 4.0 ms median, 250.0 images per second"
     assert "not on a device" in document.all("header")[0].text
     assert len(document.all("table")) == len(document.all("svg")) == 1
 

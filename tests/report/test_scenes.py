@@ -72,12 +72,21 @@ def test_a_broken_candidate_does_not_bend_the_depth_scale() -> None:
 
 def test_nearer_is_blue_farther_is_red_equal_is_white() -> None:
     expected = ramp(2, 4)
-    scale = difference_scale([scene(expected, expected, expected + 0.5, expected - 0.5)])
+    scale = difference_scale([scene(expected, expected, expected + 0.5, expected - 0.5)], 0)
     assert -scale.low == scale.high == pytest.approx(0.5)
     red, white, blue = (pixels(difference_picture(expected + shift, expected, scale))[0, 0].astype(int) for shift in (0.5, 0, -0.5))
     assert red[0] > red[2] + 60
     assert blue[2] > blue[0] + 60
     assert white.min() > 240
+
+
+def test_each_candidate_has_a_difference_scale_of_its_own() -> None:
+    expected = ramp(2, 4)
+    shown = [scene(expected, expected, expected + 0.01, expected - 2), scene(expected, expected, expected + 0.02, expected - 1)]
+    assert difference_scale(shown, 0).high == pytest.approx(0.02, rel=0.02)
+    assert difference_scale(shown, 1).high == pytest.approx(2, rel=0.02)
+    assert (difference_scale(shown, 0).limit, difference_scale(shown, 1).limit) == ("0.020", "2.0")
+    assert pixels(difference_picture(expected + 0.02, expected, difference_scale(shown, 0)))[0, 0].astype(int).tolist()[2] < 60, "not blank"
 
 
 def test_unknown_depth_is_gray() -> None:

@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fcrn_mobile import metrics
+from fcrn_mobile.cli.validate import print_drift
 from fcrn_mobile.conversion.limits import parse_limit
 from fcrn_mobile.data import Sample
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.report.verdict import sentence
 from fcrn_mobile.validation.budget import check
 from fcrn_mobile.validation.drift import validate
 from fcrn_mobile.validation.fidelity import Fidelity
@@ -74,7 +76,8 @@ def test_without_a_budget_the_recipe_s_own_counts(wall) -> None:
 
 def test_the_json_has_the_documented_keys(wall) -> None:
     value = run(wall, 2.42, "fidelity=0.2").to_json()
-    assert set(value) == {"reference", "candidates", "data", "protocol", "seconds", "versions"}
+    assert set(value) == {"reference", "candidates", "warnings", "data", "protocol", "seconds", "versions"}
+    assert set(value["reference"]) == {"name", "metrics", "median_map", "fails"}
     (candidate,) = value["candidates"]
     documented = {"name", "path", "size_bytes", "metrics", "change", "fidelity", "budget", "overflow", "engine", "verdict", "per_image"}
     assert set(candidate) == documented
@@ -89,13 +92,27 @@ def test_fewer_right_pixels_are_a_worsening() -> None:
     assert check(limit, {"delta1": 0.8}, {"delta1": 0.9}, 0).held
 
 
-@pytest.mark.parametrize("text", ["abs_rel", "speed=1", "abs_rel=much", "abs_rel=-1", "fidelity=nan", "=1", "abs_rel=inf"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "abs_rel",
+        "speed=1",
+        "abs_rel=much",
+        "abs_rel=-1",
+        "fidelity=0",
+        "fidelity=5e-8",
+        "delta1=0.000005%",
+        "fidelity=nan",
+        "=1",
+        "abs_rel=inf",
+    ],
+)
 def test_bad_budgets_are_named(text: str) -> None:
     with pytest.raises(InputError, match=f"budget '{text}'"):
         parse_limit(text)
 
 
-@given(st.floats(0, 1e6), st.booleans())
+@given(st.floats(1e-5, 1e6), st.booleans())
 def test_budgets_are_read_back(amount: float, percent: bool) -> None:
     limit = parse_limit(f"abs_rel={amount!r}{'%' if percent else ''}")
     assert limit.relative == percent
@@ -114,11 +131,41 @@ def test_fidelity_by_hand(seed: int) -> None:
     assert values.abs_rel == pytest.approx(np.mean(np.abs(error) / reference))
     assert values.max_abs == pytest.approx(np.abs(error).max())
     assert values.psnr_db == pytest.approx(20 * np.log10(reference.max() / np.sqrt(np.mean(error**2))), rel=1e-6)
-    assert values.cosine == pytest.approx(np.corrcoef(candidate.ravel(), reference.ravel())[0, 1], abs=0.2)
-    assert values.cosine <= 1 + 1e-9
+    c, r = candidate.ravel().astype(float), reference.ravel().astype(float)
+    assert values.cosine == pytest.approx(c @ r / (np.linalg.norm(c) * np.linalg.norm(r)), rel=1e-9)
 
 
 def test_depths_that_no_metric_tells_apart_do_not_drift() -> None:
     fidelity = Fidelity()
     fidelity.update(np.array([[-0.4, 0.0005, 2.2]], np.float32), np.array([[-0.1, -0.2, 2.0]], np.float32))
     assert fidelity.compute().abs_rel == pytest.approx(0.1 / 3, rel=1e-5)
+
+
+class Overflowing(Constant):
+    """A runtime in which values run over inside from a given frame on; its output stays finite, or does not."""
+
+    def __init__(self, path: Path, first: int, shows: bool) -> None:
+        super().__init__(2.2, path)
+        self.first, self.shows, self.frame = first, shows, -1
+
+    def predict(self, image: np.ndarray) -> np.ndarray:
+        self.frame += 1
+        depth = super().predict(image)
+        if self.shows and self.frame >= self.first:
+            depth[0, 0] = np.inf
+        return depth
+
+    def first_overflow(self, image: np.ndarray) -> str | None:
+        return "conv_7" if self.frame >= self.first else None
+
+
+@pytest.mark.parametrize(("first", "shows", "named"), [(0, False, True), (0, True, True), (1, True, True), (9, False, False)])
+def test_an_overflow_is_named_in_every_report(first: int, shows: bool, named: bool, wall, capsys) -> None:
+    frames, path = wall
+    result = validate(Constant(2.2, path), [Overflowing(path, first, shows)], frames, metrics.protocol("full"))
+    (drift,) = result.candidates
+    assert drift.overflow == ("conv_7" if named else None)
+    assert result.to_json()["candidates"][0]["overflow"] == drift.overflow
+    print_drift(result)
+    assert ("first tensor to overflow: conv_7" in capsys.readouterr().out) == named
+    assert any("first tensor to overflow: conv_7" in reason for reason in sentence(drift, "m").reasons) == named

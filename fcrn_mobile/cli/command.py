@@ -1,0 +1,32 @@
+"""What holds for every command: an option is given once, and outputs can be written before any work begins."""
+
+from typing import Any
+
+import click
+
+from fcrn_mobile.cli.outputs import check_outputs
+
+
+class Command(click.Command):
+    """``@click.command("name", cls=Command)``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse as click does, but take no option twice that has one value: click keeps the last without a word."""
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        if any(param.is_eager for param in given):
+            return super().parse_args(ctx, args)  # --help ends the command, whatever else is on the line
+        for param in given:
+            if isinstance(param, click.Option) and given.count(param) > 1 and _has_one_value(param):
+                names = "/".join([*param.opts, *param.secondary_opts])
+                ctx.fail(f"{names} is given {given.count(param)} times and has one value: give it once")
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command once its outputs are checked."""
+        check_outputs(ctx)
+        return super().invoke(ctx)
+
+
+def _has_one_value(option: click.Option) -> bool:
+    # A flag that can only be set says the same twice.
+    return not option.multiple and not option.count and not (option.is_flag and not option.secondary_opts)

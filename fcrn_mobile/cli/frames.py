@@ -1,0 +1,57 @@
+"""Options on the frames that a command measures on: their protocol, and what becomes of those that cannot be read."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fcrn_mobile.cli.common import progress
+
+if TYPE_CHECKING:
+    from fcrn_mobile.data import Source
+    from fcrn_mobile.metrics import Protocol
+
+
+def protocol_option(help: str = "How predictions meet the truth.") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``--protocol NAME``; None where it is not given: then it is the data's own."""
+    text = f"{help}  [default: garg for KITTI, else eigen]"
+    return click.option("--protocol", metavar="eigen|laina|full|garg", help=text)
+
+
+def skip_bad_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--skip-bad``."""
+    return click.option("--skip-bad", is_flag=True, help="Leave out frames that cannot be read or hold no depth, and count them.")(command)
+
+
+def rule_for(protocol: str | None, data: str) -> "Protocol":
+    """The protocol that was asked for, or the one that data of this form is published with.
+
+    Raises:
+        InputError: unknown name.
+    """
+    from fcrn_mobile import metrics
+    from fcrn_mobile.data.spec import default_protocol
+
+    return metrics.protocol(protocol or default_protocol(data))
+
+
+def sound_frames(source: "Source", rule: "Protocol", skip_bad: bool) -> "tuple[Source, str]":
+    """The frames to measure on, and a line on those that were left out; all of them and no line without ``--skip-bad``.
+
+    Raises:
+        InputError: not one frame can be measured on.
+    """
+    from fcrn_mobile.data.skipping import skipped_note, sort_out
+    from fcrn_mobile.data.source import Subset
+    from fcrn_mobile.metrics import counted_pixels
+
+    if not skip_bad:
+        return source, ""
+
+    def read(index: int) -> None:
+        sample = source[index]
+        counted_pixels(sample.depth, rule, sample.name)
+
+    with progress("check frames") as on_frame:
+        places, bad = sort_out(source.names, read, on_frame)
+    return Subset(source, places), skipped_note(bad, len(source))
