@@ -40,11 +40,6 @@ class MilRuntime:
         """Every named tensor of the program, as it appears."""
         return self._program.trace({self._input: fit(image, self.input_size)})
 
-    def watch(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Overflow | None]:
-        """As ``predict``, and the first tensor that is not finite on this image, or None; no second run."""
-        outputs, found = self._program.watch({self._input: fit(image, self.input_size)})
-        return depth_map(outputs[self._output], self._quoted), found
-
     def first_overflow(self, image: NDArray[np.uint8]) -> Overflow | None:
         """The first tensor that is not finite on this image, or None."""
         return self._program.first_overflow({self._input: fit(image, self.input_size)})

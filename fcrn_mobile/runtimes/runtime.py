@@ -44,10 +44,6 @@ class Runtime(Protocol):
 class FindsOverflow(Protocol):
     """A runtime that can tell where values run over."""
 
-    def watch(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Overflow | None]:
-        """As ``predict``, and the first tensor that is not finite on this image, or None, in one run."""
-        ...
-
     def first_overflow(self, image: NDArray[np.uint8]) -> Overflow | None:
         """The first tensor that is not finite on this image, or None."""
         ...
