@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from fcrn_mobile.cli.outputs import check_outputs
+from fcrn_mobile.once import forget_warnings
 
 
 class Command(click.Command):
@@ -22,8 +23,9 @@ class Command(click.Command):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command once its outputs are checked."""
+        """Run the command once its outputs are checked; what is said once in a run may be said again."""
         check_outputs(ctx)
+        forget_warnings()
         return super().invoke(ctx)
 
 

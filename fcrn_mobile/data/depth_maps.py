@@ -12,9 +12,9 @@ from fcrn_mobile.data.exr import decode_exr
 from fcrn_mobile.data.images import Photo, described, open_picture
 from fcrn_mobile.data.npy import MAGIC as NPY_MAGIC
 from fcrn_mobile.data.npy import decode_npy
-from fcrn_mobile.data.once import warn_once
 from fcrn_mobile.data.orientation import SIDEWAYS, turned
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.once import warn_once
 
 #: Files that ``decode_depth`` reads; what is in them decides, not their names.
 DEPTH_SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".exr", ".pfm")

@@ -8,10 +8,10 @@ from fcrn_mobile.data.file_pairs import checked_sample
 from fcrn_mobile.data.images import decode_photo
 from fcrn_mobile.data.inputs import IMAGE_SUFFIXES
 from fcrn_mobile.data.listing import list_files
-from fcrn_mobile.data.once import warn_once
 from fcrn_mobile.data.pairing import Kind, Matches, match, tell_left_out
 from fcrn_mobile.data.source import Sample
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.once import warn_once
 
 _KINDS = Kind("image", ("rgb",), IMAGE_SUFFIXES), Kind("depth map", ("depth",), DEPTH_SUFFIXES)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from urllib.parse import quote, unquote
 
-from fcrn_mobile.data.once import warn_once
+from fcrn_mobile.once import warn_once
 
 _PARTS = re.compile(r"(?:\?(?P<query>\w+=[^&#?]*(?:&\w+=[^&#?]*)*))?(?:#(?P<part>[\w-]+))?")
 #: The same for a text that nothing on disk explains: whatever stands behind the first ``?`` and the first ``#``.

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from fcrn_mobile.data.once import warn_once
 from fcrn_mobile.data.orientation import exif_orientation, turned
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.once import warn_once
 
 MIN_SIDE = 8
 #: Largest picture that is decoded, in megapixels: 1.5 GB as RGB. Cameras make 200, stitched panoramas more.

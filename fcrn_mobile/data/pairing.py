@@ -7,8 +7,8 @@ from pathlib import Path
 from posixpath import commonpath, splitext
 
 from fcrn_mobile.data.listing import named, natural_key
-from fcrn_mobile.data.once import warn_once
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.once import warn_once
 
 
 @dataclass(frozen=True)

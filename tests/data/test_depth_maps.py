@@ -14,8 +14,8 @@ from PIL import Image
 
 from fcrn_mobile.data import open_source
 from fcrn_mobile.data.depth_maps import decode_depth, save_depth_png, warn_of_units
-from fcrn_mobile.data.once import forget_warnings
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.once import forget_warnings
 
 METRES = np.linspace(0.5, 9, 12).reshape(3, 4).astype(np.float32)
 

@@ -13,8 +13,8 @@ from PIL import Image, ImageOps
 from fcrn_mobile.data import images
 from fcrn_mobile.data.depth_maps import decode_depth
 from fcrn_mobile.data.images import decode_image, decode_photo, read_channel, read_gray, read_image
-from fcrn_mobile.data.once import forget_warnings
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.once import forget_warnings
 
 ORIENTATION = 0x0112
 COLOURS = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)

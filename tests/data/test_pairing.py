@@ -12,10 +12,10 @@ from PIL import Image
 from fcrn_mobile.data import open_source
 from fcrn_mobile.data.inputs import expand
 from fcrn_mobile.data.listing import list_files, natural_key
-from fcrn_mobile.data.once import forget_warnings
 from fcrn_mobile.data.pairing import Kind, match
 from fcrn_mobile.data.spec import open_views
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.once import forget_warnings
 from tests.data.test_kitti import DRIVE, write_image, write_sparse
 from tests.data.test_nyu import write_h5
 from tests.data.test_sources import write_pair
