@@ -1,5 +1,6 @@
 """Training curves of several runs in one picture."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,8 @@ PANELS = {
     "val/abs_rel": "validation abs_rel (lower is better)",
     "val/delta1": "validation delta1 (higher is better)",
 }
+#: Characters that a panel has room for.
+_TITLE = 48
 _RING = "ring: epoch of the best checkpoint"
 
 
@@ -34,7 +37,7 @@ def save_curves(runs: Sequence[History], path: Path) -> None:
     for axis, (curve, title) in zip(axes, PANELS.items(), strict=True):
         for index, run in enumerate(runs):
             _draw(axis, run, curve, index, "o" if longest <= DOTTED else None)
-        axis.set_title(_title(title, runs) if curve == "train/loss" else title, fontsize=11)
+        axis.set_title(textwrap.fill(_title(title, runs) if curve == "train/loss" else title, _TITLE), fontsize=11)
         axis.set_xlabel("epoch", fontsize=10)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axis.grid(alpha=0.3)
