@@ -45,7 +45,7 @@ def command(
     program = Program.load(candidate, arithmetic)  # type: ignore[arg-type] # checked when loaded
     with progress("diagnose") as on_image:
         result = attribute(float_program(reference, program), program, spread(source, images), on_image)
-    images_of = f"{result.images} images of {portable(data)}"
+    images_of = f"{result.images} image{'' if result.images == 1 else 's'} of {portable(data)}"
     title = f"{model_name(Path(candidate))} against {model_name(Path(reference))}: {images_of}"
     if figure:
         from fcrn_mobile.report.attribution import save_attribution

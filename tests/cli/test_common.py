@@ -15,6 +15,12 @@ def printed(width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in lines]
 
 
+def test_a_heading_longer_than_its_table_stays_in_one_line(capsys) -> None:
+    heading = "Settings that differ between these two runs of training, [bold] and 12 others"
+    common.print_table(heading, ["a", "b"], [["1", "2"]])
+    assert capsys.readouterr().out.splitlines()[0].rstrip() == heading
+
+
 def test_a_table_that_fits_has_a_row_per_model(monkeypatch, capsys) -> None:
     assert printed(40, monkeypatch, capsys) == [COLUMNS, ["float", "0.2367"], ["fcrn-int8", "0.2391 +0.0025", "held"]]
 

@@ -1,18 +1,21 @@
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from fcrn_mobile.mil import Program
 from fcrn_mobile.report.attribution import save_attribution
 from fcrn_mobile.validation.attribution import Attribution, attribute
 from tests.validation.planted import Small, pictures, quantize, save_small
 
+LONG = "a package against a network: 5 images of folder:$1_2 " + "long-name/" * 12
+
 
 def drawn(result: Attribution, tmp_path, monkeypatch: pytest.MonkeyPatch) -> Figure:
     kept: list[Figure] = []
     save = Figure.savefig
     monkeypatch.setattr(Figure, "savefig", lambda figure, *words, **settings: (kept.append(figure), save(figure, *words, **settings)))
-    save_attribution(result, "drift of $1_2", tmp_path / "drift.png")
+    save_attribution(result, LONG, tmp_path / "drift.png")
     assert (tmp_path / "drift.png").stat().st_size > 10_000
     return kept[0]
 
@@ -27,6 +30,9 @@ def test_the_picture_shows_the_ratio_in_order_and_names_the_worst(tmp_path, monk
     np.testing.assert_allclose(line.get_ydata(), [op.snr_db for op in finite])
     (legend,) = figure.legends
     named = [text.get_text() for text in legend.get_texts()]
+    (title,) = [text for text in figure.axes[0].get_children() if isinstance(text, Text) and text.get_text().startswith("a package")]
+    assert title.get_text().replace("\n", "") == LONG.replace("\n", "")
+    assert title.get_window_extent().x1 < legend.get_window_extent().x0, "the title does not reach the list beside the graph"
     assert [text.split()[1].rstrip(":") for text in named] == [op.weights for op in result.worst if op.own_drift > 0]
     stems = figure.axes[1].containers[0].markerline
     assert sorted(stems.get_ydata()) == sorted(op.own_drift for op in result.worst)

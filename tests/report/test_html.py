@@ -208,6 +208,19 @@ def test_a_benchmark_alone_names_the_shortest_median_and_calls_nothing_the_faste
     assert len(document.all("table")) == len(document.all("svg")) == 1
 
 
+def test_a_noisy_measurement_is_called_so_on_every_page(tmp_path) -> None:
+    noisy = replace(latency("m", 3, 4, 5), spread=0.3)
+    for page in (Page(latencies=(noisy,)), replace(two(tmp_path), latencies=(noisy,))):
+        assert "m (mil): this machine is too noisy" in render(page, WHEN)
+    assert "too noisy" not in render(Page(latencies=(latency("m", 3, 4, 5),)), WHEN)
+
+
+def test_each_candidate_s_difference_says_its_own_scale(tmp_path) -> None:
+    text = render(validated(tmp_path, {"near": [1.001] * 3, "far": [1.5] * 3}), WHEN)
+    limits = set(re.findall(r"differs by [0-9.]+, colours to ±([0-9.]+) m", text))
+    assert limits == {"0.0040", "2.0"}
+
+
 def test_equal_times_can_be_drawn() -> None:
     assert len(parsed(Page(latencies=(latency("still", 5, 5, 5),))).all("svg")) == 1
 
