@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,6 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from fcrn_mobile.training.train import resume
-
-Call = Callable[..., subprocess.CompletedProcess[str]]
 
 TINY = ["--encoder-weights", "random", "--input-size", "64x96", "--widths", "16,8,8,8,8"]
 
@@ -38,7 +35,7 @@ def refused(result: subprocess.CompletedProcess[str], *words: str) -> None:
         assert word in result.stderr.splitlines()[-1]
 
 
-def test_a_run_killed_in_an_epoch_and_resumed_ends_with_the_weights_of_an_undisturbed_one(call: Call, tmp_path: Path) -> None:
+def test_a_run_killed_in_an_epoch_and_resumed_ends_with_the_weights_of_an_undisturbed_one(tmp_path: Path) -> None:
     settings = ["--data", "sample", "--epochs", "4", "--batch-size", "2", "--accumulate", "2", "--ema", "0.9", "--clip-norm", "5"]
     process = subprocess.Popen(command(*settings, "--out", str(tmp_path / "killed")), stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
@@ -52,7 +49,7 @@ def test_a_run_killed_in_an_epoch_and_resumed_ends_with_the_weights_of_an_undist
     assert saved["epoch"] < 3
     resume(tmp_path / "killed")
 
-    assert call("train", *TINY, *settings, "--out", str(tmp_path / "whole")).returncode == 0
+    assert run(*settings, "--out", str(tmp_path / "whole")).returncode == 0
     for file in ("last.safetensors", "best.safetensors"):
         killed, whole = (load_file(tmp_path / name / file) for name in ("killed", "whole"))
         assert killed.keys() == whole.keys()
@@ -70,7 +67,7 @@ def test_a_file_that_cannot_be_written_is_named_and_leaves_nothing_half_written(
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_an_unreadable_image_is_named(workers: int, call: Call, tmp_path: Path) -> None:
+def test_an_unreadable_image_is_named(workers: int, tmp_path: Path) -> None:
     for part in ("rgb", "depth"):
         (tmp_path / "pairs" / part).mkdir(parents=True)
     for index in range(8):
@@ -79,15 +76,14 @@ def test_an_unreadable_image_is_named(workers: int, call: Call, tmp_path: Path) 
     for broken in tmp_path.glob("pairs/rgb/*.png"):
         broken.write_bytes(b"no picture")
     words = ["--data", f"folder:{tmp_path}/pairs", "--epochs", "1", "--batch-size", "4", "--workers", str(workers)]
-    result = call("train", *TINY, *words, "--out", str(tmp_path / "run"))
+    result = run(*words, "--out", str(tmp_path / "run"))
     refused(result, "fcrn-mobile: ", "rgb/", ".png")
     assert "Caught" not in result.stderr
 
 
-def test_a_run_is_continued_as_it_was_set(call: Call, tmp_path: Path) -> None:
-    result = call("train", *TINY, "--resume", str(tmp_path))
-    refused(result, f"does not go with --resume {tmp_path}, which continues that run as it was set")
+def test_a_run_is_continued_as_it_was_set(tmp_path: Path) -> None:
+    refused(run("--resume", str(tmp_path)), f"does not go with --resume {tmp_path}, which continues that run as it was set")
 
 
-def test_a_run_without_data_says_what_to_give(call: Call) -> None:
-    refused(call("train", *TINY, "--out", "somewhere"), "--data SPEC")
+def test_a_run_without_data_says_what_to_give() -> None:
+    refused(run("--out", "somewhere"), "--data SPEC")
