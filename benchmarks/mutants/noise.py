@@ -3,7 +3,7 @@
 from typing import Any
 
 #: Switches that guard against our own mistakes or change speed alone: flipping them changes no result of correct code.
-_SWITCHES = ("strict", "frozen", "slots", "repr", "check", "exist_ok", "parents", "init")
+_SWITCHES = ("strict", "frozen", "slots", "repr", "check", "eq", "exist_ok", "parents", "init")
 #: Decorators whose removal fails at once on every use.
 _DECORATORS = ("dataclass", "property", "overload", "staticmethod", "classmethod", "lru_cache", "cache", "cached_property", "functools")
 

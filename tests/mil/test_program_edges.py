@@ -1,0 +1,99 @@
+"""A program's refusal of results that it did not declare, and of inputs that it does not take: programs by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from fcrn_mobile.mil import MilError
+from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
+from tests.validation.programs import depth_program, grey, pictures, step
+
+IMAGE = {"image": pictures(10)[0]}
+
+
+@pytest.mark.parametrize("kind", ["conv", "relu", "add", "reshape", "max_pool", "concat"])
+def test_a_result_of_another_shape_is_refused_whatever_the_operator(kind: str) -> None:
+    first = grey()
+    arguments = {
+        "conv": {"x": Reference("grey"), "weight": torch.ones(1, 1, 1, 1)},
+        "relu": {"x": Reference("grey")},
+        "add": {"x": Reference("grey"), "y": torch.tensor(1.0)},
+        "reshape": {"x": Reference("grey"), "shape": torch.tensor([1, 1, 4, 6])},
+        "max_pool": {"x": Reference("grey"), "kernel_sizes": torch.tensor([1, 1])},
+        "concat": {"values": (Reference("grey"),), "axis": torch.tensor(1)},
+    }[kind]
+    sound = Operation(kind, arguments, (TensorInfo("y", "FLOAT32", (1, 1, 4, 6)),))
+    assert depth_program(first, sound).predict(IMAGE)["y"].shape == (1, 1, 4, 6)
+    assert depth_program(first, replace(sound, outputs=(TensorInfo("y", "FLOAT32", (1, -1, 4, -1)),))).predict(IMAGE)["y"].shape[-1] == 6
+    for shape in ((1, 1, 4, 7), (1, 1, 4), (1, 2, 4, 6)):
+        with pytest.raises(MilError, match=f"operator '{kind}' at 'y' gives shape 1×1×4×6, declared is {'×'.join(map(str, shape))}"):
+            depth_program(first, replace(sound, outputs=(TensorInfo("y", "FLOAT32", shape),))).predict(IMAGE)
+
+
+@pytest.mark.parametrize("kind", ["select", "matmul"])
+def test_where_converters_declare_too_little_what_follows_is_believed(kind: str) -> None:
+    given = (
+        {"cond": torch.tensor(True), "a": Reference("grey"), "b": torch.tensor(0.0)}
+        if kind == "select"
+        else {"x": Reference("grey"), "y": torch.eye(6)}
+    )
+    odd = Operation(kind, given, (TensorInfo("odd", "FLOAT32", (1, 1)),))
+    behind = step("relu", "y", "odd", shape=(1, 1))
+    assert depth_program(grey(), odd, behind).predict(IMAGE)["y"].shape == (1, 1, 4, 6)
+    apart = Operation("relu", {"x": Reference("grey")}, (TensorInfo("z", "FLOAT32", (1, 1)),))
+    with pytest.raises(MilError, match="operator 'relu' at 'z' gives shape"):
+        depth_program(grey(), odd, apart).predict(IMAGE)
+
+
+def test_fewer_results_than_declared_are_refused_and_more_are_dropped() -> None:
+    info = TensorInfo("y", "FLOAT32", (1, 1, 4, 6))
+    two = Operation("relu", {"x": Reference("grey")}, (info, replace(info, name="z")))
+    with pytest.raises(MilError, match="gives 1 results, 2 are declared"):
+        depth_program(grey(), two).predict(IMAGE)
+
+
+def test_inputs_are_named_that_are_unknown_or_missing() -> None:
+    program = depth_program(grey())
+    with pytest.raises(MilError, match="unknown input 'picture': the package takes image"):
+        program.predict(IMAGE | {"picture": 1})
+    with pytest.raises(MilError, match="input 'image' is missing: the package takes image"):
+        program.predict({})
+
+
+def test_an_overflow_names_the_first_tensor_and_the_largest_that_went_in() -> None:
+    program = replace(
+        depth_program(
+            step("mul", "big", "image", y=torch.tensor(-300.0), dtype="FLOAT16", shape=(1, 3, 4, 6)),
+            step("mul", "more", "big", y=torch.tensor(300.0), dtype="FLOAT16", shape=(1, 3, 4, 6)),
+        ),
+        arithmetic="float16",
+    )
+    found = program.first_overflow(IMAGE)
+    assert found is not None
+    assert (found.name, found.operator, found.largest) == ("more", "mul", 3000.0)
+    assert replace(program, arithmetic="float32").first_overflow(IMAGE) is None
+    assert program.first_overflow({"image": np.zeros((4, 6, 3), np.uint8)}) is None
+
+
+def test_half_precision_reaches_every_declared_result() -> None:
+    third = step("add", "y", "grey", y=torch.tensor(1 / 3), dtype="FLOAT16")
+    exact = depth_program(grey(), third).predict(IMAGE)["y"]
+    rounded = replace(depth_program(grey(), third), arithmetic="float16").predict(IMAGE)["y"]
+    np.testing.assert_array_equal(rounded, exact.astype(np.float16).astype(np.float32))
+    assert not np.array_equal(rounded, exact)
+
+
+def test_a_run_can_be_gone_on_with_from_a_copy() -> None:
+    program = depth_program(grey(), step("relu", "a", "grey"), step("add", "y", "a", y=torch.tensor(1.0)))
+    values = program.start(IMAGE)
+    steps = program.steps(values)
+    next(steps)
+    copy = values.copy()
+    for _ in steps:
+        pass
+    for _ in program.steps(copy, 1):
+        pass
+    np.testing.assert_array_equal(program.results(copy)["y"], program.results(values)["y"])
+    assert [name for name, _ in program.trace(IMAGE)] == ["grey", "a", "y"]
