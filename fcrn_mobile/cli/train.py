@@ -86,7 +86,7 @@ def command(context: click.Context, config: Path | None, json_out: str | None, *
     """
     settings = _read(config) if config else {}
     settings |= {name: value for name, value in options.items() if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-    resume, out = settings.get("resume"), settings.get("out")
+    resume, out = settings.get("resume") or "", settings.get("out") or ""
     goes_on = bool(resume) and Path(resume).is_dir()
     # Before torch and Lightning are imported, which takes seconds.
     if goes_on:
