@@ -82,7 +82,8 @@ def import_network(path: Path, layout: str | None = None) -> Imported:
     Raises:
         InputError: not such a file, another network, or weights that are missing, left over, of another shape or not finite.
     """
-    place, others = "", tuple[str, ...]()
+    place = ""
+    others: tuple[str, ...] = ()
     if layout is not None and layout not in FORMATS:
         raise InputError(f"unknown format '{layout}': use one of {', '.join(FORMATS)}")
     if is_npy(path):
