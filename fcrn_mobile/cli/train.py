@@ -97,12 +97,8 @@ def command(context: click.Context, config: Path | None, json_out: str | None, *
     Without true depth: --objective video learns from frames:PATH?fx=PIXELS (a folder or a video), up to scale; --objective stereo from
     stereo:PATH?fx=PIXELS&baseline=METRES, in metres; both from kitti:PATH. Validated by their own loss, or on RGB-D --val-data.
     """
-    from fcrn_mobile.data.mixture import SEPARATOR
-
     settings = _read(config) if config else {}
     settings |= {name: value for name, value in options.items() if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-    if options["data"]:
-        settings["data"] = SEPARATOR.join(options["data"])
     resume, out = settings.get("resume"), settings.get("out") or ""
     run_folder = Path(resume) if resume and Path(resume).is_dir() else None
     # Before torch and Lightning are imported, which takes seconds.
@@ -112,12 +108,15 @@ def command(context: click.Context, config: Path | None, json_out: str | None, *
             raise InputError(f"{option} does not go with --resume {resume}, which continues that run as it was set: leave {option} out")
     elif not (out and settings.get("data")):
         raise InputError("nothing to train: give --data SPEC and --out RUN, or --resume RUN")
+    from fcrn_mobile.data.mixture import SEPARATOR
     from fcrn_mobile.training import run as runs
     from fcrn_mobile.training import train as training
 
     if run_folder:
         checkpoint, folder = training.resume(run_folder, show_progress(), settings.get("epochs")), run_folder
     else:
+        if options["data"]:
+            settings["data"] = SEPARATOR.join(options["data"])
         run = runs.make_run(settings, shlex.join(["fcrn-mobile", *sys.argv[1:]]))
         checkpoint, folder = training.train(run, Path(out), show_progress()), Path(out)
     if not training.is_first_process():
