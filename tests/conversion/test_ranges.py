@@ -170,6 +170,21 @@ def test_scales_of_the_package_are_magnitude_by_127(model: Any, images: list[np.
     assert 0 < np.abs(coarse - exact).max() < 0.1 * np.abs(exact).max()
 
 
+@pytest.mark.parametrize("magnitude", [0.0, 1e-6, 40_000.0, 65_504.0, 1e7])
+def test_scales_stay_normal_numbers_of_half_precision_whatever_was_measured(magnitude: float, model: Any, tmp_path: Path) -> None:
+    """Twice 32752 is the largest difference that half precision holds; 2^-14 is its smallest normal number."""
+    with quiet_coremltools():
+        names = [info.name for operation in float_program(model).operations for info in operation.outputs]
+        ranges = dict.fromkeys([*names, "image"], Range(-magnitude, magnitude))
+        program = saved(quantize_activations(model, ranges, lambda names: True), tmp_path)
+    scales = [float(operation.arguments["scale"]) for operation in program.operations if operation.kind == "quantize"]
+    assert scales
+    expected = min(max(magnitude / 127, 2.0**-14), 32752 / 127)
+    # The addition and what follows it run on multiples of their scales.
+    assert all(2.0**-14 <= scale < float("inf") for scale in scales)
+    assert sum(scale == pytest.approx(expected, rel=2e-3) for scale in scales) > len(scales) // 2
+
+
 def test_an_excluded_operator_reads_and_gives_half_precision(model: Any, images: list[np.ndarray], tmp_path: Path) -> None:
     recipe = make_recipe({"precision": "a8", "ops": [{"match": "body_*", "activations": "fp16"}]}, "test")
     ranges = measure_ranges(float_program(model), images, "minmax")

@@ -22,14 +22,14 @@ def network(x0: Any, x1: Any) -> tuple[Any, Any]:
     """Operators of every family, with stored weights and small constants."""
     rng = np.random.default_rng(0)
     y = mb.conv(x=x0, weight=rng.normal(size=(6, 3, 3, 3)).astype(np.float32), pad_type="custom", pad=[1, 1, 1, 1])
-    y = mb.max_pool(x=mb.relu(x=y), kernel_sizes=[2, 2], strides=[2, 2], pad_type="valid")
+    y = mb.max_pool(x=mb.relu(x=y), kernel_sizes=[2, 2], strides=[2, 2], pad_type="valid", ceil_mode=True)
     y = mb.upsample_bilinear(x=mb.add(x=y, y=np.ones((1, 6, 1, 1), np.float32)), scale_factor_height=2.0, scale_factor_width=2.0)
     first, second = mb.split(x=mb.softmax(x=mb.reshape(x=y, shape=[1, 6, -1]), axis=-1), num_splits=2, axis=1)
     y = mb.concat(values=[first, second, second], axis=1)
     y = mb.matmul(x=y, y=rng.normal(size=(64, 5)).astype(np.float32))  # 1×9×5
     y = mb.mul(x=mb.transpose(x=y, perm=[0, 2, 1]), y=mb.tile(x=mb.fill(shape=[1, 5, 3], value=2.0), reps=[1, 1, 3]))
     taken = mb.gather(x=mb.cast(x=x1, dtype="fp32"), indices=np.array([2, 0, 1], np.int32), axis=0)
-    return y, mb.pad(x=taken, pad=[1, 2], mode="constant", constant_val=0.5)
+    return y, mb.pad(x=taken, pad=[1, 2], mode="reflect", constant_val=0.5)
 
 
 def affine_and_lut(x0: Any) -> Any:
