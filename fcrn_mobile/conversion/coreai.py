@@ -43,10 +43,11 @@ def export_coreai(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool
     """
     if recipe.precision not in DTYPES:
         raise InputError(f"precision '{recipe.precision}' is not available for .aimodel: use --precision fp16 or fp32")
-    with written_whole(out, force) as partial, conversion_errors(checkpoint, recipe), quiet_coreai():
+    with written_whole(out, force) as partial, quiet_coreai():
         size = recipe.input_size or checkpoint.network.config.input_size
         network = taking_pixels(deploy(checkpoint.network, recipe.form)).to(DTYPES[recipe.precision])
-        program = convert(network, size)
+        with conversion_errors(checkpoint, recipe):
+            program = convert(network, size)
         program.save_asset(partial, metadata=describe(checkpoint, recipe))
 
 

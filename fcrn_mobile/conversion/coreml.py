@@ -52,15 +52,16 @@ def export_coreml(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool
         check_learned(checkpoint, recipe)
     quantizes = recipe.activations == "int8" and not learned
     images = None if learned else activation_images(recipe) if quantizes else correction_images(recipe)
-    with written_whole(out, force) as partial, conversion_errors(checkpoint, recipe), quiet_coremltools():
+    with written_whole(out, force) as partial, quiet_coremltools():
         size = recipe.input_size or checkpoint.network.config.input_size
         network = prepared(checkpoint, recipe)
         if learned:
             register_learned(network, learned)
-        model = convert(trace(network, size), size, recipe)
-        made = check_stored(model, learned) if learned else compressed(model, recipe, images, on_image)
-        if quantizes and images:
-            made = with_int8_activations(made, model, recipe, images, on_image)
+        with conversion_errors(checkpoint, recipe):
+            model = convert(trace(network, size), size, recipe)
+            made = check_stored(model, learned) if learned else compressed(model, recipe, images, on_image)
+            if quantizes and images:
+                made = with_int8_activations(made, model, recipe, images, on_image)
         describe(made, checkpoint, recipe, size)
         if images:
             made.user_defined_metadata.update(images.to_metadata())

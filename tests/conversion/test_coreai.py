@@ -90,10 +90,10 @@ def test_an_existing_asset_is_kept_without_force(tiny: Checkpoint, tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["net.aimodel"]
 
 
-@pytest.mark.parametrize("step", ["convert", "describe"])
-def test_a_failed_conversion_leaves_nothing(tiny: Checkpoint, step: str, tmp_path: Path, monkeypatch, capfd) -> None:
+@pytest.mark.parametrize(("step", "raised"), [("convert", InputError), ("describe", ZeroDivisionError)])
+def test_a_failed_conversion_leaves_nothing(tiny: Checkpoint, step: str, raised: type, tmp_path: Path, monkeypatch, capfd) -> None:
     monkeypatch.setattr(f"fcrn_mobile.conversion.coreai.{step}", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(raised):
         export(tiny, Recipe(), tmp_path / "net.aimodel")
     assert not any(tmp_path.iterdir())
     # The streams that were silenced are back.
