@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fcrn_mobile.network.fcrn import preset
+from fcrn_mobile.training import tracking
 from fcrn_mobile.training import train as training
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.run import Run
@@ -32,8 +34,9 @@ def broken_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run, Path], None]:
 
 
 @pytest.fixture
-def small_run() -> Run:
-    """Two epochs of two steps, in a second."""
+def small_run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Two epochs of two steps, in a second: without pictures, whose drawing takes most of the time."""
+    monkeypatch.setattr(tracking, "draw_examples", lambda *_: np.zeros((4, 4, 3), np.uint8))
     network = preset("fcrn-plain", widths=(16, 8, 8, 8), input_size=(32, 48))
     hyper = Hyperparameters(epochs=2, batch_size=2, lr=1e-2, print_freq=1)
     return Run(network, hyper, "sample#val", "sample#val", encoder_weights="random")
