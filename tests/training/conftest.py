@@ -34,9 +34,14 @@ def broken_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run, Path], None]:
 
 
 @pytest.fixture
-def small_run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Two epochs of two steps, in a second: without pictures, whose drawing takes most of the time."""
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are black: drawing them takes most of the time of small runs."""
     monkeypatch.setattr(tracking, "draw_examples", lambda *_: np.zeros((4, 4, 3), np.uint8))
+
+
+@pytest.fixture
+def small_run(undrawn: None) -> Run:
+    """Two epochs of two steps, in a second."""
     network = preset("fcrn-plain", widths=(16, 8, 8, 8), input_size=(32, 48))
     hyper = Hyperparameters(epochs=2, batch_size=2, lr=1e-2, print_freq=1)
     return Run(network, hyper, "sample#val", "sample#val", encoder_weights="random")
