@@ -15,9 +15,7 @@ from PIL import Image
 from fcrn_mobile.cli import main
 from tests.journeys.command import Result, fcrn, refused
 
-TINY = (
-    "--data sample --preset fcrn-lite0 --input-size 64x96 --widths 16,8,8,8,8 --encoder-weights random --schedule constant --print-freq 1"
-)
+TINY = "--data sample --preset fcrn-plain --input-size 32x48 --widths 16,8,8,8 --encoder-weights random --schedule constant --print-freq 1"
 
 Call = Callable[..., Result]
 

@@ -19,8 +19,10 @@ from fcrn_mobile.training.train import resume, train
 
 
 @pytest.fixture
-def run(tiny_config) -> Run:
-    return Run(tiny_config, Hyperparameters(epochs=2, batch_size=4, lr=1e-3), data="sample", encoder_weights="random")
+def run(small_run) -> Run:
+    """On the split of a source, which a run takes of itself."""
+    hyper = Hyperparameters(epochs=2, batch_size=4, lr=1e-3)
+    return replace(small_run, hyper=hyper, data="sample", val_data=None)
 
 
 def test_training_leaves_usable_checkpoints_and_logs(run, tmp_path) -> None:
@@ -37,9 +39,9 @@ def test_training_leaves_usable_checkpoints_and_logs(run, tmp_path) -> None:
     assert checkpoint.metrics["abs_rel"] == pytest.approx(min(validated), rel=1e-5)
 
 
-def test_a_network_learns_a_frame_by_heart(tiny_config, tmp_path) -> None:
-    hyper = Hyperparameters(epochs=12, batch_size=4, lr=3e-3, schedule="constant")
-    train(Run(tiny_config, hyper, data="sample#val", val_data="sample#val", encoder_weights="random"), tmp_path / "run")
+def test_a_network_learns_frames_by_heart(small_run, tmp_path) -> None:
+    hyper = Hyperparameters(epochs=12, batch_size=4, lr=1e-2, schedule="constant", max_scale=1.0)
+    train(replace(small_run, hyper=hyper), tmp_path / "run")
     with (tmp_path / "run" / "metrics.csv").open() as file:
         losses = [float(row["train/loss_epoch"]) for row in csv.DictReader(file) if row["train/loss_epoch"]]
     assert losses[-1] < 0.6 * losses[0]

@@ -23,6 +23,8 @@ from tests.training.selfsupervised.rendering import camera_at, render
 
 SIZE, CAMERA = (60, 80), (70.0, 70.0, 39.5, 29.5)
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def save(x: float, file: Path, depth_file: Path | None = None, number: int = 0) -> None:
     view = render(SIZE, CAMERA, camera_at(x, 0.01 * number, 0.02 * number))
