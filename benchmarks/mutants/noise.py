@@ -12,7 +12,7 @@ def is_noise(node: Any, operator: str) -> bool:
     """Whether a mutation of a parso node is left out."""
     if operator == "RemoveDecorator":
         return any(name in node.get_code() for name in _DECORATORS)
-    if node.type == "assert_stmt":
+    if node.type == "assert_stmt" or (node.type == "if_stmt" and "TYPE_CHECKING" in node.children[1].get_code()):
         return True
     child = node
     while child.parent is not None:
@@ -20,6 +20,8 @@ def is_noise(node: Any, operator: str) -> bool:
         if _is_annotation(child, parent) or _is_error_text(parent) or _is_alias(parent) or _is_switch(child, parent):
             return True
         if parent.type in ("assert_stmt", "import_from", "import_name"):
+            return True
+        if parent.type == "if_stmt" and "TYPE_CHECKING" in parent.children[1].get_code():
             return True
         child = parent
     return False

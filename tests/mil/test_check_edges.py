@@ -99,6 +99,8 @@ def test_tensors_have_a_billion_elements_at_most() -> None:
 def test_results_that_would_grow_beyond_the_limit_are_refused() -> None:
     checked(operation("fill", (-1, -1), shape=[2**15, 2**15]))
     refused("the result of operator 'fill' at 'y'", operation("fill", (-1, -1), shape=[2**15, 2**15 + 1]))
+    checked(named_constant("s", [2**15, 2**15]), operation("fill", (-1, -1), shape="s"))
+    refused("the result of operator 'fill' at 'y'", named_constant("s", [2**15, 2**15 + 1]), operation("fill", (-1, -1), shape="s"))
 
 
 def test_constants_together_have_a_limit() -> None:

@@ -77,6 +77,21 @@ def test_an_overflow_names_the_first_tensor_and_the_largest_that_went_in() -> No
     assert program.first_overflow({"image": np.zeros((4, 6, 3), np.uint8)}) is None
 
 
+def test_the_largest_that_went_in_may_be_a_constant() -> None:
+    constant = step("mul", "big", "image", y=torch.tensor(70_000.0), dtype="FLOAT16", shape=(1, 3, 4, 6))
+    found = replace(depth_program(constant), arithmetic="float16").first_overflow(IMAGE)
+    assert found is not None
+    assert (found.name, found.largest) == ("big", 70_000.0)
+
+
+def test_other_weights_are_given_by_an_operator_s_name() -> None:
+    program = depth_program(grey(0.5))
+    doubled = program.with_constants({"grey": {"weight": torch.ones(1, 3, 1, 1)}})
+    np.testing.assert_allclose(doubled.predict(IMAGE)["grey"], 2 * program.predict(IMAGE)["grey"])
+    with pytest.raises(MilError, match="the program has no operator 'blue': name one by its first output"):
+        program.with_constants({"grey": {}, "blue": {}})
+
+
 def test_half_precision_reaches_every_declared_result() -> None:
     third = step("add", "y", "grey", y=torch.tensor(1 / 3), dtype="FLOAT16")
     exact = depth_program(grey(), third).predict(IMAGE)["y"]
