@@ -7,6 +7,10 @@ class InputError(Exception):
     """Bad input from the user: the message is one line that names the value and the remedy."""
 
 
+class UnusableInputError(InputError):
+    """One of several inputs turns out, after work has begun, to be of no use: the others may go on."""
+
+
 def why(error: OSError) -> str:
     """What went wrong, and with which file, in one line: ``No space left on device: 'out/a.png'``."""
     if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list) and error.args[0]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcrn_mobile.data.images import save_depth_png
+from fcrn_mobile.data.depth_maps import save_depth_png
 
 #: Height and width of the pictures, focal length in pixels, metres between the cameras.
 SIZE = (168, 240)

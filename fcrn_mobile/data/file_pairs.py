@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.data.images import read_depth, read_image
+from fcrn_mobile.data.depth_maps import decode_depth
+from fcrn_mobile.data.images import decode_photo, read_file
 from fcrn_mobile.data.source import Sample, splits_by_part
 from fcrn_mobile.errors import InputError
 
@@ -36,13 +37,13 @@ class FilePairs:
 
     Attributes:
         pairs: the frames.
-        units_per_metre: of depth files; 1000 for millimetres.
-        units_per_metre_8_bit: of 8-bit depth files, where they are encoded otherwise.
+        units_per_metre, units_per_metre_8_bit, remedy: of depth files, as ``decode_depth`` takes them.
     """
 
     pairs: tuple[Pair, ...]
-    units_per_metre: float = 1000.0
+    units_per_metre: float | None = None
     units_per_metre_8_bit: float | None = None
+    remedy: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -62,9 +63,10 @@ class FilePairs:
             InputError: missing or damaged file, sizes that differ, or a depth map without one valid pixel.
         """
         pair = self.pairs[index]
-        image = read_image(pair.image)
-        depth = read_depth(pair.depth, self.units_per_metre, self.units_per_metre_8_bit)
-        return checked_sample(image, depth, pair.name, str(pair.depth))
+        photo = decode_photo(read_file(pair.image), str(pair.image))
+        units = (self.units_per_metre, self.units_per_metre_8_bit, self.remedy)
+        depth = decode_depth(read_file(pair.depth), str(pair.depth), *units, photo=photo)
+        return checked_sample(photo.pixels, depth, pair.name, str(pair.depth))
 
 
 def checked_sample(image: NDArray[np.uint8], depth: NDArray[np.float32], name: str, where: str) -> Sample:
@@ -108,11 +110,19 @@ def find_file(file: str, roots: Iterable[Path], row: str, remedy: str) -> Path:
         InputError: no root has it.
     """
     roots = tuple(roots)
-    places = [root / file.lstrip("/") for root in roots] + ([Path(file)] if file.startswith("/") else [])
-    for place in places:
-        if place.is_file():
-            return place
+    # Lists made on Windows have backslashes; elsewhere a name may hold one.
+    for text in (file, file.replace("\\", "/")) if "\\" in file else (file,):
+        for place in (*(root / text.lstrip("/") for root in roots), *([Path(text)] if text.startswith("/") else [])):
+            if _is_file(place):
+                return place
     raise InputError(f"{row}: no file '{file}' in {' or '.join(repr(str(root)) for root in roots)}: {remedy}")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long for the disk, or one with a zero byte
+        return False
 
 
 def reject_repeats(pairs: list[Pair], path: Path) -> None:

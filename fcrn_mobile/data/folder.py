@@ -1,42 +1,59 @@
-"""``folder:PATH``: a folder or .zip with rgb/ (JPEG or PNG) and depth/ (16-bit PNG), paired by file stem."""
+"""``folder:PATH``: a folder or .zip with rgb/ (pictures) and depth/, paired by their paths."""
 
-import os
-import zipfile
 from pathlib import Path, PurePosixPath
 
+from fcrn_mobile.data.archive import Archive
+from fcrn_mobile.data.depth_maps import DEPTH_SUFFIXES, decode_depth
 from fcrn_mobile.data.file_pairs import checked_sample
-from fcrn_mobile.data.images import decode_depth, decode_image
+from fcrn_mobile.data.images import decode_photo
+from fcrn_mobile.data.inputs import IMAGE_SUFFIXES
+from fcrn_mobile.data.listing import list_files
+from fcrn_mobile.data.matching import Kind, Matches, match, tell_left_out
+from fcrn_mobile.data.once import warn_once
 from fcrn_mobile.data.source import Sample
 from fcrn_mobile.errors import InputError
 
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+_KINDS = Kind("image", ("rgb",), IMAGE_SUFFIXES), Kind("depth map", ("depth",), DEPTH_SUFFIXES)
 
 
 class FolderSource:
-    """Pairs of rgb/NAME.{jpg,png} and depth/NAME.png below a folder or inside a .zip.
+    """Pairs of rgb/NAME and depth/NAME below a folder or inside a .zip.
 
     Args:
-        path: the folder or .zip; rgb/ and depth/ may lie one level deeper in it.
-        depth_scale: depth units per metre, 1000 for millimetres.
+        path: the folder or .zip. Several scenes may lie in it, each with its rgb/ and depth/, or rgb/ and depth/ hold the scenes.
+        depth_scale: depth units per metre; None where nobody said them: 16-bit depth is then in millimetres.
 
     Raises:
-        InputError: nothing there, or no pair.
+        InputError: nothing there, no pair, two files of one frame, or a .zip that cannot be read.
     """
 
-    def __init__(self, path: Path, depth_scale: float = 1000.0) -> None:
+    def __init__(self, path: Path, depth_scale: float | None = None) -> None:
         self.path = path
         self.depth_scale = depth_scale
-        self._opened: tuple[int, zipfile.ZipFile] | None = None
+        self._archive: Archive | None = None
+        remarks: list[str] = []
         if path.is_dir():
-            files = [p.relative_to(path).as_posix() for p in sorted(path.glob("**/*")) if p.is_file()]
+            listing = list_files(path)
+            files, remarks = listing.files, listing.remarks
         elif path.is_file():
-            files = self._zip_members()
+            self._archive = Archive(path)
+            files = self._archive.files
         else:
             raise InputError(f"no data at '{path}': give an existing folder or .zip with rgb/ and depth/")
-        self._files = _pair(files)
+        matches = match(files, *_KINDS)
+        self._files = matches.pairs
         if not self._files:
-            raise InputError(f"no RGB-D pairs in '{path}': it needs rgb/NAME.jpg (or .png) and depth/NAME.png with equal names")
+            raise InputError(_no_pairs(path, files, matches, remarks))
         self.names = tuple(self._files)
+        if self._archive:
+            self._check(self._archive)
+        tell_left_out(path, [*matches.remarks, *remarks])
+        if depth_scale is None and _is_tum(files):
+            warn_once(
+                f"tum {path}",
+                f"'{path}' holds rgb.txt and depth.txt, as sequences of TUM RGB-D do, whose depth is 5000 units a metre: it is read as "
+                f"millimetres; give tum:{path}, or ?scale=UNITS_PER_METRE",
+            )
 
     def __len__(self) -> int:
         return len(self.names)
@@ -49,43 +66,39 @@ class FolderSource:
         """
         name = self.names[index]
         image_file, depth_file = self._files[name]
-        image = decode_image(self._read(image_file), f"{self.path}/{image_file}")
-        depth = decode_depth(self._read(depth_file), f"{self.path}/{depth_file}", self.depth_scale)
-        return checked_sample(image, depth, name, f"{self.path}/{depth_file}")
+        photo = decode_photo(self._read(image_file), f"{self.path}/{image_file}")
+        depth = decode_depth(self._read(depth_file), f"{self.path}/{depth_file}", self.depth_scale, photo=photo)
+        return checked_sample(photo.pixels, depth, name, f"{self.path}/{depth_file}")
 
-    def __getstate__(self) -> dict[str, object]:
-        return self.__dict__ | {"_opened": None}
-
-    @property
-    def _zip(self) -> zipfile.ZipFile:
-        # An open zip cannot be pickled, and a forked worker shares its read position with every other: each process opens its own.
-        if self._opened is None or self._opened[0] != os.getpid():
-            self._opened = (os.getpid(), zipfile.ZipFile(self.path))
-        return self._opened[1]
-
-    def _zip_members(self) -> list[str]:
-        try:
-            return sorted(name for name in self._zip.namelist() if not name.endswith("/"))
-        except (zipfile.BadZipFile, OSError) as error:
-            raise InputError(f"'{self.path}' is not a readable .zip ({error}): give a folder or .zip") from error
+    def _check(self, archive: Archive) -> None:
+        """Refuse an archive none of whose frames can be unpacked; a few that cannot are named when they are read."""
+        reasons = []
+        for pair in self._files.values():
+            try:
+                for file in pair:
+                    archive.check(file)
+            except InputError as error:
+                reasons.append(error)
+            else:
+                return
+        raise reasons[0]
 
     def _read(self, file: str) -> bytes:
+        if self._archive:
+            return self._archive.read(file)
         try:
-            return (self.path / file).read_bytes() if self.path.is_dir() else self._zip.read(file)
-        except (OSError, zipfile.BadZipFile) as error:
-            raise InputError(f"cannot read '{self.path}/{file}': {error}") from error
+            return (self.path / file).read_bytes()
+        except OSError as error:
+            raise InputError(f"cannot read '{self.path}/{file}': {error.strerror}") from error
 
 
-def _pair(files: list[str]) -> dict[str, tuple[str, str]]:
-    """Names in sorted order → (image file, depth file) of those that have both."""
-    images: dict[str, str] = {}
-    depths: dict[str, str] = {}
-    for file in files:
-        path = PurePosixPath(file)
-        if path.name.startswith("."):
-            continue
-        if path.parent.name == "rgb" and path.suffix.lower() in _IMAGE_SUFFIXES:
-            images[path.stem] = file
-        elif path.parent.name == "depth" and path.suffix.lower() == ".png":
-            depths[path.stem] = file
-    return {name: (images[name], depths[name]) for name in sorted(images.keys() & depths.keys())}
+def _no_pairs(path: Path, files: tuple[str, ...], matches: Matches, remarks: list[str]) -> str:
+    seen = "; ".join([*matches.remarks, *remarks])
+    hint = f"; a sequence of TUM RGB-D, as this seems to be, is read with tum:{path}" if _is_tum(files) else ""
+    needed = "it needs rgb/NAME.jpg (or .png) and depth/NAME.png with equal names"
+    return f"no RGB-D pairs in '{path}'{f' ({seen})' if seen else ''}: {needed}{hint}"
+
+
+def _is_tum(files: tuple[str, ...]) -> bool:
+    names = {PurePosixPath(file).name for file in files}
+    return {"rgb.txt", "depth.txt"} <= names

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +13,8 @@ from PIL import Image
 
 from fcrn_mobile.data.images import decode_image, read_image
 from fcrn_mobile.data.inputs import expand, is_video
+from fcrn_mobile.data.listing import named
+from fcrn_mobile.data.matching import collect, tell_left_out
 from fcrn_mobile.data.views import Intrinsics, Views, in_order
 from fcrn_mobile.errors import InputError
 
@@ -144,7 +146,7 @@ def open_frames(path: Path, step: int, fx: float, fy: float | None = None, cx: f
         return Intrinsics(fx, fx if fy is None else fy, (width - 1) / 2 if cx is None else cx, (height - 1) / 2 if cy is None else cy)
 
     if path.is_dir():
-        files = tuple(expand([path]))
+        files = sequence(path)
         clip: Clip = FileClip(files, intrinsics(*read_image(files[0]).shape[:2]))
     elif path.is_file() and is_video(path):
         clip = _in_memory(path, intrinsics)
@@ -153,6 +155,16 @@ def open_frames(path: Path, step: int, fx: float, fy: float | None = None, cx: f
     else:
         raise InputError(f"no frames at '{path}': give an existing folder of pictures or a video")
     return checked_triplets((clip,), step, path)
+
+
+def sequence(folder: Path) -> tuple[Path, ...]:
+    """The pictures of a folder in natural order.
+
+    Raises:
+        InputError: none, or two of one name, such as ``0001.jpg`` beside ``0001.png``: a frame twice.
+    """
+    files = {file.name: file for file in expand([folder])}
+    return tuple(files[name] for name in collect(files, lambda name: PurePath(name).stem, "picture").values())
 
 
 def checked_triplets(clips: tuple[Clip, ...], step: int, path: Path) -> Triplets:
@@ -165,6 +177,9 @@ def checked_triplets(clips: tuple[Clip, ...], step: int, path: Path) -> Triplets
     if not len(triplets):
         longest = max(len(clip.names) for clip in clips)
         raise InputError(f"'{path}' has {longest} frames in a row, {2 * step + 1} are needed with step={step}: give a longer clip")
+    short = [clip.names[0] for clip in clips if len(clip.names) < 2 * step + 1]
+    if short:
+        tell_left_out(path, [f"{len(short)} recording{'s' if short[1:] else ''} of fewer than {2 * step + 1} frames ({named(short)})"])
     return triplets
 
 

@@ -4,15 +4,13 @@ A path may be written with %23 for ``#``, %3F for ``?`` and %25 for ``%``; an op
 such characters as they are is understood as well where it exists and the text has no other reading.
 """
 
-import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path, PurePath
 from urllib.parse import quote, unquote
 
-log = logging.getLogger(__name__)
+from fcrn_mobile.data.once import warn_once
 
 _PARTS = re.compile(r"(?:\?(?P<query>\w+=[^&#?]*(?:&\w+=[^&#?]*)*))?(?:#(?P<part>[\w-]+))?")
 #: The same for a text that nothing on disk explains: whatever stands behind the first ``?`` and the first ``#``.
@@ -62,7 +60,9 @@ def parse(spec: str) -> SpecText:
         return SpecText(form, path, behind["query"] or "", behind["part"] or "")  # type: ignore[index] # fits every text
     first, *others = existing
     if others:
-        _name_other_reading(rest, str(first.path), str(others[-1].path))
+        other = others[-1].path
+        text = f"'{rest}' is read as '{first.path}' and what follows; if '{other}' is meant, write '{encoded(str(other))}'"
+        warn_once(text, text)
     return SpecText(form, first.path, first.query, first.part)
 
 
@@ -93,11 +93,6 @@ def _readings(rest: str) -> Iterator[SpecText]:
         behind = _PARTS.fullmatch(rest, end)
         if end and behind:
             yield SpecText("", _decoded(rest[:end]), behind["query"] or "", behind["part"] or "")
-
-
-@cache  # one spec is parsed at several places
-def _name_other_reading(text: str, taken: str, other: str) -> None:
-    log.warning("'%s' is read as '%s' and what follows; if '%s' is meant, write '%s'", text, taken, other, encoded(other))
 
 
 def _decoded(text: str) -> Path:

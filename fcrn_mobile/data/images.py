@@ -1,15 +1,59 @@
-"""Reading and writing of images and depth maps, with one clear error where a file is not what it should be."""
+"""Reading of pictures: one reader with one rule for every mode and orientation, and one clear error where a file is not what it should be.
 
+A picture of 8 bits a channel is read whatever its mode: black-and-white, grayscale, palette, RGB, CMYK; alpha is dropped, and EXIF's
+orientation turns it. One of 16 bits or of floats in a single channel does not say what is white, and is no photo.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from fcrn_mobile.data.once import warn_once
+from fcrn_mobile.data.orientation import exif_orientation, turned
 from fcrn_mobile.errors import InputError
 
 MIN_SIDE = 8
+#: Largest picture that is decoded, in megapixels: 1.5 GB as RGB. Cameras make 200, stitched panoramas more.
+MAX_MEGAPIXELS = 500
+_GRAY = ("1", "L", "LA")
+_COLOUR = ("P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "HSV")
+#: Modes that Pillow turns into RGB by way of another only.
+_BY_WAY_OF = {"P": "RGBA", "PA": "RGBA", "RGBa": "RGBA"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded file.
+
+    Attributes:
+        image: its pixels, of any mode.
+        orientation: EXIF's of the file, 1 to 8.
+        turn: what of it the pixels still need; Pillow turns a TIFF by itself.
+    """
+
+    image: Image.Image
+    orientation: int
+    turn: int
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An upright picture.
+
+    Attributes:
+        pixels: H×W×3 uint8 sRGB.
+        orientation: EXIF's by which they were turned, 1 to 8.
+    """
+
+    pixels: NDArray[np.uint8]
+    orientation: int
 
 
 def fit(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -19,99 +63,138 @@ def fit(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
 
-def decode_image(data: bytes, name: str) -> NDArray[np.uint8]:
-    """Decode an 8-bit RGB picture.
+def decode_photo(data: bytes, name: str) -> Photo:
+    """Decode a picture of 8 bits a channel as RGB; that a file is gray is said once.
 
     Args:
         data: the file's bytes.
         name: what to call it in an error.
 
     Returns:
-        H×W×3 uint8 sRGB, turned upright by its EXIF orientation. An alpha channel is dropped.
+        It, turned upright by its EXIF orientation. An alpha channel is dropped.
 
     Raises:
-        InputError: unreadable, not 8-bit colour, or smaller than 8×8.
+        InputError: unreadable, not of 8 bits, smaller than 8×8, or too large.
     """
-    image = _open(data, name)
-    if image.mode not in ("RGB", "RGBA", "P"):
-        raise InputError(f"'{name}' is a {_describe(image.mode)} image: convert it to 8-bit RGB first")
-    if min(image.size) < MIN_SIDE:
-        raise InputError(f"'{name}' is {image.width}×{image.height} pixels: give an image of at least {MIN_SIDE}×{MIN_SIDE}")
-    return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    picture = _eight_bits(data, name)
+    if min(picture.image.size) < MIN_SIDE:
+        width, height = picture.image.size
+        raise InputError(f"'{name}' is {width}×{height} pixels: give an image of at least {MIN_SIDE}×{MIN_SIDE}")
+    if picture.image.mode in _GRAY:
+        warn_once("gray", f"'{name}' is a grayscale image: it is read as RGB, and so are others like it")
+    return Photo(turned(np.asarray(_converted(picture.image, "RGB")), picture.turn), picture.orientation)
+
+
+def decode_image(data: bytes, name: str) -> NDArray[np.uint8]:
+    """The pixels of ``decode_photo``."""
+    return decode_photo(data, name).pixels
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read an 8-bit RGB picture: see ``decode_image``."""
-    return decode_image(_read(path), str(path))
+    """Read a picture as RGB: see ``decode_image``."""
+    return decode_image(read_file(path), str(path))
 
 
-def open_image(path: Path) -> Image.Image:
-    """Read a picture of any mode.
+def read_gray(path: Path) -> NDArray[np.uint8]:
+    """Read a picture of 8 bits a channel as gray: colours by their luma (ITU-R 601), alpha dropped, upright.
+
+    Returns:
+        H×W uint8.
+
+    Raises:
+        InputError: unreadable, not of 8 bits, or too large.
+    """
+    picture = _eight_bits(read_file(path), str(path))
+    return turned(np.asarray(_converted(picture.image, "L")), picture.turn)
+
+
+def read_channel(path: Path) -> NDArray[np.float32]:
+    """Read the values of a grayscale picture of any depth: 8 bits as 0 to 255, 16 bits and floats as they are, alpha dropped, upright.
+
+    Returns:
+        H×W float32.
+
+    Raises:
+        InputError: unreadable, in colour, or too large. A palette of grays is grayscale.
+    """
+    picture = open_picture(read_file(path), str(path))
+    image = picture.image
+    if image.mode in ("P", "PA"):
+        colours = np.asarray(_converted(image, "RGB"))
+        if (colours != colours[..., :1]).any():
+            raise InputError(f"'{path}' has a palette of colours where one channel is needed: give a grayscale image or an .npy")
+        return turned(colours[..., 0], picture.turn).astype(np.float32)
+    if image.mode in _COLOUR or len(image.getbands()) > 2:
+        raise InputError(f"'{path}' is {described(image.mode)} where one channel is needed: give a grayscale image or an .npy")
+    return turned(np.asarray(_converted(image, "L") if image.mode in _GRAY else image), picture.turn).astype(np.float32)
+
+
+def open_picture(data: bytes, name: str) -> Picture:
+    """Decode a picture of any mode.
+
+    Raises:
+        InputError: unreadable, or too large.
+    """
+    try:
+        with _own_limit():
+            image = Image.open(BytesIO(data))
+            if image.width * image.height > MAX_MEGAPIXELS * 1e6:
+                megapixels = image.width * image.height / 1e6
+                raise InputError(f"'{name}' has {megapixels:.0f} megapixels, the limit is {MAX_MEGAPIXELS}: give a smaller picture")
+            # A PNG may say it behind its pixels; a TIFF says it no more once Pillow has turned it.
+            stored = exif_orientation(image) if image.format == "TIFF" else None
+            image.load()
+            turn = exif_orientation(image)
+            return Picture(image, stored or turn, turn)
+    except UnidentifiedImageError as error:
+        raise InputError(f"'{name}' is not an image that Pillow can read: give a JPEG or PNG file") from error
+    except (OSError, ValueError, SyntaxError, MemoryError) as error:
+        raise InputError(f"'{name}' is a damaged image ({error}): replace it") from error
+
+
+def read_file(path: Path) -> bytes:
+    """A file's bytes.
 
     Raises:
         InputError: unreadable.
     """
-    return _open(_read(path), str(path))
-
-
-def decode_depth(
-    data: bytes, name: str, units_per_metre: float = 1000.0, units_per_metre_8_bit: float | None = None
-) -> NDArray[np.float32]:
-    """Decode a depth map.
-
-    Args:
-        data: bytes of a single-channel 16-bit (or 8-bit) PNG.
-        name: what to call it in an error.
-        units_per_metre: 1000 for millimetres, 256 for KITTI, 5000 for TUM.
-        units_per_metre_8_bit: of a file of 8 bits, where that differs; 25.5 for DenseDepth.
-
-    Returns:
-        H×W float32 metres; 0 and the largest 16-bit value, which sensors write for "nothing seen", become 0 (invalid).
-
-    Raises:
-        InputError: unreadable, or more than one channel.
-    """
-    image = _open(data, name)
-    if image.mode not in ("I;16", "I;16B", "I", "L"):
-        raise InputError(f"'{name}' is a {_describe(image.mode)} image: depth must be a single-channel 16-bit PNG")
-    raw = np.asarray(image).astype(np.float32)
-    if image.mode == "L" and units_per_metre_8_bit is not None:
-        return raw / np.float32(units_per_metre_8_bit)
-    raw[raw == np.iinfo(np.uint16).max] = 0
-    return raw / np.float32(units_per_metre)
-
-
-def read_depth(path: Path, units_per_metre: float = 1000.0, units_per_metre_8_bit: float | None = None) -> NDArray[np.float32]:
-    """Read a depth map: see ``decode_depth``."""
-    return decode_depth(_read(path), str(path), units_per_metre, units_per_metre_8_bit)
-
-
-def save_depth_png(depth: NDArray[np.float32], path: Path) -> None:
-    """Write metres as a 16-bit PNG in millimetres; values that are not finite or negative become 0, above 65.534 m saturate."""
-    millimetres = np.nan_to_num(depth * 1000.0, nan=0.0, posinf=65534.0, neginf=0.0)
-    Image.fromarray(np.clip(np.rint(millimetres), 0, 65534).astype(np.uint16)).save(path)
-
-
-def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"cannot read image '{path}': {error.strerror}") from error
+        raise InputError(f"cannot read '{path}': {error.strerror}") from error
 
 
-def _open(data: bytes, name: str) -> Image.Image:
-    try:
-        image = Image.open(BytesIO(data))
-        image.load()
-    except UnidentifiedImageError as error:
-        raise InputError(f"'{name}' is not an image that Pillow can read: give a JPEG or PNG file") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"'{name}' is a damaged image ({error}): replace it") from error
-    return image
-
-
-def _describe(mode: str) -> str:
-    names = {"L": "grayscale", "1": "black-and-white", "LA": "grayscale", "CMYK": "CMYK", "F": "32-bit float"}
+def described(mode: str) -> str:
+    """One of Pillow's modes in words, as in "a 16-bit image"."""
+    names = {"L": "grayscale", "1": "black-and-white", "LA": "grayscale", "P": "palette", "F": "32-bit float"}
     if mode.startswith("I"):
         return "16-bit" if "16" in mode else "32-bit integer"
     return names.get(mode, mode)
+
+
+def _eight_bits(data: bytes, name: str) -> Picture:
+    picture = open_picture(data, name)
+    if picture.image.mode not in (*_GRAY, *_COLOUR):
+        raise InputError(f"'{name}' is a {described(picture.image.mode)} image: convert it to 8-bit RGB first")
+    return picture
+
+
+def _converted(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode in _BY_WAY_OF:
+        image = image.convert(_BY_WAY_OF[image.mode])
+    # Gray from CMYK and the like is the luma of their colours.
+    if mode == "L" and image.mode in _COLOUR:
+        image = image.convert("RGB")
+    return image.convert(mode)
+
+
+@contextmanager
+def _own_limit() -> Iterator[None]:
+    """Pillow's own limit of pixels and its warnings about damaged EXIF are switched off."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from fcrn_mobile.data.listing import Listing, is_hidden, natural_key
+from fcrn_mobile.data.matching import tell_left_out
 from fcrn_mobile.errors import InputError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
@@ -19,7 +21,7 @@ def is_video(path: Path) -> bool:
 
 
 def expand(paths: Iterable[Path]) -> list[Path]:
-    """Files as they are; a folder becomes its pictures, sorted by name, those in folders below left out.
+    """Files as they are; a folder becomes its pictures in natural order (2 before 10), those in folders below left out.
 
     Raises:
         InputError: a folder without a picture, or one that cannot be read.
@@ -32,12 +34,16 @@ def expand(paths: Iterable[Path]) -> list[Path]:
 
 def _pictures(folder: Path) -> list[Path]:
     try:
-        found = sorted(file for file in folder.iterdir() if file.is_file())
+        # macOS writes `._NAME.jpg` beside the pictures of foreign disks.
+        files = sorted((file for file in folder.iterdir() if not is_hidden(file.name)), key=lambda file: natural_key(file.name))
     except OSError as error:
         raise InputError(f"cannot read folder '{folder}': {error.strerror}") from error
-    # macOS writes `._NAME.jpg` beside the pictures of foreign disks.
-    pictures = [file for file in found if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")]
+    candidates = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
+    pictures = [file for file in candidates if file.is_file()]
+    remarks = Listing((), tuple(file.name for file in candidates if file.is_symlink() and not file.exists())).remarks
     if not pictures:
-        hint = "name the videos themselves" if any(map(is_video, found)) else f"it needs files ending in {', '.join(IMAGE_SUFFIXES)}"
-        raise InputError(f"no pictures in folder '{folder}': {hint}")
+        seen = f" ({remarks[0]})" if remarks else ""
+        hint = "name the videos themselves" if any(map(is_video, files)) else f"it needs files ending in {', '.join(IMAGE_SUFFIXES)}"
+        raise InputError(f"no pictures in folder '{folder}'{seen}: {hint}")
+    tell_left_out(folder, remarks)
     return pictures

@@ -5,13 +5,15 @@ Odometry: ``sequences/NN/calib.txt`` beside ``image_2/N.png`` and ``image_3``. T
 """
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.data.file_pairs import read_rows
 from fcrn_mobile.data.frames import FileClip, Triplets, checked_triplets
+from fcrn_mobile.data.listing import is_hidden, list_files, named, natural_key
+from fcrn_mobile.data.matching import collect, pair, tell_left_out
 from fcrn_mobile.data.stereo import Rig, StereoPairs, checked_pairs
 from fcrn_mobile.data.views import Intrinsics
 from fcrn_mobile.errors import InputError
@@ -60,7 +62,7 @@ def open_kitti_triplets(path: Path, step: int) -> Triplets:
         InputError: no drive with its calibration, or none long enough.
     """
     clips = tuple(
-        FileClip(tuple(files[stem] for stem in sorted(files)), drive.intrinsics(side), f"{drive.name}/{side}/")
+        FileClip(tuple(files.values()), drive.intrinsics(side), f"{drive.name}/{side}/")
         for drive in _drives(path)
         for side, files in enumerate(drive.pictures)
         if files
@@ -74,16 +76,22 @@ def open_kitti_stereo(path: Path) -> StereoPairs:
     Raises:
         InputError: no drive with its calibration and both pictures, or a baseline that isn't positive.
     """
-    rigs = []
+    rigs: list[Rig] = []
+    remarks: list[str] = []
     for drive in _drives(path):
         left, right = drive.pictures
-        if not (stems := sorted(left.keys() & right.keys())):
+        lefts, rights = ({stem: file.as_posix() for stem, file in side.items()} for side in (left, right))
+        matches = pair(lefts, rights, "left picture", "right picture")
+        remarks += matches.remarks
+        if not matches.pairs:
             continue
         if not drive.baseline > 0:
             raise InputError(f"the baseline of '{drive.name}' is {drive.baseline:g} m by its calibration file: restore that file")
-        rigs.append(Rig(tuple((left[stem], right[stem]) for stem in stems), drive.intrinsics(0), drive.baseline, f"{drive.name}/"))
+        pairs = tuple((left[stem], right[stem]) for stem in matches.pairs)
+        rigs.append(Rig(pairs, drive.intrinsics(0), drive.baseline, f"{drive.name}/"))
     if not rigs:
         raise InputError(f"no stereo pairs in '{path}': image_02 and image_03 (or image_2 and image_3) must hold equal names")
+    tell_left_out(path, remarks)
     return checked_pairs(tuple(rigs), path)
 
 
@@ -91,11 +99,12 @@ def _drives(path: Path) -> list[_Drive]:
     if not path.is_dir():
         raise InputError(f"no data at '{path}': give the folder that holds KITTI's drives and calibration files")
     drives = []
+    listing = list_files(path)
     for layout in _LAYOUTS:
-        for calibration in sorted(path.rglob(layout.file)):
+        for calibration in (path / file for file in listing.files if PurePath(file).name == layout.file):
             folder = calibration.parent
             matrices = _projections(calibration, layout.keys)
-            for drive in (folder, *sorted(item for item in folder.iterdir() if item.is_dir())):
+            for drive in (folder, *sorted((item for item in folder.iterdir() if item.is_dir()), key=lambda item: natural_key(item.name))):
                 left, right = (_pictures(drive / name) for name in layout.folders)
                 if left or right:
                     drives.append(_Drive(drive.relative_to(path).as_posix() if drive != path else drive.name, (left, right), matrices))
@@ -104,15 +113,33 @@ def _drives(path: Path) -> list[_Drive]:
             f"no drive in '{path}': it needs DATE/calib_cam_to_cam.txt with DATE/DRIVE/image_02/data/N.png, "
             "or sequences/NN/calib.txt with sequences/NN/image_2/N.png"
         )
+    tell_left_out(path, [*_uncalibrated(listing.files, {drive.name for drive in drives}), *listing.remarks])
     return drives
 
 
+def _uncalibrated(files: tuple[str, ...], read: set[str]) -> list[str]:
+    """A remark on drives whose calibration file is missing, if there are any."""
+    cameras = {folder for layout in _LAYOUTS for folder in layout.folders}
+    missing: dict[str, None] = {}
+    for folders in (PurePath(file).parts[:-1] for file in files if PurePath(file).suffix.lower() in _SUFFIXES):
+        # Depth maps have cameras too, below proj_depth/.
+        if (camera := next((place for place, name in enumerate(folders) if name in cameras), 0)) and "proj_depth" not in folders:
+            missing["/".join(folders[:camera])] = None
+    names = [name for name in missing if name not in read]
+    return [f"{len(names)} drive{'s' if names[1:] else ''} without a calibration file ({named(names)})"] if names else []
+
+
 def _pictures(folder: Path) -> dict[str, Path]:
-    """Pictures of a folder, or of its data/, by file stem."""
+    """Pictures of a folder, or of its data/, by file stem, in natural order."""
     folder = folder / "data" if (folder / "data").is_dir() else folder
     if not folder.is_dir():
         return {}
-    return {file.stem: file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")}
+    files = sorted((file.name for file in folder.iterdir() if _is_picture(file)), key=natural_key)
+    return {stem: folder / name for stem, name in collect(files, lambda name: PurePath(name).stem, "picture").items()}
+
+
+def _is_picture(file: Path) -> bool:
+    return file.suffix.lower() in _SUFFIXES and not is_hidden(file.name) and file.is_file()
 
 
 def _projections(path: Path, keys: tuple[str, str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -59,6 +59,7 @@ def open_source(spec: str) -> Source:
     if text.form not in _OPTIONS or (text.path is None) != (text.form == "sample"):
         raise InputError(f"unknown data '{spec}': use one of {SPEC_FORMS}")
     options = _parse_options(spec, text, _OPTIONS[text.form])
+    _check_reachable(text.path, options.get("root"), options.get("splits"))
     source = _open(text.form, text.path or _sample_folder(), options, spec)
     return _split(source, text.part, spec) if text.part else source
 
@@ -78,6 +79,7 @@ def open_views(spec: str, objective: str) -> ViewSource:
     if text.form not in forms or text.path is None:
         raise InputError(f"data '{spec}' is not for the {objective} objective: use one of {VIEW_FORMS[objective]}")
     options = _parse_options(spec, text, forms[text.form])
+    _check_reachable(text.path)
     open_them = _open_triplets if objective == "video" else _open_pairs
     source = open_them(text.form, text.path, options, spec)
     split = text.part
@@ -188,6 +190,20 @@ def _split(source: Source, split: str, spec: str) -> Source:
     return Subset(source, splits[split])
 
 
+def _check_reachable(*paths: Path | str | None) -> None:
+    """Refuse a path that the system cannot even look at; that nothing is there is for its form to say."""
+    for path in paths:
+        if path is None:
+            continue
+        try:
+            Path(path).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise InputError(f"cannot open {str(path)!r}: {reason}") from error
+
+
 def _hint(text: SpecText) -> str:
     """What else may be meant where a part or an option is unknown."""
     return "" if text.path is None else "; in a path write %23 for # and %3F for ?, in an option's value %26 for &"
@@ -206,7 +222,9 @@ def _parse_options(spec: str, text: SpecText, allowed: tuple[str, ...]) -> dict[
     return options
 
 
-def _scale(spec: str, options: dict[str, str]) -> float:
+def _scale(spec: str, options: dict[str, str]) -> float | None:
+    if "scale" not in options:
+        return None
     return _positive(spec, options, "scale", 1000.0, "give depth units per metre, a positive number such as 1000")
 
 

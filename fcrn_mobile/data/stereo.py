@@ -7,13 +7,16 @@ import numpy as np
 
 from fcrn_mobile.data.frames import check_equal_sizes
 from fcrn_mobile.data.images import read_image
-from fcrn_mobile.data.inputs import expand
+from fcrn_mobile.data.inputs import IMAGE_SUFFIXES
+from fcrn_mobile.data.listing import list_files
+from fcrn_mobile.data.matching import Kind, match, tell_left_out
 from fcrn_mobile.data.rectification import MOST_OFF, vertical_disparity
 from fcrn_mobile.data.views import Intrinsics, Views, in_order, join_splits
 from fcrn_mobile.errors import InputError
 
 #: Pairs that are looked at to see whether a source is rectified.
 _CHECKED = 5
+_SIDES = Kind("left picture", ("left",), IMAGE_SUFFIXES), Kind("right picture", ("right",), IMAGE_SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -72,26 +75,32 @@ class StereoPairs:
 def open_stereo(
     path: Path, fx: float, baseline: float, fy: float | None = None, cx: float | None = None, cy: float | None = None
 ) -> StereoPairs:
-    """Pairs of ``left/NAME`` and ``right/NAME``, matched by file stem.
+    """Pairs of ``left/NAME`` and ``right/NAME``, matched by their paths.
 
     Args:
-        path: the folder.
+        path: the folder. Pictures in several folders below, ``SCENE/left/`` or ``left/SCENE/``, are recordings of one rig.
         fx, fy, cx, cy: of the rectified cameras in pixels, as of ``frames.open_frames``.
         baseline: metres between them.
 
     Raises:
-        InputError: no such folder, no pair, or pairs that aren't rectified.
+        InputError: no such folder, no pair, two files of one name on a side, or pairs that aren't rectified.
     """
-    for side in ("left", "right"):
-        if not (path / side).is_dir():
-            raise InputError(f"no folder '{path / side}': a stereo source is a folder with left/ and right/ and equal names in both")
-    left, right = ({file.stem: file for file in expand([path / side])} for side in ("left", "right"))
-    pairs = tuple((left[stem], right[stem]) for stem in sorted(left.keys() & right.keys()))
-    if not pairs:
-        raise InputError(f"no pairs in '{path}': a picture in left/ and the one in right/ must have the same name")
-    height, width = read_image(pairs[0][0]).shape[:2]
+    if not path.is_dir():
+        raise InputError(f"no folder '{path}': give a folder with left/ and right/ and equal names in both")
+    listing = list_files(path)
+    matches = match(listing.files, *_SIDES)
+    remarks = [*matches.remarks, *listing.remarks]
+    if not matches.pairs:
+        seen = f" ({'; '.join(remarks)})" if remarks else ""
+        raise InputError(f"no pairs in '{path}'{seen}: it needs left/ and right/ with pictures of equal names")
+    first, _ = next(iter(matches.pairs.values()))
+    height, width = read_image(path / first).shape[:2]
     intrinsics = Intrinsics(fx, fx if fy is None else fy, (width - 1) / 2 if cx is None else cx, (height - 1) / 2 if cy is None else cy)
-    return checked_pairs((Rig(pairs, intrinsics, baseline),), path)
+    recordings: dict[str, list[tuple[Path, Path]]] = {}
+    for name, (left, right) in matches.pairs.items():
+        recordings.setdefault(name[: name.rfind("/") + 1], []).append((path / left, path / right))
+    tell_left_out(path, remarks)
+    return checked_pairs(tuple(Rig(tuple(pairs), intrinsics, baseline, prefix) for prefix, pairs in recordings.items()), path)
 
 
 def checked_pairs(rigs: tuple[Rig, ...], path: Path) -> StereoPairs:

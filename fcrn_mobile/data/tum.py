@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from fcrn_mobile.data.file_pairs import FilePairs, Pair, find_file, read_rows, reject_repeats
+from fcrn_mobile.data.matching import alone, tell_left_out
 from fcrn_mobile.errors import InputError
 
 #: Depth is uint16 / 5000 m, 0 where nothing was seen (the benchmark's description of its file formats).
 UNITS_PER_METRE = 5000.0
+REMEDY = "TUM's has 16, restore it, or read other data with folder: or list: and ?scale=UNITS_PER_METRE"
 MAX_DIFFERENCE = 0.02
 
 
@@ -45,7 +47,14 @@ def open_tum(path: Path, max_difference: float = MAX_DIFFERENCE) -> FilePairs:
         )
     pairs = [Pair(PurePath(images[i].name).with_suffix("").as_posix(), images[i].file, depths[j].file) for i, j in matches]
     reject_repeats(pairs, path / "rgb.txt")
-    return FilePairs(tuple(pairs), UNITS_PER_METRE)
+    unmatched_images = set(range(len(images))) - {i for i, _ in matches}
+    unmatched_depths = set(range(len(depths))) - {j for _, j in matches}
+    remarks = (
+        alone([images[i].name for i in unmatched_images], "image", "depth map"),
+        alone([depths[j].name for j in unmatched_depths], "depth map", "image"),
+    )
+    tell_left_out(path, [f"{remark} within {max_difference:g} s" for remark in remarks if remark])
+    return FilePairs(tuple(pairs), UNITS_PER_METRE, remedy=REMEDY)
 
 
 def associate(first: list[float], second: list[float], max_difference: float) -> list[tuple[int, int]]:

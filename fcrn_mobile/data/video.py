@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.data.images import MIN_SIDE
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.errors import InputError, UnusableInputError
 
 #: FFmpeg's number for "the file does not say which YUV this is", and the height from which players then take BT.709 instead of BT.601.
 _UNSPECIFIED, _HD_HEIGHT = 2, 720
@@ -105,7 +105,7 @@ def read_frames(video: Video, every: int = 1, limit: int | None = None) -> Itera
         limit: yield no more than this many.
 
     Raises:
-        InputError: damaged at some frame.
+        UnusableInputError: damaged at some frame.
     """
     av = load_av()
     done, ticks, start = 0, -1, None
@@ -125,7 +125,7 @@ def read_frames(video: Video, every: int = 1, limit: int | None = None) -> Itera
                     return
     except av.FFmpegError as error:
         remedy = f"repair it, or stop before the damage with --max-frames {done}" if done else "give another video"
-        raise InputError(f"'{video.path}' is damaged after frame {done * every} ({error.strerror}): {remedy}") from error
+        raise UnusableInputError(f"'{video.path}' is damaged after frame {done * every} ({error.strerror}): {remedy}") from error
 
 
 def _open(av: Any, path: Path) -> Any:

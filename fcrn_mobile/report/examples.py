@@ -12,6 +12,7 @@ from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from fcrn_mobile.report.figures import COLOURS, SPARSE, UNKNOWN_COLOUR
+from fcrn_mobile.text import printable
 
 _TITLES = ("image", "true depth", "prediction")
 
@@ -58,7 +59,7 @@ def draw_examples(examples: Sequence[Example], title: str) -> NDArray[np.uint8]:
             axis.set_axis_off()
     for axis, name in zip(axes[0], _TITLES, strict=True):
         axis.set_title(name, fontsize=10)
-    figure.suptitle(title, fontsize=11, parse_math=False)
+    figure.suptitle(printable(title), fontsize=11, parse_math=False)
     bar = figure.colorbar(picture, ax=axes, location="right", aspect=22, pad=0.01)
     bar.set_label("metres (gray: unknown)", fontsize=9)
     canvas.draw()

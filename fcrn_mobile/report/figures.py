@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from fcrn_mobile.text import printable
+
 COLOURS = "magma_r"
 DIFFERENCE_COLOURS = "viridis"
 UNKNOWN_COLOUR = "#9a9a9a"
@@ -95,7 +97,7 @@ def save_panel(
             axis.scatter(places, rows, c=values[rows, places], cmap=colours, vmin=0, vmax=far, s=2.5, linewidths=0)
     for axis in axes:
         axis.set_axis_off()
-    figure.suptitle(title, fontsize=12, parse_math=False)
+    figure.suptitle(printable(title), fontsize=12, parse_math=False)
     bar = figure.colorbar(picture, ax=axes, location="right", aspect=22, pad=0.01)
     bar.set_label("metres (gray: not counted)", fontsize=9)
     figure.savefig(path, dpi=110)

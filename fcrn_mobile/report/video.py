@@ -17,6 +17,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 from fcrn_mobile.conversion.artefact import written_whole
 from fcrn_mobile.data.video import Video, load_av, read_frames
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.report.extent import Extent
 from fcrn_mobile.report.figures import COLOURS, UNKNOWN_COLOUR
 
 #: Seconds over which a range that is not fixed follows the scene.
@@ -39,13 +40,13 @@ class DepthVideo:
 
     Attributes:
         frames: how many.
-        metres: nearest and farthest finite depth of all frames; NaN where none was finite.
+        extent: of the depth of all frames.
         prediction_fps: frames per second of the prediction alone; its first call, which warms up, counts only where it is the only one.
         fps: frames per second from the file read to the file written.
     """
 
     frames: int
-    metres: tuple[float, float]
+    extent: Extent
     prediction_fps: float
     fps: float
 
@@ -97,12 +98,12 @@ def save_depth_video(
         on_frame: is called with the number of frames done.
 
     Raises:
-        InputError: the source is damaged, or the file cannot be written.
+        UnusableInputError: the source is damaged, or no frame has depth.
+        InputError: the file cannot be written.
     """
     av = load_av()
     start = time.perf_counter()
-    span = SmoothRange()
-    near, far = np.inf, -np.inf
+    span, extent = SmoothRange(), Extent()
     times: list[float] = [0.0, 0.0]  # of the first call, of all others
     done = 0
     try:
@@ -115,8 +116,7 @@ def save_depth_video(
                 before = time.perf_counter()
                 depth = predict(frame.image)
                 times[min(done, 1)] += time.perf_counter() - before
-                seen = depth[np.isfinite(depth)]
-                near, far = min(near, float(seen.min(initial=np.inf))), max(far, float(seen.max(initial=-np.inf)))
+                extent.update(depth)
                 picture = compose(frame.image, depth, depth_range or span(depth, float(frame.ticks * video.time_base)), unit)
                 stream = stream or _add_stream(container, picture.shape, video.rate / every, video.time_base)
                 container.mux(stream.encode(_encodable(av, picture, frame.ticks, video, every)))
@@ -124,11 +124,11 @@ def save_depth_video(
                 on_frame(done)
             assert stream is not None, "open_video has seen a frame"
             container.mux(stream.encode(None))
+            extent.check(str(video.path))
     except (av.FFmpegError, av.codec.codec.UnknownCodecError) as error:
         raise InputError(f"cannot write video '{path}' ({error}): choose another --out, or install PyAV's own wheel") from error
     counted, seconds = (done - 1, times[1]) if done > 1 else (done, times[0])
-    metres = (near, far) if near <= far else (float("nan"), float("nan"))
-    return DepthVideo(done, metres, counted / max(seconds, 1e-9), done / (time.perf_counter() - start))
+    return DepthVideo(done, extent, counted / max(seconds, 1e-9), done / (time.perf_counter() - start))
 
 
 def compose(image: NDArray[np.uint8], depth: NDArray[np.float32], metres: tuple[float, float], unit: str = " m") -> NDArray[np.uint8]:

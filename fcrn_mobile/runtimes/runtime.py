@@ -11,6 +11,8 @@ from fcrn_mobile.network.checkpoints import UP_TO_SCALE
 
 #: Key of the metadata that says what unit depth is in: ``metres``, or ``up to scale``. An artefact without it is in metres.
 UNITS = "fcrn_mobile.output_units"
+#: Key of the metadata that says what data the network learned from, as a data spec.
+TRAINING_DATA = "fcrn_mobile.training_data"
 
 #: Files that every run of training has.
 OF_EVERY_RUN = ("best", "last")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from fcrn_mobile.conversion.calibration import content_hash
 from fcrn_mobile.data import open_source
 from fcrn_mobile.data.source import Source, Subset
+from fcrn_mobile.data.spec import split_off
 from fcrn_mobile.errors import InputError
 
 
@@ -43,7 +44,7 @@ def choose_frames(spec: str, search: int, verify: int, seed: int) -> Frames:
     Raises:
         InputError: unknown spec; too few frames for both.
     """
-    if "#" in spec:
+    if split_off(spec)[1]:
         source = open_source(spec)
         order = np.random.default_rng(seed).permutation(len(source)).tolist()
         count = min(search, len(order) // 2)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.data import Source, open_source
+from fcrn_mobile.data.spec import split_off
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.metrics import Array, Protocol, valid_mask
 from fcrn_mobile.validation.drift import OnFrame
@@ -62,7 +63,7 @@ def training_spec(spec: str) -> str:
     Raises:
         InputError: the spec names no such part, or its source has no ``#train``.
     """
-    location, _, split = spec.partition("#")
+    location, split = split_off(spec)
     if split not in ("val", "test"):
         raise InputError(
             f"'{spec}' is no #val or #test part with a #train beside it: name the baselines' training data as --baselines SPEC"
@@ -85,8 +86,8 @@ def check_apart(spec: str, training: str) -> None:
     Raises:
         InputError: both specs name the same source, and not two parts of it.
     """
-    location, _, split = spec.partition("#")
-    training_location, _, training_split = training.partition("#")
+    location, split = split_off(spec)
+    training_location, training_split = split_off(training)
     if location == training_location and (split == training_split or not split or not training_split):
         raise InputError(f"baselines from '{training}' would have seen the images of '{spec}': name data apart from it as --baselines SPEC")
 

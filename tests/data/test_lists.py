@@ -127,7 +127,7 @@ def test_files_that_vanish_or_do_not_fit_are_named_when_they_are_read(tmp_path: 
     with pytest.raises(InputError, match=r"d\.png' is a RGB image: depth must be a single-channel"):
         source[0]
     (tmp_path / "d.png").unlink()
-    with pytest.raises(InputError, match=r"cannot read image '.*d\.png'"):
+    with pytest.raises(InputError, match=r"cannot read '.*d\.png'"):
         source[0]
 
 

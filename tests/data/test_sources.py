@@ -9,7 +9,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from fcrn_mobile.data import Sample, open_source
-from fcrn_mobile.data.images import read_image, save_depth_png
+from fcrn_mobile.data.images import read_image
 from fcrn_mobile.data.source import split_indices
 from fcrn_mobile.data.spec import portable
 from fcrn_mobile.errors import InputError
@@ -97,6 +97,9 @@ def test_real_training_images_are_read(real_frames) -> None:
         ("nyu", "unknown data 'nyu': use one of sample"),
         ("folder:", "unknown data"),
         ("folder:/no/such/place", "/no/such/place"),
+        (f"folder:/tmp/{'x' * 300}", "File name too long"),
+        (f"list:/tmp/a.txt?root=/tmp/{'x' * 300}", "File name too long"),
+        ("kitti:/tmp/\0", "embedded null byte"),
         ("sample#test", "#train or #val"),
         ("sample?scale=3", "unknown option 'scale'"),
         ("folder:/tmp?scale=x", "scale 'x'"),
@@ -132,41 +135,12 @@ def test_bad_frames_are_named(tmp_path) -> None:
         open_source(f"folder:{tmp_path}")[0]
 
 
-@pytest.mark.parametrize(
-    ("image", "message"),
-    [
-        (Image.new("L", (20, 20)), "grayscale"),
-        (Image.fromarray(np.zeros((20, 20), np.uint16)), "16-bit"),
-        (Image.new("CMYK", (20, 20)), "CMYK"),
-        (Image.new("RGB", (1, 1)), "1×1"),
-    ],
-)
-def test_an_image_that_is_no_photo_is_refused(image: Image.Image, message: str, tmp_path) -> None:
-    path = tmp_path / ("image.tif" if image.mode == "CMYK" else "image.png")
-    image.save(path)
-    with pytest.raises(InputError, match=message):
-        read_image(path)
-
-
 def test_a_damaged_image_is_named(tmp_path) -> None:
     path = tmp_path / "photo.jpg"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(InputError, match=r"photo\.jpg' is (a damaged|not an) image"):
         read_image(path)
-
-
-def test_photos_are_turned_upright(tmp_path) -> None:
-    image = Image.new("RGB", (40, 20))
-    exif = image.getexif()
-    exif[0x0112] = 6
-    image.save(tmp_path / "phone.jpg", exif=exif)
-    assert read_image(tmp_path / "phone.jpg").shape == (40, 20, 3)
-
-
-def test_depth_png_holds_millimetres(tmp_path) -> None:
-    save_depth_png(np.array([[1.2345, np.nan, -1, 100]], np.float32), tmp_path / "d.png")
-    assert np.asarray(Image.open(tmp_path / "d.png")).tolist() == [[1234, 0, 0, 65534]]
 
 
 @pytest.mark.parametrize(
@@ -182,3 +156,39 @@ def test_depth_png_holds_millimetres(tmp_path) -> None:
 )
 def test_a_record_names_files_without_their_folders(spec: str, expected: str) -> None:
     assert portable(spec) == expected
+
+
+def write_float(path: Path, metres: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".npy":
+        np.save(path, metres)
+    elif path.suffix == ".pfm":
+        path.write_bytes(b"Pf\n%d %d\n-1.0\n" % metres.shape[::-1] + metres[::-1].astype("<f4").tobytes())
+    else:
+        Image.fromarray(metres).save(path)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".pfm", ".tiff"])
+def test_depth_of_floats_is_metres_in_every_form_that_lists_files(suffix: str, tmp_path: Path) -> None:
+    write_pair(tmp_path, "a")
+    (tmp_path / "depth" / "a.png").unlink()
+    metres = np.linspace(1, 3, 12 * 16, dtype=np.float32).reshape(12, 16)
+    write_float(tmp_path / "depth" / f"a{suffix}", metres)
+    (tmp_path / "rows.txt").write_text(f"rgb/a.png depth/a{suffix} 500\n")
+    (tmp_path / "rows.csv").write_text(f"rgb/a.png,depth/a{suffix}\n")
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for file in ("rgb/a.png", f"depth/a{suffix}"):
+            archive.write(tmp_path / file, file)
+    for spec in (f"folder:{tmp_path}", f"folder:{tmp_path}/set.zip", f"list:{tmp_path}/rows.txt", f"csv:{tmp_path}/rows.csv"):
+        np.testing.assert_array_equal(open_source(spec)[0].depth, metres)
+    np.testing.assert_allclose(open_source(f"folder:{tmp_path}?scale=2")[0].depth, metres / 2, rtol=1e-6)
+
+
+def test_depth_of_8_bits_needs_a_scale_in_a_folder_and_a_list(tmp_path: Path) -> None:
+    write_pair(tmp_path, "a")
+    Image.fromarray(np.full((12, 16), 51, np.uint8)).save(tmp_path / "depth" / "a.png")
+    (tmp_path / "rows.txt").write_text("rgb/a.png depth/a.png 500\n")
+    for spec in (f"folder:{tmp_path}", f"list:{tmp_path}/rows.txt"):
+        with pytest.raises(InputError, match=r"a\.png' .*\?scale=UNITS_PER_METRE"):
+            open_source(spec)[0]
+        assert open_source(f"{spec}?scale=25.5")[0].depth[0, 0] == 2.0

@@ -38,7 +38,7 @@ def test_a_video_becomes_a_video_and_says_how_fast(call, tmp_path) -> None:
     frames, times = decoded(tmp_path / "depth" / "clip.mp4")
     assert [float(time) for time in times] == pytest.approx([0, 0.2, 0.4])
     assert np.abs(frames[1][:, :64].astype(int) - waves(7, 48, 64)[2]).mean() < 4
-    again = call(*words, "--range", "0.5,6", "--json", "-")
+    again = call(*words, "--range", "0.5,6", "--force", "--json", "-")
     (entry,) = json.loads(again.stdout)["results"]
     assert set(entry) == {"video", "picture", "frames", "metres", "prediction_fps", "fps"}
     assert entry["frames"] == 3

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fcrn_mobile.data.video import open_video
+from fcrn_mobile.errors import InputError
 from fcrn_mobile.report.video import SMOOTHING, SmoothRange, compose, save_depth_video
 from tests.clips import RATE, decoded, lossless, waves, write_clip
 
@@ -37,7 +38,9 @@ def test_the_left_is_the_source_and_the_right_its_depth_in_colours(tmp_path) -> 
         metres = np.interp(np.arange(96), np.arange(48) * 2 + 0.5, slope(frame)[0])
         colours = matplotlib.colormaps["magma_r"]((metres - 0.5) / 5.5, bytes=True)[:, :3]
         assert difference(picture[:, 96:192], np.tile(colours, (64, 1, 1))) < 4
-    assert result.metres == pytest.approx((min(slope(f).min() for f in frames), max(slope(f).max() for f in frames)))
+    assert (result.extent.near, result.extent.far) == pytest.approx(
+        (min(slope(f).min() for f in frames), max(slope(f).max() for f in frames))
+    )
 
 
 def test_every_run_writes_the_same_bytes(tmp_path) -> None:
@@ -110,11 +113,23 @@ def test_at_a_cut_the_range_starts_anew() -> None:
     assert span(np.linspace(0, 2, 101, dtype=np.float32), 0.1) == pytest.approx((0.04, 1.96))
 
 
-def test_a_network_that_sees_nothing_finite_still_gives_a_video(tmp_path) -> None:
+def test_frames_without_depth_are_gray_and_counted(tmp_path) -> None:
+    video = open_video(write_clip(tmp_path / "a.mp4", waves(3, 32, 32)))
+    nan = np.full((4, 4), np.nan, np.float32)
+    maps = iter([nan, nan + np.inf, np.array([[2, 3], [np.inf, 4]], np.float32)])
+    result = save_depth_video(video, lambda image: next(maps), tmp_path / "out.mp4")
+    assert (result.extent.near, result.extent.far) == (2, 4)
+    assert result.extent.not_finite == pytest.approx(33 / 36)
+    for frame in decoded(tmp_path / "out.mp4")[0][:2]:
+        assert abs(int(frame[16, 48, 0]) - 0x9A) < 6
+
+
+@pytest.mark.parametrize(("value", "words"), [(np.nan, "nowhere finite"), (0, "reaches from 0 to 0"), (-1, "from -1 to -1")])
+def test_a_video_without_any_depth_is_refused_and_leaves_nothing(value: float, words: str, tmp_path) -> None:
     video = open_video(write_clip(tmp_path / "a.mp4", waves(2, 32, 32)))
-    result = save_depth_video(video, lambda image: np.full((4, 4), np.nan, np.float32), tmp_path / "out.mp4")
-    assert np.isnan(result.metres).all()
-    assert abs(int(decoded(tmp_path / "out.mp4")[0][1][16, 48, 0]) - 0x9A) < 6
+    with pytest.raises(InputError, match=rf"a\.mp4' .*{words}"):
+        save_depth_video(video, lambda image: np.full((4, 4), value, np.float32), tmp_path / "out.mp4")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
 @pytest.mark.speed

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from fcrn_mobile.conversion.artefact import provenance
 from fcrn_mobile.conversion.recipe import Recipe
-from fcrn_mobile.data.images import save_depth_png
+from fcrn_mobile.data.depth_maps import save_depth_png
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.training.hyperparameters import Hyperparameters
