@@ -1,21 +1,29 @@
 """``fcrn-mobile export``."""
 
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, progress, write_json
 from fcrn_mobile.cli.outputs import OutputFile
+from fcrn_mobile.errors import InputError
+
+if TYPE_CHECKING:
+    from fcrn_mobile.conversion.recipe import Recipe
+    from fcrn_mobile.network.checkpoints import Checkpoint
 
 
 @click.command("export", cls=Command)
 @click.argument("checkpoint")
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Recipe, such as export/int8.toml.")
 @click.option("--precision", metavar="P", help="fp32, fp16, int8, int4, palette6, sparse50, … instead of a recipe.")
-@click.option("--calibration", metavar="SPEC", help="Images for a recipe that measures on some, such as folder:PATH#train.")
+@click.option("--calibration", metavar="SPEC", help="Images to correct and measure on, such as folder:PATH#train.")
 @click.option("--calibration-images", "count", type=int, metavar="N", help="How many of them, instead of the recipe's number.")
 @click.option("--calibration-seed", "seed", type=int, metavar="N", help="Chooses which.")
+@click.option("--no-correct", is_flag=True, help="Leave compressed weights uncorrected.")
 @click.option("--out", required=True, type=OutputFile(), help="Destination, ending in .mlpackage, .onnx or .aimodel.")
 @click.option("--force", is_flag=True, help="Overwrite.")
 @json_option
@@ -26,6 +34,7 @@ def command(
     calibration: str | None,
     count: int | None,
     seed: int | None,
+    no_correct: bool,
     out: Path,
     force: bool,
     json_out: str | None,
@@ -34,37 +43,59 @@ def command(
     from fcrn_mobile.conversion.artefact import check_destination
     from fcrn_mobile.conversion.calibration import calibration_notes
     from fcrn_mobile.conversion.export import artefact_size, export
-    from fcrn_mobile.conversion.recipe import Recipe, make_recipe, read_recipe
+    from fcrn_mobile.conversion.recipe import read_recipe
     from fcrn_mobile.conversion.weights import package_weights, summary
-    from fcrn_mobile.errors import InputError
     from fcrn_mobile.network.checkpoints import load_checkpoint
 
     if recipe and precision:
         raise InputError("--recipe and --precision exclude each other: write the precision into the recipe")
-    if recipe:
-        chosen = read_recipe(recipe)
-    elif out.suffix == ".onnx":
-        chosen = make_recipe({"precision": precision or "fp32", "output": "array"}, "--precision")
-    else:
-        chosen = make_recipe({"precision": precision}, "--precision") if precision else Recipe()
-    chosen = chosen.calibrated_on(calibration, count, seed)
+    chosen = read_recipe(recipe) if recipe else None
     check_destination(out, force)
     loaded = load_checkpoint(checkpoint)
-    with progress("calibrate") as on_image:
-        export(loaded, chosen, out, force, on_image)
+    chosen = (chosen or _short(precision, loaded, out)).calibrated_on(calibration, count, seed)
+    if no_correct and calibration and chosen.activations != "int8":
+        raise InputError(f"--no-correct leaves nothing that looks at --calibration {calibration}: give one of them")
+    with progress("export") as on_image:
+        made = export(loaded, chosen, out, force, on_image, correct=not no_correct)
     size = artefact_size(out)
     weights = package_weights(out) if out.suffix == ".mlpackage" else []
+    notes = calibration_notes(loaded, made)
+    if no_correct and chosen.correct and not loaded.quantization:
+        notes.append("weights not corrected (--no-correct)")
     if json_out:
         made_of = {"summary": summary(weights), "ops": [weight.to_json() for weight in weights]}
-        facts = {"path": str(out), "size_bytes": size, "recipe": chosen.to_json()}
+        facts = {"path": str(out), "size_bytes": size, "recipe": made.to_json(), "notes": notes}
         write_json(json_out, facts | ({"weights": made_of} if weights else {}))
     if json_out != "-":
         # The oldest system and the kind of output are Core ML's: the others have arrays.
-        made = f"{chosen.target}  output {chosen.output}" if out.suffix == ".mlpackage" else "output array"
-        print(f"{out}  {size / 1e6:.1f} MB  {chosen.precision}  {made}, depth {loaded.in_units}")
+        kind = f"{made.target}  output {made.output}" if out.suffix == ".mlpackage" else "output array"
+        print(f"{out}  {size / 1e6:.1f} MB  {made.precision}  {kind}, depth {loaded.in_units}")
         if weights:
             print(f"weights: {', '.join(f'{kind}: {count} ops' for kind, count in summary(weights).items())}")
-        for note in calibration_notes(loaded, chosen):
-            print(note)
-        unseen = "SPEC#split, without its calibration images" if chosen.calibration else "sample"
-        print(f"next: fcrn-mobile validate {checkpoint} {out} --data {unseen}")
+        for line in (*notes, _next(checkpoint, loaded, made, out)):
+            print(line)
+
+
+def _short(precision: str | None, loaded: "Checkpoint", out: Path) -> "Recipe":
+    from fcrn_mobile.conversion.completed import short_recipe
+    from fcrn_mobile.conversion.recipe import make_recipe
+
+    if out.suffix == ".onnx":
+        return make_recipe({"precision": precision or "fp32", "output": "array"}, "--precision")
+    return short_recipe(precision, loaded)
+
+
+def _next(checkpoint: str, loaded: "Checkpoint", recipe: "Recipe", out: Path) -> str:
+    """The command that validates a package, on frames that it has not seen, against the float network."""
+    from fcrn_mobile.conversion.learned import float_start
+
+    reference, seen = float_start(loaded, checkpoint), recipe.calibration.data if recipe.calibration else ""
+    data, unknown = seen.removesuffix("#train") + "#val" if seen else "sample", []
+    if reference is None:
+        reference = "FLOAT"
+        unknown.append(f"FLOAT: the float checkpoint '{loaded.training.get('start') or 'unknown'}' that this one was trained from")
+    if seen and not seen.endswith("#train"):
+        data = "SPEC#split"
+        unknown.append(f"SPEC#split: frames other than its calibration images of {seen}")
+    line = " ".join(["next: fcrn-mobile validate", *map(shlex.quote, (reference, str(out))), "--data", shlex.quote(data)])
+    return f"{line} ({'; '.join(unknown)})" if unknown else line

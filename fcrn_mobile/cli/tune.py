@@ -1,5 +1,6 @@
 """``fcrn-mobile tune``."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--out", required=True, type=OutputFolder(), metavar="DIR", help="Results; a search that was stopped goes on.")
 @click.option("--objective", default="size", show_default=True, metavar="size|bits|latency-estimate", help="What is minimised.")
 @click.option("--images", default=8, show_default=True, type=click.IntRange(min=1), help="To search on.")
-@click.option("--verify-images", default=32, show_default=True, type=click.IntRange(min=1), help="To verify on, others.")
+@click.option("--verify-images", default=32, show_default=True, type=click.IntRange(min=2), help="To verify on, others.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Chooses the images.")
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="BASE", help="All else; its target bounds the schemes.")
 @protocol_option("Of budgets on metrics.")
@@ -80,18 +81,20 @@ def print_tuning(result: "Tuning", checkpoint: str, out: Path) -> None:
     print_table(
         f"One precision for all weights, and one for each, on {result.data}", ["weights", "MB", "of fp32", "drift", "size", "images"], rows
     )
-    drift, fit = result.chosen.drift, result.chosen.fit
+    fit = result.chosen.fit
     print(f"chosen by operator: {', '.join(f'{name}: {count}' for name, count in _counts(result).items())}")
     print(f"{result.mean_bits:.2f} bits per weight; {result.latency_ms:.2f} ms is an estimate, mean over chips, not run on a device")
     print(f"drift on the images searched on: predicted {fit.predicted:.4f}, measured {fit.measured:.4f}; {len(result.attempts)} verified")
     print(f"simulated float16, not run on a device; {result.verified} images to verify on, none of them searched on")
-    for check in drift.checks:
-        value = f"{check.value:.2%}" if check.limit.relative else f"{check.value:.4f}"
-        print(f"budget {check.limit.text} {'held' if check.held else 'BROKEN'}, measured {value}")
+    for promise in result.chosen.promises:
+        print(promise.text)
+    print("the bound is of the mean over images drawn as these were: it says nothing of other cameras and other kinds of rooms")
+    for warning in result.warnings:
+        print(f"warning: {warning}")
     if result.package:
         print(f"written: {result.package}, {out / 'recipe.toml'}, {out / 'pareto.json'}, {out / 'pareto.png'}")
         unseen = result.data if "#" in result.data else f"{result.data}#val"
-        print(f"next: fcrn-mobile validate {checkpoint} {result.package} --data {unseen}")
+        print(f"next: {shlex.join(['fcrn-mobile', 'validate', checkpoint, str(result.package), '--data', unseen])}")
     else:
         print("no assignment holds the budget; the nearest is shown: allow more drift, or fine-tune the checkpoint with quantization")
         print(f"written: {out / 'pareto.json'}, {out / 'pareto.png'}")

@@ -1,13 +1,38 @@
 """What all artefacts have in common: they appear at their path whole or not at all (``whole_file.py``), and say where they come from."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import fcrn_mobile
 from fcrn_mobile.conversion.recipe import COREML_ONLY, Recipe
 from fcrn_mobile.data.spec import portable
+from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.whole_file import check_destination as check_destination
 from fcrn_mobile.whole_file import written_whole as written_whole
+
+#: Of a library's message that is shown: some hold whole graphs.
+_LONGEST = 200
+
+
+@contextmanager
+def conversion_errors(checkpoint: Checkpoint, recipe: Recipe) -> Iterator[None]:
+    """Turn whatever a conversion library raises into one line; the exception itself stays as its cause.
+
+    Raises:
+        InputError: instead of any other exception, but those of the system and of memory.
+    """
+    try:
+        yield
+    except (InputError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        said = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")[:_LONGEST]
+        raise InputError(
+            f"'{checkpoint.name}' cannot be converted with recipe '{recipe.name}' ({type(error).__name__}: {said}): "
+            "try another --precision; --debug shows where it stopped"
+        ) from error
 
 
 def provenance(checkpoint: Checkpoint, recipe: Recipe, coreml: bool) -> dict[str, str]:

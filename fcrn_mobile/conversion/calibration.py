@@ -111,11 +111,11 @@ def calibration_notes(checkpoint: Checkpoint, recipe: Recipe) -> list[str]:
     """
     if checkpoint.quantization:
         return []  # learned ranges and roundings: nothing was measured
-    calibration, correct = recipe.calibration, recipe.correct
+    calibration = recipe.calibration
     if calibration is None:
-        open_switches = [key for key in ("rounding", "bias") if correct and getattr(correct, key) is None]
-        return [f"{' and '.join(open_switches)} not corrected, for want of images: give --calibration SPEC#split"] if open_switches else []
-    notes = [f"calibrated on {calibration.images} images of {calibration.data}, seed {calibration.seed}"]
+        return []
+    done = [word for word, is_done in (("calibrated", recipe.activations == "int8"), ("corrected", recipe.correct)) if is_done]
+    notes = [f"{' and '.join(done)} on {calibration.images} images of {calibration.data}, seed {calibration.seed}"]
     trained = str(checkpoint.training.get("data", "unknown data"))
     if _is_sample(calibration.data) and not _is_sample(trained):
         notes.append(
@@ -144,5 +144,5 @@ def check_unseen(sample: Sample, hashes: frozenset[str], data: str = "") -> None
         where = f" of '{data}'" if data else ""
         raise InputError(
             f"frame '{sample.name}'{where} is one of the calibration images: a drift measured on it would flatter, "
-            "so validate on other data, such as another #split"
+            f"so validate on other data, such as {'another #split' if '#' in data or not data else f'{data}#val'}"
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from fcrn_mobile.conversion.artefact import provenance, written_whole
+from fcrn_mobile.conversion.artefact import conversion_errors, provenance, written_whole
 from fcrn_mobile.conversion.coreml import AUTHOR, INPUT_NAME, LICENCE, OUTPUT_NAME, taking_pixels
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.errors import InputError
@@ -42,7 +42,7 @@ def export_coreai(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool
     """
     if recipe.precision not in DTYPES:
         raise InputError(f"precision '{recipe.precision}' is not available for .aimodel: use --precision fp16 or fp32")
-    with written_whole(out, force) as partial, quiet_coreai():
+    with written_whole(out, force) as partial, conversion_errors(checkpoint, recipe), quiet_coreai():
         size = recipe.input_size or checkpoint.network.config.input_size
         network = taking_pixels(deploy(checkpoint.network, recipe.form)).to(DTYPES[recipe.precision])
         program = convert(network, size)

@@ -10,7 +10,7 @@ from torch import nn
 
 import fcrn_mobile
 from fcrn_mobile.conversion.activations import activation_images, with_int8_activations
-from fcrn_mobile.conversion.artefact import provenance, written_whole
+from fcrn_mobile.conversion.artefact import conversion_errors, provenance, written_whole
 from fcrn_mobile.conversion.calibration import CalibrationImages
 from fcrn_mobile.conversion.compress import compress
 from fcrn_mobile.conversion.correct import correct, correction_images
@@ -40,24 +40,24 @@ def export_coreml(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool
         recipe: what to make of it.
         out: destination, ending in .mlpackage.
         force: overwrite.
-        on_image: progress of calibration.
+        on_image: progress of corrections, operator by operator, then of calibration, image by image.
 
     Raises:
-        InputError: ``out`` exists, or its folder does not; a recipe that does not suit the network.
-        RuntimeError: coremltools did not compress as it was asked to.
+        InputError: ``out`` exists, or its folder does not; a recipe that does not suit the network; coremltools fails, or did not
+            compress as it was asked to.
     """
     learned = checkpoint.quantization
     if learned:
         check_learned(checkpoint, recipe)
     quantizes = recipe.activations == "int8" and not learned
     images = None if learned else activation_images(recipe) if quantizes else correction_images(recipe)
-    with written_whole(out, force) as partial, quiet_coremltools():
+    with written_whole(out, force) as partial, conversion_errors(checkpoint, recipe), quiet_coremltools():
         size = recipe.input_size or checkpoint.network.config.input_size
         network = prepared(checkpoint, recipe)
         if learned:
             register_learned(network, learned)
         model = convert(trace(network, size), size, recipe)
-        made = check_stored(model, learned) if learned else compressed(model, recipe, images)
+        made = check_stored(model, learned) if learned else compressed(model, recipe, images, on_image)
         if quantizes and images:
             made = with_int8_activations(made, model, recipe, images, on_image)
         describe(made, checkpoint, recipe, size)
@@ -66,10 +66,12 @@ def export_coreml(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool
         made.save(str(partial))
 
 
-def compressed(model: "ct.models.MLModel", recipe: Recipe, images: CalibrationImages | None) -> "ct.models.MLModel":
+def compressed(
+    model: "ct.models.MLModel", recipe: Recipe, images: CalibrationImages | None, on_operator: OnImage | None = None
+) -> "ct.models.MLModel":
     """The model with compressed weights, corrected as far as the recipe asks and images allow."""
     made = compress(model, recipe)
-    return correct(model, made, recipe.correct, images.images if images else ()) if recipe.correct else made
+    return correct(model, made, recipe.correct, images.images if images else (), on_operator) if recipe.correct else made
 
 
 def prepared(checkpoint: Checkpoint, recipe: Recipe) -> FCRN:

@@ -21,7 +21,6 @@ from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.rounding import Moments, choose, fitted, patches
 from fcrn_mobile.conversion.stored import Constants, Steps, Stored, float_weights, stored_weights, with_constants
 from fcrn_mobile.data.images import fit
-from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.operation import Operation
 from fcrn_mobile.mil.program import Values
@@ -36,22 +35,15 @@ _BIASED = frozenset({"conv", "conv_transpose"})
 
 
 def correction_images(recipe: Recipe) -> CalibrationImages | None:
-    """The images that a recipe's corrections are to see; None where it names none and can do without.
+    """The images that a recipe's corrections are to see; None where it names none: ``completed`` gives it some.
 
     Raises:
-        InputError: a correction that needs images is asked for, and there are none.
+        InputError: they cannot be had.
     """
-    if recipe.correct is None:
+    calibration = recipe.calibration
+    if recipe.correct is None or calibration is None or not recipe.correct.sees_images:
         return None
-    calibration, needed = recipe.calibration, recipe.correct.needed_images()
-    if calibration is not None:
-        return calibration_images(calibration.data, calibration.images, calibration.seed)
-    if needed:
-        raise InputError(
-            f"correct.{needed} of recipe '{recipe.name}' needs calibration images: give --calibration SPEC#split or data in [calibration], "
-            f"or leave correct.{needed} out to have it only where there are images"
-        )
-    return None
+    return calibration_images(calibration.data, calibration.images, calibration.seed)
 
 
 def correct(
@@ -73,7 +65,7 @@ def correct(
     weights = float_weights(model)
     if settings.scale:
         compressed = with_constants(compressed, fitted_scales(stored_weights(compressed), weights))
-    if not images or (settings.rounding is False and settings.bias is False):
+    if not images or not settings.sees_images:
         return compressed
     with tempfile.TemporaryDirectory() as folder:
         reference, candidate = (_program(each, Path(folder) / name) for name, each in (("a.mlpackage", model), ("b.mlpackage", compressed)))

@@ -14,7 +14,7 @@ class Correct:
         equalise: factors between layers, such that channels which share a scale or a table have like ranges, see ``equalise.py``.
         scale: scales of integers by least squared error of the weights, instead of by the largest weight.
         rounding: weights rounded so that each layer's output stays, not each weight. Needs calibration images; None = where
-            there are some.
+            there are some, as there are in every export that is not told to leave corrections out.
         bias: biases that make good what the compressed weights shift on average. As ``rounding``.
     """
 
@@ -27,9 +27,10 @@ class Correct:
         """The first correction that is asked for whatever there is, as a recipe calls it."""
         return next((f"correct.{f.name}" for f in fields(self) if getattr(self, f.name)), None)
 
-    def needed_images(self) -> str | None:
-        """The first key that cannot do without calibration images."""
-        return next((key for key in ("rounding", "bias") if getattr(self, key)), None)
+    @property
+    def sees_images(self) -> bool:
+        """Whether a correction is asked for, or left open, that looks at images."""
+        return self.rounding is not False or self.bias is not False
 
     def to_json(self) -> dict[str, bool]:
         """Plain values, those that were left open left out; ``make_correct`` reads them back."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from fcrn_mobile.conversion.artefact import check_destination
+from fcrn_mobile.conversion.completed import completed
 from fcrn_mobile.conversion.ranges import OnImage
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.errors import InputError
@@ -11,8 +12,21 @@ from fcrn_mobile.network.checkpoints import Checkpoint
 SUFFIXES = (".mlpackage", ".onnx", ".aimodel")
 
 
-def export(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = False, on_image: OnImage | None = None) -> None:
-    """Write the artefact that ``out``'s suffix names; ``on_image`` is called as calibration goes on.
+def export(
+    checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = False, on_image: OnImage | None = None, correct: bool = True
+) -> Recipe:
+    """Write the artefact that ``out``'s suffix names.
+
+    Args:
+        checkpoint: the network.
+        recipe: what to make of it.
+        out: destination.
+        force: overwrite.
+        on_image: progress of corrections and calibration.
+        correct: whether compressed weights are corrected where the recipe has a table for it, on the built-in sample if it names no images.
+
+    Returns:
+        The recipe that was followed, with what it left open.
 
     Raises:
         InputError: unknown suffix, existing destination, or a recipe that this kind of artefact cannot follow.
@@ -22,6 +36,7 @@ def export(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = Fals
     if out.suffix != ".mlpackage":
         _check_plain(checkpoint, recipe, out.suffix)
     check_destination(out, force)
+    recipe = completed(checkpoint, recipe, correct)
     if out.suffix == ".onnx":
         from fcrn_mobile.conversion.onnx import export_onnx
 
@@ -34,6 +49,7 @@ def export(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = Fals
         from fcrn_mobile.conversion.coreml import export_coreml
 
         export_coreml(checkpoint, recipe, out, force, on_image)
+    return recipe
 
 
 def _check_plain(checkpoint: Checkpoint, recipe: Recipe, suffix: str) -> None:

@@ -1,11 +1,13 @@
 """A quantization that was learned in training, carried into the package as it is: the same integers, tables and ranges."""
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 from fcrn_mobile.conversion.weights import read_weights
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.network.checkpoints import BUILTIN, Checkpoint, checkpoint_path
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.quantized import Indices, Integers, Quantization
 
@@ -26,11 +28,9 @@ def check_learned(checkpoint: Checkpoint, recipe: Recipe) -> None:
     trained = make_recipe(settings, checkpoint.name)
     same = (recipe.scheme, recipe.activations, recipe.ops) == (trained.scheme, trained.activations, ())
     if not same or recipe.form != "four":
-        keys = " ".join(f"{key} = {_toml(value)}" for key, value in settings.items())
-        remedy = f"--precision {settings['precision']}" if len(settings) == 1 else f"a recipe with {keys} alone"
         raise InputError(
             f"'{checkpoint.name}' was trained as {settings['precision']}, which recipe '{recipe.name}' ({recipe.precision}) contradicts: "
-            f"export it with {remedy}, or export the float checkpoint that it was trained from"
+            f"export it with --precision {settings['precision']}, or export the float checkpoint that it was trained from"
         )
     asked = "calibration" if recipe.calibration else recipe.correct.first_asked() if recipe.correct else None
     if asked:
@@ -76,5 +76,25 @@ def _describe(metadata: Any, weight: Integers | Indices) -> None:
         metadata.compression_type = ["palettization"]
 
 
-def _toml(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)
+def float_start(checkpoint: Checkpoint, name: str) -> str | None:
+    """The float network that a checkpoint's packages are held to: the checkpoint itself, or what a learned quantization started from.
+
+    Args:
+        checkpoint: to be exported.
+        name: by which it was opened.
+
+    Returns:
+        ``builtin`` or a path; None where the checkpoint does not say, or its start is not where it was.
+    """
+    if checkpoint.quantization is None:
+        return name
+    start = str(checkpoint.training.get("start") or "")
+    if start == BUILTIN:
+        return start
+    # The checkpoint has the file's name alone, its run where it was.
+    try:
+        run = json.loads((checkpoint_path(name).parent / "run.json").read_text())
+        path = Path(run["start"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return str(path) if path.name == Path(start).name and path.is_file() else None

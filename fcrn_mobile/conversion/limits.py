@@ -7,6 +7,11 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.metrics import METRICS
 
 FIDELITY = "fidelity"
+#: Relative rounding of a depth in float32, half a unit in its last place (IEEE 754): two engines that compute the same differ by that,
+#: and so do metrics of it, whose values are of the order of 1.
+FLOAT32_ROUNDING = 2.0**-24
+#: Mean relative rounding of a depth in float16, at least: a quarter of the spacing 2^-10, relative to the largest number that has it.
+FLOAT16_ROUNDING = 2.0**-13
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ def parse_limit(text: str) -> Limit:
     """Read ``METRIC=AMOUNT``; an amount with % is relative to the reference's value.
 
     Raises:
-        InputError: another form, an unknown metric, or a negative amount.
+        InputError: another form, an unknown metric, a negative amount, or one below the rounding of float32.
     """
     metric, equals, amount_text = (part.strip() for part in text.partition("="))
     known = (FIDELITY, *METRICS, "rmse_pooled")
@@ -43,5 +48,23 @@ def parse_limit(text: str) -> Limit:
         amount = math.nan
     if not (math.isfinite(amount) and amount >= 0):
         raise InputError(f"budget '{text}': '{amount_text}' is not an amount; write a number such as 0.05 or 5%")
+    if (amount / 100 if percent else amount) < FLOAT32_ROUNDING:
+        raise InputError(
+            f"budget '{text}': less than the rounding of depth in float32, {FLOAT32_ROUNDING:.0e}, which alone would break it or not: "
+            f"allow more, such as {metric}={'1%' if percent else '0.01'}"
+        )
     # The fidelity is a relative error already, so 5% and 0.05 mean the same.
     return Limit(metric, amount / 100 if percent else amount, percent and metric != FIDELITY, text)
+
+
+def check_half(limit: Limit) -> None:
+    """Refuse a budget that half precision cannot hold, whatever the weights.
+
+    Raises:
+        InputError: a fidelity below the rounding of depth in float16.
+    """
+    if limit.metric == FIDELITY and limit.amount < FLOAT16_ROUNDING:
+        raise InputError(
+            f"budget '{limit.text}': less than the rounding of depth in float16, {FLOAT16_ROUNDING:.5f}, in which the package computes; "
+            "allow more, such as fidelity=0.01, or export with precision fp32"
+        )

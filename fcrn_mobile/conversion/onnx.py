@@ -1,15 +1,13 @@
 """Checkpoint → ``.onnx``: deploy, export, simplify, check by onnxruntime."""
 
-import io
 import logging
 import warnings
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from fcrn_mobile.conversion.artefact import provenance, written_whole
+from fcrn_mobile.conversion.artefact import conversion_errors, provenance, written_whole
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
@@ -31,8 +29,7 @@ def export_onnx(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool =
         force: overwrite.
 
     Raises:
-        InputError: ``out`` exists, or another precision than fp32.
-        RuntimeError: onnxruntime disagrees with the float network.
+        InputError: ``out`` exists, another precision than fp32, or onnxruntime disagrees with the float network.
     """
     if recipe.precision != "fp32":
         raise InputError(f"precision '{recipe.precision}' is not available for .onnx: use --precision fp32")
@@ -41,7 +38,7 @@ def export_onnx(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool =
 
     size = recipe.input_size or checkpoint.network.config.input_size
     example = torch.rand(1, 3, *size)
-    with written_whole(out, force) as partial, warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+    with written_whole(out, force) as partial, conversion_errors(checkpoint, recipe), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         # The tracing exporter: the other one needs onnxscript and gives this network nothing.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fcrn_mobile.conversion.correct_table import Correct, make_correct
-from fcrn_mobile.conversion.limits import parse_limit
+from fcrn_mobile.conversion.limits import check_half, parse_limit
 from fcrn_mobile.conversion.scheme import ACTIVATION_NAMES, FLOATS, OPTIONS, TARGETS, Scheme, newest, parse_scheme
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.unpooling import Form
@@ -225,7 +225,11 @@ def _recipe(values: dict[str, Any]) -> Recipe:
     read = {"input_size": _size, "budget": _budget, "ops": _overrides, "calibration": _calibration, "correct": make_correct}
     values |= {key: read[key](values[key]) for key in read if key in values}
     options = {key: values.pop(key) for key in OPTIONS if key in values}
-    return Recipe(**values, options=options)
+    recipe = Recipe(**values, options=options)
+    if any(scheme.name != "fp32" for scheme in recipe.schemes):
+        for metric, amount in recipe.budget.items():
+            check_half(parse_limit(f"{metric}={amount}"))
+    return recipe
 
 
 def _known(values: dict[str, Any], allowed: Collection[str]) -> dict[str, Any]:

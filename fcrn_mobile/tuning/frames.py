@@ -22,12 +22,14 @@ class Frames:
         hashes: a fingerprint of each.
         unseen: frames to verify on; none of them is among the images.
         names: of the images.
+        notes: what a user should know of them, a sentence each.
     """
 
     images: tuple[NDArray[np.uint8], ...]
     hashes: tuple[str, ...]
     names: tuple[str, ...]
     unseen: Source
+    notes: tuple[str, ...] = ()
 
 
 def choose_frames(spec: str, search: int, verify: int, seed: int) -> Frames:
@@ -42,7 +44,7 @@ def choose_frames(spec: str, search: int, verify: int, seed: int) -> Frames:
         seed: chooses which.
 
     Raises:
-        InputError: unknown spec; too few frames for both.
+        InputError: unknown spec; too few frames for both: one to search on, two to verify on, of which a spread can be told.
     """
     if split_off(spec)[1]:
         source = open_source(spec)
@@ -54,9 +56,18 @@ def choose_frames(spec: str, search: int, verify: int, seed: int) -> Frames:
     samples = [first[index] for index in range(len(first))]
     hashes = tuple(content_hash(sample.image) for sample in samples)
     unseen = _without(second, set(hashes))
-    if not samples or not len(unseen):
-        raise InputError(f"data '{spec}' has too few frames to search on some and verify on others: give at least two different ones")
-    return Frames(tuple(sample.image for sample in samples), hashes, tuple(sample.name for sample in samples), unseen)
+    if not samples or len(unseen) < 2:
+        raise InputError(
+            f"data '{spec}' has too few frames to search on some and verify on others: {len(samples)} and {len(unseen)} different ones, "
+            "at least 1 and 2 are needed"
+        )
+    asked = (("to search on", "--images", search, len(samples)), ("to verify on", "--verify-images", verify, len(unseen)))
+    notes = tuple(
+        f"{count} images {purpose}, not the {wanted} of {option}: '{spec}' has too few"
+        for purpose, option, wanted, count in asked
+        if count < wanted
+    )
+    return Frames(tuple(sample.image for sample in samples), hashes, tuple(sample.name for sample in samples), unseen, notes)
 
 
 def _drawn(source: Source, count: int, seed: int) -> Subset:

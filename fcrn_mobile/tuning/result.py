@@ -8,6 +8,7 @@ from typing import Any
 
 import fcrn_mobile
 from fcrn_mobile.conversion.recipe import Recipe
+from fcrn_mobile.tuning.bound import FEW, LEVEL, Promise, promises
 from fcrn_mobile.tuning.search import Choice, Fit
 from fcrn_mobile.validation.drift import Drift
 
@@ -46,6 +47,16 @@ class Attempt:
     recipe: Recipe
     drift: Drift
 
+    @property
+    def promises(self) -> tuple[Promise, ...]:
+        """Its budgets, with the bound of what other images may give."""
+        return promises(self.drift)
+
+    @property
+    def held(self) -> bool:
+        """Whether it keeps its budget on unseen frames, and the bounds over them do."""
+        return self.drift.verdict == "held" and all(promise.held for promise in self.promises)
+
 
 @dataclass(frozen=True)
 class Tuning:
@@ -64,6 +75,7 @@ class Tuning:
         data, seed: as asked.
         searched: names of the frames that were searched on.
         verified: number of frames that were not.
+        notes: what a user should know of the frames, a sentence each.
     """
 
     attempts: tuple[Attempt, ...]
@@ -81,18 +93,26 @@ class Tuning:
     seed: int
     searched: tuple[str, ...]
     verified: int
+    notes: tuple[str, ...] = ()
 
     @property
     def held(self) -> bool:
-        """Whether the chosen package keeps its budget on frames that were not searched on."""
-        return self.chosen.drift.verdict == "held"
+        """Whether the chosen package keeps its budget on frames that were not searched on, as far as so few can tell."""
+        return self.chosen.held
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The notes, and whether the promise rests on few images."""
+        few = f"verified on {self.verified} images: fewer than {FEW} tell little of others, give more with --verify-images and --data"
+        return (*self.notes, few) if self.verified < FEW else self.notes
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         drift = self.chosen.drift
         return {
             "held": self.held,
-            "budget": [{"metric": k.limit.metric, "limit": k.limit.text, "value": k.value, "held": k.held} for k in drift.checks],
+            "budget": [_budget(promise) for promise in self.chosen.promises],
+            "warnings": list(self.warnings),
             "package": self.package.name if self.package else None,
             "recipe": self.chosen.recipe.to_json(),
             "size_bytes": drift.size_bytes,
@@ -107,7 +127,7 @@ class Tuning:
             "predicted": self.chosen.fit.predicted,
             "measured_on_search": self.chosen.fit.measured,
             "attempts": [
-                {"target": a.target, "size_bytes": a.drift.size_bytes, "fidelity": a.drift.fidelity.abs_rel, "verdict": a.drift.verdict}
+                {"target": a.target, "size_bytes": a.drift.size_bytes, "fidelity": a.drift.fidelity.abs_rel, "held": a.held}
                 for a in self.attempts
             ],
             "model": {"formula": MODEL, "f": self.factor, "D0": self.base**0.5},
@@ -119,6 +139,19 @@ class Tuning:
             "points": [asdict(point) for point in self.points],
             "versions": {"fcrn-mobile": fcrn_mobile.__version__},
         }
+
+
+def _budget(promise: Promise) -> dict[str, Any]:
+    limit = promise.check.limit
+    return {
+        "metric": limit.metric,
+        "limit": limit.text,
+        "value": promise.check.value,
+        "bound": promise.bound,
+        "level": LEVEL,
+        "images": promise.images,
+        "held": promise.held,
+    }
 
 
 def counts(choice: Choice | Mapping[str, str]) -> dict[str, int]:

@@ -1,6 +1,8 @@
 """From a checkpoint to the cheapest package that holds a budget: export each candidate, measure, choose, assemble, verify."""
 
+import logging
 import math
+import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
@@ -12,12 +14,13 @@ import numpy as np
 import fcrn_mobile
 from fcrn_mobile.conversion.coreml import export_coreml
 from fcrn_mobile.conversion.export import artefact_size
-from fcrn_mobile.conversion.limits import FIDELITY, Limit
+from fcrn_mobile.conversion.limits import FIDELITY, Limit, check_half
 from fcrn_mobile.conversion.recipe import Recipe, read_recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.metrics import Protocol
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
 from fcrn_mobile.runtimes import open_runtime
+from fcrn_mobile.tuning.bound import aim
 from fcrn_mobile.tuning.candidates import FLOAT, Candidate, assembled, candidates_for, searchable
 from fcrn_mobile.tuning.frames import Frames, choose_frames
 from fcrn_mobile.tuning.measured import ALL, NONE, Sensitivities, measure, open_sensitivities
@@ -26,15 +29,19 @@ from fcrn_mobile.tuning.publish import WORK, outputs
 from fcrn_mobile.tuning.result import Attempt, Point, Tuning, counts
 from fcrn_mobile.tuning.search import Search
 from fcrn_mobile.tuning.variants import Variants, make_variants
-from fcrn_mobile.validation.drift import Drift, validate
+from fcrn_mobile.validation.drift import validate
 
 #: Packages that are exported and verified at most.
 ATTEMPTS = 5
-#: Share of the fidelity budget that the search aims at: other images drift a little more or less.
+#: Share of what the budget's confidence bound leaves that the search aims at: the images searched on are few themselves.
 MARGIN = 0.97
 #: Fidelity to begin with where the budget bounds other metrics only.
 _BEGIN = 0.05
 _POINTS = 24
+#: Relative spread of drift over images that is taken where a single image was searched on: seen, 0.1 to 0.3.
+_SPREAD = 0.3
+
+_log = logging.getLogger(__name__)
 
 #: Shows how far a stage is: given its title, a context whose value takes done and total.
 Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
@@ -84,6 +91,8 @@ def tune(request: Request, out: Path, force: bool, progress: Progress) -> Tuning
     checkpoint = load_checkpoint(request.checkpoint)
     candidates = request.candidates or candidates_for(request.base.target)
     frames = choose_frames(request.data, request.search_images, request.verify_images, request.seed)
+    for note in frames.notes:
+        _log.warning(note)
     found = open_sensitivities(out, _inputs(checkpoint, request.base, candidates, frames))
     work = out / WORK
     work.mkdir(parents=True, exist_ok=True)
@@ -93,7 +102,8 @@ def tune(request: Request, out: Path, force: bool, progress: Progress) -> Tuning
     with progress("measure sensitivities") as on_step:
         measure(variants, frames, worth_measuring(variants, candidates), found, on_step)
     search = Search(variants, options(variants, candidates, found, request.objective), frames.images, found.square(NONE, NONE))
-    attempts = _attempts(request, checkpoint, candidates, search, frames, work, progress)
+    share = MARGIN * aim(_spread(found), len(frames.unseen))
+    attempts = _attempts(request, checkpoint, candidates, search, frames, work, progress, share)
     return _result(request, candidates, variants, frames, found, search, attempts)
 
 
@@ -103,8 +113,13 @@ def _check(request: Request, out: Path, force: bool) -> None:
         raise InputError(f"objective is '{request.objective}': use one of {', '.join(OBJECTIVES)}")
     if not request.limits:
         raise InputError("no budget: give --budget METRIC=AMOUNT, such as fidelity=0.02")
-    if out.exists() and not out.is_dir():
-        raise InputError(f"'{out}' is a file: choose another --out")
+    for limit in request.limits:
+        check_half(limit)
+    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise InputError(f"'{there}' is a file: choose another --out")
+    if not os.access(there, os.W_OK):
+        raise InputError(f"folder '{there}' cannot be written to: choose another --out")
     existing = [path for path in outputs(out, request.base.name) if path.exists()]
     if existing and not force:
         raise InputError(f"'{existing[0]}' exists: choose another --out or overwrite it with --force")
@@ -130,10 +145,11 @@ def _attempts(
     frames: Frames,
     work: Path,
     progress: Progress,
+    share: float,
 ) -> list[Attempt]:
     """Exported and verified choices; each has a tighter target than the one before, the last holds the budget if any does."""
     bounds = [limit.amount for limit in request.limits if limit.metric == FIDELITY]
-    target = MARGIN * min(bounds) if bounds else _BEGIN
+    target = share * min(bounds) if bounds else _BEGIN
     budget = {limit.metric: limit.text.partition("=")[2].strip() for limit in request.limits}
     attempts: list[Attempt] = []
     while len(attempts) < ATTEMPTS:
@@ -153,15 +169,22 @@ def _attempts(
                 open_runtime(request.checkpoint), [candidate], frames.unseen, request.rule, request.limits, request.data, on_frame
             ).candidates[0]
         attempts.append(Attempt(target, fit, recipe, drift))
-        if drift.verdict == "held" or fit.exhausted:
+        if attempts[-1].held or fit.exhausted:
             break
-        target = min(target, fit.measured) * _tightened(drift)
+        target = min(target, fit.measured) * _tightened(attempts[-1])
     return attempts
 
 
-def _tightened(drift: Drift) -> float:
+def _spread(found: Sensitivities) -> float:
+    """Standard deviation over images of a uniform scheme's drift, relative to its mean, of the scheme in the middle."""
+    rows = [drifts[ALL] for name, drifts in found.drifts.items() if name != NONE]
+    spreads = [float(np.std(row, ddof=1) / np.mean(row)) for row in rows if len(row) > 1 and np.isfinite(row).all() and np.mean(row) > 0]
+    return float(np.median(spreads)) if spreads else _SPREAD
+
+
+def _tightened(attempt: Attempt) -> float:
     """Share of the target that should hold the budget next time."""
-    excess = _excess(drift)
+    excess = _excess(attempt)
     return float(np.clip(MARGIN / excess, 0.5, 0.95)) if 0 < excess < math.inf else 0.5
 
 
@@ -174,8 +197,8 @@ def _result(
     search: Search,
     attempts: Sequence[Attempt],
 ) -> Tuning:
-    held = [attempt for attempt in attempts if attempt.drift.verdict == "held"]
-    chosen = held[-1] if held else min(attempts, key=lambda attempt: _excess(attempt.drift))
+    held = [attempt for attempt in attempts if attempt.held]
+    chosen = held[-1] if held else min(attempts, key=_excess)
     choice = chosen.fit.choice
     return Tuning(
         attempts=tuple(attempts),
@@ -193,17 +216,14 @@ def _result(
         seed=request.seed,
         searched=frames.names,
         verified=len(frames.unseen),
+        notes=frames.notes,
     )
 
 
-def _excess(drift: Drift) -> float:
-    """How many times the limit the worst check is; infinite where a value is not finite or nothing was allowed."""
-    ratios = [0.0 if check.held and not check.limit.amount else _ratio(check.value, check.limit.amount) for check in drift.checks]
-    return max(ratios, default=math.inf)
-
-
-def _ratio(value: float, amount: float) -> float:
-    return value / amount if amount and math.isfinite(value) else math.inf
+def _excess(attempt: Attempt) -> float:
+    """How many times the limit the worst bound is; infinite where one is not finite."""
+    ratios = [promise.worst / promise.check.limit.amount for promise in attempt.promises]
+    return max((ratio if math.isfinite(ratio) else math.inf for ratio in ratios), default=math.inf)
 
 
 def _points(variants: Variants, found: Sensitivities, search: Search, chosen: Attempt) -> list[Point]:

@@ -196,15 +196,10 @@ def test_sparse_weights_keep_their_values(pair: Callable[[Recipe], tuple[Any, An
     assert not all(torch.equal(a["bias"], b["bias"]) for a, b in zip(before, after, strict=True))
 
 
-@pytest.mark.parametrize("key", ["rounding", "bias"])
-def test_a_correction_that_needs_images_says_so(key: str) -> None:
-    with pytest.raises(InputError, match=rf"correct\.{key} .* --calibration"):
-        correction_images(recipe("int8", correct={key: True}))
-
-
-def test_corrections_that_may_do_without_images_do_so() -> None:
-    assert correction_images(recipe("int8", correct={"equalise": True})) is None
-    assert correction_images(recipe("int8")) is None
+def test_corrections_that_look_at_no_image_load_none() -> None:
+    blind = {"equalise": True, "rounding": False, "bias": False}
+    for settings in ({}, {"correct": {"equalise": True}}, {"correct": blind, "calibration": {"data": "nowhere:x"}}):
+        assert correction_images(recipe("int8", **settings)) is None
 
 
 def test_images_are_those_of_the_calibration() -> None:

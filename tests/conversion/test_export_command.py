@@ -1,18 +1,22 @@
 """``fcrn-mobile export`` with compressed weights: what it prints, writes and refuses."""
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from fcrn_mobile.cli.export import command
 from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import make_recipe
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.network.checkpoints import UP_TO_SCALE, Checkpoint, save_checkpoint
-from fcrn_mobile.network.fcrn import FCRN
+from fcrn_mobile.network.checkpoints import UP_TO_SCALE, Checkpoint, load_checkpoint, save_checkpoint
+from fcrn_mobile.network.fcrn import FCRN, preset
+from fcrn_mobile.training.quantization import QuantizationAware
+from tests.journeys.command import call, refused  # noqa: F401 - a fixture
 
 MIXED = """
 precision = "palette4"
@@ -83,3 +87,107 @@ def test_other_artefacts_refuse_compression(suffix: str, settings: dict, words: 
     with pytest.raises(InputError, match=words):
         export(Checkpoint("tiny", FCRN(tiny_config).eval()), make_recipe(settings, "test"), tmp_path / f"m{suffix}")
     assert not any(tmp_path.iterdir())
+
+
+@pytest.fixture
+def small(settle: Callable[[FCRN], FCRN], tmp_path: Path) -> Path:
+    """A checkpoint that is corrected in a second, in a folder whose name a shell would take apart, depth around 3 m."""
+    network = settle(FCRN(preset("fcrn-plain", widths=(16, 16, 8, 8), input_size=(32, 48))))
+    with torch.no_grad():
+        network.head.weight *= 0.3 / network(torch.rand(1, 3, 32, 48)).std()
+        network.head.bias.fill_(3.0)
+    (tmp_path / "my runs").mkdir()
+    save_checkpoint(network, tmp_path / "my runs" / "small.safetensors", {"data": "folder:mine"}, {})
+    return Path("my runs/small.safetensors")
+
+
+def next_words(output: str) -> list[str]:
+    """The command after ``next:`` as a shell takes it apart, without the program's name."""
+    (line,) = (line for line in output.splitlines() if line.startswith("next: "))
+    return shlex.split(line.removeprefix("next: "))[1:]
+
+
+def test_compressed_weights_are_corrected_on_the_sample_unless_told_otherwise(call, small: Path) -> None:  # noqa: F811
+    corrected = call("export", str(small), "--precision", "int8", "--out", "a b.mlpackage", "--json", "a.json")
+    assert corrected.returncode == 0, corrected.stderr
+    said = "corrected on 20 images of sample#train, seed 0"
+    assert f"\n{said}\nwarning: that is the built-in sample, 'small' was trained on folder:mine" in corrected.stdout
+    facts = json.loads(Path("a.json").read_text())
+    assert facts["notes"][0] == said
+    assert facts["recipe"]["calibration"] | {"data": "sample#train", "images": 20, "seed": 0} == facts["recipe"]["calibration"]
+
+    seen = call("validate", str(small), "a b.mlpackage", "--data", "sample")
+    refused(seen, "is one of the calibration images", "sample#val")
+    words = next_words(corrected.stdout)
+    assert words[-2:] == ["--data", "sample#val"]
+    better = call(*words, "--json", "-")
+    assert better.returncode == 0, better.stderr
+
+    plain = call("export", str(small), "--precision", "int8", "--no-correct", "--out", "b.mlpackage")
+    assert plain.returncode == 0, plain.stderr
+    assert "\nweights not corrected (--no-correct)\n" in plain.stdout
+    words = next_words(plain.stdout)
+    assert words[-1] == "sample"
+    words[-1] = "sample#val"
+    worse = call(*words, "--json", "-")
+    drifts = [json.loads(each.stdout)["candidates"][0]["fidelity"]["abs_rel"] for each in (better, worse)]
+    assert 0 < drifts[0] < 0.8 * drifts[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--precision", "int8", "--no-correct", "--calibration", "sample"],
+            "--no-correct leaves nothing that looks at --calibration sample",
+        ),
+        (["--json", "nowhere/a.json"], "no folder 'nowhere' for --json 'a.json'"),
+        (["--json", "my runs"], "--json 'my runs' is a folder"),
+        (["--out", "nowhere/a.mlpackage"], "no folder 'nowhere'"),
+        (["--out", "small.txt"], "ends in '.txt'"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_work(call, small: Path, words, message, monkeypatch) -> None:  # noqa: F811
+    monkeypatch.setattr("fcrn_mobile.conversion.coreml.trace", lambda *_: pytest.fail("converted"))
+    out = [] if "--out" in words else ["--out", "a.mlpackage"]
+    refused(call("export", str(small), *words, *out), message)
+
+
+class Quantized:
+    """A checkpoint on the grid of int4, by its folder, and the float one that it started from."""
+
+    def __init__(self, folder: Path, start: Path) -> None:
+        aware = QuantizationAware(load_checkpoint(str(start)).network, "int4")
+        self.path = folder / "best.safetensors"
+        save_checkpoint(aware.finished(), self.path, {"start": start.name}, {}, quantization=aware.quantization())
+
+
+@pytest.mark.parametrize("words", [["--precision", "int4"], []])
+def test_a_learned_quantization_is_exported_by_its_short_name_and_held_to_the_float_network(call, small, words, tmp_path) -> None:  # noqa: F811
+    (tmp_path / "run").mkdir()
+    quantized = Quantized(tmp_path / "run", tmp_path / small)
+    made = call("export", "run/best.safetensors", *words, "--out", "a.mlpackage")
+    assert made.returncode == 0, made.stderr
+    assert "int4: " in made.stdout and "corrected" not in made.stdout
+    assert next_words(made.stdout)[1] == "FLOAT"
+    assert "(FLOAT: the float checkpoint 'small.safetensors' that this one was trained from)" in made.stdout
+    # A run's folder says where that is.
+    (quantized.path.parent / "run.json").write_text(json.dumps({"start": str(small)}))
+    again = call("export", "run/best.safetensors", *words, "--out", "a.mlpackage", "--force")
+    assert next_words(again.stdout) == ["validate", str(small), "a.mlpackage", "--data", "sample"]
+    held = call(*next_words(again.stdout), "--json", "-")
+    assert held.returncode == 0, held.stderr
+    assert json.loads(held.stdout)["reference"]["name"] == "small"
+
+
+@pytest.mark.parametrize("out", ["a.mlpackage", "a.onnx"])
+def test_a_library_that_fails_is_one_line(call, small: Path, out: str, monkeypatch, tmp_path) -> None:  # noqa: F811
+    def fail(*arguments: object, **options: object) -> None:
+        raise ValueError("Op 'conv' failed:\n" + "graph\n" * 100)
+
+    monkeypatch.setattr("coremltools.convert", fail)
+    monkeypatch.setattr("torch.onnx.export", fail)
+    result = call("export", str(small), "--out", out)
+    refused(result, "'small' cannot be converted with recipe", "ValueError: Op 'conv' failed:)", "--debug")
+    assert len(result.stderr) < 400
+    assert not (tmp_path / out).exists()

@@ -343,7 +343,7 @@ def quantized(start: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["--precision", "fp16"], ["'int4' was trained as int4", "recipe 'fcrn' (fp16) contradicts", 'block_size = 32 otherwise = "int8"']),
+        (["--precision", "fp16"], ["'int4' was trained as int4", "recipe 'fcrn' (fp16) contradicts", "export it with --precision int4"]),
         (["--precision", "palette4"], ["(palette4) contradicts"]),
         (["--precision", "w8a8"], ["(w8a8) contradicts"]),
     ],

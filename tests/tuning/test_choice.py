@@ -48,6 +48,16 @@ def test_an_exact_case_by_hand() -> None:
     assert assign(options, -1) is None
 
 
+@pytest.mark.parametrize(("steps", "noise", "coarse"), [(10, 0.39, 2), (10, 0.4, 2), (4, 0.26, 2), (1, 0.3, 1)])
+def test_noise_is_rounded_up_so_that_the_limit_holds(steps: int, noise: float, coarse: int) -> None:
+    """Rounded down to tenths, three of 0.39 would take 0.9 and seem to fit."""
+    options = [[Option("coarse", 1, noise), Option("fine", 2, 0)] for _ in range(4)]
+    choice = assign(options, 1, steps)
+    assert choice is not None
+    assert total(options, choice)[1] <= 1
+    assert choice.count(0) == coarse, "as many as fit when each takes whole steps"
+
+
 @pytest.mark.parametrize("noise", [math.nan, math.inf])
 def test_an_output_that_is_not_finite_is_never_chosen(noise: float) -> None:
     assert assign([[Option("lost", 1, noise), Option("kept", 9, 0.5)]], 1) == (1,)

@@ -48,6 +48,14 @@ def test_a_picture_that_was_searched_on_never_verifies(folder: Path) -> None:
         assert all(frames.unseen[index].image.tobytes() not in searched for index in range(len(frames.unseen)))
 
 
+@pytest.mark.parametrize("spec", ["sample#train", "sample"])
+def test_fewer_images_than_asked_for_are_said(spec: str) -> None:
+    frames = choose_frames(spec, 40, 2, 0)
+    assert frames.notes == (f"{len(frames.images)} images to search on, not the 40 of --images: '{spec}' has too few",)
+    assert choose_frames(spec, 4, 3, 0).notes == ()
+
+
 def test_too_few_frames_are_refused(folder: Path) -> None:
-    with pytest.raises(InputError, match="too few frames"):
-        choose_frames(f"folder:{folder}#val", 8, 8, 0)
+    for part in ("", "#val"):  # without a split, one frame is left to verify on: it has no spread
+        with pytest.raises(InputError, match="too few frames"):
+            choose_frames(f"folder:{folder}{part}", 8, 8, 0)

@@ -111,7 +111,31 @@ def test_the_budget_is_held_on_frames_that_were_not_searched_on(found: Tuning, s
         depth, truth = (runtime.predict(unseen[index].image) for runtime in (candidate, reference))
         drifts.append(np.mean(np.abs(depth - truth) / truth))
     assert np.mean(drifts) == pytest.approx(value["fidelity"]["abs_rel"], rel=1e-4)
-    assert np.mean(drifts) <= 0.01
+    # The bound, by hand: t(0.95, 3) = 2.3534.
+    (budget,) = value["budget"]
+    assert budget["bound"] == pytest.approx(np.mean(drifts) + 2.3534 * np.std(drifts, ddof=1) / np.sqrt(len(drifts)), rel=1e-3)
+    assert (budget["level"], budget["images"], budget["held"]) == (0.95, 4, True)
+    assert np.mean(drifts) < budget["bound"] <= 0.01
+    assert found.chosen.promises[0].text in (folder / "recipe.toml").read_text()
+
+
+def test_the_search_aims_below_the_budget_by_what_the_bound_will_take(found: Tuning) -> None:
+    """From the spread over the two images searched on, of the scheme in the middle: 0.97 of what leaves the bound at the budget."""
+    assert found.package
+    drifts = json.loads((found.package.parent / measured.FILE).read_text())["drifts"]
+    rows = [drifts[candidate.name][measured.ALL] for candidate in CHOSEN]
+    spread = np.median([abs(row[0] - row[1]) / np.sqrt(2) / np.mean(row) for row in rows])
+    assert found.attempts[0].target == pytest.approx(0.97 * 0.01 / (1 + 2.3534 * spread / np.sqrt(4)), rel=1e-4)
+
+
+def test_a_promise_on_few_images_is_warned_of(found: Tuning) -> None:
+    assert [warning.partition(":")[0] for warning in found.warnings] == [
+        "4 images to verify on, not the 32 of --verify-images",
+        "verified on 4 images",
+    ]
+    assert "fewer than 16" in found.warnings[1]
+    assert json.loads((found.package.parent / "pareto.json").read_text())["warnings"] == list(found.warnings)  # type: ignore[union-attr]
+    assert not replace(found, verified=16, notes=()).warnings
 
 
 def test_no_uniform_scheme_that_holds_the_budget_is_as_small(found: Tuning) -> None:
@@ -233,7 +257,7 @@ def test_a_budget_that_breaks_on_unseen_frames_is_searched_tighter(
 
 def test_without_an_assignment_that_holds_the_nearest_is_shown(run: Callable[..., Tuning], small: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    result = run(request_for(str(small), "fidelity=0.00001"), out)
+    result = run(request_for(str(small), "fidelity=0.0002"), out)
     assert not result.held and result.package is None
     assert files(out) == ["pareto.json", "pareto.png", "sensitivities.json"]
     assert set(result.chosen.fit.choice.values()) == {"fp16"}, "nothing is nearer than float16"
@@ -288,6 +312,10 @@ def test_bad_use_is_one_line(call: Callable[..., object], small: Path, tmp_path:
     for line, words in [
         ("--budget speed=3 --data sample", ["speed", "fidelity"]),
         ("--budget fidelity=-1 --data sample", ["-1"]),
+        ("--budget fidelity=0 --data sample", ["fidelity=0", "rounding", "float32"]),
+        ("--budget fidelity=0.0001 --data sample", ["fidelity=0.0001", "rounding", "float16"]),
+        ("--budget fidelity=0.02 --data sample --json nowhere/a.json", ["nowhere", "--json"]),
+        ("--budget fidelity=0.02 --data sample --out file/deeper/out", ["file", "--out"]),
         ("--data sample", ["--budget"]),
         ("--budget fidelity=0.02 --data sample --objective speed", ["speed", "latency-estimate"]),
         ("--budget fidelity=0.02 --data nowhere:x", ["nowhere"]),

@@ -92,13 +92,27 @@ def test_fewer_right_pixels_are_a_worsening() -> None:
     assert check(limit, {"delta1": 0.8}, {"delta1": 0.9}, 0).held
 
 
-@pytest.mark.parametrize("text", ["abs_rel", "speed=1", "abs_rel=much", "abs_rel=-1", "fidelity=nan", "=1", "abs_rel=inf"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "abs_rel",
+        "speed=1",
+        "abs_rel=much",
+        "abs_rel=-1",
+        "fidelity=0",
+        "fidelity=5e-8",
+        "delta1=0.000005%",
+        "fidelity=nan",
+        "=1",
+        "abs_rel=inf",
+    ],
+)
 def test_bad_budgets_are_named(text: str) -> None:
     with pytest.raises(InputError, match=f"budget '{text}'"):
         parse_limit(text)
 
 
-@given(st.floats(0, 1e6), st.booleans())
+@given(st.floats(1e-5, 1e6), st.booleans())
 def test_budgets_are_read_back(amount: float, percent: bool) -> None:
     limit = parse_limit(f"abs_rel={amount!r}{'%' if percent else ''}")
     assert limit.relative == percent

@@ -1,0 +1,61 @@
+"""What an export adds to a recipe that leaves something open: the built-in sample to correct on, and what a checkpoint has learned."""
+
+from dataclasses import replace
+
+from fcrn_mobile.conversion.correct_table import Correct
+from fcrn_mobile.conversion.recipe import Calibration, Recipe, make_recipe
+from fcrn_mobile.conversion.scheme import newest
+from fcrn_mobile.network.checkpoints import Checkpoint
+
+#: Images that weights are corrected on where a recipe names none; the sample's other part is left to validate on.
+SAMPLE = Calibration("sample#train", 20)
+
+
+def short_recipe(precision: str | None, checkpoint: Checkpoint) -> Recipe:
+    """The recipe of a short name.
+
+    Integers and palettes are corrected as the recipes of ``export/`` are; not sparse and joined weights, which keep their values, and not
+    one-bit palettes, which corrections make worse (``export/README.md``).
+
+    Args:
+        precision: the name; None for what the checkpoint was trained for, half precision if that is nothing.
+        checkpoint: to be exported.
+
+    Raises:
+        InputError: an unknown name.
+    """
+    learned = checkpoint.quantization
+    if precision is None:
+        return make_recipe(learned.settings, checkpoint.name) if learned else Recipe()
+    recipe = make_recipe({"precision": precision}, "--precision")
+    palette, linear = recipe.scheme.palette, recipe.scheme.linear
+    plain = not learned and recipe.scheme.sparsity is None and (palette is None) != (linear is None) and recipe.activations != "int8"
+    return replace(recipe, correct=Correct()) if plain and (palette is None or palette.bits > 1) else recipe
+
+
+def completed(checkpoint: Checkpoint, recipe: Recipe, correct: bool = True) -> Recipe:
+    """The recipe as an export follows it.
+
+    Args:
+        checkpoint: to be exported.
+        recipe: as it was given.
+        correct: whether compressed weights are corrected where the recipe asks for it, on the built-in sample if it names no images.
+    """
+    if checkpoint.quantization:
+        return _as_learned(make_recipe(checkpoint.quantization.settings, checkpoint.name), recipe)
+    if recipe.correct is None:
+        return recipe
+    if not correct:
+        return replace(recipe, correct=None, calibration=recipe.calibration if recipe.activations == "int8" else None)
+    # Ranges of activations are never measured on the sample unasked: they do not carry over from it as corrections do.
+    if recipe.activations == "int8" or not recipe.correct.sees_images or (recipe.calibration and recipe.calibration.data):
+        return recipe
+    # Of a number or a seed alone, the data are still to be named.
+    return replace(recipe, calibration=replace(recipe.calibration, data=SAMPLE.data) if recipe.calibration else SAMPLE)
+
+
+def _as_learned(learned: Recipe, recipe: Recipe) -> Recipe:
+    """A recipe that names what was learned and no options: with those that were trained for."""
+    if recipe.precision != learned.precision or recipe.options:
+        return recipe
+    return replace(recipe, options=learned.options, target=newest((recipe.target, learned.target)))
