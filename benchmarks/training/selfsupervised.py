@@ -3,10 +3,10 @@
     python benchmarks/training/selfsupervised.py video  --clip FOLDER --out DIR [--epochs N] [--json FILE]
     python benchmarks/training/selfsupervised.py stereo --out DIR [--pairs N] [--epochs N] [--json FILE]
 
-FOLDER holds rgb/NNN.png and depth/NNN.png (millimetres) of a clip in the order of time, such as 60 frames of MSR 7-Scenes; depth is
-used for measuring only. The last 15 % of the frames are held out. Stereo pairs are rendered (rooms.py), rooms held out have other
-seeds. Both start from ImageNet weights; the network is what the last epoch leaves, so nothing is chosen on the frames held out. Run it
-alone on the machine: twenty minutes on two cores is what the video objective may take.
+FOLDER holds rgb/NNN.png and depth/NNN.png of a clip in the order of time, such as 60 frames of MSR 7-Scenes: millimetres, registered to
+colour (as 7-Scenes does not publish it), used for measuring only. The last 15 % of the frames are held out. Stereo pairs are rendered
+(rooms.py), rooms held out have other seeds. Both start from ImageNet weights; the network is what the last epoch leaves, so nothing is
+chosen on the frames held out. Run it alone on the machine: twenty minutes on two cores is what the video objective may take.
 """
 
 import argparse

@@ -1,5 +1,6 @@
 """``fcrn-mobile compare``."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:
     from fcrn_mobile.training.history import History
+
+#: Settings that make another thing of an objective's own loss.
+_OF_OWN_LOSS = ("objective", "ssim", "smoothness", "scales", "explainability", "minimum", "automask")
 
 
 @click.command("compare", cls=Command)
@@ -46,18 +50,24 @@ def _print(runs: "list[History]", differing: dict[str, list[Any]]) -> None:
     else:
         print("no setting differs")
     print()
+    monitors = list(dict.fromkeys(run.monitor.metric for run in runs))
+    metrics = [name for name in dict.fromkeys((*monitors, *SHOWN_METRICS)) if any(name in run.best for run in runs)]
+    one = len(monitors) == 1
+    best = [(run, f"{run.best_epoch} of {run.epochs[-1]}", [] if one else [run.monitor.metric]) for run in runs]
     print_table(
-        "Validation, best epoch by abs_rel",
-        ["run", "best epoch", *SHOWN_METRICS],
-        [[run.name, f"{run.best_epoch} of {run.epochs[-1]}", *_numbers(run.best)] for run in runs],
+        f"Validation, best epoch by {monitors[0]}" if one else "Validation, each run's best epoch by its own metric",
+        ["run", "best epoch", *([] if one else ["by"]), *metrics],
+        [[run.name, epoch, *by, *_numbers(run.best, metrics)] for run, epoch, by in best],
     )
     print()
-    print_table(
-        "Validation, last epoch", ["run", "epoch", *SHOWN_METRICS], [[run.name, str(run.epochs[-1]), *_numbers(run.last)] for run in runs]
-    )
+    last = [[run.name, str(run.epochs[-1]), *_numbers(run.last, metrics)] for run in runs]
+    print_table("Validation, last epoch", ["run", "epoch", *metrics], last)
     apart = [name for name in ("val_data", "val_frames", "protocol") if name in differing]
     if apart:
         print(f"{' and '.join(apart)} {'differ' if len(apart) > 1 else 'differs'}: these metrics do not compare")
+    # The objective's own loss is another thing for every objective and weight in it.
+    if "loss" in monitors and any(name in differing for name in _OF_OWN_LOSS):
+        print("loss is each run's own objective, and their settings differ: these losses do not compare")
 
 
 def _text(value: Any) -> str:
@@ -66,8 +76,8 @@ def _text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _numbers(metrics: dict[str, Any]) -> list[str]:
-    return [f"{metrics[key]:.4f}" if key in metrics else "–" for key in SHOWN_METRICS]
+def _numbers(values: dict[str, Any], metrics: list[str]) -> list[str]:
+    return [f"{values[key]:.4f}" if key in values else "–" for key in metrics]
 
 
 def _describe(run: "History") -> dict[str, Any]:
@@ -76,6 +86,7 @@ def _describe(run: "History") -> dict[str, Any]:
         "folder": str(run.folder),
         "settings": run.settings,
         "epochs": run.epochs[-1],
+        "monitor": asdict(run.monitor),
         "best_epoch": run.best_epoch,
         "best": run.best,
         "last": run.last,

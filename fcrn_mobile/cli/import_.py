@@ -1,5 +1,6 @@
 """``fcrn-mobile import``."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -37,4 +38,7 @@ def command(file: Path, out: Path, layout: str | None, force: bool, json_out: st
     if json_out != "-":
         height, width = config.input_size
         print(f"{out}  {config.encoder} with {config.decoder}  {height}x{width}  {parameters / 1e6:.2f} M parameters")
-        print(f"next: fcrn-mobile evaluate {out} --data sample")
+        if imported.others:
+            others = ", ".join(f"'{place or 'the file itself'}'" for place in imported.others)
+            print(f"weights: of '{imported.training.get('place', 'the file itself')}'; passed over: {others}")
+        print(f"next: {shlex.join(['fcrn-mobile', 'evaluate', str(out), '--data', 'sample'])}")

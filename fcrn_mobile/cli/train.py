@@ -41,9 +41,9 @@ class Integers(click.ParamType):
 @click.option("--input-size", type=Integers("x"), metavar="HxW", help="Input size other than the preset's.")
 @click.option("--encoder-weights", default="imagenet", show_default=True, metavar="imagenet|random|FILE", help="Start of the encoder.")
 @click.option("--out", type=OutputFolder(path_type=str), help="Folder of the run.")
-@click.option("--resume", metavar="RUN|CHECKPOINT", help="Continue the run in this folder as it was set; or start from a checkpoint.")
+@click.option("--resume", metavar="RUN|CHECKPOINT", help="Continue the run in this folder; or start from a checkpoint.")
 @click.option("--quantization", default="none", metavar="int8|w8a8|int4|palette4", help="Fine-tune the checkpoint of --resume for it.")
-@click.option("--epochs", type=int, default=30, show_default=True)
+@click.option("--epochs", type=int, default=30, show_default=True, help="In all; with --resume RUN, more than a finished run has done.")
 @click.option("--batch-size", type=int, default=8, show_default=True, help="Per device.")
 @click.option("--loss", default="l1", show_default=True, metavar="berhu|l1|l2|huber|log-l1|relative-l1")
 @click.option("--optimizer", default="adamw", show_default=True, metavar="adamw|sgd")
@@ -80,24 +80,31 @@ class Integers(click.ParamType):
 def command(context: click.Context, config: Path | None, json_out: str | None, **options: Any) -> None:
     """Train a network; the best checkpoint by validation abs_rel is RUN/best.safetensors.
 
+    --resume RUN goes on as RUN was set. With more --epochs it adds to a finished run: the one-cycle schedule runs once more, over the
+    added epochs; plateau and constant go on. A run that ended within its first epoch begins again.
+
     Without true depth: --objective video learns from frames:PATH?fx=PIXELS (a folder or a video), up to scale; --objective stereo from
     stereo:PATH?fx=PIXELS&baseline=METRES, in metres; both from kitti:PATH. Validated by their own loss, or on RGB-D --val-data.
     """
+    settings = _read(config) if config else {}
+    settings |= {name: value for name, value in options.items() if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    resume, out = settings.get("resume") or "", settings.get("out") or ""
+    goes_on = bool(resume) and Path(resume).is_dir()
+    # Before torch and Lightning are imported, which takes seconds.
+    if goes_on:
+        for name in (name for name in settings if name not in ("resume", "epochs")):
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option} does not go with --resume {resume}, which continues that run as it was set: leave {option} out")
+    elif not (out and settings.get("data")):
+        raise InputError("nothing to train: give --data SPEC and --out RUN, or --resume RUN")
     from fcrn_mobile.training import run as runs
     from fcrn_mobile.training import train as training
 
-    settings = runs.read_config(config) if config else {}
-    settings |= {name: value for name, value in options.items() if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-    resume, out = settings.get("resume"), settings.get("out")
-    if resume and Path(resume).is_dir():
-        for name in (name for name in settings if name != "resume"):
-            option = f"--{name.replace('_', '-')}"
-            raise InputError(f"{option} does not go with --resume {resume}, which continues that run as it was set: leave {option} out")
-        checkpoint, folder = training.resume(Path(resume), show_progress()), Path(resume)
-    elif out and settings.get("data"):
-        checkpoint, folder = training.train(runs.make_run(settings, _command_line()), Path(out), show_progress()), Path(out)
+    if goes_on:
+        checkpoint, folder = training.resume(Path(resume), show_progress(), settings.get("epochs")), Path(resume)
     else:
-        raise InputError("nothing to train: give --data SPEC and --out RUN, or --resume RUN")
+        run = runs.make_run(settings, shlex.join(["fcrn-mobile", *sys.argv[1:]]))
+        checkpoint, folder = training.train(run, Path(out), show_progress()), Path(out)
     if not training.is_first_process():
         return
     best = folder / "best.safetensors"
@@ -106,10 +113,29 @@ def command(context: click.Context, config: Path | None, json_out: str | None, *
     if json_out != "-":
         print_metrics(checkpoint.metrics)
         print(f"best checkpoint: {best}")
+        if checkpoint.quantization is not None:
+            record = runs.load_run(folder / "run.json")
+            for line in next_commands(best, checkpoint.quantization.settings["precision"], record.start, record.specs[1]):
+                print(f"next: {line}")
 
 
-def _command_line() -> str:
-    """The command as typed, with data named by file alone."""
-    from fcrn_mobile.data.spec import portable
+def _read(config: Path) -> dict[str, Any]:
+    from fcrn_mobile.training.run import read_config
 
-    return shlex.join(["fcrn-mobile", *(word if "\n" in word else portable(word) for word in sys.argv[1:])])
+    return read_config(config)
+
+
+def next_commands(best: Path, precision: str, start: str | None, data: str) -> list[str]:
+    """What makes a package of a fine-tuned checkpoint, and what holds it against the float network that fine-tuning started from.
+
+    Args:
+        best: the checkpoint.
+        precision: what it was fine-tuned for.
+        start: the float network.
+        data: data spec of validation.
+    """
+    package = str(best.parent / f"{precision}.mlpackage")
+    return [
+        shlex.join(["fcrn-mobile", "export", str(best), "--precision", precision, "--out", package]),
+        shlex.join(["fcrn-mobile", "validate", start or "builtin", package, "--data", data]),
+    ]

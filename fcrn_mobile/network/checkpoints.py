@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor
 import fcrn_mobile
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
+from fcrn_mobile.network.foreign_keys import some
 from fcrn_mobile.network.quantized import Quantization, unpack
 
 BUILTIN = "builtin"
@@ -75,6 +77,10 @@ def save_checkpoint(
         training, metrics: JSON-serialisable, see ``Checkpoint``.
         dtype: storage of convolution kernels. Vectors (batch norms, biases) stay float32: they are small and sensitive.
         quantization: of a deployed network, whose weights are then stored as the integers or indices that it gives.
+
+    Raises:
+        InputError: a weight is not finite; nothing is written.
+        OSError: the file cannot be written; it names the file.
     """
     tensors = {key: _stored(value, dtype) for key, value in network.state_dict().items()}
     metadata = {
@@ -85,10 +91,15 @@ def save_checkpoint(
     }
     if quantization is not None:
         tensors, metadata["quantization"] = quantization.packed(tensors)
+    if names := not_finite(tensors):
+        raise InputError(f"weights are not finite ({names}): '{path}' is not written; train with a lower --lr")
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         partial.write_bytes(save(tensors, metadata))
         partial.replace(path)
+    except OSError as error:
+        # A full disk's own error names no file.
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -107,7 +118,8 @@ def load_checkpoint(name: str) -> Checkpoint:
         name: ``builtin`` or a .safetensors path.
 
     Raises:
-        InputError: no such file, damaged, not a checkpoint of this project, or weights that do not fit its configuration.
+        InputError: no such file, damaged, not a checkpoint of this project, or weights that do not fit its configuration or are not
+            finite.
     """
     path = checkpoint_path(name)
     if not path.is_file():
@@ -119,6 +131,8 @@ def load_checkpoint(name: str) -> Checkpoint:
     except (SafetensorError, OSError) as error:
         raise InputError(f"'{name}' is not a readable .safetensors file ({error}): train or download it again") from error
     config, quantization = _config(name, metadata), None
+    if names := not_finite(tensors):
+        raise InputError(f"weights in '{name}' are not finite ({names}): train again with a lower --lr, or give a checkpoint from before")
     try:
         if "quantization" in metadata:
             network, quantization = unpack(config, tensors, metadata["quantization"])
@@ -137,6 +151,11 @@ def load_checkpoint(name: str) -> Checkpoint:
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         quantization=quantization,
     )
+
+
+def not_finite(tensors: Mapping[str, Tensor]) -> str:
+    """The first names of tensors that hold NaN or infinity, and how many there are; empty if all are finite."""
+    return some([name for name, value in tensors.items() if value.is_floating_point() and not torch.isfinite(value).all()])
 
 
 def _stored(value: Tensor, dtype: torch.dtype) -> Tensor:

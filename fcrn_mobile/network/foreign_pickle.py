@@ -9,7 +9,7 @@ import pickle
 import struct
 import zipfile
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.network.foreign_keys import some
+from fcrn_mobile.network.foreign_weights import Group
 
 #: First pickle of the older format (torch/serialization.py, MAGIC_NUMBER).
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -35,21 +37,25 @@ _DTYPES = {
 }
 
 
+#: Attributes of an ``nn.Module`` that hold its weights.
+_OF_MODULES = ("_parameters", "_buffers", "_modules")
+
+
 @dataclass(frozen=True)
 class ForeignWeights:
-    """What a file of ``torch.save`` holds of a network.
+    """What a file of ``torch.save`` holds of networks.
 
     Attributes:
-        tensors: by state-dict key, without ``module.`` in front.
-        upsampled_to: height and width of a last ``nn.Upsample`` named ``bilinear``, where the network itself was pickled and has one.
+        groups: all tensors in the file, at least one, by the dict or pickled network that they stand in.
+        upsampled_to: height and width of a last ``nn.Upsample`` named ``bilinear``, where a network itself was pickled and has one.
     """
 
-    tensors: dict[str, Tensor]
+    groups: list[Group]
     upsampled_to: tuple[int, int] | None
 
 
 def read_torch_file(path: Path) -> ForeignWeights:
-    """The weights in a file of ``torch.save``: a network, a state dict, or a dict with either under ``model`` or ``state_dict``.
+    """The tensors in a file of ``torch.save`` or ``torch.jit.save``: of networks and state dicts, within whatever dicts, lists and objects.
 
     Raises:
         InputError: no such file, neither of torch's formats, damaged, or without weights.
@@ -57,19 +63,23 @@ def read_torch_file(path: Path) -> ForeignWeights:
     if not path.is_file():
         raise InputError(f"no file '{path}': give an existing .pth or .pth.tar file")
     try:
-        content, storages = _read_zip(path) if zipfile.is_zipfile(path) else _read_stream(path)
-        network = _network(content)
-        tensors = {key: tensor.view(storages) for key, tensor in _tensors(network)}
-        upsampled_to = _upsampled_to(network)
+        content, storages, unread = _read_zip(path) if zipfile.is_zipfile(path) else _read_stream(path)
+        places = list(_places({"tensor": content} if isinstance(content, _StoredTensor) else content, "", set()))
+        groups = [Group(place, {key: tensor.view(storages) for key, tensor in tensors.items()}) for place, tensors in places if tensors]
+        upsampled_to = next(_enlargements(content, set()), None)
     except InputError:
         raise
     # A damaged or hostile pickle can end in nearly any error of the unpickler, zipfile or as_strided.
     except Exception as error:
         reason = " ".join(str(error).split())[:150] or type(error).__name__
         raise InputError(f"'{path}' is not a whole file of torch.save ({reason}): download it again") from error
-    if not tensors:
-        raise InputError(f"'{path}' holds no weights: give a pickled network or its state dict")
-    return ForeignWeights({key.removeprefix("module."): value for key, value in tensors.items()}, upsampled_to)
+    if not groups and unread:
+        kinds = some(sorted(unread))
+        raise InputError(f"'{path}' holds weights in a form that is not read ({kinds}): save the float network's state_dict()")
+    if not groups:
+        keys = f" (only {some([str(key) for key in content])})" if isinstance(content, dict) and content else ""
+        raise InputError(f"'{path}' holds no weights{keys}: give a pickled network or its state dict")
+    return ForeignWeights(groups, upsampled_to)
 
 
 class _StandIn:
@@ -136,6 +146,15 @@ class _StoredTensor(_StandIn):
         return tensor
 
 
+class _Rebuilt(_StandIn):
+    """In place of torch's function that rebuilds a tensor of a class of its own: gives the tensor that it is built from."""
+
+    __slots__ = ()
+
+    def __new__(cls, function: object, _: object, arguments: tuple[Any, ...], *__: object) -> _StandIn:  # type: ignore[misc]
+        return _StoredTensor(*arguments) if function is _StoredTensor else _StandIn()
+
+
 class _Parameter(_StandIn):
     """In place of torch's functions that wrap a tensor into a parameter: gives the tensor itself."""
 
@@ -157,16 +176,22 @@ class _Unpickler(pickle.Unpickler):
         super().__init__(file, encoding="latin1")
         #: Bytes per element of every storage that was named, which the older format does not repeat beside the data.
         self.element_sizes: dict[str, int] = {}
+        #: Names of functions that build arrays of a kind that is not read.
+        self.unread: set[str] = set()
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if module == "torch._utils" and name in ("_rebuild_tensor", "_rebuild_tensor_v2"):
             return _StoredTensor
+        if (module, name) == ("torch._tensor", "_rebuild_from_type_v2"):
+            return _Rebuilt
         if name in ("_rebuild_parameter", "_rebuild_parameter_with_state") or (module, name) == ("torch.nn.parameter", "Parameter"):
             return _Parameter
         if module in ("torch", "torch.cuda", "torch.storage") and name in _DTYPES:
             return _DTYPES[name]
+        if name.startswith("_rebuild_") or name == "_reconstruct":
+            self.unread.add(f"{module}.{name}")
         return _StandIn
 
     def persistent_load(self, pid: Any) -> Any:
@@ -174,6 +199,9 @@ class _Unpickler(pickle.Unpickler):
         if kind == "module":
             # The older format puts the source text beside each class of a network.
             return fields[0]
+        if kind == "storage" and fields[0] is _StandIn:
+            # Of a type such as quantized numbers: whatever is built from it is not read.
+            return _StandIn()
         if kind != "storage" or not isinstance(fields[0], torch.dtype):
             raise pickle.UnpicklingError(f"'{kind}' of an unknown type")
         dtype, key, _, size, *view = fields
@@ -184,7 +212,7 @@ class _Unpickler(pickle.Unpickler):
         return _Storage(str(key), dtype, 0, size)
 
 
-def _read_zip(path: Path) -> tuple[Any, dict[str, bytearray]]:
+def _read_zip(path: Path) -> tuple[Any, dict[str, bytearray], set[str]]:
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         pickles = [name for name in names if name.endswith("data.pkl") and name.count("/") <= 1]
@@ -192,13 +220,14 @@ def _read_zip(path: Path) -> tuple[Any, dict[str, bytearray]]:
             raise InputError(f"'{path}' is a zip without torch's data.pkl: give the .pth file itself")
         folder = pickles[0].removesuffix("data.pkl")
         with archive.open(pickles[0]) as file:
-            content = _Unpickler(file).load()
+            unpickler = _Unpickler(file)
+            content = unpickler.load()
         prefix = f"{folder}data/"
         storages = {name.removeprefix(prefix): bytearray(archive.read(name)) for name in names if name.startswith(prefix)}
-    return content, storages
+    return content, storages, unpickler.unread
 
 
-def _read_stream(path: Path) -> tuple[Any, dict[str, bytearray]]:
+def _read_stream(path: Path) -> tuple[Any, dict[str, bytearray], set[str]]:
     with path.open("rb") as file:
         if file.read(1) != b"\x80" or file.seek(0) or _Unpickler(file).load() != _MAGIC:
             raise InputError(f"'{path}' is not a file of torch.save: give a .pth or .pth.tar file")
@@ -213,36 +242,47 @@ def _read_stream(path: Path) -> tuple[Any, dict[str, bytearray]]:
             if not 0 <= size <= path.stat().st_size:
                 raise ValueError(f"storage {key} of {count} elements")
             storages[key] = bytearray(file.read(size))
-    return content, storages
+    return content, storages, unpickler.unread
 
 
-def _network(content: Any) -> Any:
-    """The network or state dict itself, which training scripts save among other things."""
-    if isinstance(content, dict):
-        for key in ("model", "state_dict"):
-            if isinstance(content.get(key), dict | _StandIn):
-                return content[key]
-    return content
+def _places(content: Any, place: str, seen: set[int]) -> Iterator[tuple[str, dict[str, _StoredTensor]]]:
+    """Every dict, list and object with its tensors, and the place where it stands; a module with those of all modules in it."""
+    if isinstance(content, _StoredTensor) or not isinstance(content, Mapping | list | tuple | _StandIn) or id(content) in seen:
+        return
+    seen.add(id(content))
+    if isinstance(content, _StandIn):
+        yield place, dict(_members(content, "", frozenset()))
+        inside = {key: value for key, value in content.state.items() if key not in _OF_MODULES and not isinstance(value, _StandIn)}
+        if "_modules" in content.state:
+            inside |= {key: value for key, value in content.state.items() if isinstance(value, _StandIn)}
+    else:
+        inside = {str(key): value for key, value in (content.items() if isinstance(content, Mapping) else enumerate(content))}
+        yield place, {key: value for key, value in inside.items() if isinstance(value, _StoredTensor)}
+    for key, value in inside.items():
+        yield from _places(value, f"{place}.{key}" if place else key, seen)
 
 
-def _tensors(network: Any, prefix: str = "") -> Iterator[tuple[str, _StoredTensor]]:
-    """Parameters and buffers by state-dict key, of a state dict or by walking a pickled ``nn.Module``."""
-    if isinstance(network, dict):
-        yield from ((str(key), value) for key, value in network.items() if isinstance(value, _StoredTensor))
-    elif isinstance(network, _StandIn):
-        for kind in ("_parameters", "_buffers"):
-            members = network.state.get(kind, {})
-            # What a module lacks, such as the bias of a convolution without one, stands there as None.
-            yield from ((prefix + key, value) for key, value in members.items() if isinstance(value, _StoredTensor))
-        for name, child in network.state.get("_modules", {}).items():
-            yield from _tensors(child, f"{prefix}{name}.")
+def _members(owner: _StandIn, prefix: str, above: frozenset[int]) -> Iterator[tuple[str, _StoredTensor]]:
+    """Parameters and buffers by state-dict key, by walking a pickled ``nn.Module``; or the attributes of a scripted one."""
+    if isinstance(owner, _StoredTensor) or id(owner) in above:
+        return
+    state = owner.state
+    is_module = "_modules" in state
+    members = {**(state.get("_parameters") or {}), **(state.get("_buffers") or {})} if is_module else state
+    # What a module lacks, such as the bias of a convolution without one, stands there as None.
+    yield from ((f"{prefix}{key}", value) for key, value in members.items() if isinstance(value, _StoredTensor))
+    for name, child in (state["_modules"] if is_module else state).items():
+        if isinstance(child, _StandIn):
+            yield from _members(child, f"{prefix}{name}.", above | {id(owner)})
 
 
-def _upsampled_to(network: Any) -> tuple[int, int] | None:
-    for name in ("module", "bilinear"):
-        if isinstance(network, _StandIn) and name in network.state.get("_modules", {}):
-            network = network.state["_modules"][name]
-    size = network.state.get("size") if isinstance(network, _StandIn) else None
-    if isinstance(size, tuple) and len(size) == 2 and all(isinstance(side, int) for side in size):
-        return size
-    return None
+def _enlargements(content: Any, seen: set[int]) -> Iterator[tuple[int, int]]:
+    """Height and width of every ``nn.Upsample`` named ``bilinear`` in a pickled network."""
+    if not isinstance(content, Mapping | _StandIn) or isinstance(content, _StoredTensor) or id(content) in seen:
+        return
+    seen.add(id(content))
+    for name, child in (content if isinstance(content, Mapping) else content.state).items():
+        size = child.state.get("size") if isinstance(child, _StandIn) and name == "bilinear" else None
+        if isinstance(size, tuple) and len(size) == 2 and all(isinstance(side, int) for side in size):
+            yield size
+        yield from _enlargements(child, seen)

@@ -8,6 +8,7 @@ is the depth before it, at half resolution.
 
 import hashlib
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +16,12 @@ import torch
 from torch import Tensor
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.network.checkpoints import not_finite
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 from fcrn_mobile.network.foreign_keys import require_fit, some
 from fcrn_mobile.network.foreign_numpy import is_npy
 from fcrn_mobile.network.foreign_pickle import read_torch_file
+from fcrn_mobile.network.foreign_weights import Candidate, Group, described, largest, networks
 from fcrn_mobile.network.iro_cp import read_iro_cp
 from fcrn_mobile.network.resnet import RESNETS
 
@@ -27,6 +30,8 @@ TORCH_FORMATS = {"fcrn-pytorch": "upSample", "sparse-to-dense": "decoder"}
 IRO_CP = "iro-cp"
 FORMATS = (*TORCH_FORMATS, IRO_CP)
 
+#: A key of every ResNet's encoder.
+_ENCODER_KEY = "layer1.0.conv1.weight"
 #: Both PyTorch projects train NYU Depth V2 at this height and width.
 _INPUT_SIZE = (228, 304)
 
@@ -56,24 +61,29 @@ class Imported:
 
     Attributes:
         network: float32, in evaluation mode.
-        training: what the new checkpoint says of its origin: ``imported_from`` (format), ``file`` (name), ``sha256`` of that file.
+        training: what the new checkpoint says of its origin: ``imported_from`` (format), ``file`` (name), ``sha256`` of that file, and
+            ``place`` of the weights in it where it holds several networks.
+        others: places of the file's other networks.
     """
 
     network: FCRN
     training: dict[str, str]
+    others: tuple[str, ...] = ()
 
 
 def import_network(path: Path, layout: str | None = None) -> Imported:
     """Read a foreign checkpoint; nothing in it is executed.
 
     Args:
-        path: a file of ``torch.save``: the pickled network (as both projects save it, within ``nn.DataParallel`` or not) or its state
-            dict; or iro-cp's .npy.
+        path: a file of ``torch.save``: the pickled network (as both projects save it) or its state dict, within whatever containers and
+            wrappers, see ``foreign_weights``; of several networks a moving average is taken, else the first. Or iro-cp's .npy.
         layout: one of ``FORMATS``; None recognises it from the content.
 
     Raises:
-        InputError: not such a file, another network, or weights that are missing, left over or of another shape.
+        InputError: not such a file, another network, or weights that are missing, left over, of another shape or not finite.
     """
+    place = ""
+    others: tuple[str, ...] = ()
     if layout is not None and layout not in FORMATS:
         raise InputError(f"unknown format '{layout}': use one of {', '.join(FORMATS)}")
     if is_npy(path):
@@ -86,24 +96,37 @@ def import_network(path: Path, layout: str | None = None) -> Imported:
         if layout == IRO_CP:
             raise InputError(f"no .npy file at '{path}', which is how {IRO_CP} gives its weights away: give NYU_ResNet-UpProj.npy")
         foreign = read_torch_file(path)
-        layout = layout or _recognise(path, foreign.tensors)
-        network = FCRN(_config(path, foreign.tensors, layout, foreign.upsampled_to or _INPUT_SIZE))
-        state = _renamed(path, network, foreign.tensors, layout)
+        layout, found, others = _recognise(path, foreign.groups, layout)
+        network = FCRN(_config(path, found.tensors, layout, foreign.upsampled_to or _INPUT_SIZE))
+        state, place = _renamed(path, network, found.tensors, layout), found.place if others else ""
+    if names := not_finite(state):
+        raise InputError(f"'{path}' holds weights that are not finite ({names}): its training diverged, give a sound checkpoint")
     network.load_state_dict(state)
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return Imported(network.eval(), {"imported_from": layout, "file": path.name, "sha256": sha256})
+    origin = {"imported_from": layout, "file": path.name, "sha256": sha256} | ({"place": place} if place else {})
+    return Imported(network.eval(), origin, others)
 
 
-def _recognise(path: Path, tensors: dict[str, Tensor]) -> str:
-    for layout, decoder in TORCH_FORMATS.items():
-        if any(key.startswith(f"{decoder}.layer") for key in tensors):
-            return layout
-    if "layer1.0.conv1.weight" in tensors:
-        raise InputError(
-            f"'{path}' holds a ResNet without a decoder: start training from it with fcrn-mobile train --encoder-weights {path}"
-        )
-    raise InputError(f"'{path}' holds {some(sorted(tensors))}: neither a checkpoint of {' nor of '.join(TORCH_FORMATS)}")
+def _recognise(path: Path, groups: list[Group], layout: str | None) -> tuple[str, Candidate, tuple[str, ...]]:
+    """The format, the network's weights, and where other networks stand."""
+    formats = {name: f"{decoder}.layer" for name, decoder in TORCH_FORMATS.items() if layout in (None, name)}
+    found = networks(groups, (_ENCODER_KEY, *formats.values()))
+    whole = [(name, one) for one in found for name, sign in formats.items() if any(key.startswith(sign) for key in one.tensors)]
+    if whole:
+        # One that lacks its encoder is named as that, unless there is a better one.
+        whole.sort(key=lambda pair: _ENCODER_KEY not in pair[1].tensors)
+        name, taken = whole[0]
+        return name, taken, tuple(one.place for _, one in whole[1:] if _ENCODER_KEY in one.tensors)
+    if layout is not None:
+        return layout, found[0] if found else largest(groups), ()
+    if found:
+        command = shlex.join(["fcrn-mobile", "train", "--encoder-weights", str(path)])
+        raise InputError(f"'{path}' holds a ResNet without a decoder: start training from it with {command}")
+    raise InputError(
+        f"'{path}' holds {described(groups)}: neither a checkpoint of {' nor of '.join(TORCH_FORMATS)}, which have "
+        f"{_ENCODER_KEY} and {' or '.join(f'{decoder}.layer1.*' for decoder in TORCH_FORMATS.values())}, whatever stands before them"
+    )
 
 
 def _config(path: Path, tensors: dict[str, Tensor], layout: str, input_size: tuple[int, int]) -> FCRNConfig:

@@ -12,19 +12,15 @@ from fcrn_mobile.training.history import History
 
 #: Up to so many epochs each has a dot.
 DOTTED = 20
-#: Curve → title and which way is better.
-PANELS = {
-    "train/loss": "training loss",
-    "val/abs_rel": "validation abs_rel (lower is better)",
-    "val/delta1": "validation delta1 (higher is better)",
-}
-#: Characters that a panel has room for.
-_TITLE = 48
+#: Metrics drawn besides what the runs chose their best epochs by.
+_DRAWN = {"abs_rel": "lower", "delta1": "higher"}
+#: Characters that the titles of all panels have room for.
+_TITLES = 144
 _RING = "ring: epoch of the best checkpoint"
 
 
 def save_curves(runs: Sequence[History], path: Path) -> None:
-    """Draw training loss, validation abs_rel and delta1 over the epochs, a line per run; a ring marks the best checkpoint's epoch.
+    """Draw training loss, what the runs monitor, abs_rel and delta1 over the epochs; a ring marks the best checkpoint's epoch.
 
     Args:
         runs: at least one.
@@ -33,11 +29,12 @@ def save_curves(runs: Sequence[History], path: Path) -> None:
     longest = max(len(run.epochs) for run in runs)
     columns = 2 if max(len(run.name) for run in runs) > 40 else 4
     figure = Figure(figsize=(13.2, 4.1 + 0.24 * -(-len(runs) // columns)), layout="constrained")
-    axes = figure.subplots(1, len(PANELS))
-    for axis, (curve, title) in zip(axes, PANELS.items(), strict=True):
+    shown = panels(runs)
+    axes = figure.subplots(1, len(shown))
+    for axis, (curve, title) in zip(axes, shown.items(), strict=True):
         for index, run in enumerate(runs):
             _draw(axis, run, curve, index, "o" if longest <= DOTTED else None)
-        axis.set_title(textwrap.fill(_title(title, runs) if curve == "train/loss" else title, _TITLE), fontsize=11)
+        axis.set_title(textwrap.fill(_title(title, runs) if curve == "train/loss" else title, _TITLES // len(shown)), fontsize=11)
         axis.set_xlabel("epoch", fontsize=10)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axis.grid(alpha=0.3)
@@ -47,6 +44,13 @@ def save_curves(runs: Sequence[History], path: Path) -> None:
     for text in legend.get_texts():
         text.set_parse_math(False)
     figure.savefig(path, dpi=110)
+
+
+def panels(runs: Sequence[History]) -> dict[str, str]:
+    """Curve → title and which way is better, of those that any of the runs has."""
+    metrics = {run.monitor.metric: run.monitor.direction for run in runs} | _DRAWN
+    titles = {f"val/{metric}": f"validation {metric} ({direction} is better)" for metric, direction in metrics.items()}
+    return {"train/loss": "training loss"} | {curve: title for curve, title in titles.items() if any(curve in run.curves for run in runs)}
 
 
 def _draw(axis: Axes, run: History, curve: str, index: int, marker: str | None) -> None:
@@ -61,7 +65,12 @@ def _draw(axis: Axes, run: History, curve: str, index: int, marker: str | None) 
         axis.plot(run.best_epoch, best, "o", color=line.get_color(), markersize=9, fillstyle="none", markeredgewidth=1.6)
 
 
+def _loss(run: History) -> str:
+    objective = run.settings.get("objective", "supervised")
+    return str(run.settings.get("loss", "?") if objective == "supervised" else objective)
+
+
 def _title(title: str, runs: Sequence[History]) -> str:
     """The losses' names, where they say that the lines do not compare."""
-    losses = list(dict.fromkeys(run.settings.get("loss", "?") for run in runs))
+    losses = list(dict.fromkeys(_loss(run) for run in runs))
     return f"{title} ({losses[0]})" if len(losses) == 1 else f"{title}: {', '.join(losses)} (not comparable)"

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from os import getpid
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from lightning import Callback, LightningModule, Trainer
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import save_checkpoint
+from fcrn_mobile.training.divergence import DivergenceError
+from fcrn_mobile.training.folder import STATE
 from fcrn_mobile.training.module import DepthTraining
 
 log = logging.getLogger(__name__)
@@ -43,8 +46,7 @@ class RunCheckpoints(Callback):
             self.best = score
             self._write("best", trainer, pl_module, metrics)
         self._write("last", trainer, pl_module, metrics)
-        with self._naming("last.ckpt"):
-            trainer.save_checkpoint(self.folder / "last.ckpt")
+        self._write_state(trainer)
         if not trainer.is_global_zero:
             return
         log.info(
@@ -58,9 +60,11 @@ class RunCheckpoints(Callback):
         )
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        # last.ckpt stays at the last whole epoch, from which --resume continues.
-        # On a full disk this fails as the write before it did, which is the error to report.
-        if trainer.global_step > 0 and isinstance(pl_module, DepthTraining):
+        # last.ckpt stays at the last whole epoch, from which --resume continues. Weights on the way to infinity are of no use, nor are
+        # those of a first epoch that the data ended.
+        useless = isinstance(exception, DivergenceError) or (isinstance(exception, InputError) and not (self.folder / STATE).is_file())
+        if trainer.global_step > 0 and isinstance(pl_module, DepthTraining) and not useless:
+            # On a full disk this fails as the write before it did, which is the error to report.
             with suppress(InputError):
                 self._write("last", trainer, pl_module, {})
 
@@ -70,6 +74,17 @@ class RunCheckpoints(Callback):
             with self._naming(f"{name}.safetensors"):
                 file = self.folder / f"{name}.safetensors"
                 save_checkpoint(module.result, file, training, metrics, quantization=module.quantization)
+
+    def _write_state(self, trainer: Trainer) -> None:
+        """All that ``--resume`` needs; it appears whole, which Lightning's own file does only with temporary files on the same disk."""
+        partial = self.folder / f".{STATE}.{getpid()}"
+        with self._naming(STATE):
+            try:
+                trainer.save_checkpoint(partial)
+                if trainer.is_global_zero:
+                    partial.replace(self.folder / STATE)
+            finally:
+                partial.unlink(missing_ok=True)
 
     @contextmanager
     def _naming(self, file: str) -> Iterator[None]:

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from fcrn_mobile.data.module import TrainingBatch, ValidationBatch
-from fcrn_mobile.errors import InputError
 from fcrn_mobile.metrics import DepthMetrics, protocol
 from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.quantized import Quantization
 from fcrn_mobile.training import distributed
+from fcrn_mobile.training.divergence import require_finite_loss
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.module import DepthTraining
 from fcrn_mobile.training.quantization import QuantizationAware
@@ -50,7 +50,6 @@ class QuantizationTraining(DepthTraining):
         InputError: a weight that the scheme does not fit.
     """
 
-    monitor = "fidelity"
     network: QuantizationAware
 
     def __init__(self, network: FCRN, hyper: Hyperparameters) -> None:
@@ -81,8 +80,7 @@ class QuantizationTraining(DepthTraining):
         with torch.no_grad():
             wanted = self.reference(batch.images)
         loss = relative_difference(self.network(batch.images), wanted).mean()
-        if not torch.isfinite(loss):
-            raise InputError(f"loss is {loss.item()} on {', '.join(batch.names[:8])}: lower the learning rate or check these frames")
+        require_finite_loss(self, loss, batch.names)
         several = distributed.processes() > 1
         self.log("train/loss", loss, prog_bar=True, on_step=True, on_epoch=True, batch_size=len(batch.names), sync_dist=several)
         self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], on_step=True)

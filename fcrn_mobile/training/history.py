@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,13 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.training.monitor import Monitor, monitor_of
 
 METRICS_FILE = "metrics.csv"
 #: Of a run's records: what is no setting, or follows from others.
-_NO_SETTINGS = ("command", "epoch", "step", "track", "processes", "transforms")
+_NO_SETTINGS = ("command", "epoch", "step", "track", "processes", "transforms", "monitor")
+
+_ABS_REL = monitor_of(quantized=False, has_depth=True)
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class History:
         curves: ``train/loss``, ``val/abs_rel``, … → a value per epoch; NaN where it was not logged.
         best: validation metrics of the best checkpoint.
         best_epoch: its epoch.
+        monitor: what the run chose it by.
     """
 
     name: str
@@ -38,6 +43,7 @@ class History:
     curves: dict[str, list[float]]
     best: dict[str, Any]
     best_epoch: int
+    monitor: Monitor = _ABS_REL
 
     @property
     def last(self) -> dict[str, float]:
@@ -71,18 +77,24 @@ def read_run(folder: Path, name: str) -> History:
     if not record.is_file():
         raise InputError(f"'{folder}' is no run's folder (it has no run.json): give what 'fcrn-mobile train' got as --out")
     best = folder / "best.safetensors"
-    epochs, curves = _read_curves(folder / METRICS_FILE)
-    if not epochs or not best.is_file():
-        raise InputError(f"run '{folder}' has no finished epoch: wait for its first, or continue it with train --resume {folder}")
+    rows = _rows(folder / METRICS_FILE)
     try:
         run = json.loads(record.read_text())
+        monitor = _monitor(run, rows)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"run '{folder}' cannot be read ({error}): run.json is damaged") from error
+    epochs, curves = _curves(rows, monitor)
+    if not epochs or not best.is_file():
+        command = f"train --resume {shlex.quote(str(folder))}"
+        raise InputError(f"run '{folder}' has no finished epoch: wait for its first, or continue it with {command}")
+    try:
         with safe_open(best, framework="numpy") as file:
             metadata: dict[str, str] = file.metadata() or {}
         training = json.loads(metadata["training"])
         metrics = json.loads(metadata["metrics"])
-        return History(name, folder, _settings(run, training), epochs, curves, metrics, int(training["epoch"]))
+        return History(name, folder, _settings(run, training), epochs, curves, metrics, int(training["epoch"]), monitor)
     except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        raise InputError(f"run '{folder}' cannot be read ({error}): run.json or best.safetensors is damaged") from error
+        raise InputError(f"run '{folder}' cannot be read ({error}): best.safetensors is damaged") from error
 
 
 def differences(runs: Sequence[History]) -> dict[str, list[Any]]:
@@ -116,13 +128,22 @@ def _rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _read_curves(path: Path) -> tuple[list[int], dict[str, list[float]]]:
+def _monitor(run: Mapping[str, Any], rows: Sequence[Mapping[str, str]]) -> Monitor:
+    """What a run recorded as its monitor; in older records, which said nothing, what its metrics and settings tell."""
+    recorded = run.get("monitor")
+    if recorded:
+        return Monitor(**recorded)
+    quantized = run.get("hyper", {}).get("quantization", "none") != "none"
+    return monitor_of(quantized, has_depth=any("val/abs_rel" in row for row in rows) or not any("val/loss" in row for row in rows))
+
+
+def _curves(rows: Sequence[Mapping[str, str]], monitor: Monitor) -> tuple[list[int], dict[str, list[float]]]:
     """Finished epochs and the metrics of each; an epoch is finished when its validation was logged."""
     by_epoch: dict[int, dict[str, float]] = {}
-    for row in _rows(path):
+    for row in rows:
         values = {key.removesuffix("_epoch"): float(cell) for key, cell in row.items() if key.startswith("val/") or key.endswith("_epoch")}
         by_epoch.setdefault(int(row["epoch"]), {}).update(values)
-    finished = sorted(epoch for epoch, values in by_epoch.items() if "val/abs_rel" in values)
+    finished = sorted(epoch for epoch, values in by_epoch.items() if f"val/{monitor.metric}" in values)
     names = sorted({name for epoch in finished for name in by_epoch[epoch]})
     return [epoch + 1 for epoch in finished], {name: [by_epoch[epoch].get(name, math.nan) for epoch in finished] for name in names}
 
@@ -135,8 +156,9 @@ def _settings(run: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and key not in _NO_SETTINGS:
             flat |= {f"version of {name}" if key == "versions" else name: item for name, item in _flat(value).items()}
-        elif key not in _NO_SETTINGS and value is not None:
+        # A list without anything, such as no extension, is what records lacked before there was any.
+        elif key not in _NO_SETTINGS and value is not None and value != []:
             flat[key] = value
     return flat

@@ -11,15 +11,17 @@ from torch import Tensor, nn
 
 from fcrn_mobile.data.module import TrainingBatch, ValidationBatch
 from fcrn_mobile.data.source import Sample
-from fcrn_mobile.errors import InputError
 from fcrn_mobile.metrics import DepthMetrics, protocol
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.quantized import Quantization
 from fcrn_mobile.training import distributed
 from fcrn_mobile.training.accuracy import batch_accuracy
 from fcrn_mobile.training.average import MovingAverage
+from fcrn_mobile.training.divergence import require_finite_loss, require_finite_weights
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.losses import depth_loss
+from fcrn_mobile.training.monitor import monitor_of
+from fcrn_mobile.training.quantization import NONE
 
 
 class DepthTraining(LightningModule):
@@ -38,8 +40,15 @@ class DepthTraining(LightningModule):
         self.validation = self.new_validation()
         self.save_hyperparameters(asdict(hyper) | {"preset": network.config.preset})
 
-    #: The validation metric by which the best checkpoint is chosen; lower is better.
-    monitor = "abs_rel"
+    #: Whether the frames of validation have true depth.
+    measures_depth = True
+    #: The epoch, counted from 0, with which the learning-rate schedule begins: another than the first in a run that was extended.
+    first_epoch = 0
+
+    @property
+    def monitor(self) -> str:
+        """The validation metric by which the best checkpoint is chosen; lower is better."""
+        return monitor_of(self.hyper.quantization != NONE, self.measures_depth).metric
 
     @property
     def trained(self) -> list[nn.Parameter]:
@@ -59,8 +68,7 @@ class DepthTraining(LightningModule):
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
         prediction = self.network(batch.images)
         loss = depth_loss(self.hyper.loss, prediction, batch.depths)
-        if not torch.isfinite(loss):
-            raise InputError(f"loss is {loss.item()} on {', '.join(batch.names[:8])}: lower the learning rate or check these frames")
+        require_finite_loss(self, loss, batch.names)
         several = distributed.processes() > 1
         self.log("train/loss", loss, prog_bar=True, on_step=True, on_epoch=True, batch_size=len(batch.names), sync_dist=several)
         accuracy = batch_accuracy(prediction, batch.depths)
@@ -82,6 +90,7 @@ class DepthTraining(LightningModule):
         return prediction
 
     def on_validation_epoch_start(self) -> None:
+        require_finite_weights(self)
         self.validation = self.new_validation()
 
     def validation_step(self, batch: ValidationBatch, batch_idx: int) -> None:
@@ -107,7 +116,14 @@ class DepthTraining(LightningModule):
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.1, patience=hyper.lr_patience)
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": f"val/{self.monitor}"}}
         if hyper.schedule == "one-cycle":
-            steps = int(self.trainer.estimated_stepping_batches)
-            cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, hyper.lr, total_steps=steps)
-            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._cycle(optimizer), "interval": "step"}}
         return optimizer
+
+    def on_train_start(self) -> None:
+        # The checkpoint that an extended run goes on from brings the schedule that has ended, and its last learning rate.
+        if self.hyper.schedule == "one-cycle" and 0 < self.first_epoch == self.current_epoch:
+            self.trainer.lr_scheduler_configs[0].scheduler = self._cycle(self.trainer.optimizers[0])
+
+    def _cycle(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.OneCycleLR:
+        steps = int(self.trainer.estimated_stepping_batches) // self.hyper.epochs * (self.hyper.epochs - self.first_epoch)
+        return torch.optim.lr_scheduler.OneCycleLR(optimizer, self.hyper.lr, total_steps=steps)

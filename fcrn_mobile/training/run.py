@@ -1,6 +1,8 @@
 """All that a training run depends on, and how it is written down: as a TOML configuration, and as the run.json of its folder."""
 
 import json
+import os
+import shlex
 import typing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -11,6 +13,7 @@ from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.fcrn import FCRNConfig, preset
 from fcrn_mobile.toml_file import read_toml
 from fcrn_mobile.training.hyperparameters import Hyperparameters
+from fcrn_mobile.training.monitor import Monitor
 from fcrn_mobile.training.quantization import fine_tuning_settings
 
 PRETRAINED = "imagenet"
@@ -32,7 +35,10 @@ class Run:
         devices: processes per machine, each with a device of its own where there are accelerators.
         nodes: machines.
         track: where else to log: None, ``mlflow`` or ``mlflow:URI``, see ``mlflow_store``.
-        command: the command line, for the checkpoint's metadata.
+        command: the command line as typed.
+        monitor: what it validates itself by; None before it has been started, and in records of versions that did not say.
+        extended_at: numbers of epochs that had been set, and done, when the run was set to more. Each time the learning-rate schedule
+            ``one-cycle`` began anew, over the epochs that were added; the others went on.
     """
 
     network: FCRNConfig
@@ -45,6 +51,8 @@ class Run:
     nodes: int = 1
     track: str | None = None
     command: str = ""
+    monitor: Monitor | None = None
+    extended_at: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("devices", "nodes"):
@@ -150,14 +158,49 @@ def load_run(path: Path) -> Run:
     """
     try:
         fields: dict[str, Any] = json.loads(path.read_text())
-        return Run(network=FCRNConfig.from_json(fields.pop("network")), hyper=Hyperparameters(**fields.pop("hyper")), **fields)
+        network, hyper, monitor = fields.pop("network"), fields.pop("hyper"), fields.pop("monitor", None)
+        return Run(
+            network=FCRNConfig.from_json(network),
+            hyper=Hyperparameters(**hyper),
+            monitor=Monitor(**monitor) if monitor else None,
+            extended_at=tuple(fields.pop("extended_at", ())),
+            **fields,
+        )
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"'{path}' is not the record of a run that this version can read ({error}): start a new run") from error
 
 
 def save_run(run: Run, path: Path) -> None:
-    """Write a ``run.json``."""
-    path.write_text(json.dumps(asdict(run), indent=2) + "\n")
+    """Write a ``run.json``; it appears whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(json.dumps(asdict(run), indent=2) + "\n")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def extended(run: Run, epochs: int, done: int, folder: Path) -> Run:
+    """A finished run set to more epochs; a run that has been set to as many stays as it is.
+
+    Args:
+        run: as recorded.
+        epochs: to be done in all.
+        done: epochs done.
+        folder: of the run, for messages.
+
+    Raises:
+        InputError: fewer epochs, or the run is not finished.
+    """
+    set_to = run.hyper.epochs
+    if epochs == set_to:
+        return run
+    if epochs < set_to:
+        raise InputError(f"--epochs {epochs}: '{folder}' is set to {set_to}, which --epochs can only add to: give more than {set_to}")
+    if done < set_to:
+        command = f"--resume {shlex.quote(str(folder))}"
+        raise InputError(f"'{folder}' has done {done} of its {set_to} epochs: end it with {command} alone, then add to it with --epochs")
+    return replace(run, hyper=replace(run.hyper, epochs=epochs), extended_at=(*run.extended_at, set_to))
 
 
 def _network(settings: Settings, given: dict[str, Any]) -> FCRNConfig:

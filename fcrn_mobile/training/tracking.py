@@ -14,6 +14,7 @@ from PIL import Image
 from torch.utils.tensorboard.summary import hparams
 
 from fcrn_mobile.data.module import ResizedFrames
+from fcrn_mobile.errors import InputError
 from fcrn_mobile.report.examples import Example, draw_examples
 from fcrn_mobile.training.callbacks import summary
 from fcrn_mobile.training.history import METRICS_FILE, kept_rows
@@ -138,9 +139,23 @@ class Tracking(Callback):
         ]
 
 
+def epochs_done(checkpoint: Path) -> int:
+    """Whole epochs before a checkpoint of the trainer."""
+    return int(_read(checkpoint)["epoch"]) + 1
+
+
 def _step(checkpoint: Path) -> int:
     """Optimizer steps before a checkpoint of the trainer."""
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+    return int(_read(checkpoint)["global_step"])
+
+
+def _read(checkpoint: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    # A damaged zip or pickle ends in nearly any error.
+    except Exception as error:
+        raise InputError(f"'{checkpoint}' is damaged ({str(error).splitlines()[0][:150]}): start a new run") from error
+    return content
 
 
 def _show_configuration(board: TensorBoardLogger, configuration: dict[str, Setting]) -> None:

@@ -1,8 +1,10 @@
 """One training run, from sources to checkpoints."""
 
 import logging
+import shlex
 import warnings
-from dataclasses import asdict
+from contextlib import nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +26,19 @@ from fcrn_mobile.network.resnet import RESNETS
 from fcrn_mobile.training.callbacks import RunCheckpoints
 from fcrn_mobile.training.distillation import QuantizationTraining
 from fcrn_mobile.training.distributed import synchronise_batch_norms
+from fcrn_mobile.training.divergence import DivergenceError
+from fcrn_mobile.training.folder import RECORD, STATE, claimed, clear, naming_a_full_disk, require_new
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.mlflow_store import check_track
 from fcrn_mobile.training.module import DepthTraining
+from fcrn_mobile.training.monitor import monitor_of
 from fcrn_mobile.training.quantization import NONE
-from fcrn_mobile.training.run import PRETRAINED, RANDOM, Run, load_run, save_run
+from fcrn_mobile.training.run import PRETRAINED, RANDOM, Run, extended, load_run, save_run
 from fcrn_mobile.training.selfsupervised.module import SelfSupervisedTraining
 from fcrn_mobile.training.selfsupervised.preparation import view_augmentation, views_data, with_inverse_depth
-from fcrn_mobile.training.tracking import Tracking, flat_configuration, run_loggers
+from fcrn_mobile.training.tracking import Tracking, epochs_done, flat_configuration, run_loggers
+
+log = logging.getLogger(__name__)
 
 
 def train(run: Run, out: Path, progress: bool = False) -> Checkpoint:
@@ -39,47 +46,96 @@ def train(run: Run, out: Path, progress: bool = False) -> Checkpoint:
 
     Args:
         run: what to do.
-        out: the run's folder; it must not exist or be empty. Receives run.json, metrics.csv, TensorBoard events,
-            pictures/, best.safetensors, last.safetensors and last.ckpt.
+        out: the run's folder; it must not exist, be empty, or hold a run that failed within its first epoch. Receives run.json,
+            metrics.csv, TensorBoard events, pictures/, best.safetensors, last.safetensors and last.ckpt.
         progress: show a progress bar with the remaining time on standard error.
 
     Returns:
-        The best checkpoint by validation abs_rel.
+        The best checkpoint by the run's ``monitor``.
 
     Raises:
-        InputError: unusable data, weights or folder; a loss that is not finite.
+        InputError: unusable data, weights or folder; another process trains there; a loss or weights that are not finite.
         KeyboardInterrupt: after last.safetensors was written.
     """
     # Lightning starts the other processes with the same command, when the first has made the folder.
-    if is_first_process() and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"'{out}' exists: choose another --out, or continue it with --resume {out}")
+    if is_first_process():
+        require_new(out)
+    run, network, data = _prepared(run, out)
+    _make_folder(out)
+    with claimed(out) if is_first_process() else nullcontext(), naming_a_full_disk(out):
+        if is_first_process():
+            # Another process may have started in the meantime, and ended too.
+            require_new(out, claimed_here=True)
+            (out / "mlflow.json").unlink(missing_ok=True)
+        return _begin(run, network, data, out, progress)
+
+
+def resume(out: Path, progress: bool = False, epochs: int | None = None) -> Checkpoint:
+    """Continue a run from its last whole epoch; one without any begins again, as it was set.
+
+    Args:
+        out: the run's folder.
+        progress: as of ``train``.
+        epochs: to be done in all, if a finished run is to go on, see ``Run.extended_at``.
+
+    Raises:
+        InputError: ``out`` holds no run to continue, another process trains there, or the run cannot be set to ``epochs``.
+    """
+    if not (out / RECORD).is_file():
+        raise InputError(f"'{out}' holds no run to resume (no {RECORD}): start it with --out {shlex.quote(str(out))}")
+    with claimed(out) if is_first_process() else nullcontext(), naming_a_full_disk(out):
+        run = load_run(out / RECORD)
+        if not (out / STATE).is_file():
+            if epochs is not None and epochs != run.hyper.epochs:
+                raise InputError(f"no epoch of '{out}' has ended, so --epochs has nothing to add to: leave it out, and it begins again")
+            log.info("no epoch of '%s' has ended: it begins again", out)
+            return _begin(*_prepared(run, out), out, progress)
+        return _continue(run, out, progress, epochs)
+
+
+def is_first_process() -> bool:
+    """Whether this process is the run's only or first one, which alone writes and prints."""
+    return rank_zero_only.rank == 0
+
+
+def _prepared(run: Run, out: Path) -> tuple[Run, FCRN, DepthDataModule]:
+    """The run with all that its data and objective settle, its network before the first step, and its data."""
     data = _data_module(run)
     if isinstance(data, ViewsDataModule):
         run = with_inverse_depth(run, data)
     network = _fresh_network(run)
     if run.track is not None and is_first_process():
         check_track(run.track, out)
-    out.mkdir(parents=True, exist_ok=True)
+    has_depth = not isinstance(data, ViewsDataModule) or data.has_depth
+    return replace(run, monitor=monitor_of(run.hyper.quantization != NONE, has_depth)), network, data
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"'{out}' cannot be a folder ({error.strerror}): choose another --out") from error
+
+
+def _begin(run: Run, network: FCRN, data: DepthDataModule, out: Path, progress: bool) -> Checkpoint:
     if is_first_process():
-        save_run(run, out / "run.json")
+        clear(out)
+        save_run(run, out / RECORD)
     return _fit(run, network, data, out, progress, resume=None)
 
 
-def resume(out: Path, progress: bool = False) -> Checkpoint:
-    """Continue a run from its last whole epoch.
-
-    Raises:
-        InputError: ``out`` holds no run to continue.
-    """
-    if not (out / "run.json").is_file() or not (out / "last.ckpt").is_file():
-        raise InputError(f"'{out}' holds no run to resume (run.json and last.ckpt): start it with --out {out}")
-    run = load_run(out / "run.json")
-    return _fit(run, FCRN(run.network), _data_module(run), out, progress, resume=out / "last.ckpt")
-
-
-def is_first_process() -> bool:
-    """Whether this process is the run's only or first one, which alone writes and prints."""
-    return rank_zero_only.rank == 0
+def _continue(run: Run, out: Path, progress: bool, epochs: int | None) -> Checkpoint:
+    state = out / STATE
+    done = epochs_done(state)
+    if epochs is not None:
+        run = extended(run, epochs, done, out)
+    if done >= run.hyper.epochs:
+        log.info("'%s' has done all of its %d epochs: add to them with --epochs", out, done)
+        return _best(out, run)
+    data = _data_module(run)
+    if epochs is not None and is_first_process():
+        save_run(run, out / RECORD)
+    return _fit(run, FCRN(run.network), data, out, progress, resume=state)
 
 
 def _fresh_network(run: Run) -> FCRN:
@@ -152,20 +208,36 @@ def _fit(run: Run, network: FCRN, data: DepthDataModule, out: Path, progress: bo
     )
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module = _module(network, hyper, data)
+    module.first_epoch = run.extended_at[-1] if run.extended_at else 0
     # weights_only: the resumed file holds tensors and plain values alone.
     try:
         trainer.fit(module, data, ckpt_path=str(resume) if resume else None, weights_only=True)
     except SystemExit as error:
         # Lightning answers Ctrl-C by leaving the process; our caller decides that.
         raise KeyboardInterrupt from error
+    except DivergenceError as error:
+        raise DivergenceError(f"{error}{_kept(out)}") from error
     except InputError as error:
         # A loader process's error comes wrapped in its traceback.
         raise InputError(str(error).strip().splitlines()[-1].removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")) from error
     trainer.strategy.barrier()
+    return _best(out, run)
+
+
+def _best(out: Path, run: Run) -> Checkpoint:
     best = out / "best.safetensors"
     if not best.is_file():
-        raise InputError(f"no epoch of '{out}' ended with a finite {module.monitor}: lower --lr, or check the validation data")
+        metric = run.monitor.metric if run.monitor else "abs_rel"
+        raise InputError(f"no epoch of '{out}' ended with a finite {metric}: lower --lr, or check the validation data")
     return load_checkpoint(str(best))
+
+
+def _kept(out: Path) -> str:
+    """What a run that diverged still has, as the end of a sentence."""
+    if not (out / STATE).is_file():
+        return f"; no epoch had ended, so --out {shlex.quote(str(out))} may start again"
+    last = out / "last.safetensors"
+    return f"; '{last}' keeps the epoch before: go on from it with --resume {shlex.quote(str(last))} and another --out"
 
 
 def _module(network: FCRN, hyper: Hyperparameters, data: DepthDataModule) -> DepthTraining:
@@ -187,8 +259,10 @@ def _training_record(run: Run, data: DepthDataModule) -> dict[str, Any]:
         "encoder_weights": portable(run.encoder_weights),
         "start": portable(run.start) if run.start else None,
         "hyperparameters": asdict(run.hyper),
+        "extended_at": list(run.extended_at),
+        "monitor": asdict(run.monitor) if run.monitor else None,
         "processes": run.devices * run.nodes,
-        "command": run.command,
+        "command": shlex.join(word if "\n" in word else portable(word) for word in shlex.split(run.command)),
         "versions": {"fcrn-mobile": fcrn_mobile.__version__, "torch": torch.__version__},
     }
 

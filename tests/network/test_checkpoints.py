@@ -87,3 +87,39 @@ def test_bad_files_are_named(tiny_config, tmp_path) -> None:
     save_file(tensors, tmp_path / "short.safetensors", config)
     with pytest.raises(InputError, match=r"head\.bias"):
         load_checkpoint(str(tmp_path / "short.safetensors"))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("name", ["head.weight", "bn.running_var"])
+def test_weights_that_are_not_finite_are_neither_saved_nor_opened(name, value, tiny_config, tmp_path) -> None:
+    path = tmp_path / "net.safetensors"
+    network = FCRN(tiny_config)
+    save_checkpoint(network, path, {}, {})
+    sound = path.read_bytes()
+    network.state_dict()[name].view(-1)[0] = value
+    with pytest.raises(InputError, match=rf"weights are not finite \({name}\).*net\.safetensors.*lower --lr"):
+        save_checkpoint(network, path, {}, {})
+    assert path.read_bytes() == sound
+    assert [file.name for file in tmp_path.iterdir()] == ["net.safetensors"]
+    tensors = load_file(path)
+    tensors[name].view(-1)[0] = value
+    save_file(tensors, path, {"config": json.dumps({**tiny_config.__dict__})})
+    with pytest.raises(InputError, match=rf"weights in '.*net\.safetensors' are not finite \({name}\).*lower --lr"):
+        load_checkpoint(str(path))
+
+
+def test_weights_too_large_for_half_precision_are_not_saved_in_it(tiny_config, tmp_path) -> None:
+    network = FCRN(tiny_config)
+    network.head.weight.data.view(-1)[0] = 1e6
+    with pytest.raises(InputError, match=r"not finite \(head\.weight\)"):
+        save_checkpoint(network, tmp_path / "half.safetensors", {}, {}, torch.float16)
+    save_checkpoint(network, tmp_path / "float.safetensors", {}, {})
+
+
+def test_a_full_disk_is_named_with_the_file(tiny_config, tmp_path, monkeypatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*net\.safetensors'"):
+        save_checkpoint(FCRN(tiny_config), tmp_path / "net.safetensors", {}, {})

@@ -123,7 +123,7 @@ def test_weights_saved_on_a_gpu_are_read(tmp_path: Path) -> None:
             target.writestr(name, content)
     with pytest.raises(RuntimeError, match="CUDA"):
         torch.load(path, weights_only=True)
-    assert torch.equal(read_torch_file(path).tensors["weight"], torch.arange(6.0))
+    assert torch.equal(read_torch_file(path).groups[0].tensors["weight"], torch.arange(6.0))
 
 
 class Touch:
@@ -170,7 +170,7 @@ def test_hand_written_pickles_reach_nothing(program: bytes, tmp_path: Path, monk
         read_torch_file(foreign)
     assert [path.name for path in tmp_path.iterdir()] == ["bad.pth"]
     torch.save({"weight": torch.ones(2)}, tmp_path / "good.pth")
-    assert torch.equal(read_torch_file(tmp_path / "good.pth").tensors["weight"], torch.ones(2))
+    assert torch.equal(read_torch_file(tmp_path / "good.pth").groups[0].tensors["weight"], torch.ones(2))
 
 
 @settings(max_examples=60, deadline=None)
@@ -192,7 +192,7 @@ def test_views_of_any_stride_are_read_as_torch_reads_them(
     value = torch.rand(3, *shape)[1:].permute(0, *(axis + 1 for axis in order))[1]
     path = tmp_path_factory.mktemp("views") / "view.pth"
     path.write_bytes(saved({"weight": value}, zipped))
-    assert torch.equal(read_torch_file(path).tensors["weight"], value)
+    assert torch.equal(read_torch_file(path).groups[0].tensors["weight"], value)
 
 
 def test_tensors_beyond_their_storage_are_refused(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from fcrn_mobile.network.fcrn import preset
 from fcrn_mobile.training import train as training
+from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.run import Run
 
 
@@ -27,3 +29,11 @@ def broken_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run, Path], None]:
                 training.train(run, folder)
 
     return broken_off
+
+
+@pytest.fixture
+def small_run() -> Run:
+    """Two epochs of two steps, in a second."""
+    network = preset("fcrn-plain", widths=(16, 8, 8, 8), input_size=(32, 48))
+    hyper = Hyperparameters(epochs=2, batch_size=2, lr=1e-2, print_freq=1)
+    return Run(network, hyper, "sample#val", "sample#val", encoder_weights="random")

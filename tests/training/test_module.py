@@ -15,6 +15,7 @@ from fcrn_mobile.training import train as training
 from fcrn_mobile.training.average import MovingAverage
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.losses import depth_loss
+from fcrn_mobile.training.module import DepthTraining
 from fcrn_mobile.training.run import Run
 
 
@@ -77,6 +78,31 @@ def test_clipping_scales_a_long_gradient_down_to_the_norm(recorded: Any) -> None
     step = recorder.weights[1] - recorder.weights[0]
     assert float(step.norm()) == pytest.approx(0.5 * 0.1, rel=1e-3)
     close(step, -0.1 * 0.5 * recorder.gradients[0] / recorder.gradients[0].norm())
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+@pytest.mark.parametrize("momentum", [0.0, 0.8])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_optimizers_step_by_their_formulas(optimizer: str, momentum: float, decay: float, tiny_config: FCRNConfig) -> None:
+    settings = {"optimizer": optimizer, "momentum": momentum, "weight_decay": decay, "lr": 0.1, "schedule": "constant"}
+    module = DepthTraining(FCRN(tiny_config), Hyperparameters(**settings))  # type: ignore[arg-type]
+    made = module.configure_optimizers()
+    assert sum(len(group["params"]) for group in made.param_groups) == len(list(module.network.parameters()))
+    expected, velocity = flat(module.network).double(), 0.0
+    for gradient in (0.5, -0.2):
+        for parameter in module.network.parameters():
+            parameter.grad = torch.full_like(parameter, gradient)
+        made.step()
+        if optimizer == "sgd":
+            # Decay is part of the gradient (Sutskever et al. 2013 as torch writes it): v ← μv + g + λw, w ← w - ηv.
+            velocity = momentum * velocity + gradient + decay * expected
+            expected = expected - 0.1 * velocity
+        elif gradient > 0:
+            # Decay is apart from it (Loshchilov & Hutter 2019), and Adam's first step is of the learning rate: w ← (1 - ηλ)w - η.
+            expected = (1 - 0.1 * decay) * expected - 0.1
+        else:
+            continue
+        torch.testing.assert_close(flat(module.network).double(), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_moving_average_follows_its_formula(tiny_config: FCRNConfig) -> None:

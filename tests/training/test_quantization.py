@@ -1,6 +1,9 @@
 """Recovery from quantization by training: the learned grid, its way through checkpoint and package, and what it gains."""
 
 import csv
+import json
+import shlex
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -409,3 +412,16 @@ def test_hyperparameters_of_a_float_run_stay_as_they_were() -> None:
     tuned = make_run({"data": "sample", "resume": "builtin", "quantization": "int4"}).hyper
     assert (tuned.epochs, tuned.weight_decay) == (10, 0.0)
     assert make_run({"data": "sample", "resume": "builtin", "quantization": "int4", "weight_decay": 0.1}).hyper.weight_decay == 0.1
+
+
+def test_train_names_the_commands_that_make_and_check_the_package(start, call, tmp_path) -> None:  # noqa: F811
+    shutil.copy(start, tmp_path / "float net.safetensors")
+    data = ["--data", "sample#val", "--val-data", "sample#val", "--resume", "float net.safetensors"]
+    trained = call("train", *data, "--quantization", "int4", "--epochs", "1", "--batch-size", "4", "--out", "my run")
+    assert trained.returncode == 0, trained.stderr
+    lines = [line.removeprefix("next: ") for line in trained.stdout.splitlines() if line.startswith("next: ")]
+    export_words, validate_words = map(shlex.split, lines)
+    package = "my run/int4.mlpackage"
+    assert export_words == ["fcrn-mobile", "export", "my run/best.safetensors", "--precision", "int4", "--out", package]
+    assert validate_words == ["fcrn-mobile", "validate", "float net.safetensors", package, "--data", "sample#val"]
+    assert json.loads((tmp_path / "my run/run.json").read_text())["monitor"]["metric"] == "fidelity"

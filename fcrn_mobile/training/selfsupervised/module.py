@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -14,6 +13,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.metrics import DepthMetrics, protocol
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.training import distributed
+from fcrn_mobile.training.divergence import require_finite_loss
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.module import DepthTraining
 from fcrn_mobile.training.selfsupervised.objective import Terms
@@ -53,13 +53,10 @@ class SelfSupervisedTraining(DepthTraining):
         measures_depth: whether validation frames have true depth; otherwise the objective's loss on views is what counts.
     """
 
-    measures_depth = True
-
     def __init__(self, network: FCRN, hyper: Hyperparameters, measures_depth: bool) -> None:
         super().__init__(network, hyper)
         self.objective = build_objective(network.config, hyper)
         self.measures_depth = measures_depth
-        self.monitor = "abs_rel" if measures_depth else "loss"
         self.validation = self.new_validation()
         self._counted, self._judged = 0.0, 0
 
@@ -74,8 +71,7 @@ class SelfSupervisedTraining(DepthTraining):
 
     def training_step(self, batch: ViewsBatch, batch_idx: int) -> Tensor:  # type: ignore[override]
         terms: Terms = self.objective(self.network, batch)
-        if not torch.isfinite(terms.loss):
-            raise InputError(f"loss is {terms.loss.item()} on {', '.join(batch.names[:8])}: lower the learning rate or check these frames")
+        require_finite_loss(self, terms.loss, batch.names)
         how: dict[str, Any] = {"on_step": True, "on_epoch": True, "batch_size": len(batch.names), "sync_dist": distributed.processes() > 1}
         self.log("train/loss", terms.loss, prog_bar=True, **how)
         for name, value in terms.parts.items():

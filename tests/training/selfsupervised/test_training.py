@@ -16,7 +16,8 @@ from fcrn_mobile.data.depth_maps import save_depth_png
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.training.hyperparameters import Hyperparameters
-from fcrn_mobile.training.run import Run
+from fcrn_mobile.training.monitor import Monitor
+from fcrn_mobile.training.run import Run, load_run
 from fcrn_mobile.training.train import resume, train
 from tests.training.selfsupervised.rendering import camera_at, render
 
@@ -95,6 +96,7 @@ def test_a_rig_gives_a_checkpoint_in_metres(stereo, scenes, tmp_path) -> None:
 def test_a_rig_is_validated_by_its_loss_without_depth(stereo, tmp_path) -> None:
     hyper = replace(stereo.hyper, epochs=1)
     assert set(train(replace(stereo, hyper=hyper), tmp_path / "run").metrics) == {"loss", "scenes"}
+    assert load_run(tmp_path / "run" / "run.json").monitor == Monitor("loss")
 
 
 def test_a_rig_teaches_depth(stereo, scenes, tmp_path) -> None:

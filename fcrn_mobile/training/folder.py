@@ -1,0 +1,130 @@
+"""A run's folder: one process at a time trains in it, and a run that ended within its first epoch leaves nothing to keep."""
+
+import errno
+import os
+import shlex
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatch
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from fcrn_mobile.errors import InputError
+
+RECORD, STATE = "run.json", "last.ckpt"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+_LOCK, _OWNER = ".lock", ".pid"
+#: What training has written before its first epoch has ended, half-written files of a killed process included.
+_BEFORE_AN_EPOCH = (
+    RECORD,
+    "metrics.csv",
+    "hparams.yaml",
+    "mlflow.json",
+    "events.out.tfevents.*",
+    ".best.safetensors.*",
+    ".last.safetensors.*",
+    f".{STATE}.*",
+    f".{RECORD}.*",
+)
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in an existing folder; the system lets go of it when this process dies.
+
+    Raises:
+        InputError: another process trains in it, or nothing can be written there.
+    """
+    lock = FileLock(folder / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+        (folder / _OWNER).write_text(f"{os.getpid()}\n")
+    except Timeout:
+        raise InputError(
+            f"process {_owner(folder)} is training in '{folder}': wait until it has ended, stop it, or choose another --out"
+        ) from None
+    except OSError as error:
+        lock.release()
+        raise InputError(f"cannot write in '{folder}' ({error.strerror}): give a folder with room that you may write to") from error
+    try:
+        yield
+    finally:
+        (folder / _OWNER).unlink(missing_ok=True)
+        lock.release()
+
+
+@contextmanager
+def naming_a_full_disk(folder: Path) -> Iterator[None]:
+    """Say where there is no room, which the system's own error for a full disk does not, whoever of the loggers meets it.
+
+    Raises:
+        InputError: nothing more can be written in the folder.
+    """
+    # TensorBoard writes in a thread, whose error it raises again in ours.
+    hook, threading.excepthook = threading.excepthook, _unless_full
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM or error.filename is not None:
+            raise
+        raise InputError(
+            f"cannot write in '{folder}' ({error.strerror}): make room, then continue with --resume {shlex.quote(str(folder))}"
+        ) from error
+    finally:
+        threading.excepthook = hook
+
+
+def _unless_full(arguments: threading.ExceptHookArgs) -> None:
+    if not (isinstance(arguments.exc_value, OSError) and arguments.exc_value.errno in _NO_ROOM):
+        threading.__excepthook__(arguments)
+
+
+def require_new(folder: Path, claimed_here: bool = False) -> None:
+    """Pass if a run may be started in a folder: it does not exist, is empty, or holds a run of which no epoch has ended.
+
+    Args:
+        folder: of the run.
+        claimed_here: whether this process has ``claimed`` it.
+
+    Raises:
+        InputError: it holds anything else, or another process trains in it.
+    """
+    if not folder.exists():
+        return
+    if folder.is_dir():
+        if (folder / _LOCK).exists() and not claimed_here:
+            with claimed(folder):
+                pass
+        names = _names(folder)
+        if not names or (RECORD in names and all(_is_left_behind(name) for name in names)):
+            return
+        if RECORD in names and STATE not in names:
+            raise InputError(
+                f"'{folder}' holds a run that ended within its first epoch, and its weights: begin it again with "
+                f"--resume {shlex.quote(str(folder))}, or choose another --out"
+            )
+    raise InputError(f"'{folder}' exists: choose another --out, or continue it with --resume {shlex.quote(str(folder))}")
+
+
+def clear(folder: Path) -> None:
+    """Remove what a run has left behind of which no epoch has ended, but for its record and its place in an MLflow store."""
+    for name in _names(folder):
+        if _is_left_behind(name) and name not in (RECORD, "mlflow.json"):
+            (folder / name).unlink()
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.name not in (_LOCK, _OWNER)]
+
+
+def _is_left_behind(name: str) -> bool:
+    return any(fnmatch(name, pattern) for pattern in _BEFORE_AN_EPOCH)
+
+
+def _owner(folder: Path) -> str:
+    try:
+        return (folder / _OWNER).read_text().strip() or "?"
+    except OSError:
+        return "?"
