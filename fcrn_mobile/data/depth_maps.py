@@ -64,8 +64,21 @@ def decode_depth(
     else:
         units = units_per_metre or MILLIMETRES
     depth = _metres(raw, units)
-    _warn_of_units(depth, name)
     return depth if photo is None or orientation != 1 else _turned_with(photo, depth, name)
+
+
+def warn_of_units(depth: NDArray[np.float32], where: str) -> None:
+    """Warn of a depth map whose median is that of wrong units rather than of a scene; once, as one of a source is as all of it.
+
+    Args:
+        depth: H×W metres, 0 where invalid.
+        where: what to call it.
+    """
+    seen = depth[depth > 0]
+    median = float(np.median(seen)) if seen.size else 1.0
+    if not PLAUSIBLE[0] <= median <= PLAUSIBLE[1]:
+        remedy = "check the units of the data (?scale=UNITS_PER_METRE says them); others like it are not named"
+        warn_once("units", f"'{where}' has a median depth of {median:.3g} m, which few scenes have: {remedy}")
 
 
 def save_depth_png(depth: NDArray[np.float32], path: Path) -> None:
@@ -126,11 +139,3 @@ def _metres(raw: NDArray[Any], units_per_metre: float) -> NDArray[np.float32]:
     depth: NDArray[np.float32] = np.where(seen, raw, 0).astype(np.float32) / np.float32(units_per_metre)
     depth[~(depth < _NOTHING)] = 0
     return depth
-
-
-def _warn_of_units(depth: NDArray[np.float32], name: str) -> None:
-    seen = depth[depth > 0]
-    median = float(np.median(seen)) if seen.size else 1.0
-    if not PLAUSIBLE[0] <= median <= PLAUSIBLE[1]:
-        few = f"'{name}' has a median depth of {median:.3g} m, which few scenes have"
-        warn_once("units", f"{few}: check the units (?scale=UNITS_PER_METRE); others like it are not named")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.data.depth_maps import decode_depth
+from fcrn_mobile.data.depth_maps import decode_depth, warn_of_units
 from fcrn_mobile.data.images import decode_photo, read_file
 from fcrn_mobile.data.source import Sample, splits_by_part
 from fcrn_mobile.errors import InputError
@@ -70,7 +70,7 @@ class FilePairs:
 
 
 def checked_sample(image: NDArray[np.uint8], depth: NDArray[np.float32], name: str, where: str) -> Sample:
-    """A sample whose image and depth fit together.
+    """A sample whose image and depth fit together; a median depth that few scenes have is said once.
 
     Args:
         image: H×W×3 uint8.
@@ -86,6 +86,7 @@ def checked_sample(image: NDArray[np.uint8], depth: NDArray[np.float32], name: s
         raise InputError(f"'{where}' is {depth_width}×{depth_height} but its image is {width}×{height}: register depth to colour first")
     if not np.any(depth > 0):
         raise InputError(f"'{where}' has no valid pixel: remove the pair or check the depth scale")
+    warn_of_units(depth, where)
     return Sample(image, depth, name)
 
 

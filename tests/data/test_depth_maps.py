@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
 
 from fcrn_mobile.data import open_source
-from fcrn_mobile.data.depth_maps import decode_depth, save_depth_png
+from fcrn_mobile.data.depth_maps import decode_depth, save_depth_png, warn_of_units
 from fcrn_mobile.data.once import forget_warnings
 from fcrn_mobile.errors import InputError
 
@@ -221,10 +222,30 @@ def test_a_median_that_few_scenes_have_is_said_once(metres: float, warned: bool,
     depth[0] = 0  # nothing seen: not of the median
     depth[1] = np.linspace(0.001, 10_000, 5)
     for name in ("first.npy", "second.npy"):
-        decode_depth(npy(depth), name)
+        warn_of_units(depth, name)
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == warned
     assert all("'first.npy'" in line and f"{metres:g} m" in line and "?scale=" in line for line in warnings)
+
+
+@pytest.mark.parametrize("form", ["folder", "nyu-h5"])
+def test_every_source_warns_of_units_that_cannot_be(form: str, tmp_path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a", "b"):
+        image, depth = np.zeros((12, 16, 3), np.uint8), np.full((12, 16), 1500, np.float32)
+        if form == "nyu-h5":
+            with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+                file["rgb"], file["depth"] = image.transpose(2, 0, 1), depth
+            continue
+        for kind in ("rgb", "depth"):
+            (tmp_path / kind).mkdir(exist_ok=True)
+        Image.fromarray(image).save(tmp_path / f"rgb/{name}.png")
+        np.save(tmp_path / f"depth/{name}.npy", depth)
+    source = open_source(f"{form}:{tmp_path}")
+    for index in range(len(source)):
+        assert source[index].depth[0, 0] == 1500
+    (line,) = caplog.messages
+    assert "a." in line
+    assert "1.5e+03 m" in line
 
 
 def test_depth_png_holds_millimetres(tmp_path) -> None:
