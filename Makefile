@@ -4,14 +4,14 @@ READY := .venv/.installed
 PAIR := .venv/share/test-data
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test lint format clean ios-check shelf correction recovery peers tool-speed
+.PHONY: demo test lint format clean ios-check shelf correction recovery peers tool-speed mutants
 
 demo: $(READY)  ## the main job on the built-in sample; results in demo/
 	$(BIN)/fcrn-mobile demo
 
 test: $(READY) $(PAIR)  ## the whole suite; set FCRN_TEST_DATA to include real images
 	$(BIN)/pytest -m 'not speed' --numprocesses auto --maxprocesses 4 --dist worksteal
-	$(BIN)/pytest -m speed
+	$(BIN)/pytest -m speed $$(grep --recursive --files-with-matches --include='test_*.py' 'mark\.speed' tests)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -36,6 +36,9 @@ peers: $(READY)  ## the deployed FCRN against the literal one in every CPU engin
 
 tool-speed: $(READY)  ## speed of the tool itself: --help, export, validate; benchmarks/results/tool_speed.json
 	$(BIN)/python benchmarks/tool_speed.py --json benchmarks/results/tool_speed.json
+
+mutants: $(READY)  ## small faults in the code that decides, and whether the tests beside it notice: hours; benchmarks/results/mutants.json
+	$(BIN)/python benchmarks/mutants/run.py --json benchmarks/results/mutants.json
 
 ios-check: $(READY)  ## all that can be checked of ios_demo without a Mac; installs Swift into the user's cache once
 	FCRN_SWIFT=install ios_demo/scripts/check_linux.sh

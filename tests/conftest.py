@@ -1,12 +1,13 @@
 """Fixtures that several folders share."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
 from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import Recipe
@@ -14,7 +15,7 @@ from fcrn_mobile.data import Source, open_source
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig, preset
 
-pytest_plugins = ["tests.mil.operators_compared"]
+pytest_plugins = ["tests.mil.operators_compared", "tests.journeys.command"]
 
 # Two threads on two cores fight with whatever else runs there; one is as fast for images this small. Commands run as processes, too.
 torch.set_num_threads(1)
@@ -41,15 +42,35 @@ def builtin() -> Checkpoint:
     return load_checkpoint("builtin")
 
 
+class Packages(Mapping[str, Path]):
+    """A checkpoint as a package of each precision, exported when a test first asks for it, by one of the workers for all of them."""
+
+    def __init__(self, checkpoint: Checkpoint, folder: Path) -> None:
+        self._checkpoint, self._folder = checkpoint, folder
+
+    def __getitem__(self, precision: str) -> Path:
+        path = self._folder / f"{precision}.mlpackage"
+        with FileLock(self._folder / f"{precision}.lock"):
+            if not path.exists():
+                export(self._checkpoint, Recipe(name=precision, precision=precision), path)
+        return path
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("fp32", "fp16", "int8"))
+
+    def __len__(self) -> int:
+        return 3
+
+
 @pytest.fixture(scope="session")
-def packages(builtin: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The built-in checkpoint as a package of each precision."""
-    folder = tmp_path_factory.mktemp("packages")
-    paths = {}
-    for precision in ("fp32", "fp16", "int8"):
-        paths[precision] = folder / f"{precision}.mlpackage"
-        export(builtin, Recipe(name=precision, precision=precision), paths[precision])
-    return paths
+def packages(builtin: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """The built-in checkpoint as a package of each precision: to be read, never changed."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    folder /= "builtin-packages"
+    folder.mkdir(exist_ok=True)
+    return Packages(builtin, folder)
 
 
 @pytest.fixture

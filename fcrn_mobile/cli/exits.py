@@ -2,6 +2,8 @@
 
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -24,6 +26,23 @@ NO_READER = 141
 _LONGEST = 400
 
 
+class NoReaderError(Exception):
+    """Standard output has no reader any more."""
+
+
+@contextmanager
+def told_apart() -> Iterator[None]:
+    """Let no BrokenPipeError reach click, which would end the process with a broken budget's code.
+
+    Raises:
+        NoReaderError: instead of it.
+    """
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise NoReaderError from error
+
+
 def end(held: bool) -> None:
     """End the running command with the verdict on a budget."""
     click.get_current_context().exit(HELD if held else BROKEN)
@@ -39,7 +58,7 @@ def outcome(error: BaseException) -> tuple[int, str]:
         return INTERRUPTED, "interrupted"
     if isinstance(error, click.ClickException):
         return BAD_INPUT, error.format_message()
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError | NoReaderError):
         return NO_READER, ""
     if isinstance(error, shutil.Error) or (isinstance(error, OSError) and error.errno is not None):
         return BAD_INPUT, why(error)

@@ -40,12 +40,12 @@ def command(
     json_out: str | None,
 ) -> None:
     """Convert CHECKPOINT (builtin or a .safetensors file) for the phone."""
-    from fcrn_mobile.conversion.artefact import check_destination
     from fcrn_mobile.conversion.calibration import calibration_notes
     from fcrn_mobile.conversion.export import artefact_size, export
     from fcrn_mobile.conversion.recipe import read_recipe
     from fcrn_mobile.conversion.weights import package_weights, summary
     from fcrn_mobile.network.checkpoints import load_checkpoint
+    from fcrn_mobile.whole_file import check_destination
 
     if recipe and precision:
         raise InputError("--recipe and --precision exclude each other: write the precision into the recipe")

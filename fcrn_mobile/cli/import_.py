@@ -21,10 +21,10 @@ def command(file: Path, out: Path, layout: str | None, force: bool, json_out: st
     """Make a checkpoint of FILE, an FCRN that another project trained (.pth, .npy); its pickle is read, never executed."""
     from dataclasses import asdict
 
-    from fcrn_mobile.conversion.artefact import check_destination
     from fcrn_mobile.network.checkpoints import save_checkpoint
     from fcrn_mobile.network.importers import import_network
     from fcrn_mobile.network.macs import count_parameters
+    from fcrn_mobile.whole_file import check_destination
 
     if out.suffix != ".safetensors":
         raise InputError(f"'{out}' is no name of a checkpoint: end --out in .safetensors")

@@ -100,6 +100,9 @@ def _print(facts: dict[str, Any]) -> None:
                 print(f"  {name:36} {f'{item:.4f}' if isinstance(item, float) else item}")
         elif key == "unsupported":
             print(f"{key:12} {', '.join(value) or 'none: the MIL runtime runs every operator'}")
+        elif key == "refused":
+            for reason in value:
+                print(f"{key:12} Core ML refuses to load this package: {reason}")
         elif isinstance(value, list):
             print(key)
             for item in value:

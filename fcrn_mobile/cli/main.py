@@ -11,11 +11,12 @@ import logging
 import os
 import sys
 import traceback
+from typing import Any
 
 import click
 
 import fcrn_mobile
-from fcrn_mobile.cli.exits import outcome
+from fcrn_mobile.cli.exits import outcome, told_apart
 
 #: Command → what it does; its code is ``fcrn_mobile.cli.<command>:command``, with an underscore behind a word of Python's
 #: and for a hyphen.
@@ -56,6 +57,16 @@ class LazyGroup(click.Group):
             near = difflib.get_close_matches(args[0], COMMANDS, n=1)
             ctx.fail(f"no command '{args[0]}'{f': did you mean {near[0]}?' if near else ''}")
         return super().resolve_command(ctx, args)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parse the line; --help writes here."""
+        with told_apart():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with told_apart():
+            return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -13,6 +13,7 @@ from fcrn_mobile.errors import InputError
 
 if TYPE_CHECKING:
     from fcrn_mobile.mil import Program
+    from fcrn_mobile.mil.overflow import Overflow
 
 
 @click.command("run", cls=Command)
@@ -38,20 +39,25 @@ def command(
     if existing and not force:
         raise InputError(f"'{existing[0]}' exists: choose another --out or overwrite it with --force")
     values = {name: read_input(features[name], file) for name, file in files.items()}
-    results = program.predict(values)
+    results, overflow = program.watch(values)
     make_folder(out)
     for name, group in targets.items():
         write_output(results[name], group)
-    overflow = _overflow(program, values, results)
     if json_out:
         facts = [_facts(program, name, results[name], targets.get(name, [])) for name in results]
         write_json(
-            json_out, {"model": model, "function": program.function, "arithmetic": arithmetic, "outputs": facts, "overflow": overflow}
+            json_out,
+            {
+                "model": model,
+                "function": program.function,
+                "arithmetic": arithmetic,
+                "outputs": facts,
+                "overflow": str(overflow) if overflow else None,
+            },
         )
     if json_out != "-":
         _print(program, results, targets)
-    if overflow:
-        print(f"not finite; the first tensor to overflow is {overflow}", file=sys.stderr)
+    _warn(results, overflow)
 
 
 def _named_files(program: "Program", inputs: tuple[str, ...]) -> dict[str, Path]:
@@ -70,14 +76,16 @@ def _named_files(program: "Program", inputs: tuple[str, ...]) -> dict[str, Path]
     return files
 
 
-def _overflow(program: "Program", values: dict[str, Any], results: dict[str, Any]) -> str | None:
+def _warn(results: dict[str, Any], overflow: "Overflow | None") -> None:
+    """Say on standard error what the outputs alone may hide."""
     import numpy as np
 
-    arrays = [value for value in results.values() if isinstance(value, np.ndarray)]
-    if all(np.isfinite(array).all() for array in arrays):
-        return None
-    found = program.first_overflow(values)
-    return str(found) if found else None
+    finite = all(np.isfinite(value).all() for value in results.values() if isinstance(value, np.ndarray))
+    if overflow:
+        where = "the outputs are finite, what they come from is not" if finite else "not finite"
+        print(f"{where}; the first tensor to overflow is {overflow}", file=sys.stderr)
+    elif not finite:
+        print("not finite, and no operator ran over: an input or a constant of the package is not finite", file=sys.stderr)
 
 
 def _facts(program: "Program", name: str, value: Any, files: list[Path]) -> dict[str, Any]:

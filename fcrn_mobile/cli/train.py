@@ -32,11 +32,18 @@ class Integers(click.ParamType):
 
 @click.command("train", cls=Command)
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings as TOML; options given beside it win.")
-@click.option("--data", metavar="SPEC", help="Training data; without a #split its #train part, and its #val part for validation.")
+@click.option(
+    "--data",
+    multiple=True,
+    metavar="SPEC[*WEIGHT]",
+    help="Training data; without a #split its #train part, and its #val part for validation. Several: each epoch shows WEIGHT times a "
+    "source's frames, and the first one's #val part is for validation.",
+)
 @click.option("--val-data", metavar="SPEC", help="Validation data, if not the #val part of --data.")
 @click.option("--objective", default="supervised", show_default=True, metavar="supervised|video|stereo", help="What depth is learned from.")
 @click.option("--preset", default="fcrn-lite0", show_default=True, help="Network.")
-@click.option("--decoder", help="Up-block other than the preset's: deconv2, deconv3, upconv, upproj, fastproj.")
+@click.option("--decoder", help="Up-block other than the preset's: deconv2, deconv3, upconv, upproj, upproj-bilinear, fastproj.")
+@click.option("--laterals", metavar="none|add|concat", help="How the encoder's finer maps enter the decoder, if not as the preset's do.")
 @click.option("--widths", type=Integers(","), metavar="A,B,C,D,E", help="Decoder widths other than the preset's.")
 @click.option("--input-size", type=Integers("x"), metavar="HxW", help="Input size other than the preset's.")
 @click.option("--encoder-weights", default="imagenet", show_default=True, metavar="imagenet|random|FILE", help="Start of the encoder.")
@@ -46,6 +53,10 @@ class Integers(click.ParamType):
 @click.option("--epochs", type=int, default=30, show_default=True, help="In all; with --resume RUN, more than a finished run has done.")
 @click.option("--batch-size", type=int, default=8, show_default=True, help="Per device.")
 @click.option("--loss", default="l1", show_default=True, metavar="berhu|l1|l2|huber|log-l1|relative-l1")
+@click.option("--gradient", type=float, default=0.0, show_default=True, help="Weight of multi-scale gradient matching beside the loss.")
+@click.option("--log-gradient", type=float, default=0.0, show_default=True, help="Weight of the same on the logarithm of depth.")
+@click.option("--silog", type=float, default=0.0, show_default=True, help="Weight of the scale-invariant logarithmic error.")
+@click.option("--normals", type=float, default=0.0, show_default=True, help="Weight of the difference of surface normals.")
 @click.option("--optimizer", default="adamw", show_default=True, metavar="adamw|sgd")
 @click.option("--lr", type=float, default=1e-3, show_default=True)
 @click.option("--schedule", default="one-cycle", show_default=True, metavar="one-cycle|plateau|constant")
@@ -86,8 +97,12 @@ def command(context: click.Context, config: Path | None, json_out: str | None, *
     Without true depth: --objective video learns from frames:PATH?fx=PIXELS (a folder or a video), up to scale; --objective stereo from
     stereo:PATH?fx=PIXELS&baseline=METRES, in metres; both from kitti:PATH. Validated by their own loss, or on RGB-D --val-data.
     """
+    from fcrn_mobile.data.mixture import SEPARATOR
+
     settings = _read(config) if config else {}
     settings |= {name: value for name, value in options.items() if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    if options["data"]:
+        settings["data"] = SEPARATOR.join(options["data"])
     resume, out = settings.get("resume") or "", settings.get("out") or ""
     goes_on = bool(resume) and Path(resume).is_dir()
     # Before torch and Lightning are imported, which takes seconds.

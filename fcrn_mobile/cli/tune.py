@@ -66,6 +66,8 @@ def command(
 
 def print_tuning(result: "Tuning", checkpoint: str, out: Path) -> None:
     """The table of what was chosen beside the uniform schemes, the model's prediction, and the verdict."""
+    from fcrn_mobile.data.spec import split_off
+
     shown = [point for point in result.points if point.kind != "front"]
     rows = [
         [
@@ -93,7 +95,8 @@ def print_tuning(result: "Tuning", checkpoint: str, out: Path) -> None:
         print(f"warning: {warning}")
     if result.package:
         print(f"written: {result.package}, {out / 'recipe.toml'}, {out / 'pareto.json'}, {out / 'pareto.png'}")
-        unseen = result.data if "#" in result.data else f"{result.data}#val"
+        whole, part = split_off(result.data)
+        unseen = result.data if part else f"{whole}#val"
         print(f"next: {shlex.join(['fcrn-mobile', 'validate', checkpoint, str(result.package), '--data', unseen])}")
     else:
         print("no assignment holds the budget; the nearest is shown: allow more drift, or fine-tune the checkpoint with quantization")

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from fcrn_mobile.conversion.artefact import written_whole
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.check import read_function
@@ -19,6 +18,7 @@ from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.package import metadata
 from fcrn_mobile.network.checkpoints import METRES, UP_TO_SCALE
+from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:
     from coremltools.proto.FeatureTypes_pb2 import FeatureDescription

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from fcrn_mobile.conversion.artefact import conversion_errors, provenance, written_whole
+from fcrn_mobile.conversion.artefact import conversion_errors, provenance
 from fcrn_mobile.conversion.coreml import AUTHOR, INPUT_NAME, LICENCE, OUTPUT_NAME, taking_pixels
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import FCRN
+from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:
     from coreai.authoring import AIProgram

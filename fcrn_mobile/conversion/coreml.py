@@ -10,7 +10,7 @@ from torch import nn
 
 import fcrn_mobile
 from fcrn_mobile.conversion.activations import activation_images, with_int8_activations
-from fcrn_mobile.conversion.artefact import conversion_errors, provenance, written_whole
+from fcrn_mobile.conversion.artefact import conversion_errors, provenance
 from fcrn_mobile.conversion.calibration import CalibrationImages
 from fcrn_mobile.conversion.compress import compress
 from fcrn_mobile.conversion.correct import correct, correction_images
@@ -23,6 +23,7 @@ from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.quiet import quiet_coremltools
+from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:
     import coremltools as ct

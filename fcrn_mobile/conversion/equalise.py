@@ -17,9 +17,11 @@ from torch import Tensor, nn
 
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.scheme import FLOATS, Scheme
+from fcrn_mobile.network.decoders import ConvBilinear
 from fcrn_mobile.network.deploy import DeployedUpConv, DeployedUpProj, FourPhaseConv, FusedPhaseConv
 from fcrn_mobile.network.efficientnet_lite import EfficientNetLite, InvertedResidual
 from fcrn_mobile.network.fcrn import FCRN
+from fcrn_mobile.network.laterals import Lateral
 from fcrn_mobile.network.resnet import BasicBlock, Bottleneck
 
 #: Largest ratio of two factors of one map: float16 keeps its precision down to 6e-5.
@@ -178,7 +180,7 @@ def links(network: FCRN) -> Iterator[Link]:
     encoder = network.encoder
     behind = network.conv
     if isinstance(encoder, EfficientNetLite):
-        yield from _lite_links(encoder, convs)
+        yield from _lite_links(encoder, network.laterals, convs)
         last = encoder._blocks[-1]
         if isinstance(last, InvertedResidual) and not last.has_shortcut:
             yield Link(convs.gives(last._project_conv), convs.reads(behind))
@@ -190,7 +192,7 @@ def links(network: FCRN) -> Iterator[Link]:
     yield from _decoder_links(network, convs)
 
 
-def _lite_links(encoder: EfficientNetLite, convs: "_Sides") -> Iterator[Link]:
+def _lite_links(encoder: EfficientNetLite, laterals: nn.ModuleList, convs: "_Sides") -> Iterator[Link]:
     blocks = [block for block in encoder._blocks if isinstance(block, InvertedResidual)]
     if not blocks[0].expands:
         yield Link(convs.gives(encoder._conv_stem), convs.reads(blocks[0]._depthwise_conv), (encoder, "_bn0"))
@@ -198,16 +200,18 @@ def _lite_links(encoder: EfficientNetLite, convs: "_Sides") -> Iterator[Link]:
         if block.expands:
             yield Link(convs.gives(block._expand_conv), convs.reads(block._depthwise_conv), (block, "_bn0"))
         yield Link(convs.gives(block._depthwise_conv), convs.reads(block._project_conv), (block, "_bn1"))
+    finest_first = list(reversed(laterals))
     for block, following in itertools.pairwise(blocks):
+        beside = convs.reads(finest_first.pop(0).conv) if finest_first and following.halves else ()
         if following.expands and not block.has_shortcut and not following.has_shortcut:
-            yield Link(convs.gives(block._project_conv), convs.reads(following._expand_conv))
+            yield Link(convs.gives(block._project_conv), convs.reads(following._expand_conv) + beside)
 
 
 def _decoder_links(network: FCRN, convs: "_Sides") -> Iterator[Link]:
-    """Up-projections: their input, the map inside, and their output, which both branches give."""
+    """Up-blocks: their input, the map inside, their output, which both branches give, and what laterals join to it."""
     given = convs.gives(network.conv)
-    for block in network.decoder:
-        if not isinstance(block, DeployedUpProj | DeployedUpConv):
+    for step, block in enumerate(network.decoder):
+        if not isinstance(block, DeployedUpProj | DeployedUpConv | ConvBilinear):
             return
         first = block.conv1 if isinstance(block, DeployedUpProj) else block.conv
         yield Link(given, convs.reads(first))
@@ -217,7 +221,23 @@ def _decoder_links(network: FCRN, convs: "_Sides") -> Iterator[Link]:
             given = convs.gives(block.conv2) + convs.gives(first, slice(channels, None))
         else:
             given = convs.gives(first)
+        if network.laterals:
+            lateral = network.laterals[step]
+            assert isinstance(lateral, Lateral)
+            yield from _lateral_links(given, lateral, convs)
+            given = convs.gives(lateral.joint_conv)
     yield Link(given, convs.reads(network.head))
+
+
+def _lateral_links(given: tuple[Side, ...], lateral: Lateral, convs: "_Sides") -> Iterator[Link]:
+    """Maps that are added share their factors; those side by side have their own."""
+    beside = convs.gives(lateral.conv)
+    if not lateral.concatenates:
+        yield Link(given + beside, convs.reads(lateral.joint_conv))
+        return
+    width = lateral.joint_conv.in_channels - lateral.conv.out_channels
+    yield Link(given, convs.reads(lateral.joint_conv, slice(0, width)))
+    yield Link(beside, convs.reads(lateral.joint_conv, slice(width, None)))
 
 
 class _Sides:
@@ -230,9 +250,9 @@ class _Sides:
         """The weights and biases that give the output channels."""
         return tuple(self._side(weight, rows[channels], bias[channels]) for weight, rows, bias in _outputs(conv))
 
-    def reads(self, conv: nn.Module) -> tuple[Side, ...]:
+    def reads(self, conv: nn.Module, channels: slice = slice(None)) -> tuple[Side, ...]:
         """The weights that read the input channels."""
-        return tuple(self._side(weight, _inputs(weight), None) for weight, _, _ in _outputs(conv))
+        return tuple(self._side(weight, _inputs(weight)[channels], None) for weight, _, _ in _outputs(conv))
 
     def _side(self, weight: Tensor, rows: Tensor, bias: Tensor | None) -> Side:
         return Side(self.names[id(weight)], rows, bias, weight.shape[1] == 1, weight.numel())

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from fcrn_mobile.conversion.artefact import check_destination
 from fcrn_mobile.conversion.completed import completed
 from fcrn_mobile.conversion.ranges import OnImage
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.whole_file import check_destination
 
 SUFFIXES = (".mlpackage", ".onnx", ".aimodel")
 

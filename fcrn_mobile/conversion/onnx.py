@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fcrn_mobile.conversion.artefact import conversion_errors, provenance, written_whole
+from fcrn_mobile.conversion.artefact import conversion_errors, provenance
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.deploy import deploy
+from fcrn_mobile.whole_file import written_whole
 
 OPSET = 17
 INPUT_NAME, OUTPUT_NAME = "image", "depth"

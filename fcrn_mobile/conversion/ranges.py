@@ -17,10 +17,10 @@ from fcrn_mobile.mil import Program
 QUANTIZABLE = frozenset({"conv", "avg_pool", "max_pool", "linear", "add"})
 #: … and what may follow one before its output is quantized (``insert_suffix_quantize_dequantize_pair``).
 ACTIVATIONS = frozenset({"leaky_relu", "tanh", "scaled_tanh", "sigmoid", "hard_sigmoid", "relu", "relu6"})
-#: Operators whose results are values that they read, or zero.
+#: Operators whose results are values that they read, zero, or what lies between them.
 _MOVES = frozenset(
     {"concat", "depth_to_space", "expand_dims", "identity", "max_pool", "pad", "pixel_shuffle", "reshape", "slice_by_index"}
-    | {"space_to_depth", "split", "squeeze", "stack", "transpose", "upsample_nearest_neighbor"}
+    | {"space_to_depth", "split", "squeeze", "stack", "transpose", "upsample_bilinear", "upsample_nearest_neighbor"}
 )
 
 #: Called with the number of images done and in all.

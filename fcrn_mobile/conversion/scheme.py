@@ -33,7 +33,7 @@ _NAMES = (
     "w8a8 or a8 for a whole recipe"
 )
 _NAME = re.compile(
-    r"(?P<sparse>sparse(?:(?P<percent>[1-9]\d?)|(?P<n>[1-9]\d?):(?P<m>[1-9]\d?))?)?"
+    r"(?!-)(?P<sparse>sparse(?:(?P<percent>[1-9]\d?)|(?P<n>[1-9]\d?):(?P<m>[1-9]\d?))?)?"
     r"(?P<palette>(?:^|-)palette(?P<bits>[123468]))?"
     r"(?P<int>(?:^|-)int(?P<width>[48]))?"
 )

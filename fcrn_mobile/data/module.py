@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fcrn_mobile.data.cache import Cached
+from fcrn_mobile.data.mixture import Mixture
 from fcrn_mobile.data.source import Sample, Source
 from fcrn_mobile.data.transforms import Transform, depth_tensor, image_tensor, resize
 
@@ -55,11 +56,18 @@ class EpochSampler(Sampler[tuple[int, int]]):
 
     Of several processes each takes every ``processes``-th frame, so that their n-th batches together are the n-th batch of one
     process with a batch as large as theirs together. All take equally many: what doesn't divide is left to another epoch's order.
+
+    Args:
+        count: frames of an epoch.
+        seed: of the order.
+        rank, processes: of this process, and how many there are.
+        mixture: tells which frames are an epoch's; None takes all ``count``.
     """
 
-    def __init__(self, count: int, seed: int, rank: int = 0, processes: int = 1) -> None:
+    def __init__(self, count: int, seed: int, rank: int = 0, processes: int = 1, mixture: Mixture | None = None) -> None:
         self.count = count // processes
         self.total = count
+        self.mixture = mixture
         self.seed = seed
         self.rank = rank
         self.processes = processes
@@ -73,6 +81,8 @@ class EpochSampler(Sampler[tuple[int, int]]):
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.total)
+        if self.mixture is not None:
+            order = self.mixture.drawn(self.seed, self.epoch)[order]
         return iter([(self.epoch, int(index)) for index in order[self.rank :: self.processes][: self.count]])
 
 
@@ -116,6 +126,7 @@ class DepthDataModule(LightningDataModule):
         cache_mb: int = 0,
     ) -> None:
         super().__init__()
+        self.mixture = train if isinstance(train, Mixture) else None
         if cache_mb:
             train, val = Cached(train, cache_mb), Cached(val, cache_mb)
         self.batch_size = batch_size
@@ -128,7 +139,8 @@ class DepthDataModule(LightningDataModule):
 
     def _training_loader(self, collate: Callable[[list[Any]], Any]) -> DataLoader[Any]:
         rank, processes = self._place()
-        sampler = EpochSampler(len(self.frames), self.frames.seed, rank, processes)
+        count = sum(self.mixture.shown) if self.mixture else len(self.frames)
+        sampler = EpochSampler(count, self.frames.seed, rank, processes, self.mixture)
         # A last batch of one frame would make batch norm fail on a 1×1 map.
         drop_last = len(sampler) > self.batch_size
         return DataLoader(

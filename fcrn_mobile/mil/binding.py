@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Operation as OperationProto
 
 #: Inputs that are lists of tensors even when only one is given.
-_LIST_INPUTS = frozenset({"values"})
+_LIST_INPUTS = frozenset({"begins", "end_masks", "ends", "ref_tensors", "values"})
 
 
 def bind(block: "Block", reader: Constants, package: Path, arithmetic: Arithmetic) -> tuple[Operation, ...]:

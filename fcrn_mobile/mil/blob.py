@@ -3,7 +3,8 @@
 Layout (coremltools, mlmodel/src/MILBlob/Blob/StorageFormat.hpp): a 64-byte header (count, version); every blob starts with
 64 bytes of metadata (sentinel, data type, size in bytes, data offset, padding bits) on a multiple of 64. Elements below one
 byte are packed from the lowest bit of the first byte on, across byte boundaries; the bits left over in the last byte are the
-padding.
+padding. Everything else in header and metadata is reserved, and so are the padding bits where elements are whole bytes: writers
+before coremltools 8.0b1, which had no smaller elements, left there whatever the memory held.
 """
 
 import math
@@ -97,15 +98,15 @@ class BlobFile:
             raise MilError(f"{here} where the program declares {data_type}: the weights do not belong to it; export it again")
         if data_type in WHOLE:
             dtype = np.dtype(WHOLE[data_type][1])
-            bits, dtype_read = 8 * dtype.itemsize, dtype
-        elif data_type in PACKED:
-            bits, dtype_read = PACKED[data_type][1], np.dtype(np.uint8)
-        else:
-            raise MilError(f"{here}: weights of this type are not supported; export with float16, float32 or integer weights")
-        if 8 * size - padding != bits * count or padding >= 8:
-            raise MilError(f"{here} in {size} bytes where {math.ceil(bits * count / 8)} are declared: export the package again")
-        values: NDArray[np.generic] = self._array(start, dtype_read, size)
-        return values if data_type in WHOLE else unpack(values.view(np.uint8), bits, PACKED[data_type][2], count)
+            if size != dtype.itemsize * count:
+                raise MilError(f"{here} in {size} bytes where {dtype.itemsize * count} are declared: export the package again")
+            return self._array(start, dtype, size)
+        if data_type in PACKED:
+            _, bits, signed = PACKED[data_type]
+            if 8 * size - padding != bits * count or padding >= 8:
+                raise MilError(f"{here} in {size} bytes less {padding} bits where {bits * count} are declared: export the package again")
+            return unpack(self._array(start, np.dtype(np.uint8), size).view(np.uint8), bits, signed, count)
+        raise MilError(f"{here}: weights of this type are not supported; export with float16, float32 or integer weights")
 
     def _bytes(self, start: int, size: int) -> bytes:
         return self._array(start, np.dtype(np.uint8), size).tobytes()

@@ -101,6 +101,15 @@ def _padded(inputs: _Inputs, key: str = "pad") -> Shape:
     return tuple(shape)
 
 
+def _pool(inputs: _Inputs) -> Shape:
+    """The padded input; in ceil mode the last window hangs over it by less than a stride."""
+    padded = _padded(inputs)
+    if not inputs.number("ceil_mode", 0):
+        return padded
+    strides = zip_longest(reversed(padded), reversed(inputs.numbers("strides")), fillvalue=0)
+    return tuple(reversed([int(length + max(stride, 0)) for length, stride in strides]))
+
+
 def _conv(inputs: _Inputs) -> Shape:
     """What it yields, or its padded input if that is larger."""
     padded, weight = _padded(inputs), inputs.shape("weight")
@@ -186,7 +195,8 @@ _RULES: dict[str, Callable[[_Inputs], Shape]] = {
         ),
         lambda inputs: _broadcast(inputs.shape("x"), inputs.shape("y")),
     ),
-    **dict.fromkeys(("pad", "max_pool", "avg_pool", "l2_pool"), _padded),
+    "pad": _padded,
+    **dict.fromkeys(("max_pool", "avg_pool", "l2_pool"), _pool),
     **dict.fromkeys(("upsample_nearest_neighbor", "upsample_bilinear"), _upsample),
     **dict.fromkeys(("resize_nearest_neighbor", "resize_bilinear", "resize"), _resize),
 }

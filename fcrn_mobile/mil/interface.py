@@ -147,7 +147,8 @@ class Feature:
         if self.dtype == "GRAYSCALE_FLOAT16":
             if not np.issubdtype(array.dtype, np.floating):
                 raise MilError(f"input '{self.name}' is {array.dtype}: give floating-point pixels")
-            array = array.astype(np.float16)
+            with np.errstate(over="ignore"):
+                array = array.astype(np.float16)
         elif array.dtype != np.uint8:
             raise MilError(f"input '{self.name}' is {array.dtype}: give 8-bit pixels (uint8)")
         pixels = torch.from_numpy(np.array(array, dtype=np.float32))

@@ -19,6 +19,7 @@ from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.overflow import Overflow
 from fcrn_mobile.mil.package import metadata
+from fcrn_mobile.mil.refused import check_accepted
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.mil.values import Constants
 
@@ -57,15 +58,18 @@ class Program:
             function: of a package with several; None takes its default.
 
         Raises:
-            MilError: unknown policy or function; a missing, damaged or truncated package; an operator this runtime lacks.
+            MilError: unknown policy or function; a missing, damaged or truncated package; an operator this runtime lacks; a program
+                that Core ML itself refuses.
         """
         check_policy(arithmetic)
         package = Path(path)
         checked = read_function(package, function)
+        reader = Constants(checked.folder)
+        check_accepted(checked.block, reader, str(package))
         return cls(
             inputs=tuple(Feature.from_description(f) for f in checked.inputs),
             outputs=tuple(Feature.from_description(f) for f in checked.outputs),
-            operations=bind(checked.block, Constants(checked.folder), package, arithmetic),
+            operations=bind(checked.block, reader, package, arithmetic),
             arithmetic=arithmetic,
             metadata=metadata(checked.model),
             function=checked.name,
@@ -96,17 +100,22 @@ class Program:
                 if isinstance(values[info.name], Tensor):
                     yield info.name, values[info.name].numpy()
 
-    def first_overflow(self, inputs: Mapping[str, Any]) -> Overflow | None:
-        """The first tensor that runs over under this arithmetic, or None if all stay finite."""
+    def watch(self, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], Overflow | None]:
+        """As ``predict``, looking at every tensor on the way: a clamp or a quotient may turn an overflow into a finite output.
+
+        Returns:
+            A value per output, and the first tensor that runs over under this arithmetic, or None if all stay finite.
+        """
         values = self.start(inputs)
+        found: Overflow | None = None
         for operation in self.steps(values):
-            for info in operation.outputs:
-                result = values[info.name]
-                if isinstance(result, Tensor) and result.is_floating_point() and not result.isfinite().all():
-                    largest = _largest(operation, values)
-                    if math.isfinite(largest):
-                        return Overflow(info.name, operation.kind, largest)
-        return None
+            found = found or _overflow(operation, values)
+        return self.results(values), found
+
+    def first_overflow(self, inputs: Mapping[str, Any]) -> Overflow | None:
+        """The first tensor that runs over under this arithmetic, or None if all stay finite; the run ends there."""
+        values = self.start(inputs)
+        return next(filter(None, (_overflow(operation, values) for operation in self.steps(values))), None)
 
     def with_constants(self, constants: Mapping[str, Mapping[str, Any]]) -> "Program":
         """The same program with other weights.
@@ -191,6 +200,17 @@ class Values(dict[str, Any]):
         values = Values(self.items())
         values.misdeclared = set(self.misdeclared)
         return values
+
+
+def _overflow(operation: Operation, values: dict[str, Any]) -> Overflow | None:
+    """The first result of an operator that is not finite, if all that the operator read is."""
+    for info in operation.outputs:
+        result = values[info.name]
+        if isinstance(result, Tensor) and result.is_floating_point() and not result.isfinite().all():
+            largest = _largest(operation, values)
+            if math.isfinite(largest):
+                return Overflow(info.name, operation.kind, largest)
+    return None
 
 
 def _largest(operation: Operation, values: dict[str, Any]) -> float:

@@ -10,7 +10,8 @@ from fcrn_mobile.mil.check import read_function
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.package import metadata
-from fcrn_mobile.mil.values import shape_of, type_name
+from fcrn_mobile.mil.refused import refusals
+from fcrn_mobile.mil.values import Constants, shape_of, type_name
 
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Block, Function, Operation, Value
@@ -28,8 +29,9 @@ def summarise(package: Path, function: str | None = None) -> dict[str, Any]:
 
     Returns:
         JSON-serialisable: ``function`` shown and ``functions`` there are, ``inputs`` and ``outputs`` as text, ``operators`` counted
-        by type, ``unsupported`` ones (nested blocks included), ``weights`` as bytes by stored type, ``macs`` of convolutions and
-        matrix products with known shapes, ``metadata``.
+        by type, ``unsupported`` ones (nested blocks included), ``refused`` ones (Core ML does not load the package for their sake,
+        each a line that says why), ``weights`` as bytes by stored type, ``macs`` of convolutions and matrix products with known
+        shapes, ``metadata``.
 
     Raises:
         MilError: the package cannot be read, or does not hang together.
@@ -44,6 +46,7 @@ def summarise(package: Path, function: str | None = None) -> dict[str, Any]:
         "outputs": [_feature(Feature.from_description(f)) for f in checked.outputs],
         "operators": dict(operators.most_common()),
         "unsupported": sorted(set(operators) - set(OPERATORS)),
+        "refused": list(refusals(block, Constants(checked.folder))),
         "weights": _weight_bytes(block),
         "macs": count_macs(checked.proto, block),
         "metadata": metadata(checked.model),

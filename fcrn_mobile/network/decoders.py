@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fcrn_mobile.errors import InputError
@@ -82,6 +83,23 @@ class UpProj(nn.Module):
         return self.relu(upper + self.lower_bn(lower))  # N×O×2H×2W
 
 
+class ConvBilinear(nn.Module):
+    """3×3 convolution, batch norm, ReLU, and bilinear interpolation to twice the size; it has one form only.
+
+    Unpooling gives every phase of the output a kernel of its own, and where these differ a checkerboard lies over the map (Odena et al.
+    2016, "Deconvolution and checkerboard artifacts"). Interpolation treats all alike, and the convolution before it costs a quarter.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, _: Form) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+        self.bn = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn(self.conv(x)))
+        return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)  # N×O×2H×2W
+
+
 _deconv3 = functools.partial(DeConv, kernel=3)
 
 #: Up-blocks by step, the last for all further steps; built from in_channels, out_channels and the form of the unpooled convolutions.
@@ -92,6 +110,8 @@ DECODERS: dict[str, tuple[Callable[[int, int, Form], nn.Module], ...]] = {
     "upproj": (UpProj,),
     "fastproj": (FastProj,),
     "deconv-upconv": (_deconv3, UpConv),
+    "conv-bilinear": (ConvBilinear,),
+    "upproj-bilinear": (UpProj, UpProj, ConvBilinear),
 }
 
 

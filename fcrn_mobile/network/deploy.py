@@ -157,6 +157,6 @@ def _folded_phases(convs: PhaseConvs, bn: nn.BatchNorm2d) -> tuple[list[Tensor],
 
 def _conv(weight: Tensor, bias: Tensor, padding: int) -> nn.Conv2d:
     out_channels, in_channels, rows, columns = weight.shape
-    conv = nn.Conv2d(in_channels, out_channels, (rows, columns), padding=padding)
+    conv = nn.Conv2d(in_channels, out_channels, (rows, columns), padding=padding, dtype=weight.dtype)
     conv.load_state_dict({"weight": weight, "bias": bias})
     return conv.requires_grad_(False)

@@ -39,6 +39,7 @@ class InvertedResidual(nn.Module):
         super().__init__()
         width = in_channels * expansion
         self.expands = expansion != 1
+        self.halves = stride == 2
         self.has_shortcut = stride == 1 and in_channels == out_channels
         if self.expands:
             self._expand_conv = nn.Conv2d(in_channels, width, 1, bias=False)
@@ -63,6 +64,9 @@ class EfficientNetLite(nn.Module):
 
     Shape:
         input N×3×H×W, output N×``out_channels``×⌈H/32⌉×⌈W/32⌉.
+
+    Attributes:
+        channels: of the maps at 1/2, 1/4, 1/8, 1/16 and 1/32 that ``maps`` gives.
     """
 
     def __init__(self, name: str) -> None:
@@ -70,24 +74,37 @@ class EfficientNetLite(nn.Module):
         width, depth = EFFICIENTNET_LITES[name]
         self._conv_stem = SamePadConv2d(3, 32, 3, stride=2, bias=False)
         self._bn0 = nn.BatchNorm2d(32, eps=_BN_EPS)
-        blocks: list[nn.Module] = []
+        blocks: list[InvertedResidual] = []
         channels = 32
+        # The last map of each size: what stands before a stride, and at the end.
+        widths = []
         for stage, (repeats, base_channels, kernel, first_stride, expansion) in enumerate(_STAGES):
             out_channels = _round_channels(base_channels * width)
             # The Lite family scales the depth of the inner stages only.
             count = repeats if stage in (0, len(_STAGES) - 1) else math.ceil(repeats * depth)
             for index in range(count):
                 stride = first_stride if index == 0 else 1
+                if stride == 2:
+                    widths.append(channels)
                 blocks.append(InvertedResidual(channels, out_channels, kernel, stride, expansion))
                 channels = out_channels
         self._blocks = nn.ModuleList(blocks)
         self.out_channels = channels
+        self.channels = (*widths, channels)
+        self._halving = tuple(index for index, block in enumerate(blocks) if block.halves)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.maps(x)[-1]
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """The last map of each size, the finest first (lite0: 16, 24, 40, 112 and 320 channels)."""
+        maps = []
         x = F.relu6(self._bn0(self._conv_stem(x)))  # N×32×H/2×W/2
-        for block in self._blocks:
+        for index, block in enumerate(self._blocks):
+            if index in self._halving:
+                maps.append(x)
             x = block(x)
-        return x  # N×320×H/32×W/32 (lite0)
+        return [*maps, x]  # N×320×H/32×W/32 (lite0)
 
 
 def _round_channels(channels: float, divisor: int = 8) -> int:

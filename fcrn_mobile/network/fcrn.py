@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.decoders import build_decoder
 from fcrn_mobile.network.encoders import build_encoder, halvings, input_normalisation
+from fcrn_mobile.network.laterals import CONCAT, LATERALS, NONE, build_laterals
 from fcrn_mobile.network.unpooling import FORMS, Form
 
 
@@ -28,6 +29,7 @@ class FCRNConfig:
         head_relu: whether the prediction ends in a ReLU, so that depth is never negative.
         inverse_depth: α and β if the prediction x stands for the inverse depth α·sigmoid(x) + β, which is always positive (Zhou et al.
             2017, arXiv 1704.07813, section 3.5); None if it is the depth itself.
+        laterals: one of ``laterals.LATERALS``: how the encoder's finer maps enter the decoder.
     """
 
     preset: str
@@ -39,8 +41,11 @@ class FCRNConfig:
     std: tuple[float, ...]
     head_relu: bool = False
     inverse_depth: tuple[float, float] | None = None
+    laterals: str = NONE
 
     def __post_init__(self) -> None:
+        if self.laterals not in LATERALS:
+            raise InputError(f"unknown laterals '{self.laterals}': use one of {', '.join(LATERALS)}")
         count = halvings(self.encoder)
         if len(self.widths) != count or min(self.widths) < 1:
             raise InputError(
@@ -71,15 +76,18 @@ class FCRNConfig:
 
 
 #: The networks this project ships. ``fcrn-resnet50`` is the paper's, ``fcrn-resnet50-caffe`` its authors' release, ``fcrn-plain`` is
-#: described in ``plain``.
+#: described in ``plain``, ``fcrn-lite0-lateral`` is ``fcrn-lite0`` with lateral connections and interpolation in the last two steps.
 PRESETS: dict[str, FCRNConfig] = {
-    name: FCRNConfig(name, encoder, decoder, widths, size, *input_normalisation(encoder), head_relu=decoder == "fastproj")
-    for name, encoder, decoder, widths, size in (
-        ("fcrn-resnet50", "resnet50", "upproj", (1024, 512, 256, 128, 64), (228, 304)),
-        ("fcrn-resnet18", "resnet18", "upproj", (256, 128, 64, 32, 16), (228, 304)),
-        ("fcrn-lite0", "lite0", "upproj", (256, 128, 64, 32, 16), (224, 320)),
-        ("fcrn-plain", "plain", "deconv-upconv", (128, 512, 128, 64), (224, 304)),
-        ("fcrn-resnet50-caffe", "resnet50-caffe", "fastproj", (1024, 512, 256, 128, 64), (228, 304)),
+    name: FCRNConfig(
+        name, encoder, decoder, widths, size, *input_normalisation(encoder), head_relu=decoder == "fastproj", laterals=laterals
+    )
+    for name, encoder, decoder, widths, size, laterals in (
+        ("fcrn-resnet50", "resnet50", "upproj", (1024, 512, 256, 128, 64), (228, 304), NONE),
+        ("fcrn-resnet18", "resnet18", "upproj", (256, 128, 64, 32, 16), (228, 304), NONE),
+        ("fcrn-lite0", "lite0", "upproj", (256, 128, 64, 32, 16), (224, 320), NONE),
+        ("fcrn-lite0-lateral", "lite0", "upproj-bilinear", (256, 128, 64, 40, 24), (224, 320), CONCAT),
+        ("fcrn-plain", "plain", "deconv-upconv", (128, 512, 128, 64), (224, 304), NONE),
+        ("fcrn-resnet50-caffe", "resnet50-caffe", "fastproj", (1024, 512, 256, 128, 64), (228, 304), NONE),
     )
 }
 
@@ -104,7 +112,7 @@ class FCRN(nn.Module):
 
     Shape:
         input N×3×H×W, RGB in 0..1 (the network normalises); output depth in metres, N×1×16⌈H/32⌉×16⌈W/32⌉
-        (plain encoder: N×1×8⌈H/16⌉×8⌈W/16⌉).
+        (plain encoder: N×1×8⌈H/16⌉×8⌈W/16⌉), with laterals N×1×⌈H/2⌉×⌈W/2⌉.
     """
 
     mean: Tensor
@@ -122,21 +130,28 @@ class FCRN(nn.Module):
         self.conv = nn.Conv2d(self.encoder.out_channels, config.widths[0], 1, bias=False)
         self.bn = nn.BatchNorm2d(config.widths[0])
         self.decoder = build_decoder(config.decoder, config.widths, form)
+        self.laterals = build_laterals(config.laterals, config.widths, self.encoder.channels[-2::-1])
         self.head = nn.Conv2d(config.widths[-1], 1, 3, padding=1)
         self._initialise()
 
     def forward(self, image: Tensor) -> Tensor:
-        x = self.decoder(self.encode(image))  # N×widths[-1]×H/2×W/2
-        x = self.head(x)  # N×1×H/2×W/2
+        x = self.head(self.decoded(image)[-1])  # N×1×H/2×W/2
         if self.config.inverse_depth is not None:
             # Not 1 / x, which becomes a reciprocal: Core ML adds 1e-4 to what it inverts.
             return torch.div(self.one, self.inverse_depth(x))
         return F.relu(x) if self.config.head_relu else x
 
-    def encode(self, image: Tensor) -> Tensor:
-        """What the decoder takes, N×widths[0]×H/32×W/32 (plain: H/16×W/16), of an image N×3×H×W in 0..1."""
-        x = (image - self.mean) / self.std
-        return self.bn(self.conv(self.encoder(x)))  # no ReLU
+    def decoded(self, image: Tensor) -> list[Tensor]:
+        """What each step of the decoder gives of an image N×3×H×W in 0..1, up to N×widths[-1]×H/2×W/2."""
+        *finer, x = self.encoder.maps((image - self.mean) / self.std)
+        x = self.bn(self.conv(x))  # N×widths[0]×H/32×W/32 (plain: H/16×W/16), no ReLU
+        steps = []
+        for step, block in enumerate(self.decoder):
+            x = block(x)
+            if self.laterals:
+                x = self.laterals[step](x, finer[-1 - step])
+            steps.append(x)
+        return steps
 
     def inverse_depth(self, raw: Tensor) -> Tensor:
         """What predictions stand for where the configuration says so: α·sigmoid(x) + β in 1/m, of any shape."""
@@ -146,13 +161,17 @@ class FCRN(nn.Module):
 
     def _initialise(self) -> None:
         """He initialisation of everything behind the encoder, since ReLU networks of this depth train from it."""
-        for module in (self.conv, *self.decoder.modules(), self.head):
+        for module in (self.conv, *self.decoder.modules(), *self.laterals.modules(), self.head):
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if self.config.inverse_depth is not None:
-            # Where a sigmoid is flat nothing is learned: the first predictions are nearly equal, and moderate.
-            nn.init.normal_(self.head.weight, std=0.01)
-            nn.init.constant_(self.head.bias, self.config.first_prediction)  # type: ignore[arg-type]
+            # Where a sigmoid is flat nothing is learned.
+            self.start_at(self.config.first_prediction)
+
+    def start_at(self, prediction: float) -> None:
+        """Begin anew with first predictions x that are nearly equal: set the head's bias, and small weights."""
+        nn.init.normal_(self.head.weight, std=0.01)
+        nn.init.constant_(self.head.bias, prediction)  # type: ignore[arg-type]
 
 
 def set_form(network: FCRN, form: Form) -> FCRN:

@@ -32,7 +32,12 @@ class PlainEncoder(nn.Module):
 
     Shape:
         input N×3×H×W, output N×128×⌈H/16⌉×⌈W/16⌉.
+
+    Attributes:
+        channels: of the maps at 1/2, 1/4, 1/8 and 1/16 that ``maps`` gives.
     """
+
+    channels = (*_WIDTHS, _WIDTHS[-1])
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +50,16 @@ class PlainEncoder(nn.Module):
         self.out_channels = channels
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x)  # N×128×H/16×W/16
+        return self.maps(x)[-1]
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """The last map of each size, the finest first: what is pooled, and the output."""
+        maps = []
+        for layer in self.layers:
+            if isinstance(layer, nn.MaxPool2d):
+                maps.append(x)
+            x = layer(x)
+        return [*maps, x]  # the last N×128×H/16×W/16
 
 
 def _conv_block(in_channels: int, out_channels: int, stride: int) -> list[nn.Module]:

@@ -80,6 +80,9 @@ class ResNet(nn.Module):
 
     Shape:
         input N×3×H×W, output N×``out_channels``×⌈H/32⌉×⌈W/32⌉.
+
+    Attributes:
+        channels: of the maps at 1/2, 1/4, 1/8, 1/16 and 1/32 that ``maps`` gives.
     """
 
     def __init__(self, name: str) -> None:
@@ -100,12 +103,20 @@ class ResNet(nn.Module):
                 channels = width * block.expansion
             self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
         self.out_channels = channels
+        self.channels = (64, *(64 * 2**stage * block.expansion for stage in range(len(repeats))))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))  # N×64×H/4×W/4
+        return self.maps(x)[-1]
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """The last map of each size, the finest first: behind the first convolution, and behind each stage."""
+        x = self.relu(self.bn1(self.conv1(x)))  # N×64×H/2×W/2
+        maps = [x]
+        x = self.maxpool(x)  # N×64×H/4×W/4
         for stage in range(1, 5):
             x = getattr(self, f"layer{stage}")(x)
-        return x  # N×C×H/32×W/32
+            maps.append(x)
+        return maps  # the last N×C×H/32×W/32
 
 
 def _projection(in_channels: int, out_channels: int, stride: int) -> nn.Sequential | None:

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcrn_mobile.conversion.artefact import written_whole
 from fcrn_mobile.data.depth_maps import save_depth_png
 from fcrn_mobile.data.inputs import is_video
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.report.figures import save_side_by_side
 from fcrn_mobile.report.pointcloud import Intrinsics, back_project, save_ply
+from fcrn_mobile.whole_file import written_whole
 
 
 def result_files(path: Path, out: Path, cloud: bool = False) -> list[Path]:

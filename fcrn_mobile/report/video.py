@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from fcrn_mobile.conversion.artefact import written_whole
 from fcrn_mobile.data.video import Video, load_av, read_frames
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.report.extent import Extent
 from fcrn_mobile.report.figures import COLOURS, UNKNOWN_COLOUR
+from fcrn_mobile.whole_file import written_whole
 
 #: Seconds over which a range that is not fixed follows the scene.
 SMOOTHING = 1.0

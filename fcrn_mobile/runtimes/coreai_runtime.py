@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from fcrn_mobile.conversion.coreai import INPUT_VALUES, quiet_coreai
 from fcrn_mobile.data.images import fit
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.runtimes.runtime import depth_map, model_name
+from fcrn_mobile.runtimes.contract import Port, check_input, check_output, depth_map, run_failure
+from fcrn_mobile.runtimes.runtime import model_name
 
 if TYPE_CHECKING:
     from coreai.authoring import AIModelAsset
@@ -41,21 +42,32 @@ class CoreAIRuntime:
         with quiet_coreai():
             self._function = finished(_load(asset))
         description = self._function.desc
-        (self._input,), (self._output,) = description.input_names, description.output_names
-        image = description.input_descriptor(self._input)
-        _, _, height, width = image.shape
-        self.input_size = (height, width)
-        self._dtype = np.dtype(image.dtype)
+        self._quoted = f"'{path}'"
+        inputs = [_port(name, description.input_descriptor(name)) for name in description.input_names]
+        outputs = [_port(name, description.output_descriptor(name)) for name in description.output_names]
+        self._input, self.input_size = check_input(self._quoted, inputs, ("float32", "float16"))
+        self._output = check_output(self._quoted, outputs)
+        self._dtype = np.dtype(inputs[0].dtype)
 
     def predict(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         pixels = fit(image, self.input_size).transpose(2, 0, 1)[np.newaxis].astype(self._dtype)
-        return finished(self._run(np.ascontiguousarray(pixels)))
+        try:
+            output = finished(self._run(np.ascontiguousarray(pixels)))
+        except Exception as error:
+            raise run_failure(self._quoted, error) from error
+        return depth_map(output, self._quoted)
 
-    async def _run(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+    async def _run(self, pixels: NDArray[Any]) -> NDArray[Any]:
         from coreai.runtime import NDArray as CoreAIArray
 
         outputs = await self._function({self._input: CoreAIArray(pixels)})
-        return depth_map(outputs[self._output].numpy())
+        result: NDArray[Any] = outputs[self._output].numpy()
+        return result
+
+
+def _port(name: str, described: Any) -> Port:
+    """As Core AI describes it; lengths below 0 are open."""
+    return Port(name, np.dtype(described.dtype).name, tuple(side if side >= 0 else None for side in described.shape))
 
 
 def open_asset(path: Path) -> "tuple[AIModelAsset, AIModelAssetSummary]":

@@ -9,8 +9,11 @@ from PIL import Image
 
 from fcrn_mobile.data.images import fit
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.mil.interface import Feature
+from fcrn_mobile.mil.package import feature_descriptions
 from fcrn_mobile.quiet import quiet_coremltools
-from fcrn_mobile.runtimes.runtime import depth_map, model_name
+from fcrn_mobile.runtimes.contract import check_features, depth_map, run_failure
+from fcrn_mobile.runtimes.runtime import model_name
 
 #: As reports name them → coremltools' name.
 COMPUTE_UNITS = {"all": "ALL", "cpuAndNeuralEngine": "CPU_AND_NE", "cpuAndGPU": "CPU_AND_GPU", "cpuOnly": "CPU_ONLY"}
@@ -24,19 +27,28 @@ class CoreMLRuntime:
     def __init__(self, path: Path, compute_units: str = "all") -> None:
         if platform.system() != "Darwin":
             raise InputError("backend 'coreml' needs macOS: use --backend mil here")
+        self._quoted = f"'{path}'"
         with quiet_coremltools():
             import coremltools as ct
 
-            self._model = ct.models.MLModel(str(path), compute_units=ct.ComputeUnit[COMPUTE_UNITS[compute_units]])
-        description = self._model.get_spec().description
-        image = description.input[0].type.imageType
+            try:
+                self._model = ct.models.MLModel(str(path), compute_units=ct.ComputeUnit[COMPUTE_UNITS[compute_units]])
+            except Exception as error:
+                reason = " ".join(str(error).split())[:160]
+                raise InputError(f"'{path}' is not a model that Core ML reads ({reason}): export it again") from error
+        described = feature_descriptions(self._model.get_spec())
+        image, output = check_features(self._quoted, *([Feature.from_description(each) for each in features] for features in described))
         self.name = model_name(path)
         self.compute_units = compute_units
         self.path = path
-        self.input_size = (image.height, image.width)
+        height, width = image.shape
+        self.input_size = (height, width)
         self.metadata: dict[str, str] = dict(self._model.user_defined_metadata)
-        self._input, self._output = description.input[0].name, description.output[0].name
+        self._input, self._output = image.name, output.name
 
     def predict(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        outputs = self._model.predict({self._input: Image.fromarray(fit(image, self.input_size))})
-        return depth_map(np.asarray(outputs[self._output]))
+        try:
+            outputs = self._model.predict({self._input: Image.fromarray(fit(image, self.input_size))})
+        except Exception as error:
+            raise run_failure(self._quoted, error) from error
+        return depth_map(np.asarray(outputs[self._output]), self._quoted)

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.data.images import fit
-from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.arithmetic import SHOWN_AS, Arithmetic
 from fcrn_mobile.mil.overflow import Overflow
-from fcrn_mobile.runtimes.runtime import depth_map, model_name
+from fcrn_mobile.runtimes.contract import check_features, depth_map
+from fcrn_mobile.runtimes.runtime import model_name
 
 
 class MilRuntime:
@@ -25,17 +25,16 @@ class MilRuntime:
         self.path = path
         self._program = Program.load(path, arithmetic)
         self.arithmetic = SHOWN_AS[arithmetic]
-        images = [feature for feature in self._program.inputs if feature.kind == "image"]
-        if len(self._program.inputs) != 1 or len(images) != 1 or len(self._program.outputs) != 1:
-            raise InputError(f"'{path}' does not map one image to one depth map: give a depth model")
-        height, width = images[0].shape
+        self._quoted = f"'{path}'"
+        image, output = check_features(self._quoted, self._program.inputs, self._program.outputs)
+        height, width = image.shape
         self.input_size = (height, width)
         self.metadata = self._program.metadata
-        self._input, self._output = images[0].name, self._program.outputs[0].name
+        self._input, self._output = image.name, output.name
 
     def predict(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         outputs = self._program.predict({self._input: fit(image, self.input_size)})
-        return depth_map(outputs[self._output])
+        return depth_map(outputs[self._output], self._quoted)
 
     def trace(self, image: NDArray[np.uint8]) -> Iterator[tuple[str, NDArray[Any]]]:
         """Every named tensor of the program, as it appears."""

@@ -1,6 +1,8 @@
 """An ONNX model through onnxruntime."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +10,11 @@ from numpy.typing import NDArray
 from fcrn_mobile.data.images import fit
 from fcrn_mobile.data.transforms import image_tensor
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.runtimes.runtime import depth_map, model_name
+from fcrn_mobile.runtimes.contract import Port, check_input, check_output, depth_map, run_failure
+from fcrn_mobile.runtimes.runtime import model_name
+
+#: Types whose names differ from NumPy's.
+_TYPES = {"float": "float32", "double": "float64"}
 
 
 class OnnxRuntime:
@@ -19,7 +25,7 @@ class OnnxRuntime:
     def __init__(self, path: Path, threads: int | None = None) -> None:
         import onnxruntime
 
-        onnxruntime.set_default_logger_severity(3)
+        onnxruntime.set_default_logger_severity(4)  # errors travel as exceptions
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0  # 0 leaves the choice to onnxruntime
         try:
@@ -27,15 +33,24 @@ class OnnxRuntime:
         except Exception as error:
             reason = " ".join(str(error).split())[:160]
             raise InputError(f"'{path}' is not a model that onnxruntime reads ({reason}): export it again") from error
-        (image, *others) = self._session.get_inputs()
-        if others or len(image.shape) != 4 or not all(isinstance(side, int) for side in image.shape):
-            raise InputError(f"'{path}' does not take one image of fixed size: export it with fcrn-mobile")
+        self._quoted = f"'{path}'"
+        self._input, self.input_size = check_input(self._quoted, [_port(value) for value in self._session.get_inputs()])
+        self._output = check_output(self._quoted, [_port(value) for value in self._session.get_outputs()])
         self.name = model_name(path)
         self.path = path
-        self.input_size = (image.shape[2], image.shape[3])
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
-        self._input, self._output = image.name, self._session.get_outputs()[0].name
 
     def predict(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         pixels = image_tensor(fit(image, self.input_size)).unsqueeze(0).numpy()
-        return depth_map(self._session.run([self._output], {self._input: pixels})[0])
+        try:
+            (output,) = self._session.run([self._output], {self._input: pixels})
+        except Exception as error:  # onnxruntime has a class of its own for each status, all below Exception
+            raise run_failure(self._quoted, error) from error
+        return depth_map(output, self._quoted)
+
+
+def _port(value: Any) -> Port:
+    """As onnxruntime describes it: ``tensor(float)``, lengths as numbers, open ones as names or None, nothing if all is open."""
+    tensor = re.fullmatch(r"tensor\((\w+)\)", value.type)
+    kind = _TYPES.get(tensor[1], tensor[1]) if tensor else value.type
+    return Port(value.name, kind, tuple(side if isinstance(side, int) else None for side in value.shape) or None)

@@ -2,6 +2,7 @@
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,11 @@ from numpy.typing import NDArray
 from fcrn_mobile.data.images import fit
 from fcrn_mobile.data.transforms import image_tensor
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.runtimes.runtime import depth_map, model_name
+from fcrn_mobile.runtimes.contract import Port, check_input, check_output, depth_map, run_failure
+from fcrn_mobile.runtimes.runtime import model_name
+
+#: Types whose names differ from NumPy's.
+_TYPES = {"f16": "float16", "f32": "float32", "f64": "float64", "u8": "uint8", "i8": "int8", "i32": "int32", "i64": "int64"}
 
 
 class OpenVINORuntime:
@@ -32,18 +37,28 @@ class OpenVINORuntime:
         except Exception as error:
             reason = " ".join(str(error).split())[:160]
             raise InputError(f"'{path}' is not a model that OpenVINO reads ({reason}): export it again") from error
-        (image, *others) = self._model.inputs
-        if others or image.partial_shape.is_dynamic or len(image.shape) != 4:
-            raise InputError(f"'{path}' does not take one image of fixed size: export it with fcrn-mobile")
+        self._quoted = f"'{path}'"
+        _, self.input_size = check_input(self._quoted, [_port(value) for value in self._model.inputs])
+        check_output(self._quoted, [_port(value) for value in self._model.outputs])
         self.name = model_name(path)
         self.path = path
-        self.input_size = (int(image.shape[2]), int(image.shape[3]))
         self.metadata: dict[str, str] = {entry.key: entry.value for entry in stored}
         self._request = self._model.create_infer_request()
 
     def predict(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         pixels = image_tensor(fit(image, self.input_size)).unsqueeze(0).numpy()
-        return depth_map(self._request.infer([pixels], share_inputs=True)[0])
+        try:
+            output = self._request.infer([pixels], share_inputs=True)[0]
+        except Exception as error:
+            raise run_failure(self._quoted, error) from error
+        return depth_map(output, self._quoted)
+
+
+def _port(value: Any) -> Port:
+    """As OpenVINO describes it."""
+    kind, shape = value.element_type.get_type_name(), value.partial_shape
+    lengths = None if shape.rank.is_dynamic else tuple(None if side.is_dynamic else int(side.get_length()) for side in shape)
+    return Port(value.any_name, _TYPES.get(kind, kind), lengths)
 
 
 def check_installed() -> None:

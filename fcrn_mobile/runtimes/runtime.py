@@ -1,7 +1,7 @@
-"""The interface of all runtimes, and what they share: how an image goes in and a depth map comes out."""
+"""The interface of all runtimes."""
 
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,8 +57,3 @@ def model_name(path: Path) -> str:
 def is_metric(runtime: Runtime) -> bool:
     """Whether a runtime's depth is in metres, not up to a scale that nobody knows."""
     return runtime.metadata.get(UNITS) != UP_TO_SCALE
-
-
-def depth_map(output: NDArray[Any]) -> NDArray[np.float32]:
-    """A package's output, image or array with leading axes of length 1, as h×w float32."""
-    return output.reshape(output.shape[-2:]).astype(np.float32)

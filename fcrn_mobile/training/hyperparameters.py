@@ -6,6 +6,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.metrics import protocol
 from fcrn_mobile.training.losses import LOSSES
 from fcrn_mobile.training.quantization import NONE, SCHEMES
+from fcrn_mobile.training.structure import TERMS
 
 OPTIMIZERS = ("adamw", "sgd")
 OBJECTIVES = ("supervised", "video", "stereo")
@@ -27,6 +28,7 @@ _NOT_NEGATIVE = (
     "ssim",
     "smoothness",
     "explainability",
+    *TERMS,
 )
 
 
@@ -39,6 +41,7 @@ class Hyperparameters:
         batch_size: frames per step and device.
         objective: ``supervised`` by true depth, or without any by ``video`` or ``stereo``, see ``selfsupervised``.
         loss: one of ``losses.LOSSES``; of ``supervised``.
+        gradient, log_gradient, silog, normals: weights of ``structure.TERMS`` beside the loss; of ``supervised``.
         quantization: ``none``, or one of ``quantization.SCHEMES`` to fine-tune for; then the loss is the drift, see ``distillation``.
         optimizer: ``adamw``, or ``sgd`` with ``momentum``.
         lr: learning rate; the peak of ``one-cycle``.
@@ -106,6 +109,10 @@ class Hyperparameters:
     explainability: float = 0.0
     minimum: bool = True
     automask: bool = True
+    gradient: float = 0.0
+    log_gradient: float = 0.0
+    silog: float = 0.0
+    normals: float = 0.0
 
     def __post_init__(self) -> None:
         for name, allowed in (
@@ -130,6 +137,13 @@ class Hyperparameters:
         for name, limit in (("ema", 1), ("momentum", 1), ("jitter", 1.0001), ("ssim", 1.0001)):
             if getattr(self, name) >= limit:
                 raise InputError(f"{name} is {getattr(self, name)}: give a number below 1")
+        if self.terms and self.objective != "supervised":
+            raise InputError(f"{next(iter(self.terms))} needs true depth, and objective '{self.objective}' has none: leave it out")
         if self.explainability and self.minimum:
             raise InputError("explainability weighs every neighbour's error, of which minimum takes one: add --mean")
         protocol(self.protocol)
+
+    @property
+    def terms(self) -> dict[str, float]:
+        """Weights of the terms that are part of the loss, by name."""
+        return {name: getattr(self, name) for name in TERMS if getattr(self, name)}

@@ -4,7 +4,8 @@ In a run over several processes a loss is this process's share: the mean over pr
 descend, equals the loss of one process with the whole batch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import torch
 import torch.nn.functional as F
@@ -12,9 +13,10 @@ from torch import Tensor
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.training import distributed
+from fcrn_mobile.training.structure import NEAREST, TERMS
 
 HUBER_DELTA = 1.0  # metres
-NEAREST = 1e-3  # metres; a logarithm needs a positive depth
+_NO_TERMS: Mapping[str, float] = MappingProxyType({})
 
 
 def berhu(prediction: Tensor, target: Tensor) -> Tensor:
@@ -60,13 +62,14 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-def depth_loss(name: str, prediction: Tensor, target: Tensor) -> Tensor:
+def depth_loss(name: str, prediction: Tensor, target: Tensor, weights: Mapping[str, float] = _NO_TERMS) -> Tensor:
     """A loss by name between a predicted and a true depth map.
 
     Args:
         name: one of ``LOSSES``.
         prediction: N×1×h×w metres.
         target: N×1×H×W metres; it is sampled by nearest neighbour to h×w, as the paper trains at the output's size.
+        weights: of terms that are added, by their names in ``structure.TERMS``.
 
     Returns:
         A scalar; 0 with zero gradient if no pixel is valid.
@@ -78,7 +81,9 @@ def depth_loss(name: str, prediction: Tensor, target: Tensor) -> Tensor:
         raise InputError(f"unknown loss '{name}': use one of {', '.join(LOSSES)}")
     target = F.interpolate(target, size=prediction.shape[-2:], mode="nearest")
     valid = torch.isfinite(target) & (target > 0)
+    prediction = prediction.to(target.dtype)
     share = distributed.share(valid.sum())
-    if share == 0:
-        return prediction.sum() * 0.0
-    return LOSSES[name](prediction.to(target.dtype)[valid], target[valid]) * share
+    loss = LOSSES[name](prediction[valid], target[valid]) * share if share else prediction.sum() * 0.0
+    for term, weight in weights.items():
+        loss = loss + weight * TERMS[term](prediction, target, valid)
+    return loss

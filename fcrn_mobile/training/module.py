@@ -67,7 +67,7 @@ class DepthTraining(LightningModule):
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
         prediction = self.network(batch.images)
-        loss = depth_loss(self.hyper.loss, prediction, batch.depths)
+        loss = depth_loss(self.hyper.loss, prediction, batch.depths, self.hyper.terms)
         require_finite_loss(self, loss, batch.names)
         several = distributed.processes() > 1
         self.log("train/loss", loss, prog_bar=True, on_step=True, on_epoch=True, batch_size=len(batch.names), sync_dist=several)

@@ -22,6 +22,7 @@ from fcrn_mobile.network.deploy import FourPhaseConv
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.quantized import Quantization, deployed
 from fcrn_mobile.training.quantizers import LearnedFloat, LearnedIntegers, LearnedRange, LearnedTable
+from fcrn_mobile.training.structure import TERMS
 
 #: The setting of a run that trains in float.
 NONE = "none"
@@ -72,10 +73,11 @@ def fine_tuning_settings(values: dict[str, Any]) -> dict[str, Any]:
         return values
     if values.get("resume") is None:
         raise InputError(f"--quantization {scheme} fine-tunes a float network: give it with --resume, as builtin or a .safetensors file")
-    for key in ("loss", "objective"):
+    for key in ("loss", "objective", *TERMS):
         if key in values:
+            option = f"--{key.replace('_', '-')}"
             raise InputError(
-                f"--{key} does not go with --quantization {scheme}, whose loss is the drift from the float network: leave it out"
+                f"{option} does not go with --quantization {scheme}, whose loss is the drift from the float network: leave it out"
             )
     return DEFAULTS | values
 

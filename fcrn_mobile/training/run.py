@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from fcrn_mobile.data.mixture import join_parts, parse_mixture
+from fcrn_mobile.data.spec import split_off
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.fcrn import FCRNConfig, preset
@@ -28,8 +30,8 @@ class Run:
     Attributes:
         network: what is trained.
         hyper: how.
-        data: data spec; without a ``#split``, its ``#train`` part.
-        val_data: data spec of validation; None takes the ``#val`` part of ``data``.
+        data: data spec, or several with weights as ``data.mixture`` writes them; without a ``#split``, its ``#train`` part.
+        val_data: data spec of validation; None takes the ``#val`` part of ``data``, of several the first one's.
         encoder_weights: ``imagenet`` (packaged weights), ``random``, or the path of a state dict.
         start: checkpoint whose weights training starts from; None starts from ``encoder_weights``.
         devices: processes per machine, each with a device of its own where there are accelerators.
@@ -68,9 +70,10 @@ class Run:
         """
         if self.val_data:
             return self.data, self.val_data
-        if "#" in self.data:
-            raise InputError(f"data '{self.data}' names a split: give --val-data too, or leave the split out")
-        return f"{self.data}#train", f"{self.data}#val"
+        parts = parse_mixture(self.data)
+        if split_off(parts[0].spec)[1]:
+            raise InputError(f"data '{parts[0].spec}' names a split: give --val-data too, or leave the split out")
+        return join_parts([part.split("train") for part in parts]), parts[0].split("val").spec
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Settings:
         data, val_data, encoder_weights, devices, nodes, track: see ``Run``.
         out: the run's folder.
         resume: a run's folder to continue, or a checkpoint to start from.
-        preset: the network, changed by ``decoder``, ``widths`` and ``input_size`` (height, width).
+        preset: the network, changed by ``decoder``, ``laterals``, ``widths`` and ``input_size`` (height, width).
     """
 
     data: str | None = None
@@ -90,6 +93,7 @@ class Settings:
     resume: str | None = None
     preset: str = PRESET
     decoder: str | None = None
+    laterals: str | None = None
     widths: list[int] | None = None
     input_size: list[int] | None = None
     encoder_weights: str = PRETRAINED
@@ -211,9 +215,11 @@ def _network(settings: Settings, given: dict[str, Any]) -> FCRNConfig:
         changes["input_size"] = tuple(settings.input_size)
     if settings.decoder is not None:
         changes["decoder"] = settings.decoder
+    if settings.laterals is not None:
+        changes["laterals"] = settings.laterals
     if settings.resume is None:
         return preset(settings.preset, **changes)
-    for key in ("preset", "decoder", "widths", "encoder_weights"):
+    for key in ("preset", "decoder", "laterals", "widths", "encoder_weights"):
         if key in given:
             option = f"--{key.replace('_', '-')}"
             raise InputError(f"{option} {given[key]} does not go with --resume {settings.resume}, which settles it: leave {option} out")

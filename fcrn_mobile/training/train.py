@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.utilities import rank_zero_only
 
 import fcrn_mobile
+from fcrn_mobile.data.mixture import join_parts, open_mixture, parse_mixture
 from fcrn_mobile.data.module import DepthDataModule
 from fcrn_mobile.data.spec import open_source, portable
 from fcrn_mobile.data.transforms import Augmentation
@@ -36,6 +37,7 @@ from fcrn_mobile.training.quantization import NONE
 from fcrn_mobile.training.run import PRETRAINED, RANDOM, Run, extended, load_run, save_run
 from fcrn_mobile.training.selfsupervised.module import SelfSupervisedTraining
 from fcrn_mobile.training.selfsupervised.preparation import view_augmentation, views_data, with_inverse_depth
+from fcrn_mobile.training.start import mean_depth
 from fcrn_mobile.training.tracking import Tracking, epochs_done, flat_configuration, run_loggers
 
 log = logging.getLogger(__name__)
@@ -104,6 +106,8 @@ def _prepared(run: Run, out: Path) -> tuple[Run, FCRN, DepthDataModule]:
     if isinstance(data, ViewsDataModule):
         run = with_inverse_depth(run, data)
     network = _fresh_network(run)
+    if run.start is None and run.encoder_weights != RANDOM and run.hyper.objective == "supervised":
+        network.start_at(mean_depth(data.frames.source))
     if run.track is not None and is_first_process():
         check_track(run.track, out)
     has_depth = not isinstance(data, ViewsDataModule) or data.has_depth
@@ -159,7 +163,7 @@ def _data_module(run: Run) -> DepthDataModule:
     if hyper.objective != "supervised":
         return views_data(run)
     return DepthDataModule(
-        open_source(train_spec),
+        open_mixture(train_spec),
         open_source(val_spec),
         run.network.input_size,
         _augmentation(run),
@@ -250,7 +254,7 @@ def _training_record(run: Run, data: DepthDataModule) -> dict[str, Any]:
     train_spec, val_spec = run.specs
     return {
         # The place of the data on this machine is nobody else's business.
-        "data": portable(train_spec),
+        "data": join_parts([replace(part, spec=portable(part.spec)) for part in parse_mixture(train_spec)]),
         "frames": len(data.frames),
         "val_data": portable(val_spec),
         "val_frames": len(data.validation_frames),

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from fcrn_mobile.benchmark.estimate import FREE, Work, work
 from fcrn_mobile.benchmark.graph import read_graph
-from fcrn_mobile.conversion.artefact import written_whole
 from fcrn_mobile.conversion.compress import compress
 from fcrn_mobile.conversion.coreml import export_coreml
 from fcrn_mobile.conversion.recipe import Recipe
@@ -19,6 +18,7 @@ from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.quiet import quiet_coremltools
 from fcrn_mobile.tuning.candidates import FLOAT, Candidate, assembled
 from fcrn_mobile.validation.matching import weight_name
+from fcrn_mobile.whole_file import written_whole
 
 #: Called with the number of packages done and in all.
 OnPackage = Callable[[int, int], None]

@@ -127,7 +127,7 @@ def find_outlier(weight: Tensor, compressed: Tensor, transposed: bool = False) -
     """
     found: list[Outlier] = []
     for axis, name in enumerate(("input", "output") if transposed else ("output", "input")):
-        if weight.dim() <= axis or weight.shape[axis] < 2:
+        if weight.dim() < 2 or weight.shape[axis] < 2:
             continue
         rows = weight.movedim(axis, 0).flatten(1).double()
         lost = (compressed.movedim(axis, 0).flatten(1).double() - rows).square().sum(1)

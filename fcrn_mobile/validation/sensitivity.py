@@ -12,7 +12,7 @@ from fcrn_mobile.data.images import fit
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.program import Values
-from fcrn_mobile.runtimes.runtime import depth_map
+from fcrn_mobile.runtimes.contract import check_features, depth_map
 from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
 
 #: Weights that stand in for a program's own: name of an operator → its argument → array of the shape that the argument has.
@@ -98,8 +98,7 @@ def check_depth_program(program: Program, what: str) -> None:
     Raises:
         InputError: other inputs or outputs.
     """
-    if len(program.inputs) != 1 or program.inputs[0].kind != "image" or len(program.outputs) != 1:
-        raise InputError(f"{what} does not map one image to one depth map: give a depth model")
+    check_features(what, program.inputs, program.outputs)
 
 
 def start(program: Program, image: NDArray[np.uint8]) -> Values:

@@ -184,3 +184,13 @@ def test_a_full_disk_behind_standard_output_is_one_line_and_exit_2(tmp_path) -> 
         )
     assert result.returncode == 2, result.stderr
     assert result.stderr.splitlines() == ["fcrn-mobile: No space left on device"]
+
+
+@pytest.mark.parametrize("words", [["--help"], ["inspect", "--help"], ["inspect", "builtin"]])
+def test_a_reader_that_leaves_early_is_no_broken_budget_and_no_failure(words: list[str]) -> None:
+    # Unbuffered, so that the first line meets the closed pipe while the command runs.
+    command = subprocess.Popen([sys.executable, "-u", "-m", "fcrn_mobile", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert command.stdout is not None and command.stderr is not None
+    command.stdout.close()
+    assert (command.wait(timeout=120), command.stderr.read()) == (141, b"")
+    command.stderr.close()

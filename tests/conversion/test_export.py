@@ -6,7 +6,6 @@ import onnxruntime
 import pytest
 import torch
 
-from fcrn_mobile.conversion.artefact import written_whole
 from fcrn_mobile.conversion.export import artefact_size, export
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.errors import InputError
@@ -14,6 +13,7 @@ from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.decoders import DECODERS
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.quiet import quiet_coremltools
+from fcrn_mobile.whole_file import written_whole
 
 
 def specification(path):

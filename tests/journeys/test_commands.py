@@ -1,4 +1,4 @@
-"""What a user types, as separate processes: output, exit codes, and nothing left behind."""
+"""What a user types, as separate processes where exit codes and a clean standard error are the point: and nothing left behind."""
 
 import json
 import os
@@ -37,8 +37,12 @@ def test_help_is_quick(tmp_path) -> None:
 
 @pytest.mark.speed
 def test_the_demo_shows_drift_speed_and_a_picture(tmp_path) -> None:
+    # As an earlier demo left it.
+    (tmp_path / "demo/fcrn-fp16.mlpackage").mkdir(parents=True)
+    for older in ("fcrn-fp16.mlpackage/older", "depth.png", "report.html"):
+        (tmp_path / "demo" / older).write_text("older")
     start = processor_seconds()
-    result = fcrn("demo", "--runs", "3", cwd=tmp_path)
+    result = fcrn("demo", "--runs", "3", "--json", "demo.json", cwd=tmp_path)
     print(f"demo {processor_seconds() - start:.0f} s")
     assert result.returncode == 0, result.stderr
     assert processor_seconds() - start < 90
@@ -55,29 +59,29 @@ def test_the_demo_shows_drift_speed_and_a_picture(tmp_path) -> None:
         if line.startswith("fcrn-fp16 ") and "mil" in line:  # of the latencies
             assert all(number in document.all("table")[1].text for number in line.split()[2:5])
     assert Image.open(tmp_path / "demo" / "depth.png").width > 800
-    again = fcrn("demo", "--runs", "1", "--json", "-", cwd=tmp_path)
-    assert set(json.loads(again.stdout)) == {"validation", "benchmark", "picture", "report"}
+    assert not (tmp_path / "demo/fcrn-fp16.mlpackage/older").exists()
+    assert set(json.loads((tmp_path / "demo.json").read_text())) == {"validation", "benchmark", "picture", "report"}
 
 
-def test_export_then_validate_against_a_budget(tmp_path) -> None:
+def test_export_then_validate_against_a_budget(call, tmp_path) -> None:
     exported = fcrn("export", "builtin", "--recipe", str(ROOT / "export/int8.toml"), "--no-correct", "--out", "m.mlpackage", cwd=tmp_path)
     assert exported.returncode == 0, exported.stderr
     assert exported.stderr == ""
-    held = fcrn("validate", "builtin", "m.mlpackage", "--data", "sample", "--budget", "fidelity=0.05", "--json", "-", cwd=tmp_path)
+    held = call("validate", "builtin", "m.mlpackage", "--data", "sample", "--budget", "fidelity=0.05", "--json", "-")
     assert held.returncode == 0, held.stderr
     (candidate,) = json.loads(held.stdout)["candidates"]
     assert candidate["verdict"] == "held"
     assert 0.001 < candidate["fidelity"]["abs_rel"] < 0.05
-    broken = fcrn("validate", "builtin", "m.mlpackage", "--data", "sample", "--budget", "fidelity=0.001", cwd=tmp_path)
+    broken = fcrn("validate", "builtin", "m.mlpackage", "--data", "sample#val", "--budget", "fidelity=0.001", cwd=tmp_path)
     assert broken.returncode == 1
     assert "BROKEN" in broken.stdout
-    inspected = fcrn("inspect", "m.mlpackage", cwd=tmp_path)
+    inspected = call("inspect", "m.mlpackage")
     assert inspected.returncode == 0
     assert "int8" in inspected.stdout
-    bench = fcrn("bench", "m.mlpackage", "builtin", "--runs", "3", cwd=tmp_path)
+    bench = call("bench", "m.mlpackage", "builtin", "--runs", "3")
     assert bench.returncode == 0
     assert "FPS" in bench.stdout
-    refused(fcrn("export", "builtin", "--out", "m.mlpackage", cwd=tmp_path), "exists", "--force")
+    refused(call("export", "builtin", "--out", "m.mlpackage"), "exists", "--force")
 
 
 @pytest.mark.parametrize(("arithmetic", "name"), [("float16", "simulated float16"), ("ane", "a simulation of the Neural Engine")])
@@ -88,8 +92,8 @@ def test_a_simulation_is_called_one(packages, call, arithmetic: str, name: str) 
     assert "not run on a device" in result.stdout
 
 
-def test_metrics_on_real_rooms(real_data, tmp_path) -> None:
-    result = fcrn("evaluate", "builtin", "--data", f"folder:{real_data}/nyu_train795.zip#val", "--json", "-", cwd=tmp_path)
+def test_metrics_on_real_rooms(real_data, call) -> None:
+    result = call("evaluate", "builtin", "--data", f"folder:{real_data}/nyu_train795.zip#val", "--json", "-")
     assert result.returncode == 0, result.stderr
     values = json.loads(result.stdout)["metrics"]
     assert values["images"] == 119
@@ -97,11 +101,11 @@ def test_metrics_on_real_rooms(real_data, tmp_path) -> None:
     assert values["delta1"] >= 0.70
 
 
-def test_train_on_the_sample_then_use_the_checkpoint(tmp_path) -> None:
+def test_train_on_the_sample_then_use_the_checkpoint(call, tmp_path) -> None:
     words = "train --data sample --encoder-weights random --widths 8,8,8,8,8 --input-size 64x96 --epochs 1 --batch-size 8 --out run"
     result = fcrn(*words.split(), cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    used = fcrn("export", "run/best.safetensors", "--out", "mine.mlpackage", cwd=tmp_path)
+    used = call("export", "run/best.safetensors", "--out", "mine.mlpackage")
     assert used.returncode == 0, used.stderr
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 from tests.journeys.command import fcrn, refused
-from tests.mil.build import convert, ct
+from tests.mil.build import convert, ct, mb, save_program
 from tests.mil.ops.arrays import values
 
 
@@ -117,15 +117,32 @@ def test_pictures_of_any_size_are_stretched_and_image_outputs_are_drawn(layout, 
         np.testing.assert_array_equal(np.asarray(Image.open(drawn)), np.full((8, 12), 100))
 
 
-def test_an_overflow_is_named(call, tmp_path) -> None:
-    class Large(nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return (x * 300.0) * 300.0
+@pytest.mark.parametrize(("ending", "outputs"), [("relu6", 6.0), ("inverse", 0.0), ("identity", np.inf)])
+def test_an_overflow_inside_is_named_whatever_becomes_of_it(ending: str, outputs: float, call, tmp_path) -> None:
+    """It may be clamped, or end in zeros: the outputs alone tell nothing."""
 
-    half = {"compute_precision": ct.precision.FLOAT16}
-    path = convert(Large(), [torch.rand(3)], tmp_path, inputs=[ct.TensorType("x", shape=(3,))], **half)
+    def body(x0):
+        large = mb.mul(x=mb.mul(x=x0, y=np.float16(300), name="first"), y=np.float16(300), name="second")
+        last = {"relu6": lambda: mb.relu6(x=large), "inverse": lambda: mb.real_div(x=np.float16(1), y=large)}
+        return mb.identity(x=last[ending]() if ending in last else large, name="y")
+
+    path = str(save_program(tmp_path, body, [np.zeros(3, np.float16)]))
     np.save(tmp_path / "x.npy", np.ones(3, np.float32))
-    result = call("run", str(path), "--input", "x=x.npy", "--out", "out")
-    assert result.returncode == 0
-    assert "first tensor to overflow" in result.stderr
-    assert "mul of values up to 300" in result.stderr
+    result = call("run", path, "--input", "x0=x.npy", "--out", "out", "--json", "facts.json")
+    assert result.returncode == 0, result.stderr
+    np.testing.assert_array_equal(np.load(tmp_path / "out/y.npy"), np.full(3, outputs))
+    (line,) = result.stderr.splitlines()
+    assert ("the outputs are finite" in line) == np.isfinite(outputs)
+    assert "the first tensor to overflow is 'second' (mul of values up to 300)" in line
+    assert json.loads((tmp_path / "facts.json").read_text())["overflow"] == "'second' (mul of values up to 300)"
+    # A tenth of it stays within half precision.
+    np.save(tmp_path / "x.npy", np.full(3, 0.1, np.float32))
+    assert call("run", path, "--input", "x0=x.npy", "--out", "out", "--force").stderr == ""
+
+
+def test_a_constant_that_is_not_finite_is_told_from_an_overflow(call, tmp_path) -> None:
+    path = str(save_program(tmp_path, lambda x0: mb.add(x=x0, y=np.float32(np.inf), name="y"), [np.zeros(3, np.float32)]))
+    np.save(tmp_path / "x.npy", np.ones(3, np.float32))
+    result = call("run", path, "--input", "x0=x.npy", "--out", "out", "--json", "-")
+    assert json.loads(result.stdout)["overflow"] is None
+    assert "a constant of the package is not finite" in result.stderr

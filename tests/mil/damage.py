@@ -47,14 +47,15 @@ def copied(sound: Path, folder: Path) -> Path:
     return package
 
 
-def refusal(package: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str = "bench") -> str:
+def refusal(package: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str = "run") -> str:
     """The one line of the error, the same from the library and from the command line (which exits with 2)."""
     with pytest.raises(MilError) as caught:
         Program.load(package)
     line = str(caught.value)
     assert line.isprintable()
     assert 20 < len(line) < 700
-    monkeypatch.setattr(sys, "argv", ["fcrn-mobile", command, str(package)])
+    out = ["--out", str(package.parent / "out")] if command == "run" else []
+    monkeypatch.setattr(sys, "argv", ["fcrn-mobile", command, str(package), *out])
     with pytest.raises(SystemExit) as stopped:
         run()
     assert stopped.value.code == 2

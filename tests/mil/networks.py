@@ -5,22 +5,30 @@ Plain ones are written here; transformers builds GLPN, SegFormer, DPT and Depth 
 
 import itertools
 from collections.abc import Callable
+from unittest import mock
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fcrn_mobile.network import efficientnet_lite, resnet
 from fcrn_mobile.network.encoders import build_encoder
 
 SIZE = (64, 96)
 
 
+#: Encoders with every kind of their blocks once, not three to six times: EfficientNet-Lite's repeats, channels, kernel, stride, expansion.
+STAGES = ((1, 16, 3, 1, 1), (2, 24, 3, 2, 6), (1, 40, 5, 2, 6), (1, 80, 3, 2, 6), (1, 112, 5, 1, 6), (1, 192, 5, 2, 6))
+RESNET = ("bottleneck", (2, 1, 1, 1))
+
+
 class Classifier(nn.Module):
-    """An encoder of this project behind which features are averaged."""
+    """An encoder of this project, shortened, behind which features are averaged."""
 
     def __init__(self, encoder: str) -> None:
         super().__init__()
-        self.encoder = build_encoder(encoder)
+        with mock.patch.object(efficientnet_lite, "_STAGES", STAGES), mock.patch.dict(resnet.RESNETS, {"resnet50": RESNET}):
+            self.encoder = build_encoder(encoder)
         self.head = nn.Linear(self.encoder.out_channels, 10)
 
     def forward(self, x: Tensor) -> Tensor:

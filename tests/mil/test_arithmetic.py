@@ -91,8 +91,12 @@ def test_the_first_tensor_that_runs_over_is_named(tmp_path) -> None:
     assert found.operator == "mul"
     assert found.largest == 300
     assert "300" in str(found)
-    # It was clamped away: the output alone would have told nothing.
-    assert np.isfinite(run_package(path, [x], "float16")[0]).all()
+    # It was clamped away: the output alone would have told nothing. One run gives both.
+    results, watched = program.watch({"x0": x})
+    assert watched == found
+    (output,) = results.values()
+    np.testing.assert_array_equal(output, run_package(path, [x], "float16")[0])
+    assert np.isfinite(output).all()
     assert program.first_overflow({"x0": np.full(2, 0.1, np.float32)}) is None
     assert Program.load(path, "float32").first_overflow({"x0": x}) is None
 

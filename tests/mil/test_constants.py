@@ -267,8 +267,6 @@ METADATA = {"sentinel": ("<I", 0), "data type": ("<I", 4), "size": ("<Q", 8), "s
         ("size", 2**64 - 1, "where 24 are declared"),
         ("start", 2**64 - 1, "truncated"),
         ("start", 120, "truncated"),
-        ("padding", 4, "where 24 are declared"),
-        ("padding", 2**64 - 8, "where 24 are declared"),
     ],
 )
 def test_damaged_metadata_is_never_believed(field: str, value: int, message: str, tmp_path) -> None:
@@ -282,6 +280,34 @@ def test_damaged_metadata_is_never_believed(field: str, value: int, message: str
     path.write_bytes(damaged)
     with pytest.raises(MilError, match=message):
         BlobFile(path).read(offset, "FLOAT16", 12)
+
+
+@pytest.mark.parametrize("padding", [0, 5, 12, 2**64 - 4])
+def test_padding_of_packed_types_is_never_believed(padding: int, tmp_path) -> None:
+    path = tmp_path / "weight.bin"
+    offset = write_blobs(path, {"UINT4": numbers("UINT4", 11)})["UINT4"]  # 44 bits in 6 bytes: 4 are padding
+    damaged = bytearray(path.read_bytes())
+    struct.pack_into("<Q", damaged, offset + METADATA["padding"][1], padding)
+    path.write_bytes(damaged)
+    with pytest.raises(MilError, match=f"in 6 bytes less {padding} bits where 44 are declared"):
+        BlobFile(path).read(offset, "UINT4", 11)
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("left_over", [b"\xff", b"\x07", b"\xde\xad\xbe\xef"])
+def test_what_older_writers_left_undefined_is_not_looked_at(name: str, left_over: bytes, tmp_path) -> None:
+    """Writers of coremltools 5 to 7 wrote blobs as structures whose reserved fields nothing had set (StorageFormat.hpp before 8.0b1)."""
+    values = numbers(name, 13)
+    path = tmp_path / "weight.bin"
+    offset = write_blobs(path, {name: values})[name]
+    content = bytearray(path.read_bytes())
+    # The padding is defined for types below one byte, which came with the writer that sets it.
+    for start, end in ((8, 64), (offset + (32 if name in PACKED else 24), offset + 64)):
+        content[start:end] = (left_over * 64)[: end - start]
+    path.write_bytes(content)
+    np.testing.assert_array_equal(BlobFile(path).read(offset, name, 13), values)
+    with pytest.raises(MilError, match="are declared"):
+        BlobFile(path).read(offset, name, 12)
 
 
 @pytest.mark.parametrize("offset", [65, 1, 2**40, 2**63, 2**64 - 64, 2**64 - 1])

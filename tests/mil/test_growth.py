@@ -75,6 +75,16 @@ def test_a_convolution_counts_what_it_yields_or_its_padded_input(tmp_path) -> No
     assert ours == 2 * (6 + 4) * (8 + 6) > theirs
 
 
+def test_pooling_counts_the_padded_input_and_in_ceil_mode_a_stride_more(tmp_path) -> None:
+    def pool(x0: Any) -> Any:
+        return mb.max_pool(x=x0, kernel_sizes=[3, 3], strides=[2, 3], pad_type="custom", pad=[1, 1, 1, 1], ceil_mode=ceil_mode)
+
+    ceil_mode = False
+    assert foretold(save_program(tmp_path, pool, [IMAGE]), "max_pool")[0] == 2 * (6 + 2) * (8 + 2)
+    ceil_mode = True
+    assert foretold(save_program(tmp_path, pool, [IMAGE]), "max_pool")[0] == 2 * (6 + 2 + 2) * (8 + 2 + 3)
+
+
 def test_scaling_attention_counts_its_weights(tmp_path) -> None:
     query, key = np.zeros((2, 7, 4), np.float32), np.zeros((2, 9, 4), np.float32)
     package = save_program(tmp_path, lambda x0, x1: mb.scaled_dot_product_attention(query=x0, key=x1, value=x1), [query, key], "iOS18")

@@ -4,8 +4,6 @@ import os
 import random
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,12 +138,13 @@ def test_a_file_without_permission_is_named(what: str, sound, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("case", ["manifest nested", "weights truncated"])
-def test_the_command_line_prints_one_line_and_no_traceback(case: str, sound, tmp_path) -> None:
+def test_the_command_line_prints_one_line_and_no_traceback(case: str, sound, call, tmp_path) -> None:
     package = copied(sound, tmp_path)
     damage, message = FILES[case]
     damage(package)
-    command = "bench" if case == "weights truncated" else "inspect"  # inspecting reads no weights
-    ended = subprocess.run([sys.executable, "-m", "fcrn_mobile", command, str(package)], capture_output=True, text=True, timeout=60)
+    # Inspecting reads no weights.
+    words = ["run", str(package), "--out", str(tmp_path / "out")] if case == "weights truncated" else ["inspect", str(package)]
+    ended = call(*words)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert len(ended.stderr.splitlines()) == 1
     assert re.search(message, ended.stderr)

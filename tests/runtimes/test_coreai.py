@@ -89,6 +89,15 @@ def test_a_residual_encoder_survives_too(tmp_path: Path) -> None:
     assert relative(open_runtime(str(tmp_path / "net.aimodel")).predict(image), expected_depth(network, image)) < TOLERANCE
 
 
+def test_lateral_connections_survive_too(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    config = preset("fcrn-plain", decoder="upproj-bilinear", laterals="concat", widths=(16, 8, 8, 8), input_size=(61, 75))
+    network = settled(FCRN(config))
+    export(Checkpoint("lateral", network), Recipe(precision="fp32"), tmp_path / "net.aimodel")
+    image = picture(61, 75)
+    assert relative(open_runtime(str(tmp_path / "net.aimodel")).predict(image), expected_depth(network, image)) < TOLERANCE
+
+
 def test_a_float16_asset_rounds_no_more_than_torch_in_half_precision(network: FCRN, assets) -> None:
     image = picture(64, 96)
     reference = expected_depth(network, image)

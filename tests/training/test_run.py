@@ -12,6 +12,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.run import Run, load_run, make_run, read_config, save_run
+from tests.journeys.command import call  # noqa: F401 - a fixture
 
 CONFIGS = Path(__file__).parents[2] / "benchmarks" / "training"
 
@@ -144,3 +145,21 @@ def test_every_hyperparameter_has_an_option_of_its_name() -> None:
     options = {parameter.name: parameter for parameter in command.params}
     for item in fields(Hyperparameters):
         assert options[item.name].default == item.default
+
+
+def test_the_command_line_mixes_sources_and_names_laterals(monkeypatch, tmp_path, call) -> None:  # noqa: F811
+    runs: list[Run] = []
+
+    def stop(run: Run, *_: object) -> None:
+        runs.append(run)
+        raise InputError("far enough")
+
+    monkeypatch.setattr("fcrn_mobile.training.train.train", stop)
+    config = tmp_path / "run.toml"
+    config.write_text('preset = "fcrn-lite0-lateral"\ngradient = 0.5\ndata = "folder:c"\n')
+    options = ["--data", "sample#train", "--data", "folder:b*0.5", "--val-data", "sample#val", "--laterals", "add", "--out", "x"]
+    call("train", "--config", str(config), *options)
+    (run,) = runs
+    assert run.specs == ("sample#train + folder:b*0.5", "sample#val")
+    assert (run.network.decoder, run.network.laterals) == ("upproj-bilinear", "add")
+    assert run.hyper.terms == {"gradient": 0.5}

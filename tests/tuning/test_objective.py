@@ -1,86 +1,156 @@
-"""What the search minimises, on a network of one weight whose cost can be worked out by hand."""
+"""Costs of options and what they sum up to, on weights that are stored by hand."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from fcrn_mobile.benchmark.estimate import FITTED, Work
-from fcrn_mobile.conversion.weights import Weight
-from fcrn_mobile.tuning.candidates import CANDIDATES, Candidate
+from fcrn_mobile.benchmark.estimate import FITTED, Constants, Work, latency_ms, matrix
+from fcrn_mobile.mil.operation import Operation
+from fcrn_mobile.tuning.candidates import Candidate
 from fcrn_mobile.tuning.measured import Sensitivities
-from fcrn_mobile.tuning.objective import estimated_latency, mean_bits, options
+from fcrn_mobile.tuning.objective import estimated_latency, mean_bits, options, worth_measuring
 from fcrn_mobile.tuning.variants import Stored, Variants
+from tests.validation.programs import depth_program, step
 
-INT8 = Candidate("int8", "int8")
-#: A million weights and few multiplications: reading them is what takes time. The other operator has no weights.
-ELEMENTS, OTHER = 1_000_000, Work(macs=2e9, weight_bytes=0, activation_bytes=1e6)
-BYTES = {"fp16": 2 * ELEMENTS, "int8": ELEMENTS + 2000}
-
-
-def stored(name: str) -> dict[str, Stored]:
-    return {"w": Stored(torch.zeros(1000, 1000, 1, 1), BYTES[name], (Work(1e6, BYTES[name], 1e4),))}
+INT8, INT4 = Candidate("int8", "int8"), Candidate("int4", "int4")
+#: Float weights: of a 10 and b 30 elements.
+FLOATS = {"a": torch.arange(10.0).view(10, 1), "b": torch.arange(30.0).view(30, 1)}
+MEGABYTE = 1_000_000
 
 
-@pytest.fixture
-def variants() -> Variants:
-    nothing: Any = None
-    works = (OTHER, *stored("fp16")["w"].works)
-    return Variants(nothing, nothing, nothing, {"w": ("op",)}, {"w": ("op",)}, {name: stored(name) for name in BYTES}, works)
+def stored(name: str, size: int, error: float = 0.0, macs: float = 0.0) -> Stored:
+    values = FLOATS[name].clone()
+    values[0] += error
+    return Stored(values, size, (Work(macs, float(size), 0.0),))
 
 
-def milliseconds(weight_bytes: int) -> float:
-    """Of the network, mean over chips: floor, the other operator, and the weight's, each the longer of computing and moving."""
-    times = []
-    for fit in json.loads(FITTED.read_text())["chips"].values():
-        chip = fit["constants"]
-        moved = [
-            weights / 1e6 * chip["weight_ms_per_mb"] + activations / 1e6 * chip["activation_ms_per_mb"]
-            for weights, activations in ((0, 1e6), (weight_bytes, 1e4))
-        ]
-        times.append(chip["floor_ms"] + max(2 * chip["ms_per_gmac"], moved[0]) + max(1e-3 * chip["ms_per_gmac"], moved[1]))
-    return float(np.mean(times))
+def variants(**candidates: dict[str, Stored]) -> Variants:
+    operations: Sequence[Operation] = [step("linear", f"op_{name}", "image", weight=weight) for name, weight in FLOATS.items()]
+    program = depth_program(*operations)
+    readers = {name: (f"op_{name}",) for name in FLOATS}
+    half = {"a": stored("a", 20), "b": stored("b", 60)}
+    works = (Work(0.0, 80.0 * MEGABYTE, 0.0),)
+    return Variants(program, program, Path("half"), readers, readers, {"fp16": half} | candidates, works)
 
 
-@pytest.mark.parametrize("name", ["fp16", "int8"])
-def test_the_estimated_latency_is_that_of_the_choice(name: str, variants: Variants) -> None:
-    assert estimated_latency(variants, {"w": name}) == pytest.approx(milliseconds(BYTES[name]), rel=1e-6)
-    assert milliseconds(BYTES["int8"]) < 0.99 * milliseconds(BYTES["fp16"]), "the choice can be told from the estimate"
+def found(**drifts: dict[str, list[float]]) -> Sensitivities:
+    return Sensitivities(Path("none"), {}, drifts)
 
 
-def test_each_objective_costs_an_option_in_its_own_unit(variants: Variants, tmp_path) -> None:
-    measured = Sensitivities(tmp_path / "s.json", {}, {"int8": {"*": [0.1], "w": [0.3, 0.4]}})
-    expected = {
-        "size": (2_000_000, 1_002_000),
-        "bits": (16, 8),
-        "latency-estimate": tuple(milliseconds(BYTES[name]) - milliseconds(0) for name in ("fp16", "int8")),
-    }
-    for objective, costs in expected.items():
-        (row,) = options(variants, [INT8], measured, objective).values()
-        assert [option.name for option in row] == ["fp16", "int8"]
-        if objective == "latency-estimate":
-            # Without the part that does not depend on the choice.
-            assert row[0].cost - row[1].cost == pytest.approx(costs[0] - costs[1], rel=1e-3)
-        else:
-            assert [option.cost for option in row] == pytest.approx(costs)
-        assert [option.noise for option in row] == pytest.approx([0, (0.3**2 + 0.4**2) / 2])
-    assert mean_bits(variants, [INT8], {"w": "int8"}) == 8
+BOTH = {"int8": {"a": stored("a", 11), "b": stored("b", 31)}, "int4": {"b": stored("b", 16)}}
+DRIFTS = {"int8": {"a": [0.1, 0.3], "b": [0.2, 0.2]}, "int4": {"b": [0.4, float("nan")]}}
 
 
 @pytest.mark.parametrize(
-    ("shape", "fitting"),
+    ("objective", "costs"),
     [
-        # 64 tables of 16 half-precision values, for 512 rows of 9: 64·16·16 bits, 512·9·12 bits saved. Of 64 values: 32·64·16 for 512·9·10.
-        ((512, 1, 3, 3), {"palette6/16", "palette4/8", "palette3/8"}),
-        # For rows of one, 64 tables of eight values take 64·8·16 bits and save 512·13.
-        ((512, 1, 1, 1), set()),
-        ((512, 3, 1, 1), {"palette4/8", "palette3/8"}),
-        ((512, 64, 1, 1), {"palette6/16", "palette4/8", "palette3/8", "int4/32"}),
+        ("size", {"a": [20, 11], "b": [60, 31, 16]}),
+        # Bits of a weight times its share of all elements.
+        ("bits", {"a": [16 * 10 / 40, 8 * 10 / 40], "b": [16 * 30 / 40, 8 * 30 / 40, 4 * 30 / 40]}),
     ],
 )
-def test_tables_that_are_larger_than_what_they_save_fit_no_weight(shape: tuple[int, ...], fitting: set[str]) -> None:
-    groups = shape[0] if shape[1] == 1 else 1
-    weight = Weight("w", ("op",), "conv", shape, groups, "fp16", None, np.zeros(shape, np.float16), "w")
-    assert {candidate.name for candidate in CANDIDATES if candidate.fits(weight)} == fitting | {"int8"}
+def test_costs_have_the_objective_s_unit(objective: str, costs: dict[str, list[float]]) -> None:
+    made = options(variants(**BOTH), (INT8, INT4), found(**DRIFTS), objective)
+    assert {name: [option.cost for option in row] for name, row in made.items()} == costs
+    assert {name: [option.name for option in row] for name, row in made.items()} == {"a": ["fp16", "int8"], "b": ["fp16", "int8", "int4"]}
+
+
+def test_noise_is_the_mean_of_squares_and_not_the_square_of_the_mean() -> None:
+    made = options(variants(**BOTH), (INT8, INT4), found(**DRIFTS), "size")
+    assert [option.noise for option in made["a"]] == [0.0, pytest.approx((0.1**2 + 0.3**2) / 2)]
+    assert [option.noise for option in made["b"]] == [0.0, pytest.approx(0.04), float("inf")]
+
+
+def chips() -> list[Constants]:
+    return [Constants(**fit["constants"]) for fit in json.loads(FITTED.read_text())["chips"].values()]
+
+
+def mean_latency(*works: Work, floor: bool = False) -> float:
+    """Over the chips, by the estimate itself."""
+    times = [latency_ms(matrix(works), chip) - (0 if floor else chip.floor_ms) for chip in chips()]
+    return sum(times) / len(times)
+
+
+def test_latency_costs_follow_the_bytes_that_are_moved() -> None:
+    large = {
+        "fp16": {"a": stored("a", 20 * MEGABYTE), "b": stored("b", 60 * MEGABYTE)},
+        "int8": {"a": stored("a", 11 * MEGABYTE), "b": stored("b", 31 * MEGABYTE)},
+    }
+    made = options(variants(**large), (INT8,), found(int8=DRIFTS["int8"]), "latency-estimate")
+    for name, sizes in (("a", (20, 11)), ("b", (60, 31))):
+        expected = [mean_latency(Work(0.0, size * MEGABYTE, 0.0)) + 1e-12 * size * MEGABYTE for size in sizes]
+        assert [option.cost for option in made[name]] == pytest.approx(expected, rel=1e-9)
+
+
+def test_of_equal_latencies_the_smaller_one_costs_less() -> None:
+    computing = {
+        "fp16": {"a": stored("a", 20, macs=1e12), "b": stored("b", 60, macs=1e12)},
+        "int8": {"a": stored("a", 11, macs=1e12), "b": stored("b", 31, macs=1e12)},
+    }
+    made = options(variants(**computing), (INT8,), found(int8=DRIFTS["int8"]), "latency-estimate")
+    for row in made.values():
+        assert row[1].cost < row[0].cost
+        assert row[1].cost == pytest.approx(row[0].cost, rel=1e-9)
+
+
+def test_bits_are_averaged_over_elements() -> None:
+    made = variants(**BOTH)
+    assert mean_bits(made, (INT8, INT4), {"a": "fp16", "b": "fp16"}) == 16
+    assert mean_bits(made, (INT8, INT4), {"a": "int8", "b": "int4"}) == (8 * 10 + 4 * 30) / 40
+    assert mean_bits(made, (INT8, INT4), {"a": "fp16", "b": "int8"}) == (16 * 10 + 8 * 30) / 40
+
+
+def test_an_estimate_changes_with_the_choice() -> None:
+    large = {
+        "fp16": {"a": stored("a", 20 * MEGABYTE), "b": stored("b", 60 * MEGABYTE)},
+        "int8": {"a": stored("a", 11 * MEGABYTE), "b": stored("b", 31 * MEGABYTE)},
+    }
+    made = variants(**large)
+    whole = mean_latency(*made.works, floor=True)
+    assert estimated_latency(made, {"a": "fp16", "b": "fp16"}) == pytest.approx(whole)
+    saved = mean_latency(Work(0.0, 60.0 * MEGABYTE, 0.0)) - mean_latency(Work(0.0, 31.0 * MEGABYTE, 0.0))
+    assert saved > 0
+    assert estimated_latency(made, {"a": "fp16", "b": "int8"}) == pytest.approx(whole - saved)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Candidates of weight a as (bytes, error), and which of them are worth a run."""
+
+    rows: dict[str, tuple[int, float]]
+    kept: list[str]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case({"int8": (11, 0.1), "int4": (6, 0.3)}, ["int8", "int4"]),
+        Case({"int8": (11, 0.3), "int4": (6, 0.1)}, ["int4"]),  # smaller, fewer bits, and more exact
+        Case({"int8": (6, 0.1), "int4": (11, 0.3)}, ["int8", "int4"]),  # more bytes and error, but fewer bits
+        Case({"int8": (11, 0.3), "int8-too": (11, 0.3)}, ["int8"]),  # of twins the first by name
+        Case({"int8": (11, 0.3), "int8-too": (11, 0.2)}, ["int8-too"]),
+        Case({"int8": (11, 0.2), "int8-too": (10, 0.2)}, ["int8-too"]),
+        Case({"int8": (1, 0.0)}, ["int8"]),
+    ],
+)
+def test_what_another_beats_in_everything_is_not_measured(case: Case) -> None:
+    candidates = [Candidate(name, name.partition("-")[0]) for name in case.rows]
+    made: dict[str, Any] = {name: {"a": stored("a", size, error)} for name, (size, error) in case.rows.items()}
+    kept = worth_measuring(variants(**made), candidates)
+    assert {name: weights for name, weights in kept.items() if weights} == {name: ["a"] for name in case.kept}
+    assert set(kept) == set(case.rows)
+
+
+def test_errors_are_those_of_the_weight_s_values() -> None:
+    """Weight b of candidate int8 errs by 3 in one element, of int4 by nothing: against its own float values."""
+    made = variants(int8={"b": stored("b", 31, error=3.0)}, int4={"b": stored("b", 16)})
+    assert worth_measuring(made, (INT8, INT4)) == {"int8": [], "int4": ["b"]}
+    missing = worth_measuring(variants(int8={"b": stored("b", 31)}), (INT8, INT4))
+    assert missing == {"int8": ["b"]}
+    assert isinstance(made.stored["fp16"]["a"].values, Tensor)

@@ -250,7 +250,7 @@ def test_programs_that_have_nothing_in_common_are_refused(single, folder) -> Non
         return mb.sigmoid(x=mb.tanh(x=x0, name="a"), name="b")
 
     stranger = Program.load(save_program(folder, other, [np.zeros((1, 3, *(24, 32)), np.float32)]))
-    with pytest.raises(InputError, match="the candidate does not map one image"):
+    with pytest.raises(InputError, match="the candidate takes 'x0', FLOAT32 array 1×3×24×32: a depth model takes one RGB image"):
         attribute(Program.load(single), stranger, pictures())
     import torch
     from torch import nn

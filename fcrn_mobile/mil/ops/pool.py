@@ -1,4 +1,8 @@
-"""Pooling over one, two or three spatial axes."""
+"""Pooling over one, two or three spatial axes.
+
+Ceil mode adds a last window that hangs over the end of the padded map. To Core ML what it covers there is padding (coremltools
+#2772, #2844): zeros that count in an average, unless padding is excluded. torch divides by what lies inside alone.
+"""
 
 from collections.abc import Callable
 
@@ -24,12 +28,11 @@ def max_pool(
     ceil_mode: bool = False,
 ) -> Tensor:
     """Largest value in each window; padding never wins."""
-    kernels, stride, pads = _windows(x, kernel_sizes, strides, pad_type, pad)
+    kernels, stride, pads = _windows(x, kernel_sizes, strides, pad_type, pad, ceil_mode)
     pool = _MAX_POOL[len(kernels)]
     if _symmetric(pads, kernels):
-        return pool(x, kernels, stride, [before for before, _ in pads], ceil_mode=ceil_mode)
-    padded = F.pad(x, torch_pads(pads), value=float("-inf"))
-    return _cut(pool(padded, kernels, stride, ceil_mode=ceil_mode), x, kernels, stride, pads, ceil_mode)
+        return pool(x, kernels, stride, [before for before, _ in pads])
+    return pool(F.pad(x, torch_pads(pads), value=float("-inf")), kernels, stride)
 
 
 def avg_pool(
@@ -42,15 +45,13 @@ def avg_pool(
     ceil_mode: bool = False,
 ) -> Tensor:
     """Mean of each window; padding counts as zeros, or not at all."""
-    kernels, stride, pads = _windows(x, kernel_sizes, strides, pad_type, pad)
+    kernels, stride, pads = _windows(x, kernel_sizes, strides, pad_type, pad, ceil_mode)
     pool: Callable[..., Tensor] = _AVG_POOL[len(kernels)]
     if _symmetric(pads, kernels):
-        padding = [before for before, _ in pads]
-        return pool(x, kernels, stride, padding, ceil_mode=ceil_mode, count_include_pad=not exclude_padding_from_average)
+        return pool(x, kernels, stride, [before for before, _ in pads], count_include_pad=not exclude_padding_from_average)
 
     def mean(values: Tensor) -> Tensor:
-        pooled = pool(F.pad(values, torch_pads(pads)), kernels, stride, ceil_mode=ceil_mode)
-        return _cut(pooled, x, kernels, stride, pads, ceil_mode)
+        return pool(F.pad(values, torch_pads(pads)), kernels, stride)
 
     return mean(x) / mean(torch.ones_like(x[:1, :1])) if exclude_padding_from_average else mean(x)
 
@@ -64,42 +65,44 @@ def l2_pool(
     ceil_mode: bool = False,
 ) -> Tensor:
     """Square root of the sum of squares in each window, over one or two spatial axes."""
-    kernels, stride, pads = _windows(x, kernel_sizes, strides, pad_type, pad)
+    kernels, stride, pads = _windows(x, kernel_sizes, strides, pad_type, pad, ceil_mode)
     if len(kernels) > 2:
         raise MilError("l2_pool over more than two spatial axes is not defined")
     one_axis = len(kernels) == 1
     if one_axis:  # torch sums with a divisor of one's own over two axes only
         x, kernels, stride, pads = x.unsqueeze(2), [1, *kernels], [1, *stride], [(0, 0), *pads]
-    sums = F.avg_pool2d(F.pad(x * x, torch_pads(pads)), kernels, stride, ceil_mode=ceil_mode, divisor_override=1)
-    pooled = _cut(sums, x, kernels, stride, pads, ceil_mode).sqrt()
+    pooled = F.avg_pool2d(F.pad(x * x, torch_pads(pads)), kernels, stride, divisor_override=1).sqrt()
     return pooled.squeeze(2) if one_axis else pooled
 
 
 def _windows(
-    x: Tensor, kernel_sizes: Tensor, strides: Tensor | None, pad_type: str, pad: Tensor | None
+    x: Tensor, kernel_sizes: Tensor, strides: Tensor | None, pad_type: str, pad: Tensor | None, ceil_mode: bool
 ) -> tuple[list[int], list[int], _Pads]:
-    """Kernel lengths, strides and pads per spatial axis."""
+    """Kernel lengths, strides and pads per spatial axis, the pads such that the windows fill the padded map."""
     rank = x.dim() - 2
-    kernels, stride = ints(kernel_sizes, 1, rank), ints(strides, 1, rank)
-    return kernels, stride, spatial_pads(pad_type, pad, list(x.shape[2:]), kernels, stride, [1] * rank)
+    sizes, kernels, stride = list(x.shape[2:]), ints(kernel_sizes, 1, rank), ints(strides, 1, rank)
+    pads = spatial_pads(pad_type, pad, sizes, kernels, stride, [1] * rank)
+    if ceil_mode:
+        pads = [_overhanging(*axis) for axis in zip(sizes, kernels, stride, pads, strict=True)]
+    return kernels, stride, pads
+
+
+def _overhanging(size: int, kernel: int, stride: int, pads: tuple[int, int]) -> tuple[int, int]:
+    """Pads of an axis whose last window, too, lies inside them.
+
+    A last window that starts behind the map is left out where there is padding. Without any, MIL declares it (torch doesn't) and it
+    covers nothing: 0 on average, NaN without the padding, a maximum of -inf. What Core ML holds there is not published.
+    """
+    before, after = pads
+    count = -(-(size + before + after - kernel) // stride) + 1
+    if before + after and (count - 1) * stride >= size + (before + after) / 2:
+        count -= 1
+    return before, (count - 1) * stride + kernel - size - before
 
 
 def _symmetric(pads: _Pads, kernels: list[int]) -> bool:
     """Whether torch's pooling takes these pads itself."""
     return all(before == after <= kernel // 2 for (before, after), kernel in zip(pads, kernels, strict=True))
-
-
-def _cut(pooled: Tensor, x: Tensor, kernels: list[int], stride: list[int], pads: _Pads, ceil_mode: bool) -> Tensor:
-    """Drop a last window that starts in the padding behind, which ceil mode leaves out but pooling a padded map does not."""
-    if not ceil_mode:
-        return pooled
-    for axis, (before, after) in enumerate(pads):
-        length = x.shape[2 + axis]
-        count = -(-(length + before + after - kernels[axis]) // stride[axis]) + 1
-        if (count - 1) * stride[axis] >= length + before:
-            count -= 1
-        pooled = pooled.narrow(2 + axis, 0, count)
-    return pooled
 
 
 OPERATORS: dict[str, Operator] = {"avg_pool": avg_pool, "l2_pool": l2_pool, "max_pool": max_pool}

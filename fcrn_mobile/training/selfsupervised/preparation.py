@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+from fcrn_mobile.data.mixture import parse_mixture
 from fcrn_mobile.data.spec import open_source, open_views, without_depth
 from fcrn_mobile.data.views import ViewAugmentation, Views
 from fcrn_mobile.data.views_module import ViewsDataModule
+from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.fcrn import FCRNConfig
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.run import Run
@@ -27,6 +29,8 @@ def views_data(run: Run) -> ViewsDataModule:
     """
     hyper = run.hyper
     train_spec, val_spec = run.specs
+    if len(parse_mixture(train_spec)) > 1:
+        raise InputError(f"objective '{hyper.objective}' learns from one source of views, not from '{run.data}': give --data once")
     loss_only = run.val_data is None or without_depth(val_spec)
     return ViewsDataModule(
         open_views(train_spec, hyper.objective),

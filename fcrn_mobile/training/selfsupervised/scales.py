@@ -27,12 +27,8 @@ class InverseDepths(nn.Module):
 
     def forward(self, network: FCRN, images: Tensor) -> list[Tensor]:
         """N×maps×h×w per scale, the finest first, each half as high and wide as the one before; the network's own map comes first."""
-        features = []
         # Depthwise convolutions run backward several times slower in NCHW.
-        x = network.encode(images.contiguous(memory_format=torch.channels_last))
-        for block in network.decoder:
-            x = block(x)  # N×widths[n]×2ⁿh×2ⁿw
-            features.append(x)
+        *coarse, x = network.decoded(images.contiguous(memory_format=torch.channels_last))
         finest = network.head(x) if self.beside is None else torch.cat((network.head(x), self.beside(x)), dim=1)
-        coarser = [head(x) for head, x in zip(self.coarser, features[-2::-1], strict=False)]
+        coarser = [head(x) for head, x in zip(self.coarser, reversed(coarse), strict=False)]
         return [network.inverse_depth(raw.float()) for raw in (finest, *coarser)]

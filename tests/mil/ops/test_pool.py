@@ -66,20 +66,88 @@ def test_l2_pool_is_the_root_of_the_sum_of_squares(geometry, seed) -> None:
     check_op("l2_pool", lambda x0: mb.l2_pool(x=x0, **arguments), [x], expected)
 
 
-@pytest.mark.parametrize("kind", ["max_pool", "avg_pool"])
-@settings(max_examples=30, deadline=None)
-@given(size=st.tuples(st.integers(5, 12), st.integers(5, 12)), kernel=st.integers(2, 4), stride=st.integers(1, 3), pad=st.integers(0, 2))
-def test_ceil_mode_is_torchs(kind, size, kernel, stride, pad) -> None:
+@st.composite
+def ceil_geometries(draw):
+    """Size, kernel, stride and padding of two axes, such that torch has as many windows as coremltools declares."""
+    size = draw(st.tuples(st.integers(5, 12), st.integers(5, 12)))
+    kernel, stride, pad = draw(st.integers(2, 4)), draw(st.integers(1, 5)), draw(st.integers(0, 2))
     assume(pad <= kernel // 2)
-    # Without padding coremltools declares one window more than torch has where that window would start behind the map.
     assume(pad or all((-(-(side - kernel) // stride)) * stride < side for side in size))
+    return size, kernel, stride, pad
+
+
+def in_ceil_mode(kernel: int, stride: int, pad: int, axes: int = 2) -> dict[str, object]:
+    return {
+        "kernel_sizes": (kernel,) * axes,
+        "strides": (stride,) * axes,
+        "pad_type": "custom",
+        "pad": (pad,) * 2 * axes,
+        "ceil_mode": True,
+    }
+
+
+def overhanging_windows(x: np.ndarray, kernel: int, stride: int, pad: int, count: tuple[int, ...]) -> np.ndarray:
+    """So many windows per axis of a map with zeros before it and as many behind it as the last window needs."""
+    behind = [(n - 1) * stride + kernel - size - pad for n, size in zip(count, x.shape[2:], strict=True)]
+    cut = x[:, :, *(slice(None, size + min(after, 0)) for size, after in zip(x.shape[2:], behind, strict=True))]
+    return windows(cut, (kernel,) * len(count), (stride,) * len(count), [(pad, max(after, 0)) for after in behind], 0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(geometry=ceil_geometries())
+def test_a_maximum_in_ceil_mode_is_torchs(geometry) -> None:
+    size, kernel, stride, pad = geometry
+    x = values(sum(size), 1, 2, *size) - 10
+    expected = F.max_pool2d(torch.from_numpy(x), kernel, stride, pad, ceil_mode=True)
+    check_op("max_pool", lambda x0: mb.max_pool(x=x0, **in_ceil_mode(kernel, stride, pad)), [x], expected)
+
+
+@settings(max_examples=15, deadline=None)
+@given(geometry=ceil_geometries())
+def test_an_average_in_ceil_mode_divides_by_the_whole_kernel_or_by_what_lies_inside(geometry) -> None:
+    size, kernel, stride, pad = geometry
     x = values(sum(size), 1, 2, *size)
-    if kind == "max_pool":
-        expected = F.max_pool2d(torch.from_numpy(x), kernel, stride, pad, ceil_mode=True)
-    else:
-        expected = F.avg_pool2d(torch.from_numpy(x), kernel, stride, pad, ceil_mode=True)
-    arguments = {"kernel_sizes": (kernel,) * 2, "strides": (stride,) * 2, "pad_type": "custom", "pad": (pad,) * 4, "ceil_mode": True}
-    check_op(kind, lambda x0: getattr(mb, kind)(x=x0, **arguments), [x], expected)
+    inside = F.avg_pool2d(torch.from_numpy(x), kernel, stride, pad, ceil_mode=True, count_include_pad=False)
+    whole = overhanging_windows(x, kernel, stride, pad, tuple(inside.shape[2:])).mean(-1)
+    arguments = in_ceil_mode(kernel, stride, pad)
+    check_op("avg_pool", lambda x0: mb.avg_pool(x=x0, exclude_padding_from_average=True, **arguments), [x], inside)
+    check_op("avg_pool", lambda x0: mb.avg_pool(x=x0, exclude_padding_from_average=False, **arguments), [x], whole)
+    check_op("avg_pool", lambda x0: mb.avg_pool(x=x0, **arguments), [x], whole)
+
+
+def test_averages_in_ceil_mode_are_those_that_core_ml_was_seen_to_give() -> None:
+    """The figures of coremltools #2844: kernel 2, stride 3, no padding."""
+    x = np.arange(49, dtype=np.float32).reshape(1, 1, 7, 7)
+    seen = np.array([[4, 7, 4.75], [25, 28, 15.25], [21.25, 22.75, 12]], np.float32).reshape(1, 1, 3, 3)
+    check_op("avg_pool", lambda x0: mb.avg_pool(x=x0, kernel_sizes=[2, 2], strides=[3, 3], pad_type="valid", ceil_mode=True), [x], seen)
+    x, seen = np.arange(7, dtype=np.float32).reshape(1, 1, 7), np.array([[[0.5, 3.5, 3]]], np.float32)
+    check_op("avg_pool", lambda x0: mb.avg_pool(x=x0, kernel_sizes=[2], strides=[3], pad_type="valid", ceil_mode=True), [x], seen)
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride", "pad"), [(5, 2, 3, 1), (7, 2, 4, 1), (9, 4, 5, 1), (6, 3, 4, 1), (8, 3, 4, 1)])
+def test_a_ceil_mode_window_that_starts_at_the_end_of_the_map_is_left_out_and_one_before_it_is_not(size, kernel, stride, pad) -> None:
+    x = values(size, 1, 2, size)
+    arguments = in_ceil_mode(kernel, stride, pad, axes=1)
+    expected = F.max_pool1d(torch.from_numpy(x), kernel, stride, pad, ceil_mode=True)
+    check_op("max_pool", lambda x0: mb.max_pool(x=x0, **arguments), [x], expected)
+    inside = F.avg_pool1d(torch.from_numpy(x), kernel, stride, pad, ceil_mode=True, count_include_pad=False)
+    check_op("avg_pool", lambda x0: mb.avg_pool(x=x0, exclude_padding_from_average=True, **arguments), [x], inside)
+    squares = overhanging_windows(x, kernel, stride, pad, tuple(inside.shape[2:])).astype(np.float64) ** 2
+    check_op("l2_pool", lambda x0: mb.l2_pool(x=x0, **arguments), [x], np.sqrt(squares.sum(-1)).astype(np.float32))
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride"), [(4, 1, 2), (6, 2, 3), (8, 2, 4), (9, 1, 3)])
+def test_a_last_window_behind_the_map_is_there_as_declared_and_covers_nothing(size, kernel, stride) -> None:
+    """Without padding MIL declares one window more than torch has, where a stride jumps over the end of the map."""
+    x = values(size, 1, 2, size)
+    shape = {"kernel_sizes": [kernel], "strides": [stride], "pad_type": "valid", "ceil_mode": True}
+    tensor, after = torch.from_numpy(x), ((0, 0), (0, 0), (0, 1))
+    largest = np.pad(F.max_pool1d(tensor, kernel, stride, ceil_mode=True).numpy(), after, constant_values=-np.inf)
+    means = F.avg_pool1d(tensor, kernel, stride, ceil_mode=True, count_include_pad=False).numpy()
+    check_op("max_pool", lambda x0: mb.max_pool(x=x0, **shape), [x], largest)
+    check_op("avg_pool", lambda x0: mb.avg_pool(x=x0, **shape), [x], np.pad(means, after))
+    excluded = np.pad(means, after, constant_values=np.nan)
+    check_op("avg_pool", lambda x0: mb.avg_pool(x=x0, exclude_padding_from_average=True, **shape), [x], excluded)
 
 
 def test_a_ceil_mode_window_that_starts_in_the_padding_behind_is_left_out() -> None:

@@ -79,6 +79,16 @@ def test_reshape_like_takes_slices_of_other_shapes() -> None:
     check_op("reshape_like", body, [x, a, b], x.reshape(2, 3, 4), target="iOS17")
 
 
+def test_reshape_like_takes_one_reference_alone() -> None:
+    x, a = values(0, 6, 4), values(1, 2, 3, 4)
+
+    def body(x0, x1):
+        return mb.reshape_like(x=x0, ref_tensors=(x1,), begins=(0,), ends=(0,), end_masks=(True,))
+
+    check_op("reshape_like", body, [x, a], x.reshape(2, 3, 4), target="iOS16")
+    check_op("reshape_like", body, [x, a], x.reshape(2, 3, 4), target="iOS17")
+
+
 def test_axes_of_length_one_come_and_go() -> None:
     x = values(0, 2, 3)
     check_op("expand_dims", lambda x0: mb.expand_dims(x=x0, axes=(0, -1)), [x], x[None, ..., None])
@@ -91,9 +101,11 @@ def test_axes_of_length_one_come_and_go() -> None:
 @settings(max_examples=40, deadline=None)
 @given(data=st.data(), shape=st.lists(st.integers(3, 6), min_size=1, max_size=5), seed=seeds)
 @pytest.mark.parametrize("mode", ["constant", "reflect", "replicate"])
-def test_pad_equals_numpys_on_any_axes(mode, data, shape, seed) -> None:
+def test_pad_equals_numpys_on_all_axes_that_core_ml_pads(mode, data, shape, seed) -> None:
     padded = data.draw(st.integers(1, len(shape)))
     pads = data.draw(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=padded, max_size=padded))
+    if mode != "constant":
+        pads = [(0, 0)] * (padded - 2) + pads[-2:]
     x = values(seed, *shape)
     width = [(0, 0)] * (len(shape) - padded) + pads
     names = {"constant": "constant", "reflect": "reflect", "replicate": "edge"}

@@ -1,0 +1,132 @@
+"""Several RGB-D sources as one for training, each with a weight: ``folder:a.zip + folder:b.zip*0.3``."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcrn_mobile.data.source import Sample, Source
+from fcrn_mobile.data.spec import open_source, portable, split_off
+from fcrn_mobile.errors import InputError
+
+SEPARATOR = " + "
+_WEIGHTED = re.compile(r"(?P<spec>.+)\*(?P<weight>[^*/]*)")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One source of a mixture.
+
+    Attributes:
+        spec: its data spec.
+        weight: how often an epoch shows each of its frames, on average.
+    """
+
+    spec: str
+    weight: float = 1.0
+
+    def __str__(self) -> str:
+        return self.spec if self.weight == 1 else f"{self.spec}*{self.weight:g}"
+
+    def split(self, name: str) -> "Part":
+        """The same source's part of that name, unless one is named already."""
+        whole, part = split_off(self.spec)
+        return self if part else replace(self, spec=f"{whole}#{name}")
+
+
+def parse_mixture(data: str) -> tuple[Part, ...]:
+    """The parts of ``SPEC[*WEIGHT] + SPEC[*WEIGHT] + …``; a single spec is a mixture of one.
+
+    Raises:
+        InputError: a weight that is no positive number.
+    """
+    return tuple(_part(text.strip()) for text in data.split(SEPARATOR))
+
+
+def join_parts(parts: Sequence[Part]) -> str:
+    """The inverse of ``parse_mixture``."""
+    return SEPARATOR.join(map(str, parts))
+
+
+def open_mixture(data: str) -> Source:
+    """The source of a single spec, or a ``Mixture`` of several or of one with a weight.
+
+    Raises:
+        InputError: see ``parse_mixture`` and ``open_source``.
+    """
+    parts = parse_mixture(data)
+    if len(parts) == 1 and parts[0].weight == 1:
+        return open_source(parts[0].spec)
+    return Mixture(parts, [open_source(part.spec) for part in parts])
+
+
+class Mixture:
+    """The frames of several sources, one source behind the other.
+
+    Args:
+        parts: what the sources are called, and their weights.
+        sources: as many.
+
+    Raises:
+        InputError: a weight so small that an epoch shows none of a source's frames.
+    """
+
+    def __init__(self, parts: Sequence[Part], sources: Sequence[Source]) -> None:
+        self.sources = tuple(sources)
+        self.labels = tuple(portable(part.spec) for part in parts)
+        #: Of each source, how many frames an epoch shows.
+        self.shown = tuple(round(part.weight * len(source)) for part, source in zip(parts, sources, strict=True))
+        for part, source, shown in zip(parts, sources, self.shown, strict=True):
+            if shown < 1:
+                raise InputError(
+                    f"weight {part.weight:g} of '{part.spec}' leaves none of its {len(source)} frames to an epoch: give a larger one"
+                )
+        self._first = np.cumsum([0, *map(len, sources)])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f"{label}/{name}" for label, source in zip(self.labels, self.sources, strict=True) for name in source.names)
+
+    def __len__(self) -> int:
+        return int(self._first[-1])
+
+    def __getitem__(self, index: int) -> Sample:
+        position = range(len(self))[index]
+        number = int(np.searchsorted(self._first, position, side="right")) - 1
+        sample = self.sources[number][position - int(self._first[number])]
+        return replace(sample, name=f"{self.labels[number]}/{sample.name}")
+
+    def drawn(self, seed: int, epoch: int) -> NDArray[np.int64]:
+        """Indices of an epoch's frames, source by source.
+
+        Each source's frames follow each other in an order that is drawn anew whenever all have had their turn, and an epoch goes on
+        where the one before ended: none is shown twice before all others were shown once.
+        """
+        parts = [
+            first + _turns(len(source), epoch * shown, shown, (seed, number))
+            for number, (first, source, shown) in enumerate(zip(self._first, self.sources, self.shown, strict=False))
+        ]
+        return np.concatenate(parts)
+
+
+def _turns(count: int, start: int, length: int, seed: tuple[int, int]) -> NDArray[np.int64]:
+    """``length`` numbers below ``count`` from ``start`` on, of endlessly many permutations in a row."""
+    rounds = range(start // count, (start + length - 1) // count + 1)
+    orders = [np.random.default_rng((*seed, number)).permutation(count) for number in rounds]
+    offset = start - rounds[0] * count
+    return np.concatenate(orders)[offset : offset + length]
+
+
+def _part(text: str) -> Part:
+    match = _WEIGHTED.fullmatch(text)
+    if match is None:
+        return Part(text)
+    try:
+        weight = float(match["weight"])
+    except ValueError:
+        weight = 0.0
+    if not (np.isfinite(weight) and weight > 0):
+        raise InputError(f"weight '{match['weight']}' in '{text}': give a positive number behind the *, such as {match['spec']}*0.5")
+    return Part(match["spec"], weight)

@@ -1,0 +1,19 @@
+"""Where training starts."""
+
+import numpy as np
+
+from fcrn_mobile.data.source import Source
+
+#: Looked at of a source.
+_FRAMES = 100
+
+
+def mean_depth(source: Source) -> float:
+    """Mean valid depth of some frames spread over a source, in metres; 1 if none has any.
+
+    Training that starts at 0 m may stay there: a logarithm's clamp has no gradient.
+    """
+    indices = np.unique(np.linspace(0, len(source) - 1, _FRAMES).round().astype(int))
+    depths = [depth[np.isfinite(depth) & (depth > 0)] for depth in (source[int(index)].depth for index in indices)]
+    values = np.concatenate(depths)
+    return float(values.mean(dtype=np.float64)) if len(values) else 1.0

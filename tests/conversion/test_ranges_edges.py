@@ -1,0 +1,168 @@
+"""Clips and shared ranges by hand, on histograms and programs of a few operators."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from coremltools.proto import Model_pb2
+
+from fcrn_mobile.conversion.clipping import BINS, histogram, mse_clip, percentile_clip
+from fcrn_mobile.conversion.ranges import Range, measure_ranges, measured, shared
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.mil import Program
+from fcrn_mobile.mil.interface import Feature
+from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
+
+
+def counts(**at: int) -> np.ndarray:
+    """A histogram with some values in bins that are named b0, b1, …"""
+    found = np.zeros(BINS)
+    for name, count in at.items():
+        found[int(name[1:])] = count
+    return found
+
+
+@pytest.mark.parametrize(
+    ("percentile", "bin_of_it"), [(100, 2047), (99.1, 2047), (99, 500), (90.1, 500), (90, 100), (50.1, 100), (50, 0), (1, 0)]
+)
+def test_a_percentile_ends_with_the_bin_that_reaches_it(percentile: float, bin_of_it: int) -> None:
+    found = percentile_clip(counts(b0=50, b100=40, b500=9, b2047=1), 8.0, percentile)
+    assert found == pytest.approx((bin_of_it + 1) / 2048 * 8.0, rel=1e-12)
+
+
+def test_a_histogram_has_equal_bins_up_to_the_peak() -> None:
+    peak = 4.0
+    values = torch.tensor([0.0, 0.001, peak / BINS * 1.5, -peak / BINS * 1.5, -peak, peak])
+    found = histogram(values, peak)
+    assert found.shape == (BINS,)
+    assert (found[0], found[1], found[-1], found.sum()) == (2, 2, 2, 6)
+    assert found.dtype == np.float64
+    nothing = histogram(torch.zeros(2, 3), 0.0)
+    assert (nothing[0], nothing.sum(), nothing.shape) == (6, 6, (BINS,))
+    assert percentile_clip(nothing, 0.0, 99) == 0.0
+    assert mse_clip(nothing, 0.0) == 0.0
+
+
+def by_hand(found: np.ndarray, peak: float) -> float:
+    """The clip of least error, tried one by one."""
+    centres = (np.arange(BINS) + 0.5) / BINS * peak
+    errors = {}
+    for share in range(256, 15, -1):
+        clip = peak * share / 256
+        scale = clip / 127
+        errors[clip] = float((found * (centres - np.minimum(np.rint(centres / scale), 127) * scale) ** 2).sum())
+    return min(errors, key=lambda clip: errors[clip])
+
+
+@pytest.mark.parametrize("peak", [1.0, 6.0])
+@pytest.mark.parametrize("tail", [1, 4, 400])
+def test_mse_clip_is_the_best_of_all_that_are_tried(tail: int, peak: float) -> None:
+    rng = np.random.default_rng(tail)
+    found = np.histogram(np.abs(rng.normal(size=9000)) / 9, BINS, (0, 1))[0].astype(float)
+    found[2047] = tail
+    assert mse_clip(found, peak) == pytest.approx(by_hand(found, peak), rel=1e-9)
+    low = np.zeros(BINS)
+    low[: BINS // 16] = 1
+    assert mse_clip(low, peak) == pytest.approx(by_hand(low, peak), rel=1e-9) == pytest.approx(peak / 16, rel=0.1)
+
+
+def test_ranges_are_joined_and_clipped() -> None:
+    assert Range(-3, 2).magnitude == 3
+    assert Range(1, 2).magnitude == 2
+    assert Range(-1, 5).joined(Range(-4, 2)) == Range(-4, 5)
+    assert Range(-3, 2).clipped(2.5) == Range(-2.5, 2)
+    assert Range(-1, 9).clipped(2.5) == Range(-1, 2.5)
+
+
+def op(kind: str, name: str, *reads: str) -> Operation:
+    arguments = {"values": tuple(Reference(each) for each in reads)} if len(reads) > 1 else {"x": Reference(reads[0])}
+    return Operation(kind, arguments, (TensorInfo(name, "FLOAT32", (1, 3, 2, 2)),))
+
+
+def program(*operations: Operation) -> Program:
+    return Program((), (), operations, "float32", {})
+
+
+R = {name: Range(-float(number), float(number) / 2) for number, name in enumerate("abcdefg", 1)}
+
+
+def test_what_moves_values_shares_their_range() -> None:
+    found = shared({name: R[name] for name in "abcd"}, program(op("concat", "c", "a", "b"), op("conv", "d", "c")))
+    assert found == {"a": R["c"], "b": R["c"], "c": R["c"], "d": R["d"]}
+
+
+def test_a_chain_of_moves_is_one_group() -> None:
+    steps = (op("pad", "b", "a"), op("reshape", "c", "b"), op("transpose", "d", "c"), op("concat", "f", "d", "e"))
+    assert set(shared({name: R[name] for name in "abcdef"}, program(*steps)).values()) == {R["f"]}
+
+
+def test_two_groups_that_meet_are_joined() -> None:
+    steps = (op("pad", "b", "a"), op("pad", "d", "c"), op("concat", "e", "b", "d"))
+    assert set(shared({name: R[name] for name in "abcde"}, program(*steps)).values()) == {R["e"]}
+    apart = (op("pad", "b", "a"), op("pad", "d", "c"))
+    assert shared({name: R[name] for name in "abcd"}, program(*apart)) == {"a": R["b"], "b": R["b"], "c": R["d"], "d": R["d"]}
+
+
+def test_a_relu_behind_a_move_shares_its_range_and_another_does_not() -> None:
+    """Its input is quantized already; behind a convolution it cuts off half of what was there."""
+    ranges = {name: R[name] for name in "abc"}
+    behind = shared(ranges, program(op("pad", "b", "a"), op("relu", "c", "b")))
+    assert set(behind.values()) == {R["c"]}
+    alone = shared(ranges, program(op("conv", "b", "a"), op("relu", "c", "b")))
+    assert alone == ranges
+    other = shared(ranges, program(op("pad", "b", "a"), op("tanh", "c", "b")))
+    assert other == {"a": R["b"], "b": R["b"], "c": R["c"]}
+
+
+def test_names_without_a_range_hold_groups_together() -> None:
+    steps = (op("pad", "x", "a"), op("pad", "b", "x"))
+    assert shared({"a": R["a"], "b": R["b"]}, program(*steps)) == {"a": R["b"], "b": R["b"]}
+
+
+def test_quantized_operators_inputs_and_outputs_are_measured_and_activations_outputs() -> None:
+    steps = (op("conv", "b", "a"), op("relu", "c", "b"), op("softmax", "d", "c"), op("tanh", "e", "d"), op("add", "g", "e", "f"))
+    assert measured(program(*steps)) == {"a", "b", "c", "e", "f", "g"}
+
+
+@pytest.fixture
+def tiny() -> Program:
+    """A picture plus two, a maximum over 2×2, and the same once more."""
+    steps = (
+        Operation("add", {"x": Reference("image"), "y": torch.tensor(2.0)}, (TensorInfo("more", "FLOAT32", (1, 3, 4, 4)),), ("image",)),
+        Operation("relu6", {"x": Reference("more")}, (TensorInfo("y", "FLOAT32", (1, 3, 4, 4)),), ("more",)),
+    )
+    described = Model_pb2.FeatureDescription(name="image")
+    described.type.imageType.height = described.type.imageType.width = 4
+    described.type.imageType.colorSpace = 20
+    return replace(program(*steps), inputs=(Feature.from_description(described),))
+
+
+def pictures(*levels: int) -> list[np.ndarray]:
+    return [np.full((4, 4, 3), level, np.uint8) for level in levels]
+
+
+@pytest.mark.parametrize("order", [(10, 200, 50), (200, 50, 10), (50, 10, 200)])
+def test_every_image_counts_whatever_the_order(tiny: Program, order: tuple[int, ...]) -> None:
+    ranges = measure_ranges(tiny, pictures(*order), "minmax")
+    assert ranges == {"image": Range(10, 200), "more": Range(12, 202), "y": Range(6, 6)}
+    every = measure_ranges(tiny, pictures(*order), "percentile", 100)
+    assert every["more"].high == pytest.approx(202)
+    some = measure_ranges(tiny, pictures(*order), "percentile", 60)
+    assert some["more"].high == pytest.approx(52, abs=202 / BINS * 1.01)
+    assert some["more"].low == 12
+
+
+@pytest.mark.parametrize(("method", "expected"), [("minmax", [(1, 2), (2, 2)]), ("mse", [(1, 4), (2, 4), (3, 4), (4, 4)])])
+def test_progress_counts_both_rounds(tiny: Program, method: str, expected: list[tuple[int, int]]) -> None:
+    calls: list[tuple[int, int]] = []
+    measure_ranges(tiny, pictures(10, 20), method, 99, lambda done, total: calls.append((done, total)))
+    assert calls == expected
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_tensor_that_is_not_finite_is_named(tiny: Program, value: float) -> None:
+    first = replace(tiny.operations[0], arguments={"x": Reference("image"), "y": torch.tensor(value)})
+    with pytest.raises(InputError, match="tensor 'more' is not finite on a calibration image"):
+        measure_ranges(replace(tiny, operations=(first, tiny.operations[1])), pictures(10), "minmax")

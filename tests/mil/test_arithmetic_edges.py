@@ -1,0 +1,119 @@
+"""Every operator's rounding under every policy, on tensors alone."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from fcrn_mobile.mil import MilError
+from fcrn_mobile.mil.arithmetic import ANE_LARGEST_PRODUCT, POLICIES, SHOWN_AS, apply, check_policy, largest
+from fcrn_mobile.mil.ops import OPERATORS
+
+PRODUCTS = ("conv", "conv_transpose", "einsum", "linear", "matmul", "scaled_dot_product_attention")
+#: Results of these are new numbers, which half precision cannot hold.
+COMPUTES = (
+    *PRODUCTS,
+    "add",
+    "avg_pool",
+    "batch_norm",
+    "exp",
+    "gelu",
+    "layer_norm",
+    "mul",
+    "real_div",
+    "resize_bilinear",
+    "sigmoid",
+    "softmax",
+    "sub",
+)
+#: Results of these are inputs, bounds, or whole numbers.
+MOVES = (
+    "concat",
+    "clip",
+    "gather",
+    "max_pool",
+    "relu",
+    "relu6",
+    "reshape",
+    "select",
+    "slice_by_index",
+    "split",
+    "transpose",
+    "upsample_nearest_neighbor",
+)
+VALUES = torch.tensor([1 / 3, -1000.1, 2.0**-24, 65519.0, 65520.0, -1e6, 40000.0, 0.0], dtype=torch.float32)
+
+
+def half(values: torch.Tensor) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return values.numpy().astype(np.float16).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", COMPUTES)
+@pytest.mark.parametrize("policy", ["float16", "ane"])
+def test_what_is_computed_is_rounded(kind: str, policy: str) -> None:
+    assert kind in OPERATORS
+    result = apply(policy, kind, "FLOAT16", VALUES.clone())  # type: ignore[arg-type]
+    expected = half(VALUES)
+    if policy == "ane" and kind in PRODUCTS:
+        expected = np.where(np.abs(expected) > 32750, np.copysign(np.inf, expected), expected)
+    assert result.dtype == torch.float32
+    np.testing.assert_array_equal(result.numpy(), expected)
+
+
+@pytest.mark.parametrize("kind", MOVES)
+@pytest.mark.parametrize("policy", POLICIES)
+def test_what_is_moved_stays_the_same_tensor(kind: str, policy: str) -> None:
+    assert kind in OPERATORS
+    value = VALUES.clone()
+    assert apply(policy, kind, "FLOAT16", value) is value  # type: ignore[arg-type]
+    assert torch.equal(value, VALUES)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("kind", ["add", "conv"])
+def test_single_precision_and_whole_numbers_are_left_alone(policy: str, kind: str) -> None:
+    value = VALUES.clone()
+    assert apply(policy, kind, "FLOAT32", value) is value  # type: ignore[arg-type]
+    assert apply("float32", kind, "FLOAT16", value) is value
+    whole = torch.tensor([70000, 3])
+    assert apply(policy, kind, "FLOAT16", whole) is whole  # type: ignore[arg-type]
+    assert torch.equal(value, VALUES)
+
+
+@pytest.mark.parametrize("kind", ["cast", "einsum", "tanh", "reduce_mean"])
+def test_a_result_that_may_be_a_view_is_not_overwritten(kind: str) -> None:
+    value = VALUES.clone()
+    apply("float16", kind, "FLOAT16", value)
+    assert torch.equal(value, VALUES)
+
+
+def test_the_published_limit_itself_still_holds() -> None:
+    at = torch.tensor([32736.0, 32768.0, -32768.0])  # neighbours in float16 on both sides of 32,750
+    assert apply("ane", "conv", "FLOAT16", at.clone()).tolist() == [32736.0, math.inf, -math.inf]
+    assert apply("ane", "add", "FLOAT16", at.clone()).tolist() == at.tolist()
+
+
+@pytest.mark.parametrize(
+    ("policy", "kind", "declared", "bound"),
+    [
+        ("float16", "conv", "FLOAT16", 65504.0),
+        ("float32", "conv", "FLOAT16", 65504.0),
+        ("ane", "conv", "FLOAT16", ANE_LARGEST_PRODUCT),
+        ("ane", "matmul", "FLOAT16", 32750.0),
+        ("ane", "add", "FLOAT16", 65504.0),
+        ("ane", "conv", "FLOAT32", math.inf),
+        ("float16", "add", "INT32", math.inf),
+    ],
+)
+def test_the_bound_is_that_of_what_is_declared(policy: str, kind: str, declared: str, bound: float) -> None:
+    assert largest(policy, kind, declared) == bound  # type: ignore[arg-type]
+
+
+def test_policies_are_known_by_name() -> None:
+    assert POLICIES == ("float32", "float16", "ane") == tuple(SHOWN_AS)
+    for name in POLICIES:
+        check_policy(name)
+    with pytest.raises(MilError, match="'half': use one of float32, float16, ane"):
+        check_policy("half")

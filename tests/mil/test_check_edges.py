@@ -1,0 +1,330 @@
+"""What a function may just be, and what is one too many: specifications written by hand, without a package."""
+
+from typing import Any
+
+import pytest
+from coremltools.proto import MIL_pb2, Model_pb2
+
+from fcrn_mobile.mil import MilError
+from fcrn_mobile.mil.check import check_block, check_features
+from fcrn_mobile.mil.shapes import ShapeRule, by
+from fcrn_mobile.mil.values import LARGEST, check_size, shape_of, type_name
+from tests.mil.protobuf import named_constant, operation, tensor_type
+
+
+def function(*operations: Any, outputs: tuple[str, ...] = ("y",), inputs: dict[str, Any] | None = None) -> tuple[Any, Any]:
+    """A block and its function, which takes x of 2×3."""
+    proto = MIL_pb2.Function()
+    for name, declared in (inputs or {"x": tensor_type((2, 3))}).items():
+        proto.inputs.add(name=name).type.CopyFrom(declared)
+    block = proto.block_specializations["CoreML8"]
+    block.operations.extend(operations)
+    block.outputs.extend(outputs)
+    return block, proto
+
+
+def checked(*operations: Any, **options: Any) -> None:
+    check_block(*function(*operations, **options), "a.mlpackage")
+
+
+def refused(message: str, *operations: Any, **options: Any) -> None:
+    with pytest.raises(MilError, match=message) as caught:
+        checked(*operations, **options)
+    assert "export" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def relu(result: tuple[int, ...] = (2, 3), **changes: Any) -> Any:
+    return operation("relu", result, **({"x": "x"} | changes))
+
+
+def test_a_sound_function_passes() -> None:
+    checked(relu())
+    checked(named_constant("c", [1.0, 2.0]), operation("add", (2,), x="c", y="c"))
+    checked(relu(outputs=("a",)), operation("relu", (2, 3), x="a"))
+    # An operator that nobody knows, of no result and with blocks inside, is binding's business.
+    strange = MIL_pb2.Operation(type="while_loop")
+    strange.blocks.add()
+    checked(strange, relu())
+
+
+@pytest.mark.parametrize(("length", "sound"), [(1, True), (500, True), (501, False)])
+def test_names_have_an_end(length: int, sound: bool) -> None:
+    operations = (relu(outputs=("n" * length,)), operation("relu", (2, 3), x="n" * length))
+    if sound:
+        checked(*operations)
+    else:
+        refused("cannot have the name 'n", *operations)
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "a\x00"])
+def test_names_can_be_printed(name: str) -> None:
+    refused("cannot have the name", relu(outputs=(name,)), operation("relu", (2, 3), x="x"))
+    refused("cannot have the name", relu(), inputs={"x": tensor_type((2, 3)), name: tensor_type((1,))})
+
+
+@pytest.mark.parametrize(("length", "sound"), [(500, True), (501, False)])
+def test_operators_names_have_an_end(length: int, sound: bool) -> None:
+    strange = operation("o" * length, (1,), ("z",))
+    if sound:
+        checked(strange, relu())
+    else:
+        refused("an operator is called 'ooo", strange, relu())
+    refused("an operator is called", operation("re\nlu", (1,), ("z",)), relu())
+
+
+@pytest.mark.parametrize(("rank", "sound"), [(0, True), (8, True), (9, False)])
+def test_tensors_have_eight_dimensions_at_most(rank: int, sound: bool) -> None:
+    if sound:
+        checked(relu((1,) * rank))
+    else:
+        refused("has 9 dimensions, the limit is 8", relu((1,) * rank))
+
+
+def test_tensors_have_a_billion_elements_at_most() -> None:
+    check_size((2**15, 2**15), "it")
+    check_size((-1, 2**30, -1), "it")
+    check_size((), "it")
+    with pytest.raises(MilError, match=rf"it has the shape 32768×32769, the limit is {2**30} elements"):
+        check_size((2**15, 2**15 + 1), "it")
+    with pytest.raises(MilError, match="the shape -1×3,"):
+        check_size((2**64 - 1, 3), "it")
+    with pytest.raises(MilError, match="the shape -9223372036854775808,"):
+        check_size((2**63,), "it")
+    assert LARGEST == 2**30
+    checked(relu((2**30,)))
+    refused("the limit is 1073741824 elements", relu((2**30 + 1,)))
+
+
+def test_results_that_would_grow_beyond_the_limit_are_refused() -> None:
+    checked(operation("fill", (-1, -1), shape=[2**15, 2**15]))
+    refused("the result of operator 'fill' at 'y'", operation("fill", (-1, -1), shape=[2**15, 2**15 + 1]))
+
+
+def test_constants_together_have_a_limit() -> None:
+    def big(name: str, elements: int) -> Any:
+        proto = MIL_pb2.Operation(type="constexpr_blockwise_shift_scale")
+        proto.outputs.add(name=name).type.CopyFrom(tensor_type((elements,)))
+        return proto
+
+    four = [big(f"c{i}", 2**30) for i in range(4)]
+    checked(*four, relu())
+    refused(r"have 4294967297 elements, the limit is 4294967296", *four, big("one", 1), relu())
+    # Only constants count.
+    checked(*four, relu(outputs=("z",)), relu())
+
+
+def test_rank_and_dimensions_have_to_agree() -> None:
+    wrong = relu()
+    wrong.outputs[0].type.tensorType.rank = 3
+    refused("has rank 3 but 2 dimensions", wrong)
+    unknown = relu()
+    unknown.outputs[0].type.tensorType.rank = -1
+    checked(unknown)
+
+
+def test_types_have_to_be_known() -> None:
+    refused("has the data type number 99, which", relu(), inputs={"x": _numbered(99)})
+    nothing = relu()
+    nothing.outputs[0].type.Clear()
+    refused("result 'y' of operator 'relu' at 'y' in 'a.mlpackage' has no type", nothing)
+    state = MIL_pb2.ValueType()
+    state.stateType.wrappedType.CopyFrom(tensor_type((1,)))
+    checked(relu(), inputs={"x": tensor_type((2, 3)), "s": state})
+    assert type_name(state) == "stateType"
+    checked(relu(), inputs={"x": tensor_type((2, 3), "STRING")})
+
+
+def _numbered(number: int) -> Any:
+    declared = tensor_type((2, 3))
+    declared.tensorType.dataType = number
+    return declared
+
+
+def test_use_comes_after_definition() -> None:
+    refused("reads 'b' before it is computed", operation("relu", (2, 3), ("a",), x="b"), relu(outputs=("b",)), outputs=("a",))
+    refused("reads 'b' which is never computed", relu(x="b"))
+    refused("output 'z' of 'a.mlpackage' is never computed", relu(), outputs=("z",))
+    refused("'a.mlpackage' has no output", relu(), outputs=())
+    refused("result 'y' of .* is defined twice", relu(), relu())
+    refused("result 'x' of .* is defined twice", relu(outputs=("x",)), outputs=("x",))
+
+
+def test_operators_have_results_and_no_blocks() -> None:
+    refused("operator 'relu' at position 1 in 'a.mlpackage' has no result", relu(), operation("relu", outputs=(), x="x"))
+    nested = relu()
+    nested.blocks.add()
+    refused("has blocks of operators inside", nested)
+
+
+def test_inputs_have_values() -> None:
+    empty = relu()
+    empty.inputs["alpha"].SetInParent()
+    refused("has an input 'alpha' without a value", empty)
+    unset = relu()
+    unset.inputs["alpha"].arguments.add()
+    refused("has an input 'alpha' without a value", unset)
+
+
+def test_a_constant_is_what_it_is_declared_to_be() -> None:
+    shapes, types, several, none = (named_constant("c", [1.0, 2.0]) for _ in range(4))
+    shapes.outputs[0].type.CopyFrom(tensor_type((3,)))
+    refused("is declared as FLOAT32 3 but holds FLOAT32 2", shapes, relu())
+    types.outputs[0].type.CopyFrom(tensor_type((2,), "FLOAT16"))
+    refused("is declared as FLOAT16 2 but holds FLOAT32 2", types, relu())
+    several.outputs.add(name="d").type.CopyFrom(tensor_type((2,)))
+    refused("has 2 results, a constant has one", several, relu())
+    none.attributes.clear()
+    refused("operator 'const' at 'c' in 'a.mlpackage' has no value", none, relu())
+    scalar = named_constant("c", 1.0)
+    scalar.outputs[0].type.CopyFrom(tensor_type((1,)))
+    refused("is declared as FLOAT32 1 but holds FLOAT32 scalar", scalar, relu())
+
+
+@pytest.mark.parametrize(
+    ("text", "sound"), [("bilinear", True), ("a b\tc\nd", True), ("a\x1bb", False), ("a\x1ab", False), ("\x00", False)]
+)
+def test_texts_have_no_control_characters(text: str, sound: bool) -> None:
+    value = MIL_pb2.Value(type=tensor_type((), "STRING"))
+    value.immediateValue.tensor.strings.values.append(text)
+    for holder in (value, _listed(value, "list"), _listed(value, "tuple")):
+        given = relu(mode=holder)
+        checked(given) if sound else refused("has a text with control characters", given)
+        attributed = relu()
+        attributed.attributes["mode"].CopyFrom(holder)
+        checked(attributed) if sound else refused("has a text with control characters", attributed)
+
+
+def _listed(value: Any, kind: str) -> Any:
+    holder = MIL_pb2.Value(type=value.type)
+    getattr(holder.immediateValue, kind).values.add().CopyFrom(value)
+    return holder
+
+
+def feature(name: str, shape: tuple[int, ...] | None = None, image: tuple[int, int] | None = None) -> Any:
+    described = Model_pb2.FeatureDescription(name=name)
+    if image:
+        described.type.imageType.height, described.type.imageType.width = image
+    elif shape is not None:
+        described.type.multiArrayType.shape.extend(shape)
+        described.type.multiArrayType.dataType = 65568
+    return described
+
+
+def described(features: list[Any], outputs: list[Any] | None = None, **options: Any) -> None:
+    block, proto = function(relu(), **options)
+    check_features(proto, block, features, outputs if outputs is not None else [feature("y", (2, 3))], "a.mlpackage")
+
+
+def test_callers_are_promised_what_the_function_has() -> None:
+    described([feature("x", (2, 3))])
+    for wrong, message in [
+        (([feature("x", (3, 2))],), "input 'x' of 'a.mlpackage' is described as 3×2, the program takes 2×3"),
+        (([feature("x", (2, 3, 1))],), "is described as 2×3×1, the program takes 2×3"),
+        (([feature("x", (2,))],), "is described as 2, the program takes 2×3"),
+        (([feature("z", (2, 3))],), "describes an input 'z' that its program lacks"),
+        (([feature("x", (2, 3))], [feature("z", (2, 3))]), "describes an output 'z' that its program lacks"),
+        (([feature("x", (2, 3)), feature("x", (2, 3))],), r"describes an input twice \('x, x'\)"),
+        (([feature("x", (2, 3))], [feature("y", (2, 3))] * 2), "describes an output twice"),
+        (([],), "input 'x' of the program in 'a.mlpackage' is not described to callers"),
+        (([feature("x")],), "input 'x' of 'a.mlpackage' has no type"),
+        (([feature("x", (2, 3))], [feature("y", (-2, 3))]), "output 'y' of 'a.mlpackage' has the shape -2×3"),
+        (([feature("x", (2, 3))], [feature("y", (1,) * 9)]), "has 9 dimensions"),
+    ]:
+        with pytest.raises(MilError, match=message):
+            described(*wrong)
+
+
+def test_unknown_lengths_agree_with_any() -> None:
+    described([feature("x", (5, 3))], inputs={"x": tensor_type((-1, 3))})
+    with pytest.raises(MilError, match="is described as 5×4, the program takes -1×3"):
+        described([feature("x", (5, 4))], inputs={"x": tensor_type((-1, 3))})
+
+
+def test_pictures_agree_in_height_and_width() -> None:
+    four = {"x": tensor_type((1, 3, 4, 6))}
+    described([feature("x", image=(4, 6))], inputs=four)
+    with pytest.raises(MilError, match="is described as 6×4, the program takes 4×6"):
+        described([feature("x", image=(6, 4))], inputs=four)
+    several = feature("x", image=(6, 4))
+    several.type.imageType.enumeratedSizes.sizes.add(height=4, width=6)
+    described([several], inputs=four)
+    several.type.imageType.enumeratedSizes.sizes.add(height=2**16, width=2**16)
+    with pytest.raises(MilError, match="has the shape 65536×65536"):
+        described([several], inputs=four)
+
+
+def test_ranges_and_lists_of_shapes_are_looked_at() -> None:
+    ranged = feature("x", (7, 7))
+    for _ in range(2):
+        ranged.type.multiArrayType.shapeRange.sizeRanges.add(lowerBound=2, upperBound=9)
+    described([ranged])
+    ranged.type.multiArrayType.shapeRange.sizeRanges[0].lowerBound = 2**40
+    with pytest.raises(MilError, match="the limit is"):
+        described([ranged])
+    listed = feature("x", (7, 7))
+    listed.type.multiArrayType.enumeratedShapes.shapes.add(shape=[2, -3])
+    with pytest.raises(MilError, match="has the shape 2×-3"):
+        described([listed])
+    nothing = feature("x", ())
+    nothing.type.multiArrayType.enumeratedShapes.SetInParent()
+    with pytest.raises(MilError, match="has no shape"):
+        described([nothing])
+    picture = feature("x", image=(4, 6))
+    for side in (picture.type.imageType.imageSizeRange.heightRange, picture.type.imageType.imageSizeRange.widthRange):
+        side.lowerBound, side.upperBound = 2**16, -1
+    with pytest.raises(MilError, match="65536×65536"):
+        described([picture])
+
+
+def test_states_need_no_description() -> None:
+    state = MIL_pb2.ValueType()
+    state.stateType.wrappedType.CopyFrom(tensor_type((1,)))
+    described([feature("x", (2, 3))], inputs={"x": tensor_type((2, 3)), "s": state})
+
+
+def test_shapes_are_written_as_people_write_them() -> None:
+    assert by(()) == "()"
+    assert by((1, 3)) == "1×3"
+    assert by((1,) * 8) == "×".join("1" * 8)
+    assert by((1,) * 9) == "×".join("1" * 8) + "×…"
+    assert shape_of(tensor_type((2, -1, 4))) == (2, -1, 4)
+
+
+def test_a_rule_allows_what_it_says() -> None:
+    one = ShapeRule.of_array(feature("x", (2, 3)).type.multiArrayType)
+    assert (one.allows((2, 3)), one.allows((3, 2)), str(one)) == (True, False, "2×3")
+    ranged = feature("x").type.multiArrayType
+    for low, high in ((2, 5), (4, 4), (1, -1)):
+        ranged.shapeRange.sizeRanges.add(lowerBound=low, upperBound=high)
+    rule = ShapeRule.of_array(ranged)
+    assert rule.default == (2, 4, 1)
+    assert str(rule) == "2..5×4×1.."
+    for shape, allowed in [
+        ((2, 4, 1), True),
+        ((5, 4, 900), True),
+        ((1, 4, 1), False),
+        ((6, 4, 1), False),
+        ((2, 5, 1), False),
+        ((2, 4, 0), False),
+        ((2, 4), False),
+    ]:
+        assert rule.allows(shape) == allowed, shape
+    ranged.shapeRange.sizeRanges[2].upperBound = 0
+    assert ShapeRule.of_array(ranged).ranges[2] == (1, 0)
+    listed = feature("x", (7, 7)).type.multiArrayType
+    for shape in ((2, 3), (4, 5)):
+        listed.enumeratedShapes.shapes.add(shape=shape)
+    rule = ShapeRule.of_array(listed)
+    assert [rule.allows(shape) for shape in ((2, 3), (4, 5), (7, 7), (2, 5))] == [True, True, True, False]
+    assert str(rule) == "2×3 or 4×5"
+    del listed.shape[:]
+    assert ShapeRule.of_array(listed).default == (2, 3)
+    image = feature("x", image=(4, 6)).type.imageType
+    assert ShapeRule.of_image(image).default == (4, 6)
+    image.enumeratedSizes.sizes.add(height=8, width=12)
+    assert ShapeRule.of_image(image).enumerated == ((8, 12),)
+    flexible = feature("x", image=(4, 6)).type.imageType
+    for side, low in ((flexible.imageSizeRange.heightRange, 4), (flexible.imageSizeRange.widthRange, 6)):
+        side.lowerBound, side.upperBound = low, -1
+    assert ShapeRule.of_image(flexible).ranges == ((4, None), (6, None))
