@@ -200,7 +200,7 @@ def _lite_links(encoder: EfficientNetLite, laterals: nn.ModuleList, convs: "_Sid
         if block.expands:
             yield Link(convs.gives(block._expand_conv), convs.reads(block._depthwise_conv), (block, "_bn0"))
         yield Link(convs.gives(block._depthwise_conv), convs.reads(block._project_conv), (block, "_bn1"))
-    finest_first = list(reversed(laterals))
+    finest_first = [each for each in reversed(laterals) if isinstance(each, Lateral)]
     for block, following in itertools.pairwise(blocks):
         beside = convs.reads(finest_first.pop(0).conv) if finest_first and following.halves else ()
         if following.expands and not block.has_shortcut and not following.has_shortcut:
