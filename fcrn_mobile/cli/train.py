@@ -97,11 +97,11 @@ def command(context: click.Context, config: Path | None, json_out: str | None, *
     Without true depth: --objective video learns from frames:PATH?fx=PIXELS (a folder or a video), up to scale; --objective stereo from
     stereo:PATH?fx=PIXELS&baseline=METRES, in metres; both from kitti:PATH. Validated by their own loss, or on RGB-D --val-data.
     """
-    from fcrn_mobile.data.mixture import SEPARATOR
-
     settings = _read(config) if config else {}
     settings |= {name: value for name, value in options.items() if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if options["data"]:
+        from fcrn_mobile.data.mixture import SEPARATOR
+
         settings["data"] = SEPARATOR.join(options["data"])
     resume, out = settings.get("resume") or "", settings.get("out") or ""
     goes_on = bool(resume) and Path(resume).is_dir()
