@@ -23,6 +23,8 @@ def check_destination(path: Path, force: bool) -> None:
         raise InputError(f"'{path}' exists: choose another --out or overwrite it with --force")
     if not path.parent.is_dir():
         raise InputError(f"no folder '{path.parent}' for '{path.name}': create it first")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"folder '{path.parent}' cannot be written to: choose another --out")
 
 
 @contextmanager

@@ -24,7 +24,7 @@ SHOWN_METRICS = ("abs_rel", "rmse", "log10", "delta1", "delta2", "delta3")
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--json FILE``; ``-`` puts the JSON alone on standard output."""
-    file = OutputFile(overwrites=True, path_type=str)
+    file = OutputFile(overwrites=True, allow_dash=True, path_type=str)
     return click.option("--json", "json_out", type=file, metavar="FILE", help="Write the result as JSON; - for standard output.")(command)
 
 

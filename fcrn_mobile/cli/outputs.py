@@ -26,11 +26,14 @@ class OutputFile(click.Path):
     Args:
         suffixes: that its name may have; any without them.
         overwrites: it may exist, as results of a command that runs again and again do.
+        allow_dash: ``-`` means standard output.
         path_type: of the value.
     """
 
-    def __init__(self, *suffixes: str, overwrites: bool = False, path_type: type[str] | type[Path] = Path) -> None:
-        super().__init__(readable=False, path_type=path_type)
+    def __init__(
+        self, *suffixes: str, overwrites: bool = False, allow_dash: bool = False, path_type: type[str] | type[Path] = Path
+    ) -> None:
+        super().__init__(readable=False, allow_dash=allow_dash, path_type=path_type)
         self.suffixes = suffixes
         self.overwrites = overwrites
 
@@ -67,7 +70,7 @@ def check_outputs(context: click.Context) -> None:
     for param in context.command.params:
         value = context.params.get(param.name or "")
         if isinstance(param.type, OutputFile | OutputFolder):
-            if value is not None and str(value) != _STANDARD_OUTPUT:
+            if value is not None and not (param.type.allow_dash and str(value) == _STANDARD_OUTPUT):
                 outputs.append(_Output(max(param.opts, key=len), Path(value), param.type))
         elif isinstance(value, str | Path | tuple):
             inputs.update(_existing(value))

@@ -14,8 +14,8 @@ from fcrn_mobile.training.history import History
 DOTTED = 20
 #: Metrics drawn besides what the runs chose their best epochs by.
 _DRAWN = {"abs_rel": "lower", "delta1": "higher"}
-#: Characters that a panel has room for.
-_TITLE = 48
+#: Characters that the titles of all panels have room for.
+_TITLES = 144
 _RING = "ring: epoch of the best checkpoint"
 
 
@@ -34,7 +34,7 @@ def save_curves(runs: Sequence[History], path: Path) -> None:
     for axis, (curve, title) in zip(axes, shown.items(), strict=True):
         for index, run in enumerate(runs):
             _draw(axis, run, curve, index, "o" if longest <= DOTTED else None)
-        axis.set_title(textwrap.fill(_title(title, runs) if curve == "train/loss" else title, _TITLE), fontsize=11)
+        axis.set_title(textwrap.fill(_title(title, runs) if curve == "train/loss" else title, _TITLES // len(shown)), fontsize=11)
         axis.set_xlabel("epoch", fontsize=10)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axis.grid(alpha=0.3)

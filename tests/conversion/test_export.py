@@ -55,6 +55,17 @@ def test_an_array_output_is_declared_as_one(builtin, precision: str, tmp_path) -
     assert tuple(depth.type.multiArrayType.shape) == (1, 1, 32, 48)
 
 
+@pytest.mark.parametrize("output", ["image", "array"])
+def test_the_size_of_the_output_is_said_where_it_is_not_half_the_input_s_too(output: str, settle, tmp_path) -> None:
+    network = settle(FCRN(preset("fcrn-lite0", widths=(8, 8, 8, 8, 8), input_size=(68, 100))))
+    export(Checkpoint("tiny", network), Recipe(precision="fp32", output=output), tmp_path / "m.mlpackage")
+    with torch.no_grad():
+        height, width = network(torch.zeros(1, 3, 68, 100)).shape[-2:]
+    assert (height, width) != (34, 50)
+    (described,) = specification(tmp_path / "m.mlpackage").description.output
+    assert f"{height}×{width} pixels" in described.shortDescription
+
+
 def test_conversion_says_nothing(builtin, tmp_path, capfd) -> None:
     export(builtin, Recipe(precision="int8", input_size=(64, 96)), tmp_path / "a.mlpackage")
     assert capfd.readouterr() == ("", "")

@@ -41,7 +41,7 @@ def test_bench_writes_a_page(packages, call, tmp_path) -> None:
     result = call("bench", "builtin", str(packages["fp16"]), "--runs", "3", "--html", "bench.html", "--json", "-")
     assert result.returncode == 0, result.stderr
     document = Parsed((tmp_path / "bench.html").read_text(encoding="utf-8"))
-    assert "fastest here" in document.all("h1")[0].text
+    assert "Shortest median of 2" in document.all("h1")[0].text
     for model in json.loads(result.stdout)["results"]:
         assert f"{model['median_ms']:.1f}" in document.all("table")[0].text
 

@@ -74,7 +74,8 @@ def test_a_single_candidate_and_none_with_a_budget_have_headlines_too(tmp_path) 
     assert parsed(validated(tmp_path, {"a": [1.01] * 3}, "fidelity=1")).all("h1")[0].text == "a holds its budget"
     both = validated(tmp_path, {"a": [1.01] * 3, "b": [1.0] * 3})
     assert parsed(both).all("h1")[0].text == "No budget to hold a and b to: drift measured, not judged"
-    assert parsed(validated(tmp_path, {"a": [2.0], "b": [3.0]}, "fidelity=0")).all("h1")[0].text.startswith("a and b break their budgets")
+    broken = validated(tmp_path, {"a": [2.0], "b": [3.0]}, "fidelity=0.001")
+    assert parsed(broken).all("h1")[0].text.startswith("a and b break their budgets")
 
 
 def test_the_table_has_the_numbers_of_the_json(tmp_path) -> None:
@@ -169,7 +170,7 @@ def colours(uri: str) -> list[tuple[int, int, int]]:
 
 
 def test_an_unbroken_validation_without_a_difference_can_be_drawn(tmp_path) -> None:
-    document = parsed(validated(tmp_path, {"same": [1.0, 1.0]}, "fidelity=0"))
+    document = parsed(validated(tmp_path, {"same": [1.0, 1.0]}, "fidelity=0.001"))
     assert document.all("h1")[0].text == "same holds its budget"
     assert "∞" in document.all("table")[0].text
 
