@@ -22,6 +22,13 @@ _PIPE_WIDTH = 160
 SHOWN_METRICS = ("abs_rel", "rmse", "log10", "delta1", "delta2", "delta3")
 
 
+class _Console(Console):
+    """A console that leaves it to the command line what becomes of a reader that left; Rich would end the process with 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--json FILE``; ``-`` puts the JSON alone on standard output."""
     file = OutputFile(overwrites=True, allow_dash=True, path_type=str)
@@ -57,14 +64,14 @@ def show_progress() -> bool:
 def progress(title: str) -> Iterator[Callable[[int, int], None]]:
     """A bar with the remaining time on standard error; call what it yields with done and total."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not show_progress()) as bar:
+    with Progress(*columns, console=_Console(stderr=True), transient=True, disable=not show_progress()) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """A table on standard output; the first column is left-aligned, the others right. One too wide for the terminal stands on its side."""
-    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    console = _Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
     if _width(columns, rows) > console.width:
         lines = [columns, *rows]
         columns, *rows = ([line[index] for line in lines] for index in range(len(columns)))

@@ -194,3 +194,13 @@ def test_a_reader_that_leaves_early_is_no_broken_budget_and_no_failure(words: li
     command.stdout.close()
     assert (command.wait(timeout=120), command.stderr.read()) == (141, b"")
     command.stderr.close()
+
+
+def test_a_table_without_a_reader_ends_as_other_output_does(monkeypatch) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stdout", Closed())
+    with pytest.raises(BrokenPipeError):
+        print_table("", ["metric"], [["abs_rel"]])
