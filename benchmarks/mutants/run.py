@@ -135,7 +135,7 @@ def _verdict(mutant: Mutant, tests: Sequence[str], seconds: float) -> str:
 
 def _key(mutant: Mutant, tests: Sequence[str]) -> str:
     files = sorted({test.partition("::")[0] for test in tests})
-    texts = b"".join((ROOT / file).read_bytes() for file in files)
+    texts = b"".join((ROOT / file).read_bytes() for file in files) + "\n".join(tests).encode()
     return f"{mutant.key} {hashlib.sha1(texts).hexdigest()[:12]}"
 
 
