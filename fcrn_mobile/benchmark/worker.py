@@ -22,7 +22,7 @@ from fcrn_mobile.runtimes import Runtime
 Open = Callable[[], Runtime]
 
 
-class WorkerError(Exception):
+class WorkerError(RuntimeError):
     """An unexpected exception of the process that measures: its type and message, and its traceback as a note.
 
     Exceptions themselves do not travel: not every library's can be pickled.

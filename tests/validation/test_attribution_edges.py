@@ -68,11 +68,11 @@ def test_other_sizes_and_other_kinds_are_refused() -> None:
     with pytest.raises(InputError, match="no images"):
         attribute(network(), network(), [])
     two = replace(network(), outputs=network().outputs * 2)
-    for programs, words in [((two, network()), "the reference does not map"), ((network(), two), "the candidate does not map")]:
+    for programs, words in [((two, network()), "the reference gives 2 tensors"), ((network(), two), "the candidate gives 2 tensors")]:
         with pytest.raises(InputError, match=words):
             attribute(*programs, pictures(10))
     none = replace(network(), inputs=())
-    with pytest.raises(InputError, match="the candidate does not map one image"):
+    with pytest.raises(InputError, match="the candidate takes nothing: a depth model takes one RGB image"):
         attribute(network(), none, pictures(10))
 
 
