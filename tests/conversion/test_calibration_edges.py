@@ -90,7 +90,7 @@ def test_an_artefact_without_fingerprints_was_calibrated_on_nothing() -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '{"hashes": 3}', '{"hashes": "?"}', '{"hashes": "AAA"}'])
 def test_fingerprints_that_cannot_be_read_are_an_error(text: str) -> None:
-    with pytest.raises(InputError, match="in the metadata is not readable .*: export it again"):
+    with pytest.raises(InputError, match=r"in the metadata is not readable .*: export it again"):
         calibrated_on({METADATA_KEY: text})
 
 

@@ -15,8 +15,7 @@ from fcrn_mobile.quiet import quiet_coremltools
 
 with quiet_coremltools():
     import coremltools as ct
-    from coremltools.converters.mil.mil import Builder as mb
-    from coremltools.converters.mil.mil import types
+    from coremltools.converters.mil.mil import Builder, types
 
 RNG = np.random.default_rng(0)
 SHAPE = (4, 6, 1, 2)
@@ -27,10 +26,10 @@ def model(weight: Callable[[], Any], target: str, convolutions: int = 1) -> Any:
     """A program of convolutions y0, y1, … that read one weight."""
     with quiet_coremltools():
 
-        @mb.program(input_specs=[mb.TensorSpec((1, 6, 3, 5))], opset_version=getattr(ct.target, target))
+        @Builder.program(input_specs=[Builder.TensorSpec((1, 6, 3, 5))], opset_version=getattr(ct.target, target))
         def program(x: Any) -> Any:
             shared = weight()
-            made = [mb.conv(x=x, weight=shared, bias=BIAS, name=f"y{number}") for number in range(convolutions)]
+            made = [Builder.conv(x=x, weight=shared, bias=BIAS, name=f"y{number}") for number in range(convolutions)]
             return made[0] if convolutions == 1 else tuple(made)
 
         return ct.convert(
@@ -67,7 +66,7 @@ def affine(dtype: type, scale: NDArray[Any], zero: Any, axis: int, low: int, hig
     parameter = scale if scale.ndim else scale.dtype.type(scale)
 
     def make() -> Any:
-        return mb.constexpr_affine_dequantize(quantized_data=codes, zero_point=zero_point, scale=parameter, axis=np.int32(axis))
+        return Builder.constexpr_affine_dequantize(quantized_data=codes, zero_point=zero_point, scale=parameter, axis=np.int32(axis))
 
     return Case("iOS16", make, codes, low, high, values, scale, blocks, "quantized_data")
 
@@ -87,7 +86,7 @@ def blockwise(dtype: type, counts: tuple[int, ...], offset: int | None, low: int
 
     def make() -> Any:
         extra = {} if offset is None else {"offset": typed(np.full(counts, offset, dtype))}
-        return mb.constexpr_blockwise_shift_scale(data=typed(codes), scale=scale, **extra)
+        return Builder.constexpr_blockwise_shift_scale(data=typed(codes), scale=scale, **extra)
 
     return Case("iOS18", make, codes, low, high, values, scale, counts, "data")
 
@@ -169,7 +168,7 @@ def test_codes_of_a_table_are_packed_from_the_lowest_bit(bits: int) -> None:
     table = np.sort(RNG.normal(size=2**bits)).astype(np.float32)
     codes = RNG.integers(0, 2**bits, SHAPE).astype(np.uint8)
     packed = np.packbits(np.array([[code >> bit & 1 for bit in range(bits)] for code in codes.flat], np.uint8), bitorder="little")
-    made = model(lambda: mb.constexpr_lut_to_dense(indices=packed, lut=table, shape=np.uint32(SHAPE)), "iOS16")
+    made = model(lambda: Builder.constexpr_lut_to_dense(indices=packed, lut=table, shape=np.uint32(SHAPE)), "iOS16")
     (stored,) = stored_weights(made).values()
     assert (stored.argument, stored.packed, stored.scale_dtype, stored.scale_rank) == ("indices", bits, None, 0)
     values = torch.from_numpy(table[codes])
@@ -185,7 +184,7 @@ def test_tables_of_groups_are_those_of_their_output_channels(tables: tuple[int, 
     lut = RNG.normal(size=(*tables, 1, 1, 16, 1)).astype(np.float32)
     codes = RNG.integers(0, 16, SHAPE)
     kind = types.nptype_from_builtin(types.string_to_builtin("uint4"))
-    made = model(lambda: mb.constexpr_lut_to_dense(indices=codes.astype(kind), lut=lut), "iOS18")
+    made = model(lambda: Builder.constexpr_lut_to_dense(indices=codes.astype(kind), lut=lut), "iOS18")
     (stored,) = stored_weights(made).values()
     values = np.empty(SHAPE, np.float32)
     for channel in range(4):
@@ -202,10 +201,10 @@ def test_tables_along_the_inputs_and_tables_of_vectors_are_left_out() -> None:
     kind = types.nptype_from_builtin(types.string_to_builtin("uint4"))
     codes = RNG.integers(0, 16, SHAPE).astype(kind)
     inputs = RNG.normal(size=(1, 2, 1, 1, 16, 1)).astype(np.float32)
-    assert stored_weights(model(lambda: mb.constexpr_lut_to_dense(indices=codes, lut=inputs), "iOS18")) == {}
+    assert stored_weights(model(lambda: Builder.constexpr_lut_to_dense(indices=codes, lut=inputs), "iOS18")) == {}
     short = RNG.integers(0, 16, (2, *SHAPE[1:])).astype(kind)
     vectors = RNG.normal(size=(1, 1, 1, 1, 16, 2)).astype(np.float32)
-    made = model(lambda: mb.constexpr_lut_to_dense(indices=short, lut=vectors, vector_axis=np.int32(0)), "iOS18")
+    made = model(lambda: Builder.constexpr_lut_to_dense(indices=short, lut=vectors, vector_axis=np.int32(0)), "iOS18")
     assert stored_weights(made) == {}
 
 
@@ -213,7 +212,7 @@ def test_a_weight_that_two_read_is_left_out_and_a_float_one_is_no_stored_one() -
     case = CASES["per channel"]
     assert stored_weights(model(case.make, case.target, convolutions=2)) == {}
     weight = RNG.normal(size=SHAPE).astype(np.float32)
-    made = model(lambda: mb.const(val=weight), "iOS16")
+    made = model(lambda: Builder.const(val=weight), "iOS16")
     assert stored_weights(made) == {}
     assert list(float_weights(made)) == ["y0"]
     np.testing.assert_array_equal(float_weights(made)["y0"].numpy(), weight)
@@ -222,7 +221,7 @@ def test_a_weight_that_two_read_is_left_out_and_a_float_one_is_no_stored_one() -
 
 def test_a_constant_that_two_read_is_given_to_each_apart() -> None:
     weight = RNG.normal(size=SHAPE).astype(np.float32)
-    made = model(lambda: mb.const(val=weight), "iOS16", convolutions=2)
+    made = model(lambda: Builder.const(val=weight), "iOS16", convolutions=2)
     with quiet_coremltools():
         again = with_constants(made, {"y1": {"weight": 2 * weight}})
     found = float_weights(again)
