@@ -170,3 +170,11 @@ def test_a_failing_network_is_named_with_both_figures() -> None:
         f"abs_rel 1.000 against {found.median_map['abs_rel']:.3f}, delta1 0.000 against 1.000",
     )
     assert seen([(truth, truth) for truth in truths]).warnings == ()
+
+
+def test_a_pixel_that_no_other_saw_gets_the_median_of_what_they_saw() -> None:
+    """Of the first: its second pixel is 2 to the others, and so its first. Of the second: 3; of the third: 1."""
+    truths = [maps([5.0, math.nan]), maps([0.0, 1.0]), maps([0.0, 3.0])]
+    found = seen([(np.nan_to_num(truth), truth) for truth in truths]).median_map
+    assert found is not None
+    assert found["abs_rel"] == pytest.approx((3 / 5 + 2 / 1 + 2 / 3) / 3)
