@@ -1,6 +1,7 @@
 """A promise at its limit, and metrics that an image has a value of."""
 
 import math
+import warnings
 from typing import Any
 
 import pytest
@@ -79,6 +80,13 @@ def drift(budget: str, value: float, reference: float = 0.2, images: int = 3, **
 def test_a_bound_is_of_what_each_image_gives(budget: str, spread: list[float]) -> None:
     (found,) = promises(drift(budget, 0.015))
     assert found.bound == pytest.approx(0.015 + half_width(spread)) and found.images == 3
+
+
+@pytest.mark.parametrize("broken", [math.inf, math.nan])
+def test_a_drift_that_is_not_finite_has_no_finite_bound_and_warns_of_nothing(broken: float) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert math.isnan(half_width([0.01, broken]))
 
 
 @pytest.mark.parametrize("images", [0, 1])
