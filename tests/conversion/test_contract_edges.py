@@ -152,12 +152,12 @@ def test_all_that_is_wrong_is_said_input_first_then_metadata_recipe_and_output()
     ]
 
 
-def test_only_a_package_is_checked(tmp_path) -> None:
+def test_only_a_package_is_checked(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"is no \.mlpackage: give what fcrn-mobile export wrote"):
         check(tmp_path / "a.onnx")
 
 
-def test_a_package_is_copied_whole_and_not_over_another(tmp_path) -> None:
+def test_a_package_is_copied_whole_and_not_over_another(tmp_path: Path) -> None:
     package, models = tmp_path / "a.mlpackage", tmp_path / "Models"
     (package / "Data").mkdir(parents=True)
     (package / "Data" / "x").write_text("new")

@@ -86,7 +86,7 @@ def test_integers_and_tables_are_noted_beside_their_weights() -> None:
     network.inner = torch.nn.Conv2d(4, 2, 1)
     network.head = torch.nn.Conv2d(2, 1, 1)
     scale, table = torch.full((2, 1, 1, 1), 0.5), torch.linspace(-1, 1, 16).view(1, 1, 1, 1, 16)
-    weights = {
+    weights: dict[str, Integers | Indices] = {
         "inner.weight": Integers(torch.ones(2, 4, 1, 1, dtype=torch.int8), scale, 4),
         "head.weight": Indices(torch.zeros(1, 2, 1, 1, dtype=torch.uint8), table),
     }
@@ -114,7 +114,7 @@ def test_integers_and_tables_are_noted_beside_their_weights() -> None:
     ],
 )
 def test_what_coremltools_made_of_it_is_looked_at(stored: dict[str, str], message: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    weights = {
+    weights: dict[str, Integers | Indices] = {
         "a.weight": Integers(torch.ones(1, 1), torch.ones(1, 1), 4),
         "b.weight": Indices(torch.zeros(1, 1, dtype=torch.uint8), torch.zeros(1, 1, 16)),
     }

@@ -95,7 +95,7 @@ def test_calibration_is_a_table() -> None:
     ],
 )
 def test_other_images_replace_what_a_recipe_says_of_them(asked: Any, expected: Calibration) -> None:
-    said = {"data": "a#train", "images": 3, "seed": 5, "method": "mse", "percentile": 99.0}
+    said: dict[str, Any] = {"data": "a#train", "images": 3, "seed": 5, "method": "mse", "percentile": 99.0}
     before = recipe(**W8A8, calibration=said)
     assert before.calibrated_on(*asked).calibration == expected
     assert before.calibration == Calibration(**said)

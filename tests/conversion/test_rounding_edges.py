@@ -1,5 +1,7 @@
 """The rounding step by step: moments in NumPy, and the steps written out one column at a time from first principles."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -110,10 +112,10 @@ def test_the_blocks_compute_what_columns_one_by_one_do(groups: int, rows: int, c
         ({"pad_type": "same"}, {"padding": "same"}),
     ],
 )
-def test_patches_are_what_a_convolution_reads(arguments: dict[str, object], by_torch: dict[str, object]) -> None:
+def test_patches_are_what_a_convolution_reads(arguments: dict[str, object], by_torch: dict[str, Any]) -> None:
     x, weight = seeded(2, 4, 9, 11, seed=1).float(), seeded(6, 2, 3, 3, seed=2).float()
     found = patches(x, Operation("conv", {"groups": 2, **arguments}, (TensorInfo("y", "FLOAT32", ()),)), (3, 3))
-    expected = F.conv2d(x, weight, groups=2, **by_torch)  # type: ignore[arg-type]
+    expected = F.conv2d(x, weight, groups=2, **by_torch)
     product = weight.reshape(2, 3, -1) @ found
     torch.testing.assert_close(product.flatten(0, 1), expected.transpose(0, 1).flatten(1), atol=1e-5, rtol=1e-5)
 

@@ -57,7 +57,7 @@ class Case:
 
 
 def affine(dtype: type, scale: NDArray[Any], zero: Any, axis: int, low: int, high: int) -> Case:
-    codes = RNG.integers(low, high + 1, SHAPE).astype(dtype)
+    codes: NDArray[Any] = RNG.integers(low, high + 1, SHAPE).astype(dtype)
     codes.flat[:2] = low, high
     blocks = tuple(SHAPE[k] if k == axis and scale.ndim else 1 for k in range(4))
     zeros = np.asarray(zero, np.float32).reshape(blocks if np.ndim(zero) else ())
@@ -72,7 +72,7 @@ def affine(dtype: type, scale: NDArray[Any], zero: Any, axis: int, low: int, hig
 
 
 def blockwise(dtype: type, counts: tuple[int, ...], offset: int | None, low: int, high: int, bits: str = "") -> Case:
-    codes = RNG.integers(low, high + 1, SHAPE).astype(dtype)
+    codes: NDArray[Any] = RNG.integers(low, high + 1, SHAPE).astype(dtype)
     codes.flat[:2] = low, high
     scale = RNG.uniform(0.25, 2, counts).astype(np.float32)
     spread = scale
