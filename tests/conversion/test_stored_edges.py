@@ -202,6 +202,8 @@ def test_tables_along_the_inputs_and_tables_of_vectors_are_left_out() -> None:
     codes = RNG.integers(0, 16, SHAPE).astype(kind)
     inputs = RNG.normal(size=(1, 2, 1, 1, 16, 1)).astype(np.float32)
     assert stored_weights(model(lambda: Builder.constexpr_lut_to_dense(indices=codes, lut=inputs), "iOS18")) == {}
+    columns = RNG.normal(size=(1, 1, 1, 2, 16, 1)).astype(np.float32)
+    assert stored_weights(model(lambda: Builder.constexpr_lut_to_dense(indices=codes, lut=columns), "iOS18")) == {}
     short = RNG.integers(0, 16, (2, *SHAPE[1:])).astype(kind)
     vectors = RNG.normal(size=(1, 1, 1, 1, 16, 2)).astype(np.float32)
     made = model(lambda: Builder.constexpr_lut_to_dense(indices=short, lut=vectors, vector_axis=np.int32(0)), "iOS18")
