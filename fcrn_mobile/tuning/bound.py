@@ -68,7 +68,9 @@ def promises(drift: Drift) -> tuple[Promise, ...]:
 def half_width(values: Sequence[float], level: float = LEVEL) -> float:
     """What the mean of at least two values lies below its upper bound."""
     count = len(values)
-    return float(stdtrit(count - 1, level)) * float(np.std(values, ddof=1)) / math.sqrt(count)
+    with np.errstate(invalid="ignore"):  # of an infinite drift: NaN, which holds nothing
+        deviation = float(np.std(values, ddof=1))
+    return float(stdtrit(count - 1, level)) * deviation / math.sqrt(count)
 
 
 def aim(spread: float, images: int, level: float = LEVEL) -> float:

@@ -21,7 +21,7 @@ def worth_measuring(variants: Variants, candidates: Sequence[Candidate]) -> dict
 
     The error is the sum of squared differences to the float weight: what an operator does to the output grows with it.
     """
-    bits = {FLOAT: 16} | {candidate.name: candidate.bits for candidate in candidates}
+    bits = _bits(candidates)
     values = {
         operation.name: operation.arguments["weight"] for operation in variants.reference.operations if "weight" in operation.arguments
     }
@@ -45,7 +45,7 @@ def options(variants: Variants, candidates: Sequence[Candidate], found: Sensitiv
     Units: bytes for ``size``; bits per weight of the network for ``bits``, tables and scales left out; estimated milliseconds, mean over
     the chips of ``benchmark/estimate.py``, for ``latency-estimate``.
     """
-    bits = {FLOAT: 16} | {candidate.name: candidate.bits for candidate in candidates}
+    bits = _bits(candidates)
     elements = {weight: stored.values.numel() for weight, stored in variants.stored[FLOAT].items()}
     whole = sum(elements.values())
 
@@ -67,7 +67,7 @@ def options(variants: Variants, candidates: Sequence[Candidate], found: Sensitiv
 
 def mean_bits(variants: Variants, candidates: Sequence[Candidate], choice: Mapping[str, str]) -> float:
     """Bits per weight of a choice, tables and scales left out."""
-    bits = {FLOAT: 16} | {candidate.name: candidate.bits for candidate in candidates}
+    bits = _bits(candidates)
     elements = {weight: variants.stored[FLOAT][weight].values.numel() for weight in choice}
     return sum(bits[name] * elements[weight] for weight, name in choice.items()) / sum(elements.values())
 
@@ -76,6 +76,11 @@ def estimated_latency(variants: Variants, choice: Mapping[str, str]) -> float:
     """Milliseconds that a choice is estimated to take, mean over chips; not run on a device."""
     changed = sum(_milliseconds(variants.stored[name][w]) - _milliseconds(variants.stored[FLOAT][w]) for w, name in choice.items())
     return _mean_latency(variants.works) + sum(chip.floor_ms for chip in _chips()) / len(_chips()) + changed
+
+
+def _bits(candidates: Sequence[Candidate]) -> dict[str, int]:
+    """Bits of one weight by candidate, float16 among them."""
+    return {FLOAT: 16} | {candidate.name: candidate.bits for candidate in candidates}
 
 
 def _beats(other: tuple[float, ...], own: tuple[float, ...], first: bool) -> bool:

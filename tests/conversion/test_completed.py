@@ -14,6 +14,10 @@ INT4 = {"precision": "int4", "block_size": 32, "otherwise": "int8"}
 GROUPED = {"precision": "palette4", "granularity": "per_grouped_channel", "group_size": 8}
 
 
+def test_the_sample_is_its_training_part() -> None:
+    assert Calibration("sample#train", 20, 0, "minmax", 99.99) == SAMPLE
+
+
 def checkpoint(settings: dict[str, Any] | None = None) -> Checkpoint:
     return Checkpoint(
         "net", FCRN(preset("fcrn-plain", widths=(8, 8, 8, 8))), quantization=Quantization(settings, {}, {}) if settings else None

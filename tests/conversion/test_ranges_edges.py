@@ -96,6 +96,7 @@ def test_every_image_counts_whatever_the_order(tiny: Program, order: tuple[int, 
     ranges = measure_ranges(tiny, pictures(*order), "minmax")
     assert ranges == {"image": Range(10, 200), "more": Range(12, 202), "y": Range(6, 6)}
     every = measure_ranges(tiny, pictures(*order), "percentile", 100)
+    assert every == measure_ranges(tiny, pictures(*order), "percentile"), "nothing is clipped unasked"
     assert every["more"].high == pytest.approx(202)
     some = measure_ranges(tiny, pictures(*order), "percentile", 60)
     assert some["more"].high == pytest.approx(52, abs=202 / BINS * 1.01)

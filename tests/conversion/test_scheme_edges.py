@@ -9,6 +9,14 @@ from fcrn_mobile.conversion.scheme import MIN_ELEMENTS, TARGETS, Linear, Palette
 from fcrn_mobile.errors import InputError
 
 
+def test_what_parts_are_unless_said_otherwise() -> None:
+    assert Sparsity() == Sparsity(None, None, None, 1)
+    assert Palette(4) == Palette(4, True, None, 1)
+    assert Linear(8) == Linear(8, "per_channel", None, True)
+    assert Scheme("x") == Scheme("x", None, None, None, 0, None)
+    assert MIN_ELEMENTS == 512
+
+
 def parsed(name: object, **options: Any) -> Scheme:
     return parse_scheme(name, options)
 
@@ -29,6 +37,7 @@ def parsed(name: object, **options: Any) -> Scheme:
         ("palette4", {"mode": "uniform"}, None, Palette(4, False, None, 1), None),
         ("palette4", {"granularity": "per_grouped_channel"}, None, Palette(4, True, 32, 1), None),
         ("palette4", {"granularity": "per_grouped_channel", "group_size": 1}, None, Palette(4, True, 1, 1), None),
+        ("palette4", {"granularity": "per_grouped_channel", "group_size": 65536}, None, Palette(4, True, 65536, 1), None),
         ("palette4", {"vector_size": 64}, None, Palette(4, True, None, 64), None),
         ("palette4", {"granularity": "per_grouped_channel", "group_size": 8, "vector_size": 4}, None, Palette(4, True, 8, 4), None),
         ("sparse1", {}, Sparsity(0.01), None, None),
@@ -81,6 +90,9 @@ def test_a_name_and_its_options_are_these_parts(name: str, options: dict[str, An
         ("palette4", {"group_size": 8}, "group_size means nothing here"),
         ("palette4", {"vector_size": 0}, "vector_size is 0: give a whole number from 1 to 64"),
         ("palette4", {"vector_size": 65}, "vector_size is 65"),
+        ("palette4", {"granularity": "per_grouped_channel", "group_size": 0}, "group_size is 0: give a whole number from 1 to 65536"),
+        ("palette4", {"granularity": "per_grouped_channel", "group_size": 65537}, "group_size is 65537"),
+        ("palette4", {"granularity": "per_grouped_channel", "group_size": 8.0}, "group_size is 8.0"),
         ("palette4", {"vector_size": 2, "mode": "uniform"}, 'mode = "uniform" take no palette of vectors'),
         ("sparse50-palette4", {"vector_size": 2}, "sparse weights take no palette of vectors"),
         ("palette4", {"granularity": "per_grouped_channel", "group_size": 6, "vector_size": 4}, "it has to divide group_size, 6"),

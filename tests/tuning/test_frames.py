@@ -39,6 +39,15 @@ def test_a_split_is_divided_by_the_seed() -> None:
     assert len(seen) > 1
 
 
+@pytest.mark.parametrize("search", [9, 10, 11, 40])
+def test_of_a_split_half_is_searched_at_most(search: int) -> None:
+    """The sample's training part has 20 frames."""
+    frames = choose_frames("sample#train", search, 40, 0)
+    count = min(search, 10)
+    assert (len(frames.images), len(frames.unseen)) == (count, 20 - count)
+    assert len(choose_frames("sample#train", search, 3, 0).unseen) == 3
+
+
 def test_a_picture_that_was_searched_on_never_verifies(folder: Path) -> None:
     """Whichever way the seed divides them, pixels count, not names."""
     for seed in range(8):

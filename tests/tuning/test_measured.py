@@ -32,6 +32,8 @@ def test_what_was_added_is_read_again(found: Sensitivities) -> None:
     found.add("int8", {"a": 0.3, ALL: 0.4})
     found.add(NONE, {NONE: 0.01})
     folder = found.path.parent
+    assert found.path.read_text().startswith('{\n "schema": 1,\n "inputs": {\n')
+    assert json.loads(found.path.read_text()) == {"schema": 1, "inputs": INPUTS, "drifts": found.drifts}
     assert [path.name for path in folder.iterdir()] == [FILE]
     again = open_sensitivities(folder, dict(INPUTS))
     assert again.drifts == found.drifts == {"int8": {"a": [0.1, 0.3], ALL: [0.2, 0.4]}, NONE: {NONE: [0.01]}}

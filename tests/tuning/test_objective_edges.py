@@ -137,6 +137,8 @@ class Case:
         Case({"int8": (11, 0.3), "int8-too": (11, 0.2)}, ["int8-too"]),
         Case({"int8": (11, 0.2), "int8-too": (10, 0.2)}, ["int8-too"]),
         Case({"int8": (1, 0.0)}, ["int8"]),
+        Case({"sparse50": (19, 0.1)}, ["sparse50"]),
+        Case({"sparse50": (21, 0.1)}, []),  # as many bits as float16's 20 bytes, which err by nothing
     ],
 )
 def test_what_another_beats_in_everything_is_not_measured(case: Case) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fcrn_mobile.conversion.recipe import Recipe, make_recipe, read_recipe
+from fcrn_mobile.conversion.recipe import Override, Recipe, make_recipe, read_recipe
 from fcrn_mobile.tuning.candidates import CANDIDATES, assembled, candidates_for
 from fcrn_mobile.tuning.recipe_text import recipe_text
 
@@ -47,3 +47,21 @@ def test_every_target_runs_its_candidates() -> None:
         assert len(candidates) > 2
         assembled(Recipe(target=target), candidates, {f"weight{number}": c.name for number, c in enumerate(candidates)})
     assert candidates_for("iOS18") == CANDIDATES
+
+
+@pytest.mark.parametrize(("length", "lines"), [(113, 1), (114, 3), (200, 3)])
+def test_a_list_that_is_too_long_for_a_line_has_a_line_for_each(length: int, lines: int) -> None:
+    """With quotes and brackets a name of 113 letters makes 117 characters."""
+    name = "a" * length
+    text = recipe_text(Recipe(ops=(Override((name,), "int8"),)))
+    (_, _, tail) = text.partition("match = ")
+    listed = tail[: tail.index("]") + 1]
+    assert listed == (f'["{name}"]' if lines == 1 else f'[\n    "{name}",\n]')
+
+
+def test_values_are_written_as_toml_does() -> None:
+    text = recipe_text(make_recipe({"precision": "w8a8", "budget": {"fidelity": "2%"}, "calibration": {"percentile": 99.5}}, "test"))
+    assert text.startswith('name = "fcrn"\nprecision = "w8a8"\n')
+    assert 'budget = { fidelity = "2%" }\n' in text and "budget = {}\n" in recipe_text(Recipe())
+    assert "\n\n[calibration]\nimages = 24\nseed = 0\n" in text and "percentile = 99.5\n" in text
+    assert "input_size" not in text

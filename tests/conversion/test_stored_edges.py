@@ -1,0 +1,264 @@
+"""Every form in which a package stores a convolution's weight: its grid, its codes and its scales, against NumPy by hand."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from fcrn_mobile.conversion.stored import Steps, Table, float_weights, stored_weights, with_constants
+from fcrn_mobile.conversion.weights import read_weights
+from fcrn_mobile.quiet import quiet_coremltools
+
+with quiet_coremltools():
+    import coremltools as ct
+    from coremltools.converters.mil.mil import Builder, types
+
+RNG = np.random.default_rng(0)
+SHAPE = (4, 6, 1, 2)
+BIAS = np.arange(4, dtype=np.float32)
+
+
+def model(weight: Callable[[], Any], target: str, convolutions: int = 1) -> Any:
+    """A program of convolutions y0, y1, … that read one weight."""
+    with quiet_coremltools():
+
+        @Builder.program(input_specs=[Builder.TensorSpec((1, 6, 3, 5))], opset_version=getattr(ct.target, target))
+        def program(x: Any) -> Any:
+            shared = weight()
+            made = [Builder.conv(x=x, weight=shared, bias=BIAS, name=f"y{number}") for number in range(convolutions)]
+            return made[0] if convolutions == 1 else tuple(made)
+
+        return ct.convert(
+            program,
+            minimum_deployment_target=getattr(ct.target, target),
+            compute_precision=ct.precision.FLOAT32,
+            pass_pipeline=ct.PassPipeline.EMPTY,
+            skip_model_load=True,
+        )
+
+
+@dataclass
+class Case:
+    """A way to store: what makes it, codes, lowest and highest code, the values by hand, shape of the scales."""
+
+    target: str
+    make: Callable[[], Any]
+    codes: NDArray[Any]
+    low: int
+    high: int
+    values: NDArray[Any]
+    scale: NDArray[Any]
+    blocks: tuple[int, ...]
+    argument: str
+
+
+def affine(dtype: type, scale: NDArray[Any], zero: Any, axis: int, low: int, high: int) -> Case:
+    codes: NDArray[Any] = RNG.integers(low, high + 1, SHAPE).astype(dtype)
+    codes.flat[:2] = low, high
+    blocks = tuple(SHAPE[k] if k == axis and scale.ndim else 1 for k in range(4))
+    zeros = np.asarray(zero, np.float32).reshape(blocks if np.ndim(zero) else ())
+    values = (codes.astype(np.float32) - zeros) * scale.astype(np.float32).reshape(blocks)
+    zero_point = np.asarray(zero, dtype) if np.ndim(zero) else dtype(zero)
+    parameter = scale if scale.ndim else scale.dtype.type(scale)
+
+    def make() -> Any:
+        return Builder.constexpr_affine_dequantize(quantized_data=codes, zero_point=zero_point, scale=parameter, axis=np.int32(axis))
+
+    return Case("iOS16", make, codes, low, high, values, scale, blocks, "quantized_data")
+
+
+def blockwise(dtype: type, counts: tuple[int, ...], offset: int | None, low: int, high: int, bits: str = "") -> Case:
+    codes: NDArray[Any] = RNG.integers(low, high + 1, SHAPE).astype(dtype)
+    codes.flat[:2] = low, high
+    scale = RNG.uniform(0.25, 2, counts).astype(np.float32)
+    spread = scale
+    for axis, (length, count) in enumerate(zip(SHAPE, counts, strict=True)):
+        spread = spread.repeat(length // count, axis)
+    values = (codes.astype(np.float32) - (offset or 0)) * spread
+    kind = types.string_to_builtin(bits) if bits else None
+
+    def typed(array: NDArray[Any]) -> NDArray[Any]:
+        return array.astype(types.nptype_from_builtin(kind)) if kind else array
+
+    def make() -> Any:
+        extra = {} if offset is None else {"offset": typed(np.full(counts, offset, dtype))}
+        return Builder.constexpr_blockwise_shift_scale(data=typed(codes), scale=scale, **extra)
+
+    return Case("iOS18", make, codes, low, high, values, scale, counts, "data")
+
+
+F32 = np.float32
+CASES = {
+    "per channel": affine(np.int8, np.array([0.5, 1, 2, 0.25], F32), np.zeros(4), 0, -127, 127),
+    "along the inputs": affine(np.int8, np.linspace(0.5, 2, 6).astype(F32), np.zeros(6), 1, -127, 127),
+    "per tensor": affine(np.int8, np.array(0.5, F32), 0, 0, -127, 127),
+    "with a zero point": affine(np.int8, np.array([0.5, 1, 2, 0.25], F32), [0, 0, 3, 0], 0, -128, 127),
+    "one zero point": affine(np.int8, np.array(0.5, F32), 5, 0, -128, 127),
+    "unsigned": affine(np.uint8, np.array([0.5, 1, 2, 0.25], F32), [128] * 4, 0, 0, 255),
+    "unsigned without a zero point": affine(np.uint8, np.array([0.5, 1, 2, 0.25], F32), [0] * 4, 0, 0, 255),
+    "blocks": blockwise(np.int8, (4, 3, 1, 1), None, -127, 127),
+    "one block": blockwise(np.int8, (1, 1, 1, 1), None, -127, 127),
+    "a channel each": blockwise(np.int8, (4, 1, 1, 1), 0, -127, 127),
+    "two channels each": blockwise(np.int8, (2, 6, 1, 1), None, -127, 127),
+    "blocks with an offset": blockwise(np.int8, (4, 2, 1, 1), 7, -128, 127),
+    "unsigned blocks": blockwise(np.uint8, (4, 2, 1, 1), 128, 0, 255),
+    "four bits": blockwise(np.int8, (4, 3, 1, 1), None, -7, 7, "int4"),
+    "four bits unsigned": blockwise(np.uint8, (4, 3, 1, 1), 8, 0, 15, "uint4"),
+}
+
+
+@pytest.fixture(params=CASES, scope="module")
+def pair(request: pytest.FixtureRequest) -> tuple[Case, Any]:
+    case = CASES[request.param]
+    return case, model(case.make, case.target)
+
+
+def test_integers_are_read_with_their_scales_and_limits(pair: tuple[Case, Any]) -> None:
+    case, made = pair
+    (stored,) = stored_weights(made).values()
+    grid = stored.grid
+    assert isinstance(grid, Steps)
+    assert (grid.low, grid.high, grid.shape) == (case.low, case.high, case.blocks)
+    assert (stored.argument, stored.packed, stored.scale_rank) == (case.argument, None, case.scale.ndim)
+    assert grid.step.shape == grid.zero.shape == SHAPE
+    values = torch.from_numpy(case.values)
+    assert torch.equal(grid.codes(values), torch.from_numpy(case.codes.astype(np.float32)))
+    torch.testing.assert_close(grid.nearest(values + 0.1 * grid.step), values)
+    scale = stored.scale()["weight.scale"]
+    np.testing.assert_array_equal(scale, case.scale)
+    assert (scale.shape, scale.dtype) == (case.scale.shape, case.scale.dtype)
+    data = stored.data(values)[f"weight.{case.argument}"]
+    np.testing.assert_array_equal(data.astype(np.int64), case.codes.astype(np.int64))
+    assert (data.dtype, data.dtype.metadata) == (stored.dtype, stored.dtype.metadata)
+
+
+def test_what_lies_beyond_is_the_last_that_can_be_stored(pair: tuple[Case, Any]) -> None:
+    case, made = pair
+    (stored,) = stored_weights(made).values()
+    far = torch.full(SHAPE, 1e6)
+    assert (stored.grid.codes(far) == case.high).all()
+    assert (stored.grid.codes(-far) == case.low).all()
+
+
+def test_other_codes_get_into_the_package(pair: tuple[Case, Any]) -> None:
+    case, made = pair
+    (stored,) = stored_weights(made).values()
+    values = torch.from_numpy(case.values).flip(0)
+    if case.blocks[0] > 1:
+        values = stored.grid.nearest(values)
+    bias = BIAS[::-1].copy()
+    with quiet_coremltools():
+        again = with_constants(made, {"y0": stored.data(values) | {"bias": bias}})
+    (now,) = stored_weights(again).values()
+    assert str(now.grid) == str(stored.grid)
+    with quiet_coremltools():
+        specification = again.get_spec()
+        loaded = ct.converters.mil.frontend.milproto.load.load(specification, specification.specificationVersion, again.weights_dir)
+    (conv,) = (op for op in loaded.functions["main"].operations if op.op_type == "conv")
+    np.testing.assert_array_equal(conv.bias.val, bias)
+    np.testing.assert_array_equal(conv.weight.op.inputs[case.argument].val.astype(np.float32), stored.grid.codes(values).numpy())
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 6, 8])
+def test_codes_of_a_table_are_packed_from_the_lowest_bit(bits: int) -> None:
+    table = np.sort(RNG.normal(size=2**bits)).astype(np.float32)
+    codes = RNG.integers(0, 2**bits, SHAPE).astype(np.uint8)
+    packed = np.packbits(np.array([[code >> bit & 1 for bit in range(bits)] for code in codes.flat], np.uint8), bitorder="little")
+    made = model(lambda: Builder.constexpr_lut_to_dense(indices=packed, lut=table, shape=np.uint32(SHAPE)), "iOS16")
+    (stored,) = stored_weights(made).values()
+    assert (stored.argument, stored.packed, stored.scale_dtype, stored.scale_rank) == ("indices", bits, None, 0)
+    values = torch.from_numpy(table[codes])
+    np.testing.assert_array_equal(stored.grid.codes(values).numpy(), codes)
+    assert torch.equal(stored.grid.nearest(values), values)
+    data = stored.data(values)["weight.indices"]
+    assert data.dtype == np.uint8
+    np.testing.assert_array_equal(data, packed)
+
+
+@pytest.mark.parametrize("tables", [(1, 1), (2, 1), (4, 1)])
+def test_tables_of_groups_are_those_of_their_output_channels(tables: tuple[int, int]) -> None:
+    lut = RNG.normal(size=(*tables, 1, 1, 16, 1)).astype(np.float32)
+    codes = RNG.integers(0, 16, SHAPE)
+    kind = types.nptype_from_builtin(types.string_to_builtin("uint4"))
+    made = model(lambda: Builder.constexpr_lut_to_dense(indices=codes.astype(kind), lut=lut), "iOS18")
+    (stored,) = stored_weights(made).values()
+    values = np.empty(SHAPE, np.float32)
+    for channel in range(4):
+        values[channel] = lut[channel * tables[0] // 4, 0, 0, 0, :, 0][codes[channel]]
+    assert isinstance(stored.grid, Table) and stored.packed is None
+    np.testing.assert_array_equal(stored.grid.codes(torch.from_numpy(values)).numpy(), codes)
+    np.testing.assert_array_equal(stored.grid.nearest(torch.from_numpy(values)).numpy(), values)
+    data = stored.data(torch.from_numpy(values))["weight.indices"]
+    np.testing.assert_array_equal(data.astype(np.int64), codes)
+    assert data.dtype.metadata == stored.dtype.metadata is not None
+
+
+def test_tables_along_the_inputs_and_tables_of_vectors_are_left_out() -> None:
+    kind = types.nptype_from_builtin(types.string_to_builtin("uint4"))
+    codes = RNG.integers(0, 16, SHAPE).astype(kind)
+    inputs = RNG.normal(size=(1, 2, 1, 1, 16, 1)).astype(np.float32)
+    assert stored_weights(model(lambda: Builder.constexpr_lut_to_dense(indices=codes, lut=inputs), "iOS18")) == {}
+    columns = RNG.normal(size=(1, 1, 1, 2, 16, 1)).astype(np.float32)
+    assert stored_weights(model(lambda: Builder.constexpr_lut_to_dense(indices=codes, lut=columns), "iOS18")) == {}
+    short = RNG.integers(0, 16, (2, *SHAPE[1:])).astype(kind)
+    vectors = RNG.normal(size=(1, 1, 1, 1, 16, 2)).astype(np.float32)
+    made = model(lambda: Builder.constexpr_lut_to_dense(indices=short, lut=vectors, vector_axis=np.int32(0)), "iOS18")
+    assert stored_weights(made) == {}
+
+
+def test_a_weight_that_two_read_is_left_out_and_a_float_one_is_no_stored_one() -> None:
+    case = CASES["per channel"]
+    assert stored_weights(model(case.make, case.target, convolutions=2)) == {}
+    weight = RNG.normal(size=SHAPE).astype(np.float32)
+    made = model(lambda: Builder.const(val=weight), "iOS16")
+    assert stored_weights(made) == {}
+    assert list(float_weights(made)) == ["y0"]
+    np.testing.assert_array_equal(float_weights(made)["y0"].numpy(), weight)
+    assert float_weights(model(case.make, case.target)) == {}
+
+
+def test_a_constant_that_two_read_is_given_to_each_apart() -> None:
+    weight = RNG.normal(size=SHAPE).astype(np.float32)
+    made = model(lambda: Builder.const(val=weight), "iOS16", convolutions=2)
+    with quiet_coremltools():
+        again = with_constants(made, {"y1": {"weight": 2 * weight}})
+    found = float_weights(again)
+    np.testing.assert_array_equal(found["y0"].numpy(), weight)
+    np.testing.assert_array_equal(found["y1"].numpy(), 2 * weight)
+    assert len(read_weights(again)[0]) == 2
+
+
+def steps(step: Any, zero: float = 0.0) -> Steps:
+    return Steps(torch.tensor(step), torch.full((len(step),), zero), -7, 7, (len(step),))
+
+
+def test_the_scale_of_zeros_gives_zeros() -> None:
+    grid = steps([0.0, 0.5])
+    assert grid.codes(torch.tensor([3.0, 3.0])).tolist() == [0, 6]
+    assert grid.nearest(torch.tensor([3.0, 3.0])).tolist() == [0, 3]
+
+
+def test_halves_go_to_the_even_integer_behind_the_zero_point() -> None:
+    assert steps([1.0] * 4).codes(torch.tensor([0.5, 1.5, -0.5, -1.5])).tolist() == [0, 2, 0, -2]
+    assert steps([2.0] * 3, zero=1.0).codes(torch.tensor([2.0, -4.0, 20.0])).tolist() == [2, -1, 7]
+
+
+def test_a_matrix_of_groups_and_its_columns_are_the_same_grid() -> None:
+    shape = (4, 3, 1, 2)
+    step = torch.arange(1.0, 25).view(shape)
+    grid = Steps(step, -step, -3, 9, (4, 1, 1, 1))
+    matrix = grid.matrix(2)
+    assert torch.equal(matrix.step, step.view(2, 2, 6)) and torch.equal(matrix.zero, -step.view(2, 2, 6))
+    column = matrix.column(4)
+    assert torch.equal(column.step, step.view(2, 2, 6)[..., 4]) and torch.equal(column.zero, -column.step)
+    assert {(each.low, each.high, each.shape) for each in (grid, matrix, column)} == {(-3, 9, (4, 1, 1, 1))}
+    entries = torch.arange(8.0).view(4, 1, 1, 1, 2)
+    assert torch.equal(Table(entries).matrix(2).entries, entries.view(2, 2, 1, 2))
+    assert torch.equal(Table(entries).matrix(2).column(5).entries, entries.view(2, 2, 2))
+    one = Table(entries[:1]).matrix(2)
+    assert one.entries.shape == (1, 1, 1, 2)
+    assert one.nearest(torch.tensor([[[0.2, 0.8]], [[0.4, 9.0]]])).tolist() == [[[0, 1]], [[0, 1]]]
