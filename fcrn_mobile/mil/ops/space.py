@@ -25,7 +25,7 @@ def space_to_depth(x: Tensor, block_size: Tensor) -> Tensor:
 def space_to_batch(x: Tensor, block_shape: Tensor, paddings: Tensor) -> Tensor:
     """N×C×H×W → (b₀·b₁·N)×C×H/b₀×W/b₁ after padding; entry (b₁·i + j)·N + n holds the pixels at offset (i, j) (TensorFlow's order)."""
     (top, bottom), (left, right) = paddings.tolist()
-    rows, columns = ints(block_shape, 1, 2)
+    rows, columns = ints(block_shape)
     x = F.pad(x, (left, right, top, bottom))
     n, channels, height, width = x.shape
     blocks = x.reshape(n, channels, height // rows, rows, width // columns, columns)  # N×C×H×i×W×j
@@ -35,7 +35,7 @@ def space_to_batch(x: Tensor, block_shape: Tensor, paddings: Tensor) -> Tensor:
 def batch_to_space(x: Tensor, block_shape: Tensor, crops: Tensor) -> Tensor:
     """The inverse of ``space_to_batch``, cropping instead of padding."""
     (top, bottom), (left, right) = crops.tolist()
-    rows, columns = ints(block_shape, 1, 2)
+    rows, columns = ints(block_shape)
     n, channels, height, width = x.shape
     n //= rows * columns
     blocks = x.reshape(rows, columns, n, channels, height, width)  # i×j×N×C×H×W
