@@ -9,6 +9,8 @@ from fcrn_mobile.mil.ops.arguments import channels_last, flags, ints, spatial_pa
 
 def test_an_omitted_vector_repeats_its_default() -> None:
     assert ints(None, 7, 3) == [7, 7, 7]
+    assert ints(None, count=2) == [0, 0]
+    assert ints(None, 7) == []
     assert ints(torch.tensor([[1, 2], [3, 4]]), 7, 3) == [1, 2, 3, 4]
     assert ints(torch.tensor(5), 7, 3) == [5]
     assert flags(None, 2) == [False, False]
