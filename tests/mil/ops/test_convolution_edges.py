@@ -54,6 +54,8 @@ def test_a_given_length_cuts_or_appends(lead: list[int]) -> None:
     assert transposed(output_shape=[*lead, 4]) == FULL[:4]
     assert transposed(output_shape=[*lead, 5], pad_type="custom", pad=[1, 1]) == [*FULL[1:], 0.0]
     assert transposed(output_shape=[*lead, 3], pad_type="same") == FULL[1:4]
+    assert transposed(output_shape=[*lead, 3], pad_type="same_lower") == FULL[1:4]
+    assert transposed(output_shape=[*lead, 1], pad_type="same_lower") == FULL[2:3]
     assert transposed(output_shape=[*lead, 2], pad_type="same") == FULL[1:3]
     assert transposed(output_shape=[*lead, 2], pad_type="same_lower") == FULL[2:4]
 

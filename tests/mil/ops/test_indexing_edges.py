@@ -47,6 +47,7 @@ def test_every_operator_counts_from_either_end(index: int, row: int) -> None:
 def test_indices_of_nothing_read_nothing() -> None:
     assert OPERATORS["gather"](X, at()).shape == (0, 2)
     assert OPERATORS["gather"](X, at(), torch.tensor(1)).shape == (3, 0)
+    assert OPERATORS["gather"](torch.zeros(2, 0), at(1)).shape == (1, 0)
 
 
 def test_shared_axes_may_be_followed_by_others_before_the_one_that_is_read() -> None:
