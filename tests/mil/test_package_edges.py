@@ -106,7 +106,7 @@ def test_names_are_shown_up_to_eighty_letters() -> None:
 
 
 def test_a_function_without_its_operator_set_names_those_it_has() -> None:
-    with pytest.raises(MilError, match="function 'main' of 'net.mlpackage' asks for operator set 'CoreML9', it has 'CoreML7'"):
+    with pytest.raises(MilError, match=r"function 'main' of 'net\.mlpackage' asks for operator set 'CoreML9', it has 'CoreML7'"):
         function_block(program("main", opset="CoreML9"), PACKAGE)
 
 
