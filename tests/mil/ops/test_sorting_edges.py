@@ -48,6 +48,8 @@ def test_boxes_that_share_more_than_the_threshold_are_suppressed(iou: float, kep
     assert suppression(PAIR, [[0.5], [0.75]], iou) == kept
     across = [[box[1], box[0], box[3], box[2]] for box in PAIR]
     assert suppression(across, [[0.5], [0.75]], iou) == kept
+    fractions = [[side / 16 for side in box] for box in PAIR]  # of the picture, as detectors give them
+    assert suppression(fractions, [[0.5], [0.75]], iou) == kept
 
 
 def test_an_overlap_of_just_the_threshold_is_kept() -> None:
