@@ -19,6 +19,7 @@ def test_a_shuffle_of_channels_last_images_is_torchs_and_keeps_the_layout(factor
         assert OPERATORS["pixel_shuffle"](layout, torch.tensor(factor)).equal(expected)
         assert OPERATORS["pixel_unshuffle"](OPERATORS["pixel_shuffle"](layout, torch.tensor(factor)), torch.tensor(factor)).equal(x)
     assert OPERATORS["pixel_shuffle"](last, torch.tensor(factor)).is_contiguous(memory_format=torch.channels_last)
+    assert OPERATORS["pixel_shuffle"](x, torch.tensor(factor)).is_contiguous()
 
 
 def test_a_channel_of_depth_goes_to_its_offset() -> None:
