@@ -178,3 +178,34 @@ def test_a_compiled_model_has_no_manifest(tmp_path: Path) -> None:
     (tmp_path / "coremldata.bin").unlink()
     with pytest.raises(MilError, match=r"has no Manifest\.json"):
         read_specification(tmp_path)
+
+
+def test_a_name_too_long_for_a_file_and_a_loop_of_links_lead_nowhere(tmp_path: Path) -> None:
+    with pytest.raises(MilError, match=r"lacks 'a{80}', which its manifest names"):
+        read_specification(saved(tmp_path, program("main"), itemInfoEntries={"root": {"path": "a" * 5000}}))
+    (tmp_path / "Data" / "loop").symlink_to("loop")
+    with pytest.raises(MilError, match=r"cannot be followed|lacks 'loop'"):
+        read_specification(saved(tmp_path, program("main"), itemInfoEntries={"root": {"path": "loop"}}))
+
+
+@pytest.mark.parametrize(("method", "shown"), [("is_dir", "{folder}"), ("read_bytes", "{folder}/Manifest.json")])
+def test_a_system_that_refuses_is_quoted(method: str, shown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    saved(tmp_path, program("main"))
+    monkeypatch.setattr(Path, method, refused)
+    with pytest.raises(MilError) as caught:
+        read_specification(tmp_path)
+    assert str(caught.value) == f"cannot read '{shown.format(folder=tmp_path)}' (Permission denied): make it readable"
+
+
+def test_damage_is_told_in_one_line(tmp_path: Path) -> None:
+    saved(tmp_path, program("main"))
+    (tmp_path / "Data" / "model.mlmodel").write_bytes(b"\xff\xff\xff")
+    with pytest.raises(MilError, match="holds a damaged specification"):
+        read_specification(tmp_path)
+    for text in ("{", "[]", "{}", '{"itemInfoEntries": {}, "rootModelIdentifier": "root"}', "[" * 10**5):
+        (tmp_path / "Manifest.json").write_text(text)
+        with pytest.raises(MilError, match=r"has no readable Manifest\.json"):
+            read_specification(tmp_path)

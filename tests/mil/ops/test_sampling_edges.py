@@ -80,6 +80,11 @@ def test_between_the_last_pixel_and_the_padding_values_are_mixed() -> None:
     assert line(3, [2.25, -0.25], "border") == [2.0, 0.0]
 
 
+def test_infinite_padding_spoils_no_pixel_but_what_lies_outside() -> None:
+    assert line(3, [0.0, 1.0, 2.0, 0.5], "constant", padding_value=torch.inf) == [0.0, 1.0, 2.0, 0.5]
+    assert line(3, [2.5, -0.5, 3.0], "constant", padding_value=torch.inf) == [torch.inf] * 3
+
+
 @pytest.mark.parametrize("align", [True, False])
 def test_units_of_coordinates(align: bool) -> None:
     unit = [0.0, 0.5, 1.0]
