@@ -43,8 +43,9 @@ def test_the_odd_pixel_of_the_surplus_is_cut_behind_or_in_front() -> None:
     assert transposed(pad_type="same") == FULL[:4]
     assert transposed(pad_type="same_lower") == FULL[1:]
     # Without surplus nothing is cut, and what is missing to input · stride is appended.
-    assert transposed(pad_type="same", strides=[3]) == [1, 2, 3, 10, 20, 30]
-    assert transposed(pad_type="same", strides=[4]) == [1, 2, 3, 0, 10, 20, 30, 0]
+    for kind in ("same", "same_lower"):
+        assert transposed(pad_type=kind, strides=[3]) == [1, 2, 3, 10, 20, 30]
+        assert transposed(pad_type=kind, strides=[4]) == [1, 2, 3, 0, 10, 20, 30, 0]
 
 
 @pytest.mark.parametrize("lead", [[], [1, 1]])
