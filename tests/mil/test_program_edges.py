@@ -144,3 +144,13 @@ def test_an_overflow_of_what_was_infinite_before_is_none() -> None:
 def test_a_finite_tensor_whose_sum_is_not_runs_over_nowhere() -> None:
     program = depth_program(step("add", "y", "image", y=torch.tensor(3e38), shape=(1, 3, 4, 6)))
     assert program.first_overflow(IMAGE) is None
+
+
+def test_what_torch_raises_names_the_operator_in_one_line() -> None:
+    odd = Operation("add", {"x": Reference("grey"), "y": torch.ones(5)}, (TensorInfo("y", "FLOAT32", (1, 1, 4, 6)),))
+    with pytest.raises(MilError, match=r"operator 'add' at 'y' fails \(.*\): the package or its input is not usable") as caught:
+        depth_program(grey(), odd).predict(IMAGE)
+    assert "\n" not in str(caught.value)
+    refused = Operation("cast", {"x": Reference("grey"), "dtype": "fp64"}, (TensorInfo("y", "FLOAT32", (1, 1, 4, 6)),))
+    with pytest.raises(MilError, match=r"operator 'cast' at 'y': cast to 'fp64' is not supported"):
+        depth_program(grey(), refused).predict(IMAGE)
