@@ -114,7 +114,7 @@ def _interpolate(x: Tensor, rows: Tensor, columns: Tensor, padding: str, value: 
     top, left = rows.floor(), columns.floor()
     down, right = (rows - top).unsqueeze(1), (columns - left).unsqueeze(1)
     corners = [[_take(x, top + i, left + j, padding, value) for j in (0, 1)] for i in (0, 1)]
-    upper, lower = (_mixed(*row, right) for row in corners)
+    upper, lower = (_mixed(row[0], row[1], right) for row in corners)
     return _mixed(upper, lower, down)
 
 
