@@ -98,11 +98,12 @@ def _positions(nodes: Sequence[Any], operator: Any) -> Iterator[tuple[Any, tuple
 
 
 def _function(node: Any) -> str:
-    names = []
+    names, inner = [], ""
     while node is not None:
-        if node.type in ("funcdef", "classdef"):
+        # Defaults of parameters are worked out where the function is defined, not where it runs.
+        if node.type == "classdef" or (node.type == "funcdef" and inner != "parameters"):
             names.append(node.name.value)
-        node = node.parent
+        inner, node = node.type, node.parent
     return ".".join(reversed(names))
 
 

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from fcrn_mobile.mil.blob import PACKED, WHOLE
 from fcrn_mobile.mil.check import read_function
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.ops import OPERATORS
@@ -16,8 +19,9 @@ from fcrn_mobile.mil.values import Constants, shape_of, type_name
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Block, Function, Operation, Value
 
-_BITS = {"BOOL": 8, "FLOAT16": 16, "FLOAT32": 32, "INT32": 32, "INT16": 16, "UINT16": 16, "INT8": 8, "UINT8": 8, "INT4": 4}
-_BITS |= {f"UINT{bits}": bits for bits in (1, 2, 3, 4, 6)}
+#: Stored type → bits of an element; types that no reader here has yet are of one byte unless named.
+_BITS = {name: 8 * np.dtype(dtype).itemsize for name, (_, dtype) in WHOLE.items()}
+_BITS |= {name: bits for name, (_, bits, _) in PACKED.items()} | {"BFLOAT16": 16}
 
 
 def summarise(package: Path, function: str | None = None) -> dict[str, Any]:

@@ -47,6 +47,10 @@ def foretold(kind: str, *known: Any, **inputs: Any) -> tuple[int, ...] | None:
         ("pad", {"x": "image", "pad": [-3, 2, 1, -1]}, (2, 3, 7, 8)),
         ("pad", {"x": "image"}, (2, 3, 5, 7)),
         ("max_pool", {"x": "image", "pad": [1, 1, 2, 2]}, (2, 3, 7, 11)),
+        ("avg_pool", {"x": "image", "pad": [1, 1, 2, 2], "strides": [2, 3], "ceil_mode": True}, (2, 3, 9, 14)),
+        ("l2_pool", {"x": "line", "strides": [3], "ceil_mode": True}, (2, 3, 14)),
+        ("max_pool", {"x": "image", "strides": [-4, 1], "ceil_mode": True}, (2, 3, 5, 8)),
+        ("max_pool", {"x": "image", "strides": [2, 3], "ceil_mode": False}, (2, 3, 5, 7)),
         ("space_to_batch", {"x": "image", "paddings": [2, 0, 1, 3]}, (2, 3, 7, 11)),
         # Without strides the result is not larger than the input with its padding, so that counts; the larger of both.
         ("conv", {"x": "image", "weight": "kernel"}, (2, 8, 3, 6)),

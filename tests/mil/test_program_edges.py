@@ -112,3 +112,45 @@ def test_a_run_can_be_gone_on_with_from_a_copy() -> None:
         pass
     np.testing.assert_array_equal(program.results(copy)["y"], program.results(values)["y"])
     assert [name for name, _ in program.trace(IMAGE)] == ["grey", "a", "y"]
+
+
+def test_a_watched_run_gives_its_outputs_and_the_first_overflow_even_if_a_clamp_hides_it() -> None:
+    shape = (1, 3, 4, 6)
+    program = replace(
+        depth_program(
+            step("mul", "big", "image", y=torch.tensor(70_000.0), dtype="FLOAT16", shape=shape),
+            step("mul", "more", "big", y=torch.tensor(2.0), dtype="FLOAT16", shape=shape),
+            step("clip", "y", "more", alpha=torch.tensor(0.0), beta=torch.tensor(1.0), dtype="FLOAT16", shape=shape),
+        ),
+        arithmetic="float16",
+    )
+    outputs, found = program.watch(IMAGE)
+    assert found is not None
+    assert (found.name, found.operator) == ("big", "mul")
+    np.testing.assert_array_equal(outputs["y"], program.predict(IMAGE)["y"])
+    assert np.isfinite(outputs["y"]).all()
+    calm, found = replace(program, arithmetic="float32").watch(IMAGE)
+    assert found is None
+    assert calm["y"].shape == shape
+
+
+def test_an_overflow_of_what_was_infinite_before_is_none() -> None:
+    program = depth_program(step("mul", "y", "image", y=torch.tensor(torch.inf), shape=(1, 3, 4, 6)))
+    outputs, found = program.watch(IMAGE)
+    assert found is None
+    assert not np.isfinite(outputs["y"]).all()
+
+
+def test_a_finite_tensor_whose_sum_is_not_runs_over_nowhere() -> None:
+    program = depth_program(step("add", "y", "image", y=torch.tensor(3e38), shape=(1, 3, 4, 6)))
+    assert program.first_overflow(IMAGE) is None
+
+
+def test_what_torch_raises_names_the_operator_in_one_line() -> None:
+    odd = Operation("add", {"x": Reference("grey"), "y": torch.ones(5)}, (TensorInfo("y", "FLOAT32", (1, 1, 4, 6)),))
+    with pytest.raises(MilError, match=r"operator 'add' at 'y' fails \(.*\): the package or its input is not usable") as caught:
+        depth_program(grey(), odd).predict(IMAGE)
+    assert "\n" not in str(caught.value)
+    refused = Operation("cast", {"x": Reference("grey"), "dtype": "fp64"}, (TensorInfo("y", "FLOAT32", (1, 1, 4, 6)),))
+    with pytest.raises(MilError, match=r"operator 'cast' at 'y': cast to 'fp64' is not supported"):
+        depth_program(grey(), refused).predict(IMAGE)

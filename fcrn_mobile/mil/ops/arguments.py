@@ -13,8 +13,8 @@ from fcrn_mobile.mil.errors import MilError
 Operator = Callable[..., Any]
 
 
-def ints(value: Tensor | None, default: int, count: int) -> list[int]:
-    """A vector of integers; ``count`` times ``default`` where it is not given."""
+def ints(value: Tensor | None, default: int = 0, count: int = 0) -> list[int]:
+    """A vector of integers; ``count`` times ``default`` where an optional one is not given."""
     if value is None:
         return [default] * count
     return [int(item) for item in value.reshape(-1).tolist()]

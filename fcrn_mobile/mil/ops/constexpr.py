@@ -42,7 +42,7 @@ def constexpr_lut_to_dense(indices: Tensor, lut: Tensor, shape: Tensor | None = 
         vector_axis: along which the vector of an entry is laid out (iOS 18).
     """
     if shape is not None:
-        lengths = ints(shape, 0, 0)
+        lengths = ints(shape)
         bits = round(math.log2(lut.numel()))
         return lut[_unpacked(indices, bits, math.prod(lengths)).long()].reshape(lengths)
     tables = lut.shape[:-2]
@@ -94,7 +94,7 @@ def constexpr_sparse_to_dense(nonzero_data: Tensor, mask: Tensor, shape: Tensor 
         shape: of the result (iOS 16).
     """
     if shape is not None:
-        lengths = ints(shape, 0, 0)
+        lengths = ints(shape)
         mask = _unpacked(mask, 1, math.prod(lengths)).reshape(lengths)
     dense = torch.zeros(mask.shape, dtype=nonzero_data.dtype)
     dense[mask.bool()] = nonzero_data

@@ -50,7 +50,7 @@ def conv_transpose(
     stride, dilation = ints(strides, 1, rank), ints(dilations, 1, rank)
     kernels = list(weight.shape[2:])
     full = [(x.shape[2 + a] - 1) * stride[a] + (kernels[a] - 1) * dilation[a] + 1 for a in range(rank)]
-    wanted = ints(output_shape, 0, rank)[-rank:] if output_shape is not None else None
+    wanted = ints(output_shape)[-rank:] if output_shape is not None else None
     if pad_type in ("same", "same_lower"):
         # "same" of a transposed convolution means output = input · stride, the surplus cut on both sides.
         wanted = wanted or [x.shape[2 + a] * stride[a] for a in range(rank)]

@@ -10,7 +10,7 @@ from fcrn_mobile.mil.ops.arguments import Operator, ints
 
 def fill(shape: Tensor, value: Tensor | bool | float = 0.0) -> Tensor:
     """A tensor of this shape with one value everywhere."""
-    return _full(ints(shape, 0, 0), value)
+    return _full(ints(shape), value)
 
 
 def fill_like(ref_tensor: Tensor, value: Tensor | bool | float = 0.0) -> Tensor:

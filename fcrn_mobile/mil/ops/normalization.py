@@ -45,7 +45,7 @@ def layer_norm(
     gamma and beta have the lengths of these axes, in ascending order.
     """
     rank = x.dim()
-    dims = sorted(axis % rank for axis in ints(axes, 0, 0)) if axes is not None else list(range(rank))
+    dims = sorted(axis % rank for axis in ints(axes)) if axes is not None else list(range(rank))
     shape = [x.shape[dim] for dim in dims]
     last = list(range(rank - len(dims), rank))
     if dims == last:

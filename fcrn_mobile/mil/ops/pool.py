@@ -80,7 +80,7 @@ def _windows(
 ) -> tuple[list[int], list[int], _Pads]:
     """Kernel lengths, strides and pads per spatial axis, the pads such that the windows fill the padded map."""
     rank = x.dim() - 2
-    sizes, kernels, stride = list(x.shape[2:]), ints(kernel_sizes, 1, rank), ints(strides, 1, rank)
+    sizes, kernels, stride = list(x.shape[2:]), ints(kernel_sizes), ints(strides, 1, rank)
     pads = spatial_pads(pad_type, pad, sizes, kernels, stride, [1] * rank)
     if ceil_mode:
         pads = [_overhanging(*axis) for axis in zip(sizes, kernels, stride, pads, strict=True)]

@@ -107,7 +107,7 @@ def _over_axes(reduce: Callable[[Tensor, list[int], bool], Tensor]) -> Operator:
     """The MIL operator of a reduction: over all axes by default, over none (each element by itself) if the list is empty."""
 
     def operator(x: Tensor, axes: Tensor | None = None, keep_dims: bool = False) -> Tensor:
-        dims = list(range(x.dim())) if axes is None else ints(axes, 0, 0)
+        dims = list(range(x.dim())) if axes is None else ints(axes)
         return reduce(x, dims, keep_dims) if dims else reduce(x.unsqueeze(0), [0], False)
 
     return operator

@@ -110,7 +110,7 @@ def resize(
     the other grids, whose points stand at pixel centres, the closest one. coremltools only ever emits the former.
     """
     count = int(resized_dims)
-    lengths = ints(shape, 0, 0)[-count:] if count else []
+    lengths = ints(shape)[-count:] if count else []
     for axis, length in zip(range(x.dim() - count, x.dim()), lengths, strict=True):
         if length == 0 or length == x.shape[axis]:
             continue

@@ -114,9 +114,13 @@ def _interpolate(x: Tensor, rows: Tensor, columns: Tensor, padding: str, value: 
     top, left = rows.floor(), columns.floor()
     down, right = (rows - top).unsqueeze(1), (columns - left).unsqueeze(1)
     corners = [[_take(x, top + i, left + j, padding, value) for j in (0, 1)] for i in (0, 1)]
-    # Weighted sums, not lerp: a corner of weight 0 may be infinite padding's neighbour, never NaN.
-    upper, lower = ((1 - right) * row[0] + right * row[1] for row in corners)
-    return (1 - down) * upper + down * lower
+    upper, lower = (_mixed(row[0], row[1], right) for row in corners)
+    return _mixed(upper, lower, down)
+
+
+def _mixed(near: Tensor, far: Tensor, weight: Tensor) -> Tensor:
+    """Weighted sum of two neighbours; without weight the far one, infinite padding perhaps, does not count: 0·∞ is NaN."""
+    return torch.where(weight == 0, near, (1 - weight) * near + weight * far)
 
 
 def _take(x: Tensor, rows: Tensor, columns: Tensor, padding: str, value: float) -> Tensor:

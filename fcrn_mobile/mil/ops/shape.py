@@ -23,21 +23,21 @@ def concat(values: tuple[Tensor, ...], axis: Tensor | int, interleave: bool = Fa
 
 def crop(x: Tensor, crop_height: Tensor, crop_width: Tensor) -> Tensor:
     """Cut lines off the last two axes, as many before and after as the pairs say."""
-    (top, bottom), (left, right) = ints(crop_height, 0, 2), ints(crop_width, 0, 2)
+    (top, bottom), (left, right) = ints(crop_height), ints(crop_width)
     return x[..., top : x.shape[-2] - bottom, left : x.shape[-1] - right]
 
 
 def expand_dims(x: Tensor, axes: Tensor) -> Tensor:
     """Insert axes of length 1 at these positions of the result."""
     rank = x.dim() + axes.numel()
-    for axis in sorted(a % rank for a in ints(axes, 0, 1)):
+    for axis in sorted(a % rank for a in ints(axes)):
         x = x.unsqueeze(axis)
     return x
 
 
 def pad(x: Tensor, pad: Tensor, mode: str = "constant", constant_val: Tensor | float = 0.0) -> Tensor:
     """Pad the last axes; ``pad`` holds before and after per axis, first axis first."""
-    flat = ints(pad, 0, 0)
+    flat = ints(pad)
     pairs = [(flat[i], flat[i + 1]) for i in range(0, len(flat), 2)]
     if mode == "constant":
         return F.pad(x, torch_pads(pairs), value=float(constant_val))
@@ -67,13 +67,13 @@ _EDGES: dict[str, Callable[[Tensor, int], Tensor]] = {
 
 def reshape(x: Tensor, shape: Tensor) -> Tensor:
     """Another shape; -1 is inferred, 0 keeps the length of that axis."""
-    return x.reshape([x.shape[i] if length == 0 else length for i, length in enumerate(ints(shape, 0, 0))])
+    return x.reshape([x.shape[i] if length == 0 else length for i, length in enumerate(ints(shape))])
 
 
 def split(x: Tensor, axis: Tensor, num_splits: Tensor | None = None, split_sizes: Tensor | None = None) -> tuple[Tensor, ...]:
     """Equal parts, or parts of the given lengths."""
     if split_sizes is not None:
-        return torch.split(x, ints(split_sizes, 0, 0), dim=int(axis))
+        return torch.split(x, ints(split_sizes), dim=int(axis))
     assert num_splits is not None
     return torch.tensor_split(x, int(num_splits), dim=int(axis))
 
@@ -96,12 +96,12 @@ def reshape_like(
 
 def tile(x: Tensor, reps: Tensor) -> Tensor:
     """Repeat the whole, so many times along each axis."""
-    return x.repeat(ints(reps, 1, x.dim()))
+    return x.repeat(ints(reps))
 
 
 def squeeze(x: Tensor, axes: Tensor | None = None) -> Tensor:
     """Drop axes of length 1: these, or all."""
-    return x.squeeze() if axes is None else x.squeeze(tuple(ints(axes, 0, 0)))
+    return x.squeeze() if axes is None else x.squeeze(tuple(ints(axes)))
 
 
 def stack(values: tuple[Tensor, ...], axis: Tensor | int) -> Tensor:
@@ -117,7 +117,7 @@ def stack(values: tuple[Tensor, ...], axis: Tensor | int) -> Tensor:
 
 def transpose(x: Tensor, perm: Tensor) -> Tensor:
     """Axes in another order."""
-    return x.permute(ints(perm, 0, 0))
+    return x.permute(ints(perm))
 
 
 OPERATORS: dict[str, Operator] = {

@@ -30,7 +30,7 @@ def slice_by_index(
 
 def slice_by_size(x: Tensor, begin: Tensor, size: Tensor) -> Tensor:
     """``size`` elements from ``begin`` on, per axis; -1 takes the rest."""
-    for axis, (start, length) in enumerate(zip(ints(begin, 0, x.dim()), ints(size, -1, x.dim()), strict=True)):
+    for axis, (start, length) in enumerate(zip(ints(begin), ints(size), strict=True)):
         start += x.shape[axis] if start < 0 else 0
         x = x.narrow(axis, start, x.shape[axis] - start if length == -1 else length)
     return x
@@ -63,14 +63,14 @@ def sliding_windows(x: Tensor, axis: Tensor, size: Tensor, stride: Tensor | int 
 
 def reverse(x: Tensor, axes: Tensor | None = None) -> Tensor:
     """Elements in reverse order along these axes, or all."""
-    return torch.flip(x, ints(axes, 0, 0) if axes is not None else list(range(x.dim())))
+    return torch.flip(x, ints(axes) if axes is not None else list(range(x.dim())))
 
 
 def reverse_sequence(x: Tensor, lengths: Tensor, seq_axis: Tensor | int = 0, batch_axis: Tensor | int = 0) -> Tensor:
     """The first ``lengths[b]`` elements along ``seq_axis`` reversed, for every b of ``batch_axis``."""
     along, batch = int(seq_axis) % x.dim(), int(batch_axis) % x.dim()
     result = x.clone()
-    for index, length in enumerate(ints(lengths, 0, 0)):
+    for index, length in enumerate(ints(lengths)):
         row = result.select(batch, index)
         inner = along - (1 if batch < along else 0)
         row.narrow(inner, 0, length).copy_(x.select(batch, index).narrow(inner, 0, length).flip(inner))
@@ -99,7 +99,7 @@ def _slices(
 ) -> tuple[list[tuple[int | None, int | None, int]], tuple[int, ...]]:
     """A Python slice per axis, and the axes to squeeze."""
     rank = x.dim()
-    starts, stops, steps = ints(begin, 0, rank), ints(end, 0, rank), ints(stride, 1, rank)
+    starts, stops, steps = ints(begin), ints(end), ints(stride, 1, rank)
     open_start, open_stop, squeeze = flags(begin_mask, rank), flags(end_mask, rank), flags(squeeze_mask, rank)
     parts: list[tuple[int | None, int | None, int]] = []
     for axis in range(rank):

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from fcrn_mobile.mil.ops.arguments import Operator, channels_last, ints
+from fcrn_mobile.mil.ops.arguments import Operator, ints
 
 
 def depth_to_space(x: Tensor, block_size: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ def space_to_depth(x: Tensor, block_size: Tensor) -> Tensor:
 def space_to_batch(x: Tensor, block_shape: Tensor, paddings: Tensor) -> Tensor:
     """N×C×H×W → (b₀·b₁·N)×C×H/b₀×W/b₁ after padding; entry (b₁·i + j)·N + n holds the pixels at offset (i, j) (TensorFlow's order)."""
     (top, bottom), (left, right) = paddings.tolist()
-    rows, columns = ints(block_shape, 1, 2)
+    rows, columns = ints(block_shape)
     x = F.pad(x, (left, right, top, bottom))
     n, channels, height, width = x.shape
     blocks = x.reshape(n, channels, height // rows, rows, width // columns, columns)  # N×C×H×i×W×j
@@ -35,7 +35,7 @@ def space_to_batch(x: Tensor, block_shape: Tensor, paddings: Tensor) -> Tensor:
 def batch_to_space(x: Tensor, block_shape: Tensor, crops: Tensor) -> Tensor:
     """The inverse of ``space_to_batch``, cropping instead of padding."""
     (top, bottom), (left, right) = crops.tolist()
-    rows, columns = ints(block_shape, 1, 2)
+    rows, columns = ints(block_shape)
     n, channels, height, width = x.shape
     n //= rows * columns
     blocks = x.reshape(rows, columns, n, channels, height, width)  # i×j×N×C×H×W
@@ -45,13 +45,7 @@ def batch_to_space(x: Tensor, block_shape: Tensor, crops: Tensor) -> Tensor:
 
 def pixel_shuffle(x: Tensor, upscale_factor: Tensor) -> Tensor:
     """N×C·r²×H×W → N×C×rH×rW, channel c·r² + r·i + j at offset (i, j)."""
-    r = int(upscale_factor)
-    if not channels_last(x):
-        return F.pixel_shuffle(x, r)
-    # torch's operator leaves the channels-last layout, which the convolutions behind it like.
-    n, channels, height, width = x.shape
-    blocks = x.reshape(n, channels // (r * r), r, r, height, width)  # N×C×i×j×H×W
-    return blocks.permute(0, 4, 2, 5, 3, 1).reshape(n, height * r, width * r, channels // (r * r)).permute(0, 3, 1, 2)
+    return F.pixel_shuffle(x, int(upscale_factor))  # keeps the channels-last layout, which the convolutions behind it like
 
 
 def pixel_unshuffle(x: Tensor, downscale_factor: Tensor) -> Tensor:

@@ -1,0 +1,68 @@
+"""Which pads are looked at, wherever they stand."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from coremltools.proto import MIL_pb2
+
+from fcrn_mobile.mil import MilError
+from fcrn_mobile.mil.refused import check_accepted, refusals
+from fcrn_mobile.mil.values import Constants
+from tests.mil.protobuf import named_constant, operation
+
+
+def text(value: str) -> Any:
+    proto = MIL_pb2.Value()
+    proto.type.tensorType.dataType = MIL_pb2.DataType.Value("STRING")
+    proto.immediateValue.tensor.strings.values.append(value)
+    return proto
+
+
+def reasons(*operations: Any) -> list[str]:
+    block = MIL_pb2.Block()
+    block.operations.extend(operations)
+    return list(refusals(block, Constants(Path("nowhere"))))
+
+
+@pytest.mark.parametrize(
+    ("pads", "accepted"),
+    [
+        ([1, 1], True),
+        ([1, 1, 1, 1], True),
+        ([0, 0, 1, 1, 1, 1], True),
+        ([0, 1, 0, 0, 0, 0], False),
+        ([1, 0, 0, 0, 0, 0], False),
+        ([0, 0, 0, 1, 0, 0, 0, 0], False),
+        ([0] * 10, True),
+    ],
+)
+def test_pads_before_the_last_two_axes_are_refused_named_or_written_in_place(pads: list[int], accepted: bool) -> None:
+    mode = named_constant("mode", [0])
+    mode.attributes["val"].CopyFrom(text("reflect"))
+    named = reasons(named_constant("pads", pads), mode, operation("pad", outputs=("p",), x="x", pad="pads", mode="mode"))
+    inline = reasons(operation("pad", outputs=("p",), x="x", pad=pads, mode=text("reflect")))
+    assert named == inline
+    assert len(named) == (0 if accepted else 1)
+    assert accepted or "operator 'pad' at 'p' pads axes before the last two by 'reflect'" in named[0]
+
+
+def test_constants_modes_left_out_and_pads_computed_at_run_time_are_not() -> None:
+    pads = [1, 1, 0, 0, 0, 0]
+    assert reasons(operation("pad", x="x", pad=pads, mode=text("constant"))) == []
+    assert reasons(operation("pad", x="x", pad=pads)) == []
+    assert reasons(operation("pad", x="x", pad="computed", mode=text("reflect"))) == []
+    assert reasons(operation("pad", x="x", mode=text("reflect"))) == []
+    assert reasons(operation("relu", x="x", pad=pads, mode=text("reflect"))) == []
+
+
+def test_every_refusal_is_listed_and_the_first_is_raised() -> None:
+    block = MIL_pb2.Block()
+    for name in ("a", "b"):
+        block.operations.append(operation("pad", outputs=(name,), x="x", pad=[1, 1, 0, 0, 0, 0], mode=text("replicate")))
+    reader = Constants(Path("nowhere"))
+    assert len(list(refusals(block, reader))) == 2
+    with pytest.raises(MilError, match=r"Core ML refuses to load 'net\.mlpackage': operator 'pad' at 'a'"):
+        check_accepted(block, reader, "net.mlpackage")
+    del block.operations[:]
+    check_accepted(block, reader, "net.mlpackage")

@@ -1,0 +1,124 @@
+"""Cost and size of single operators, counted by hand, unknown shapes included."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from coremltools.proto import MIL_pb2
+
+from fcrn_mobile.mil.blob import PACKED, WHOLE
+from fcrn_mobile.mil.check import read_function
+from fcrn_mobile.mil.summary import MacCounter, count_macs, summarise
+from tests.mil.build import mb, save_program
+from tests.mil.protobuf import named_constant, operation, tensor_type
+
+
+def counted(last: Any, shapes: dict[str, tuple[int, ...]], *constants: Any) -> int:
+    """Of one operator whose inputs have these shapes."""
+    function, block = MIL_pb2.Function(), MIL_pb2.Block()
+    for name, shape in shapes.items():
+        function.inputs.add(name=name).type.CopyFrom(tensor_type(shape))
+    block.operations.extend([*constants, last])
+    assert count_macs(function, block) == MacCounter(function, block)(block.operations[-1])
+    return count_macs(function, block)
+
+
+@pytest.mark.parametrize(
+    ("kind", "out", "shapes", "macs"),
+    [
+        ("conv", (1, 5, 6, 7), {"x": (1, 3, 8, 9), "weight": (5, 3, 2, 2)}, 5 * 6 * 7 * 3 * 4),
+        ("conv", (-1, 5, 6, 7), {"x": (1, 3, 8, 9), "weight": (5, 3, 2, 2)}, 0),
+        ("conv", (1, 5, 6, 7), {"x": (-1, 3, 8, 9), "weight": (5, 3, 2, 2)}, 0),
+        ("conv", (1, 5, 6, 7), {"x": (1, 3, 8, 9), "weight": (5, 3, -1, -1)}, 0),
+        ("conv_transpose", (1, 5, 6, 7), {"x": (1, 3, 8, 9), "weight": (3, 5, 2, 2)}, 3 * 8 * 9 * 5 * 4),
+        ("linear", (2, 5), {"x": (2, 3), "weight": (5, 3)}, 2 * 5 * 3),
+        ("linear", (2, 5), {"x": (2, 3)}, 0),
+        ("matmul", (2, 5), {"x": (2, 3), "y": (3, 5)}, 2 * 5 * 3),
+        ("matmul", (5,), {"x": (3,), "y": (3, 5)}, 5 * 3),
+        ("matmul", (2, 5), {"y": (3, 5)}, 0),
+        ("scaled_dot_product_attention", (1, 4, 7), {"query": (1, 4, 5), "key": (1, 6, 5), "value": (1, 6, 7)}, (4 * 5 + 4 * 7) * 6),
+        ("scaled_dot_product_attention", (4, 7), {"query": (4, 5), "key": (6, 5), "value": (6, 7)}, (4 * 5 + 4 * 7) * 6),
+        ("scaled_dot_product_attention", (1, 4, 7), {"query": (1, -1, 5), "key": (1, 6, 5), "value": (1, 6, 7)}, 0),
+        ("scaled_dot_product_attention", (1, 4, 7), {"query": (1, 4, 5), "key": (1, -1, 5), "value": (1, 6, 7)}, 0),
+        ("scaled_dot_product_attention", (1, 4, 7), {"query": (1, 4, 5)}, 0),
+        ("relu", (2, 5), {"x": (2, 5)}, 0),
+    ],
+)
+def test_multiplications_of_an_operator(kind: str, out: tuple[int, ...], shapes: dict[str, tuple[int, ...]], macs: int) -> None:
+    assert counted(operation(kind, out, **{name: name for name in shapes}), shapes) == macs
+
+
+@pytest.mark.parametrize(("turned", "depth"), [(True, 2), (False, 3)])
+def test_a_turned_matrix_is_summed_over_its_rows(turned: bool, depth: int) -> None:
+    flag = named_constant("flag", turned)
+    last = operation("matmul", (7, 5), x="x", y="y", transpose_x="flag")
+    assert counted(last, {"x": (2, 3), "y": (3, 5)}, flag) == 7 * 5 * depth
+    assert counted(operation("matmul", (5,), x="x", y="y", transpose_x="flag"), {"x": (3,), "y": (3, 5)}, flag) == 5 * 3
+
+
+def equation(text: str) -> Any:
+    proto = named_constant("equation", [0])
+    proto.attributes["val"].immediateValue.tensor.strings.values.append(text)
+    return proto
+
+
+@pytest.mark.parametrize(
+    ("text", "shapes", "macs"),
+    [
+        ("ab,bc->ac", {"p": (2, 3), "q": (3, 5)}, 30),
+        ("ab, bc -> ac", {"p": (2, 3), "q": (3, 5)}, 30),
+        ("ab,bc->ac", {"p": (2, 1), "q": (3, 5)}, 30),
+        ("ab,bc->ac", {"p": (2, 3), "q": (1, 5)}, 30),
+        ("ab,bc->ac", {"p": (2, -1), "q": (-1, 5)}, 0),
+        ("ab,bc->ac", {"p": (-1, 3), "q": (3, 5)}, 0),
+        ("", {"p": (2, 3), "q": (3, 5)}, 0),
+    ],
+)
+def test_an_equation_meets_every_combination_of_its_indices_once(text: str, shapes: dict[str, tuple[int, ...]], macs: int) -> None:
+    assert counted(operation("einsum", (2, 5), values=["p", "q"], equation="equation"), shapes, equation(text)) == macs
+
+
+def test_the_cost_of_a_program_is_that_of_all_its_operators() -> None:
+    function, block = MIL_pb2.Function(), MIL_pb2.Block()
+    function.inputs.add(name="x").type.CopyFrom(tensor_type((2, 3)))
+    function.inputs.add(name="w").type.CopyFrom(tensor_type((5, 3)))
+    function.inputs.add(name="v").type.CopyFrom(tensor_type((4, 5)))
+    block.operations.extend([operation("linear", (2, 5), ("h",), x="x", weight="w"), operation("linear", (2, 4), x="h", weight="v")])
+    assert count_macs(function, block) == 2 * 5 * 3 + 2 * 4 * 5
+
+
+BYTES = {name: np.dtype(dtype).itemsize for name, (_, dtype) in WHOLE.items()} | {name: bits / 8 for name, (_, bits, _) in PACKED.items()}
+BYTES |= {"BFLOAT16": 2, "FLOAT8E4M3FN": 1, "FLOAT8E5M2": 1}
+
+
+@pytest.mark.parametrize("name", BYTES)
+def test_weights_are_counted_in_bytes_of_their_stored_type(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    package = save_program(tmp_path, lambda x0: mb.add(x=x0, y=np.float32(1)), [np.zeros(3, np.float32)])
+    block = MIL_pb2.Block()
+    for shape in ((3, 5), (2,)):
+        stored = MIL_pb2.Value()
+        stored.type.CopyFrom(tensor_type(shape, name))
+        stored.blobFileValue.fileName = "w"
+        block.operations.append(operation("const", shape))
+        block.operations[-1].attributes["val"].CopyFrom(stored)
+    # An input that is written in place counts as well, one in the specification does not.
+    block.operations.append(operation("add", (2,), x=stored, y=[1.0, 2.0]))
+    checked = read_function(package, None)
+    monkeypatch.setattr("fcrn_mobile.mil.summary.read_function", lambda *_: SimpleNamespace(**{**vars(checked), "block": block}))
+    each = [int(np.ceil(count * BYTES[name])) for count in (15, 2, 2)]
+    assert summarise(package)["weights"] == {name: sum(each)}
+
+
+def test_what_a_package_holds_in_words(tmp_path: Path) -> None:
+    def body(x0):
+        return mb.relu(x=mb.relu(x=mb.add(x=x0, y=np.float32(1))), name="y")
+
+    facts = summarise(save_program(tmp_path, body, [np.zeros((2, 3), np.float32)]))
+    assert facts["function"] == "main"
+    assert facts["functions"] == ["main"]
+    assert facts["inputs"] == ["x0: FLOAT32 array 2×3."]
+    assert facts["outputs"] == ["y: FLOAT32 array 2×3."]
+    assert list(facts["operators"].items()) == [("relu", 2), ("add", 1)]
+    assert (facts["unsupported"], facts["refused"], facts["weights"], facts["macs"]) == ([], [], {}, 0)
