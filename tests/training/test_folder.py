@@ -21,8 +21,7 @@ import os, pathlib, sys, time
 from fcrn_mobile.training.folder import claimed
 with claimed(pathlib.Path(sys.argv[1])):
     child = os.fork()
-    if child:
-        print(child, flush=True)
+    os.write(1, f"{child or os.getpid()}\\n".encode())
     time.sleep(60)
 """
 
@@ -48,7 +47,9 @@ def test_a_folder_is_claimed_once_and_the_other_process_is_named(tmp_path: Path)
 def test_a_killed_process_lets_go_though_its_children_live_on(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    child = int(process.stdout.readline())
+    # Both say it: the child has then begun, and closed what it must not hold.
+    child, own = (int(process.stdout.readline()) for _ in range(2))
+    assert child == own
     try:
         with pytest.raises(InputError, match=f"process {process.pid} is training"), claimed(tmp_path):
             pass
