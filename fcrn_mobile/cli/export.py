@@ -45,12 +45,10 @@ def command(
     from fcrn_mobile.conversion.recipe import read_recipe
     from fcrn_mobile.conversion.weights import package_weights, summary
     from fcrn_mobile.network.checkpoints import load_checkpoint
-    from fcrn_mobile.whole_file import check_destination
 
     if recipe and precision:
         raise InputError("--recipe and --precision exclude each other: write the precision into the recipe")
     chosen = read_recipe(recipe) if recipe else None
-    check_destination(out, force)
     loaded = load_checkpoint(checkpoint)
     chosen = (chosen or _short(precision, loaded, out)).calibrated_on(calibration, count, seed)
     if no_correct and calibration and chosen.activations != "int8":

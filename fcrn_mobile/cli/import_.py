@@ -24,11 +24,9 @@ def command(file: Path, out: Path, layout: str | None, force: bool, json_out: st
     from fcrn_mobile.network.checkpoints import save_checkpoint
     from fcrn_mobile.network.importers import import_network
     from fcrn_mobile.network.macs import count_parameters
-    from fcrn_mobile.whole_file import check_destination
 
     if out.suffix != ".safetensors":
         raise InputError(f"'{out}' is no name of a checkpoint: end --out in .safetensors")
-    check_destination(out, force)
     imported = import_network(file, layout)
     save_checkpoint(imported.network, out, imported.training, {})
     config = imported.network.config

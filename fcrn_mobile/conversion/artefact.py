@@ -9,8 +9,6 @@ from fcrn_mobile.conversion.recipe import COREML_ONLY, Recipe
 from fcrn_mobile.data.spec import portable
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
-from fcrn_mobile.whole_file import check_destination as check_destination
-from fcrn_mobile.whole_file import written_whole as written_whole
 
 #: Of a library's message that is shown: some hold whole graphs.
 _LONGEST = 200
