@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from side_by_side import in_turn, ratio
 
-from fcrn_mobile.benchmark.latency import machine
 from fcrn_mobile.conversion.export import artefact_size, export
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.data.transforms import image_tensor
+from fcrn_mobile.latency.latency import machine
 from fcrn_mobile.mil import Program
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.deploy import deploy

@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fcrn_mobile.benchmark.worker import Open
 from fcrn_mobile.conversion.coreai import convert, describe, quiet_coreai
 from fcrn_mobile.conversion.coreml import taking_pixels
 from fcrn_mobile.conversion.export import export
@@ -29,6 +28,7 @@ from fcrn_mobile.conversion.onnx import INPUT_NAME, OPSET, OUTPUT_NAME
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.data.images import fit
 from fcrn_mobile.data.transforms import image_tensor
+from fcrn_mobile.latency.worker import Open
 from fcrn_mobile.network.checkpoints import Checkpoint, checkpoint_path, load_checkpoint, save_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig, set_form
 from fcrn_mobile.network.resnet import BasicBlock, Bottleneck

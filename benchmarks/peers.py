@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 from peer_networks import ENGINES, FORMS, Engine, build, difference, opener, random_checkpoint
 
-from fcrn_mobile.benchmark.compare import LAUNCHES, in_turns, judge
-from fcrn_mobile.benchmark.latency import machine, to_json
 from fcrn_mobile.data import open_source
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.latency.compare import LAUNCHES, in_turns, judge
+from fcrn_mobile.latency.latency import machine, to_json
 from fcrn_mobile.network.fcrn import FCRNConfig, preset
 from fcrn_mobile.validation.attribution import spread
 

@@ -24,7 +24,7 @@ from fcrn_mobile.conversion.export import artefact_size, export
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 from fcrn_mobile.data import open_source
 from fcrn_mobile.data.spec import portable
-from fcrn_mobile.metrics import protocol
+from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.training.quantization import SCHEMES

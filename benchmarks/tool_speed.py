@@ -24,8 +24,8 @@ import numpy as np
 from PIL import Image
 from side_by_side import in_turn, ratio
 
-from fcrn_mobile.benchmark.latency import machine
 from fcrn_mobile.data import open_source
+from fcrn_mobile.latency.latency import machine
 
 #: Figure → the most it may be, and for the share of cores in use also the least.
 BOUNDS = {

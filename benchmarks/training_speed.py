@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from side_by_side import in_turn, ratio
 
-from fcrn_mobile.benchmark.latency import machine
 from fcrn_mobile.data import Source, open_source
 from fcrn_mobile.data.module import DepthDataModule, TrainingBatch
 from fcrn_mobile.data.transforms import Augmentation, depth_tensor, image_tensor
+from fcrn_mobile.latency.latency import machine
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.training.losses import depth_loss
 from fcrn_mobile.training.train import uses_bf16

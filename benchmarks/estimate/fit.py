@@ -21,7 +21,7 @@ from networks import NETWORKS
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from fcrn_mobile.benchmark.estimate import CHIPS, FITTED, Constants, as_json, latency_ms, matrix, totals_range
+from fcrn_mobile.latency.estimate import CHIPS, FITTED, Constants, as_json, latency_ms, matrix, totals_range
 
 PUBLISHED = CHIPS.with_name("published.toml")
 #: Starting points: floor in ms, inverse bandwidths of weights and activations in ms per MB, ms per GMAC where it is fitted.

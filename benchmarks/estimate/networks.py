@@ -1,13 +1,13 @@
 """Networks whose latency was published, as far as their cost goes: shapes of convolutions, products and element-wise operators.
 
 Written from the papers and the published configurations; parameters and multiply-accumulates are held against the published ones in
-tests/benchmark/test_estimate.py. Batch norms are folded and activations fused, as in a converted package.
+tests/latency/test_estimate.py. Batch norms are folded and activations fused, as in a converted package.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from fcrn_mobile.benchmark.estimate import Work
+from fcrn_mobile.latency.estimate import Work
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How many small faults the tests beside the code notice: mutants of metrics, validation, tuning, conversion and mil.
+"""How many small faults the tests beside the code notice: mutants of the folders that decide, see FOLDERS.
 
     python benchmarks/mutants/run.py [--sample N --seed S] [--only PATH ...] [--json benchmarks/results/mutants.json]
 
@@ -24,7 +24,7 @@ from warm import run_tests, warm_up
 
 ROOT = Path(__file__).resolve().parents[2]
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
-FOLDERS = ("validation", "tuning", "conversion", "mil")
+FOLDERS = ("evaluation", "validation", "tuning", "conversion", "quantize", "package", "mil")
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def _options() -> argparse.Namespace:
 def all_modules() -> list[str]:
     """Paths of the modules below the root."""
     inner = [path for folder in FOLDERS for path in sorted((ROOT / "fcrn_mobile" / folder).rglob("*.py"))]
-    return [str(path.relative_to(ROOT)) for path in [ROOT / "fcrn_mobile" / "metrics.py", *inner]]
+    return [str(path.relative_to(ROOT)) for path in inner]
 
 
 def tests_beside(module: str) -> list[str]:

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rooms import BASELINE, FOCAL, write_pairs
 
-from fcrn_mobile.benchmark.latency import machine
 from fcrn_mobile.data import open_source
-from fcrn_mobile.metrics import protocol
+from fcrn_mobile.evaluation.metrics import protocol
+from fcrn_mobile.latency.latency import machine
 from fcrn_mobile.network.fcrn import preset
 from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.training.hyperparameters import Hyperparameters

@@ -15,9 +15,9 @@ from fcrn_mobile.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fcrn_mobile.benchmark.compare import Comparison
-    from fcrn_mobile.benchmark.latency import Latency
-    from fcrn_mobile.benchmark.plan import Subject
+    from fcrn_mobile.latency.compare import Comparison
+    from fcrn_mobile.latency.latency import Latency
+    from fcrn_mobile.latency.plan import Subject
 
 
 @click.command("bench", cls=Command)
@@ -69,8 +69,8 @@ def command(
         raise InputError(f"--figure '{figure}' draws what --import reads: add --import, or use --html")
     from datetime import UTC, datetime
 
-    from fcrn_mobile.benchmark.latency import report
-    from fcrn_mobile.benchmark.plan import check, subjects
+    from fcrn_mobile.latency.latency import report
+    from fcrn_mobile.latency.plan import check, subjects
 
     chosen = subjects(models, backends, arithmetic, threads, units, device)
     check(chosen, runs, threads, compared, device is not None and (compared or end_to_end))
@@ -95,8 +95,8 @@ def command(
 
 
 def _measure(chosen: "Sequence[Subject]", runs: int, end_to_end: bool, device: str | None, team: str) -> "list[Latency]":
-    from fcrn_mobile.benchmark.apple import benchmark
-    from fcrn_mobile.benchmark.latency import measure
+    from fcrn_mobile.latency.apple import benchmark
+    from fcrn_mobile.latency.latency import measure
 
     packages = [(Path(subject.model), subject.compute_units) for subject in chosen if subject.backend == "coreml"]
     results = benchmark(packages, runs, device, team) if packages else []
@@ -110,7 +110,7 @@ def _measure(chosen: "Sequence[Subject]", runs: int, end_to_end: bool, device: s
 
 
 def _compare(chosen: "Sequence[Subject]", runs: int, end_to_end: bool) -> "tuple[list[Latency], Comparison]":
-    from fcrn_mobile.benchmark.compare import compare
+    from fcrn_mobile.latency.compare import compare
 
     first, second = (subject.opener() for subject in chosen)
     with progress("compare") as on_pair:

@@ -12,7 +12,7 @@ from fcrn_mobile.cli.outputs import PICTURES, OutputFile
 from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:
-    from fcrn_mobile.training.history import History
+    from fcrn_mobile.runs.history import History
 
 #: Settings that make another thing of an objective's own loss.
 _OF_OWN_LOSS = ("objective", "ssim", "smoothness", "scales", "explainability", "minimum", "automask")
@@ -25,7 +25,7 @@ _OF_OWN_LOSS = ("objective", "ssim", "smoothness", "scales", "explainability", "
 @json_option
 def command(runs: tuple[Path, ...], figure: Path | None, force: bool, json_out: str | None) -> None:
     """Training runs side by side: the settings that differ, the best and last metrics, and the curves."""
-    from fcrn_mobile.training.history import differences, read_runs
+    from fcrn_mobile.runs.history import differences, read_runs
 
     histories = read_runs(runs)
     differing = differences(histories)

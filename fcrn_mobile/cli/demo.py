@@ -35,11 +35,11 @@ _FILES = (_PICTURE, _PAGE) = ("depth.png", "report.html")
 @json_option
 def command(out: Path, runs: int, json_out: str | None) -> None:
     """Export the built-in network as fp16 and int8, run both packages, and show drift, FPS, a picture and a report."""
-    from fcrn_mobile import metrics
-    from fcrn_mobile.benchmark.latency import measure, report
     from fcrn_mobile.conversion.export import export
     from fcrn_mobile.conversion.recipe import Recipe
     from fcrn_mobile.data import open_source
+    from fcrn_mobile.evaluation import metrics
+    from fcrn_mobile.latency.latency import measure, report
     from fcrn_mobile.network.checkpoints import BUILTIN, load_checkpoint
     from fcrn_mobile.report.html import Page
     from fcrn_mobile.report.operators import operators

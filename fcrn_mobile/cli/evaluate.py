@@ -14,7 +14,7 @@ from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:
     from fcrn_mobile.data import Source
-    from fcrn_mobile.metrics import DepthMetrics, Protocol
+    from fcrn_mobile.evaluation.metrics import DepthMetrics, Protocol
     from fcrn_mobile.runtimes import Runtime
     from fcrn_mobile.validation.baselines import Baselines
 
@@ -129,7 +129,7 @@ def command(
 
 def print_columns(columns: "dict[str, DepthMetrics]") -> None:
     """One line per metric, one column per model, both kinds of rms by name."""
-    from fcrn_mobile.metrics import METRICS
+    from fcrn_mobile.evaluation.metrics import METRICS
 
     values = {name: column.compute() for name, column in columns.items()}
     averages = {name: column.averages() for name, column in columns.items()}
@@ -156,7 +156,7 @@ def _describe_baselines(learned: "Baselines", data: str) -> str:
 
 def _draw_panels(runtime: "Runtime", source: "Source", result: "DepthMetrics", folder: Path, force: bool) -> None:
     """best.png, median.png and worst.png by abs_rel."""
-    from fcrn_mobile.metrics import align, valid_mask
+    from fcrn_mobile.evaluation.metrics import align, valid_mask
     from fcrn_mobile.report.figures import save_panel
 
     ranked = result.ranked()

@@ -9,7 +9,7 @@ from fcrn_mobile.cli.common import progress
 
 if TYPE_CHECKING:
     from fcrn_mobile.data import Source
-    from fcrn_mobile.metrics import Protocol
+    from fcrn_mobile.evaluation.metrics import Protocol
 
 
 def protocol_option(help: str = "How predictions meet the truth.") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -29,8 +29,8 @@ def rule_for(protocol: str | None, data: str) -> "Protocol":
     Raises:
         InputError: unknown name.
     """
-    from fcrn_mobile import metrics
     from fcrn_mobile.data.spec import default_protocol
+    from fcrn_mobile.evaluation import metrics
 
     return metrics.protocol(protocol or default_protocol(data))
 
@@ -43,7 +43,7 @@ def sound_frames(source: "Source", rule: "Protocol", skip_bad: bool) -> "tuple[S
     """
     from fcrn_mobile.data.skipping import skipped_note, sort_out
     from fcrn_mobile.data.source import Subset
-    from fcrn_mobile.metrics import counted_pixels
+    from fcrn_mobile.evaluation.metrics import counted_pixels
 
     if not skip_bad:
         return source, ""

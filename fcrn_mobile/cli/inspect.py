@@ -53,9 +53,9 @@ def command(model: str, function: str | None, estimated: bool, json_out: str | N
 
 
 def _on_device(package: Path, function: str | None, estimated: bool) -> dict[str, Any]:
-    from fcrn_mobile.benchmark.estimate import estimate
-    from fcrn_mobile.benchmark.graph import read_graph
-    from fcrn_mobile.benchmark.placement import place
+    from fcrn_mobile.latency.estimate import estimate
+    from fcrn_mobile.latency.graph import read_graph
+    from fcrn_mobile.latency.placement import place
 
     graph = read_graph(package, function)
     return {"placement": place(graph), **({"estimate": estimate(graph)} if estimated else {})}
@@ -112,7 +112,7 @@ def _print(facts: dict[str, Any]) -> None:
 
 
 def _print_placement(placement: dict[str, Any]) -> None:
-    from fcrn_mobile.benchmark.placement import describe
+    from fcrn_mobile.latency.placement import describe
 
     print(f"placement: {placement['basis']}")
     for name, text in describe(placement).items():
@@ -120,7 +120,7 @@ def _print_placement(placement: dict[str, Any]) -> None:
 
 
 def _print_estimate(found: dict[str, Any]) -> None:
-    from fcrn_mobile.benchmark.estimate import notes, table
+    from fcrn_mobile.latency.estimate import notes, table
 
     print(f"latency: {found['basis']}; {found['assumption']}")
     if any(chip["ms"] is not None for chip in found["chips"]):

@@ -7,7 +7,7 @@ from fcrn_mobile.cli.common import print_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fcrn_mobile.benchmark.latency import Latency
+    from fcrn_mobile.latency.latency import Latency
 
 #: Of a table whose lines are ``latency_row``'s.
 LATENCY_COLUMNS = ["model", "median ms", "mean", "p90", "p95", "p99", "min", "max", "FPS", "load ms", "first ms", "peak MB", "runs"]
@@ -15,7 +15,7 @@ LATENCY_COLUMNS = ["model", "median ms", "mean", "p90", "p95", "p99", "min", "ma
 
 def print_latency(results: "Sequence[Latency]", threads: int | None = None) -> None:
     """The table of latencies, what makes them doubtful, and the machine they were measured on."""
-    from fcrn_mobile.benchmark.latency import machine
+    from fcrn_mobile.latency.latency import machine
 
     print_table("Latency on this machine", LATENCY_COLUMNS, [latency_row(result) for result in results])
     for result in results:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from fcrn_mobile.conversion.correct_table import Correct
 from fcrn_mobile.conversion.recipe import Calibration, Recipe, make_recipe
-from fcrn_mobile.conversion.scheme import newest
 from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.quantize.scheme import newest
 
 #: Images that weights are corrected on where a recipe names none; the sample's other part is left to validate on.
 SAMPLE = Calibration("sample#train", 20)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from fcrn_mobile.conversion.recipe import Recipe
-from fcrn_mobile.conversion.scheme import FLOATS, Linear, Palette, Scheme, Sparsity
 from fcrn_mobile.conversion.weights import Weight, read_weights
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.quantize.scheme import FLOATS, Linear, Palette, Scheme, Sparsity
 
 if TYPE_CHECKING:
     import coremltools as ct

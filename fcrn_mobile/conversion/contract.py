@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.check import read_function
-from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.interface import Feature
-from fcrn_mobile.mil.package import metadata
 from fcrn_mobile.network.checkpoints import METRES, UP_TO_SCALE
+from fcrn_mobile.package.errors import MilError
+from fcrn_mobile.package.reading import metadata
 from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:

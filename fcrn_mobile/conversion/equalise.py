@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from fcrn_mobile.conversion.recipe import Recipe
-from fcrn_mobile.conversion.scheme import FLOATS, Scheme
 from fcrn_mobile.network.decoders import ConvBilinear
 from fcrn_mobile.network.deploy import DeployedUpConv, DeployedUpProj, FourPhaseConv, FusedPhaseConv
 from fcrn_mobile.network.efficientnet_lite import EfficientNetLite, InvertedResidual
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.laterals import Lateral
 from fcrn_mobile.network.resnet import BasicBlock, Bottleneck
+from fcrn_mobile.quantize.scheme import FLOATS, Scheme
 
 #: Largest ratio of two factors of one map: float16 keeps its precision down to 6e-5.
 _LARGEST_RATIO = 64.0

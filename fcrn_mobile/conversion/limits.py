@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.metrics import METRICS
+from fcrn_mobile.evaluation.metrics import METRICS
 
 FIDELITY = "fidelity"
 #: Relative rounding of a depth in float32, half a unit in its last place (IEEE 754): two engines that compute the same differ by that,

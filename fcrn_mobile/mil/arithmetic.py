@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from fcrn_mobile.mil.errors import MilError
+from fcrn_mobile.package.errors import MilError
 
 Arithmetic = Literal["float32", "float16", "ane"]
 POLICIES: tuple[Arithmetic, ...] = get_args(Arithmetic)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from fcrn_mobile.mil.arithmetic import Arithmetic, apply
-from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.ops.prepare import PREPARERS
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.mil.values import Constant, Constants, shape_of, type_name
+from fcrn_mobile.package.errors import MilError
 
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Argument, Block

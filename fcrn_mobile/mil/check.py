@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.growth import Sizes
 from fcrn_mobile.mil.ops import OPERATORS
-from fcrn_mobile.mil.package import default_function, feature_descriptions, function_block, read_specification
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.mil.values import LARGEST, NUMPY_TYPES, check_size, shape_of, type_name
+from fcrn_mobile.package.errors import MilError
+from fcrn_mobile.package.reading import default_function, feature_descriptions, function_block, read_specification
 
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Block, Function, NamedValueType, Operation, Value, ValueType

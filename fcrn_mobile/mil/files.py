@@ -11,8 +11,8 @@ from PIL import Image
 
 from fcrn_mobile.data.images import read_channel, read_file, read_gray, read_image
 from fcrn_mobile.data.npy import decode_npy
-from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.interface import Feature
+from fcrn_mobile.package.errors import MilError
 
 _READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
     "RGB": read_image,

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.shapes import ShapeRule, by
+from fcrn_mobile.package.errors import MilError
 
 if TYPE_CHECKING:
     from coremltools.proto.Model_pb2 import FeatureDescription

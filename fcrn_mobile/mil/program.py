@@ -13,15 +13,15 @@ from torch import Tensor
 from fcrn_mobile.mil.arithmetic import Arithmetic, apply, check_policy
 from fcrn_mobile.mil.binding import bind, with_constants
 from fcrn_mobile.mil.check import read_function
-from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.overflow import Overflow
-from fcrn_mobile.mil.package import metadata
 from fcrn_mobile.mil.refused import check_accepted
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.mil.values import Constants
+from fcrn_mobile.package.errors import MilError
+from fcrn_mobile.package.reading import metadata
 
 #: Operators whose shape coremltools infers wrongly at times: ``select`` from its branches alone, whatever shape the condition has;
 #: ``matmul`` of a vector with a stack of matrices.

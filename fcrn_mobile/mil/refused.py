@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.values import Constant, Constants
+from fcrn_mobile.package.errors import MilError
 
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Block, Operation, Value

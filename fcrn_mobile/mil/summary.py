@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fcrn_mobile.mil.blob import PACKED, WHOLE
 from fcrn_mobile.mil.check import read_function
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.ops import OPERATORS
-from fcrn_mobile.mil.package import metadata
 from fcrn_mobile.mil.refused import refusals
 from fcrn_mobile.mil.values import Constants, shape_of, type_name
+from fcrn_mobile.package.blob import PACKED, WHOLE
+from fcrn_mobile.package.reading import metadata
 
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Block, Function, Operation, Value

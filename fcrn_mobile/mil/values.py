@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fcrn_mobile.mil.blob import PACKED, WHOLE, BlobFile, unpack
-from fcrn_mobile.mil.errors import MilError
-from fcrn_mobile.mil.package import file_within
+from fcrn_mobile.package.blob import PACKED, WHOLE, BlobFile, unpack
+from fcrn_mobile.package.errors import MilError
+from fcrn_mobile.package.reading import file_within
 
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import TensorValue, Value, ValueType

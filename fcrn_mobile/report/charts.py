@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from fcrn_mobile.benchmark.devices import DeviceReport, timeline
-from fcrn_mobile.benchmark.latency import Latency
 from fcrn_mobile.conversion.limits import FIDELITY
+from fcrn_mobile.latency.devices import DeviceReport, timeline
+from fcrn_mobile.latency.latency import Latency
 from fcrn_mobile.validation.drift import Validation
 
 #: Dark enough on white for small marks (contrast 4.5 or more); the marks differ in shape too.

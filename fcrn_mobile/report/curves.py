@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fcrn_mobile.training.history import History
+from fcrn_mobile.runs.history import History
 
 #: Up to so many epochs each has a dot.
 DOTTED = 20

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fcrn_mobile.data.module import TrainingBatch, ValidationBatch
-from fcrn_mobile.metrics import DepthMetrics, protocol
+from fcrn_mobile.evaluation.metrics import DepthMetrics, protocol
 from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.quantized import Quantization

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.metrics import protocol
+from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.training.losses import LOSSES
 from fcrn_mobile.training.quantization import NONE, SCHEMES
 from fcrn_mobile.training.structure import TERMS

@@ -11,16 +11,16 @@ from torch import Tensor, nn
 
 from fcrn_mobile.data.module import TrainingBatch, ValidationBatch
 from fcrn_mobile.data.source import Sample
-from fcrn_mobile.metrics import DepthMetrics, protocol
+from fcrn_mobile.evaluation.metrics import DepthMetrics, protocol
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.quantized import Quantization
+from fcrn_mobile.runs.monitor import monitor_of
 from fcrn_mobile.training import distributed
 from fcrn_mobile.training.accuracy import batch_accuracy
 from fcrn_mobile.training.average import MovingAverage
 from fcrn_mobile.training.divergence import require_finite_loss, require_finite_weights
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.losses import depth_loss
-from fcrn_mobile.training.monitor import monitor_of
 from fcrn_mobile.training.quantization import NONE
 
 

@@ -13,9 +13,9 @@ from fcrn_mobile.data.spec import split_off
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.fcrn import FCRNConfig, preset
+from fcrn_mobile.runs.monitor import Monitor
 from fcrn_mobile.toml_file import read_toml
 from fcrn_mobile.training.hyperparameters import Hyperparameters
-from fcrn_mobile.training.monitor import Monitor
 from fcrn_mobile.training.quantization import fine_tuning_settings
 
 PRETRAINED = "imagenet"

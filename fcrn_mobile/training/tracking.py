@@ -16,8 +16,8 @@ from torch.utils.tensorboard.summary import hparams
 from fcrn_mobile.data.module import ResizedFrames
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.report.examples import Example, draw_examples
+from fcrn_mobile.runs.history import METRICS_FILE, kept_rows
 from fcrn_mobile.training.callbacks import summary
-from fcrn_mobile.training.history import METRICS_FILE, kept_rows
 from fcrn_mobile.training.mlflow_store import MLflowRun, open_run
 from fcrn_mobile.training.module import DepthTraining
 

@@ -24,6 +24,7 @@ from fcrn_mobile.network.checkpoints import METRES, UP_TO_SCALE, Checkpoint, loa
 from fcrn_mobile.network.encoders import load_imagenet_weights
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.resnet import RESNETS
+from fcrn_mobile.runs.monitor import monitor_of
 from fcrn_mobile.training.callbacks import RunCheckpoints
 from fcrn_mobile.training.distillation import QuantizationTraining
 from fcrn_mobile.training.distributed import synchronise_batch_norms
@@ -32,7 +33,6 @@ from fcrn_mobile.training.folder import RECORD, STATE, claimed, clear, naming_a_
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.mlflow_store import check_track
 from fcrn_mobile.training.module import DepthTraining
-from fcrn_mobile.training.monitor import monitor_of
 from fcrn_mobile.training.quantization import NONE
 from fcrn_mobile.training.run import PRETRAINED, RANDOM, Run, extended, load_run, save_run
 from fcrn_mobile.training.selfsupervised.module import SelfSupervisedTraining

@@ -8,9 +8,9 @@ import numpy as np
 
 from fcrn_mobile.conversion.compress import misfit
 from fcrn_mobile.conversion.recipe import Override, Recipe
-from fcrn_mobile.conversion.scheme import TARGETS, Scheme
 from fcrn_mobile.conversion.weights import Weight
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.quantize.scheme import TARGETS, Scheme
 
 #: What a weight is stored as where the search leaves it alone.
 FLOAT = "fp16"

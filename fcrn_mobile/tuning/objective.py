@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
-from fcrn_mobile.benchmark.estimate import FITTED, Constants, Work, latency_ms, matrix
+from fcrn_mobile.latency.estimate import FITTED, Constants, Work, latency_ms, matrix
 from fcrn_mobile.tuning.candidates import FLOAT, Candidate
 from fcrn_mobile.tuning.choice import Option
 from fcrn_mobile.tuning.measured import Sensitivities

@@ -17,7 +17,7 @@ from fcrn_mobile.conversion.export import artefact_size
 from fcrn_mobile.conversion.limits import FIDELITY, Limit, check_half
 from fcrn_mobile.conversion.recipe import Recipe, read_recipe
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.metrics import Protocol
+from fcrn_mobile.evaluation.metrics import Protocol
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
 from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.tuning.bound import aim

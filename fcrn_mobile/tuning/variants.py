@@ -6,13 +6,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from fcrn_mobile.benchmark.estimate import FREE, Work, work
-from fcrn_mobile.benchmark.graph import read_graph
 from fcrn_mobile.conversion.compress import compress
 from fcrn_mobile.conversion.coreml import export_coreml
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.weights import package_weights
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.latency.estimate import FREE, Work, work
+from fcrn_mobile.latency.graph import read_graph
 from fcrn_mobile.mil import Program
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.quiet import quiet_coremltools

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fcrn_mobile.data import Source, open_source
 from fcrn_mobile.data.spec import split_off
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.metrics import Array, Protocol, valid_mask
+from fcrn_mobile.evaluation.metrics import Array, Protocol, valid_mask
 from fcrn_mobile.validation.drift import OnFrame
 
 #: Longest side of the maps in pixels; they are smooth, and evaluation resizes them to the true depth's size.

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fcrn_mobile.conversion.limits import FIDELITY, Limit
-from fcrn_mobile.metrics import HIGHER_IS_BETTER
+from fcrn_mobile.evaluation.metrics import HIGHER_IS_BETTER
 
 
 @dataclass(frozen=True)

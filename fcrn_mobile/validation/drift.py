@@ -17,7 +17,7 @@ from fcrn_mobile.conversion.export import artefact_size
 from fcrn_mobile.conversion.limits import Limit, parse_limit
 from fcrn_mobile.data.source import Source
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.metrics import METRICS, DepthMetrics, Protocol
+from fcrn_mobile.evaluation.metrics import METRICS, DepthMetrics, Protocol
 from fcrn_mobile.runtimes import FindsOverflow, Runtime
 from fcrn_mobile.runtimes.runtime import is_metric
 from fcrn_mobile.validation.budget import Check, check

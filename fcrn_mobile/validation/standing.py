@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.metrics import Array, Protocol, metrics_from_moments, pixel_moments, valid_mask
+from fcrn_mobile.evaluation.metrics import Array, Protocol, metrics_from_moments, pixel_moments, valid_mask
 from fcrn_mobile.validation.units import protocol_note, unit_note
 
 #: Longest side of the grid of pixels that is looked at.

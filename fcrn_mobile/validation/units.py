@@ -4,7 +4,7 @@ import math
 
 from fcrn_mobile.data.grammar import parse
 from fcrn_mobile.data.spec import default_protocol
-from fcrn_mobile.metrics import Protocol
+from fcrn_mobile.evaluation.metrics import Protocol
 
 #: Median prediction / median truth that no camera and no network explains.
 PLAUSIBLE = (1 / 3, 3.0)

@@ -12,12 +12,12 @@ from pathlib import Path
 import click
 import pytest
 
-from fcrn_mobile.benchmark.worker import Worker, WorkerError
 from fcrn_mobile.cli import main as entry
 from fcrn_mobile.cli.common import print_table
 from fcrn_mobile.cli.exits import message, outcome
 from fcrn_mobile.cli.main import COMMANDS, LazyGroup, without_debug
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.latency.worker import Worker, WorkerError
 from tests.journeys.command import call, fcrn
 
 __all__ = ["call"]

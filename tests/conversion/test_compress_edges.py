@@ -7,9 +7,9 @@ import pytest
 
 from fcrn_mobile.conversion.compress import misfit, plan_weights, pruning_threshold
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
-from fcrn_mobile.conversion.scheme import Sparsity, parse_scheme
 from fcrn_mobile.conversion.weights import Weight
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.quantize.scheme import Sparsity, parse_scheme
 
 
 def weight(

@@ -6,8 +6,8 @@ import pytest
 
 from fcrn_mobile.conversion.correct_table import Correct
 from fcrn_mobile.conversion.recipe import COREML_ONLY, Calibration, Override, Recipe, make_recipe
-from fcrn_mobile.conversion.scheme import Palette
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.quantize.scheme import Palette
 
 
 def recipe(**values: Any) -> Recipe:

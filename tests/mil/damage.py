@@ -12,7 +12,7 @@ import pytest
 
 from fcrn_mobile.cli.main import run
 from fcrn_mobile.mil import MilError, Program
-from fcrn_mobile.mil.package import read_specification
+from fcrn_mobile.package.reading import read_specification
 from fcrn_mobile.quiet import quiet_coremltools
 from tests.mil.build import mb, save_program
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
-from fcrn_mobile.mil.package import read_specification
+from fcrn_mobile.package.reading import read_specification
 
 MEMORY = 6 * 2**30
 SECONDS = 30

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fcrn_mobile.mil import Program
-from fcrn_mobile.mil.package import function_block, read_specification
+from fcrn_mobile.package.reading import function_block, read_specification
 from tests.conftest import psnr
 from tests.mil.build import convert, ct, mb, quiet_coremltools, save_program
 from tests.mil.ops.arrays import values

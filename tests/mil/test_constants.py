@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fcrn_mobile.mil import MilError, Program
-from fcrn_mobile.mil.blob import PACKED, WHOLE, BlobFile, unpack
 from fcrn_mobile.mil.ops.constexpr import constexpr_affine_dequantize, constexpr_blockwise_shift_scale
-from fcrn_mobile.mil.package import function_block, read_specification
 from fcrn_mobile.mil.values import LARGEST, Constants, shape_of, type_name
+from fcrn_mobile.package.blob import PACKED, WHOLE, BlobFile, unpack
+from fcrn_mobile.package.reading import function_block, read_specification
 from fcrn_mobile.quiet import quiet_coremltools
 from tests.mil.build import mb, save_program, types
 

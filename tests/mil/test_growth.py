@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from fcrn_mobile.mil.growth import Sizes
-from fcrn_mobile.mil.package import function_block, read_specification
 from fcrn_mobile.mil.values import shape_of
+from fcrn_mobile.package.reading import function_block, read_specification
 from tests.mil.build import mb, save_program
 
 ONE, WIDE, IMAGE = np.zeros((2, 3, 1), np.float32), np.zeros((3, 5), np.float32), np.zeros((1, 2, 6, 8), np.float32)

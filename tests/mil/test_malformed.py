@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fcrn_mobile.mil import MilError, Program
-from fcrn_mobile.mil.package import default_function, feature_descriptions, function_block, read_specification
+from fcrn_mobile.package.reading import default_function, feature_descriptions, function_block, read_specification
 from tests.mil.damage import (
     MODEL,
     WEIGHTS,

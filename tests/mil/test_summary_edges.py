@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from coremltools.proto import MIL_pb2
 
-from fcrn_mobile.mil.blob import PACKED, WHOLE
 from fcrn_mobile.mil.check import read_function
 from fcrn_mobile.mil.summary import MacCounter, count_macs, summarise
+from fcrn_mobile.package.blob import PACKED, WHOLE
 from tests.mil.build import mb, save_program
 from tests.mil.protobuf import named_constant, operation, tensor_type
 

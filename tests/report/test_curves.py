@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from fcrn_mobile.report.curves import save_curves
-from fcrn_mobile.training.history import History
+from fcrn_mobile.runs.history import History
 
 
 def make(name: str, losses: list[float], best_epoch: int = 1, loss: str = "l1", first: int = 1) -> History:

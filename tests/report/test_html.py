@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcrn_mobile.benchmark.latency import Latency
+from fcrn_mobile.latency.latency import Latency
 from fcrn_mobile.report import charts
 from fcrn_mobile.report.html import Page, labels, render
 from fcrn_mobile.report.operators import Operators, OpRow

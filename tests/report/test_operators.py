@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcrn_mobile import metrics
 from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.data import Sample
+from fcrn_mobile.evaluation import metrics
 from fcrn_mobile.mil import Program
 from fcrn_mobile.network.checkpoints import load_checkpoint, save_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset

@@ -12,7 +12,7 @@ from PIL import Image
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil.interface import Feature
-from fcrn_mobile.mil.package import feature_descriptions, read_specification
+from fcrn_mobile.package.reading import feature_descriptions, read_specification
 from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.runtimes.contract import check_features, depth_map
 from tests.coreai import needs_coreai

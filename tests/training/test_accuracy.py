@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fcrn_mobile.metrics import pixel_moments
+from fcrn_mobile.evaluation.metrics import pixel_moments
 from fcrn_mobile.training.accuracy import batch_accuracy
 
 

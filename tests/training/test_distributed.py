@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from fcrn_mobile.data.module import EpochSampler
-from fcrn_mobile.metrics import DepthMetrics, protocol
+from fcrn_mobile.evaluation.metrics import DepthMetrics, protocol
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.training.distributed import synchronise_batch_norms
 from fcrn_mobile.training.losses import LOSSES, depth_loss

@@ -23,12 +23,12 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 
 from fcrn_mobile.data import open_source
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.metrics import protocol
+from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.fcrn import preset
+from fcrn_mobile.runs.history import METRICS_FILE
 from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.training import tracking
-from fcrn_mobile.training.history import METRICS_FILE
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.mlflow_store import store_uri
 from fcrn_mobile.training.module import DepthTraining

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from fcrn_mobile.benchmark.estimate import FITTED, Work
 from fcrn_mobile.conversion.weights import Weight
+from fcrn_mobile.latency.estimate import FITTED, Work
 from fcrn_mobile.tuning.candidates import CANDIDATES, Candidate
 from fcrn_mobile.tuning.measured import Sensitivities
 from fcrn_mobile.tuning.objective import estimated_latency, mean_bits, options

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fcrn_mobile.benchmark.estimate import FITTED, Constants, Work, latency_ms, matrix
+from fcrn_mobile.latency.estimate import FITTED, Constants, Work, latency_ms, matrix
 from fcrn_mobile.mil.operation import Operation
 from fcrn_mobile.tuning.candidates import Candidate
 from fcrn_mobile.tuning.measured import Sensitivities

@@ -18,7 +18,7 @@ from fcrn_mobile.conversion.recipe import Recipe, read_recipe
 from fcrn_mobile.conversion.weights import package_weights
 from fcrn_mobile.data import open_source
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.metrics import protocol
+from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.mil import Program
 from fcrn_mobile.network.checkpoints import load_checkpoint, save_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset

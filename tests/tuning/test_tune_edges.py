@@ -14,7 +14,7 @@ import fcrn_mobile
 from fcrn_mobile.conversion.limits import parse_limit
 from fcrn_mobile.conversion.recipe import Override, Recipe
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.metrics import protocol
+from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.tuning import tune as module
 from fcrn_mobile.tuning.candidates import CANDIDATES, OLDER
 from fcrn_mobile.tuning.measured import ALL, NONE, Sensitivities

@@ -10,7 +10,7 @@ from PIL import Image
 
 from fcrn_mobile.data import Sample, open_source
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.metrics import protocol
+from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.validation.baselines import DepthMap, check_apart, learn_baselines, training_spec
 from fcrn_mobile.validation.drift import evaluate
 

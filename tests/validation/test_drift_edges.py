@@ -14,7 +14,7 @@ from fcrn_mobile.conversion.calibration import METADATA_KEY, content_hash
 from fcrn_mobile.conversion.limits import parse_limit
 from fcrn_mobile.data import Sample
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.metrics import METRICS, protocol
+from fcrn_mobile.evaluation.metrics import METRICS, protocol
 from fcrn_mobile.runtimes.runtime import UNITS, UP_TO_SCALE
 from fcrn_mobile.validation.drift import Validation, evaluate, recipe_limits, recipe_of, validate
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcrn_mobile import metrics
 from fcrn_mobile.data import Sample
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation import metrics
 from fcrn_mobile.report.html import Page, render
 from fcrn_mobile.report.scenes import show
 from fcrn_mobile.validation import standing

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcrn_mobile import metrics
 from fcrn_mobile.cli.validate import print_drift
 from fcrn_mobile.conversion.limits import parse_limit
 from fcrn_mobile.data import Sample, open_source
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation import metrics
 from fcrn_mobile.report.html import Page, render
 from fcrn_mobile.report.verdict import headline
 from fcrn_mobile.validation.drift import evaluate, validate

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from fcrn_mobile.metrics import Protocol, protocol
+from fcrn_mobile.evaluation.metrics import Protocol, protocol
 from fcrn_mobile.validation import standing
 from fcrn_mobile.validation.standing import GRID_SIDE, LEAST_IMAGES, MOST_IMAGES, Standing, StandingMeter
 

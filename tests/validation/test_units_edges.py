@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from fcrn_mobile.metrics import protocol
+from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.validation.units import PLAUSIBLE, protocol_note, unit_note
 
 LOOKS = "Depth in {} that is read with {} looks like this: if it is, add ?scale={}"

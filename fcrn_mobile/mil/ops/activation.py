@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.ops.arguments import Operator
+from fcrn_mobile.package.errors import MilError
 
 
 def clamped_relu(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fcrn_mobile.mil.errors import MilError
+from fcrn_mobile.package.errors import MilError
 
 #: MIL inputs by name → one tensor or a tuple of tensors.
 Operator = Callable[..., Any]

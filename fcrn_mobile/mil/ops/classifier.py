@@ -4,8 +4,8 @@ from typing import Any
 
 from torch import Tensor
 
-from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.ops.arguments import Operator
+from fcrn_mobile.package.errors import MilError
 
 
 def classify(probabilities: Tensor, classes: tuple[Any, ...]) -> tuple[Any, dict[Any, float]]:

@@ -5,10 +5,10 @@ import math
 import torch
 from torch import Tensor
 
-from fcrn_mobile.mil.blob import unpack
-from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.ops.arguments import Operator, ints
 from fcrn_mobile.mil.ops.quantization import along
+from fcrn_mobile.package.blob import unpack
+from fcrn_mobile.package.errors import MilError
 
 
 def constexpr_affine_dequantize(quantized_data: Tensor, zero_point: Tensor, scale: Tensor, axis: Tensor) -> Tensor:

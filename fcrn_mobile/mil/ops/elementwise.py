@@ -6,8 +6,8 @@ Integers stay integers and wrap around; booleans that are single constants arriv
 import torch
 from torch import Tensor
 
-from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.ops.arguments import Operator
+from fcrn_mobile.package.errors import MilError
 
 #: MIL's names; half precision is kept in float32 tensors, whose rounding is the arithmetic policy's business, and uint16 in
 #: int32, because torch has next to no arithmetic on uint16.

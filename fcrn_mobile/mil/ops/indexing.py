@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.ops.arguments import Operator
+from fcrn_mobile.package.errors import MilError
 
 _Combine = Callable[[Tensor, Tensor], Tensor]
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.ops.arguments import Operator
+from fcrn_mobile.package.errors import MilError
 
 _TYPES = {"int8": (torch.int8, -128, 127), "uint8": (torch.uint8, 0, 255)}
 

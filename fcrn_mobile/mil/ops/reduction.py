@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.ops.arguments import Operator, ints
 from fcrn_mobile.mil.ops.elementwise import to_integer
 from fcrn_mobile.mil.shapes import by
+from fcrn_mobile.package.errors import MilError
 
 
 def cumsum(x: Tensor, axis: Tensor | int = 0, exclusive: bool = False, reverse: bool = False) -> Tensor:

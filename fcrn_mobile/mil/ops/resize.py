@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.ops.arguments import Operator, ints
+from fcrn_mobile.package.errors import MilError
 
 #: Sampling mode → positions of ``out`` points on an axis of ``size`` pixels, before they are held inside it.
 _Grid = Callable[[Tensor, float, int], Tensor]

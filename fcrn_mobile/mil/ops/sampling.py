@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.ops.arguments import Operator
 from fcrn_mobile.mil.ops.resize import unbounded_grid
+from fcrn_mobile.package.errors import MilError
 
 _BOXES = ("CORNERS_HEIGHT_FIRST", "CORNERS_WIDTH_FIRST", "CENTER_SIZE_HEIGHT_FIRST", "CENTER_SIZE_WIDTH_FIRST")
 _PADDINGS = ("constant", "border", "reflection", "symmetric")

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.ops.arguments import Operator, channels_last, ints, torch_pads
+from fcrn_mobile.package.errors import MilError
 
 
 def concat(values: tuple[Tensor, ...], axis: Tensor | int, interleave: bool = False) -> Tensor:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from fcrn_mobile.mil.errors import MilError
 from fcrn_mobile.mil.ops.arguments import Operator, flags, ints
+from fcrn_mobile.package.errors import MilError
 
 
 def slice_by_index(

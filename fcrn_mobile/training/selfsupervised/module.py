@@ -10,7 +10,7 @@ from fcrn_mobile.data.module import ValidationBatch
 from fcrn_mobile.data.source import Sample
 from fcrn_mobile.data.views_module import ViewsBatch
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.metrics import DepthMetrics, protocol
+from fcrn_mobile.evaluation.metrics import DepthMetrics, protocol
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.training import distributed
 from fcrn_mobile.training.divergence import require_finite_loss

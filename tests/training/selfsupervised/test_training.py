@@ -15,8 +15,8 @@ from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.data.depth_maps import save_depth_png
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import load_checkpoint
+from fcrn_mobile.runs.monitor import Monitor
 from fcrn_mobile.training.hyperparameters import Hyperparameters
-from fcrn_mobile.training.monitor import Monitor
 from fcrn_mobile.training.run import Run, load_run
 from fcrn_mobile.training.train import resume, train
 from tests.training.selfsupervised.rendering import camera_at, render

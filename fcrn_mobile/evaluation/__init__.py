@@ -1,0 +1,1 @@
+"""How well depth agrees with the truth: metrics, protocols, and their measurement on a source."""

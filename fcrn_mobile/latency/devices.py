@@ -1,0 +1,174 @@
+"""Latency reports of several devices: read, checked, and held against each other."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.latency.latency import Latency, statistics
+
+_SCHEMA = "bench-v1.json"
+_KEYS = {field.name for field in fields(Latency)}
+
+
+@dataclass(frozen=True)
+class DeviceReport:
+    """One file that the iOS app or ``fcrn-mobile bench`` wrote.
+
+    Attributes:
+        path: of the file.
+        content: all of it, as the schema has it.
+    """
+
+    path: Path
+    content: dict[str, Any]
+
+    @property
+    def results(self) -> list[Latency]:
+        """Its results; keys of later versions are left out."""
+        return [Latency(**{key: value for key, value in result.items() if key in _KEYS}) for result in self.content["results"]]
+
+    @property
+    def processor(self) -> str:
+        """Processor, or device model."""
+        return str(self.content["machine"]["processor"])
+
+    @property
+    def thermal(self) -> list[tuple[float, str]]:
+        """Seconds since the benchmark began, and the thermal state from then on, in order; empty where none was recorded."""
+        return sorted((float(entry["t_s"]), str(entry["state"])) for entry in self.content.get("thermal", []))
+
+
+def schema() -> dict[str, Any]:
+    """The format of a latency report as JSON schema."""
+    installed = Path(__file__).with_name(_SCHEMA)
+    source = Path(__file__).parents[2] / "benchmarks" / "schema" / _SCHEMA
+    content: dict[str, Any] = json.loads((installed if installed.is_file() else source).read_text(encoding="utf-8"))
+    return content
+
+
+def read_reports(paths: Sequence[Path]) -> list[DeviceReport]:
+    """Read reports.
+
+    Raises:
+        InputError: one cannot be read, does not fit the schema, contradicts its own samples, or is named twice.
+    """
+    known: set[Path] = set()
+    for path in paths:
+        if path.resolve() in known:
+            raise InputError(f"'{path}' is named twice: give each report once")
+        known.add(path.resolve())
+    return [read_report(path) for path in paths]
+
+
+def read_report(path: Path) -> DeviceReport:
+    """Read one report.
+
+    Raises:
+        InputError: see ``read_reports``.
+    """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    except OSError as error:
+        raise InputError(f"cannot read '{path}' ({error.strerror}): give a JSON file of the app or of bench --json") from error
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(f"'{path}' is not JSON ({reason}): give a file of the app or of bench --json") from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if isinstance(version, int) and version != 1:
+        raise InputError(f"'{path}' has schema version {version}, this reads version 1: update fcrn-mobile or the app")
+    wrong = best_match(Draft202012Validator(schema()).iter_errors(content))
+    if wrong is not None:
+        reason = " ".join(wrong.message.split())[:120]
+        raise InputError(f"'{path}' is not a latency report ({wrong.json_path}: {reason}): give a file of the app or of bench --json")
+    report = DeviceReport(path, content)
+    _check_statistics(report)
+    return report
+
+
+def merged(reports: Sequence[DeviceReport]) -> dict[str, Any]:
+    """All reports in one document, with what does not match between them."""
+    return {"reports": [{"file": str(report.path), **report.content} for report in reports], "differences": differences(reports)}
+
+
+def timeline(report: DeviceReport) -> list[tuple[Latency, NDArray[np.float64]]]:
+    """Each result with the seconds since the benchmark began at which its samples ended, as far as the file tells.
+
+    A model's samples follow its loading back to back: warm-up and pauses are not recorded. Where a file does not say when a
+    model began, it follows the one before.
+    """
+    found, end = [], 0.0
+    for result in report.results:
+        start = end if result.started_s is None else result.started_s
+        times = start + (result.load_ms + np.cumsum(result.samples_ms)) / 1000
+        end = float(times[-1])
+        found.append((result, times))
+    return found
+
+
+def differences(reports: Sequence[DeviceReport]) -> list[str]:
+    """Why figures of these reports should not be compared, a sentence each; empty if nothing speaks against it.
+
+    A model of the same name must have the same checkpoint and recipe in all files, and a tool the same version.
+    """
+    return [sentence for one, other in combinations(reports, 2) for sentence in _between(one, other)]
+
+
+def _between(one: DeviceReport, other: DeviceReport) -> Iterator[str]:
+    where = f"between '{one.path}' and '{other.path}'"
+    versions = one.content["machine"]["versions"], other.content["machine"]["versions"]
+    for tool in sorted(versions[0].keys() & versions[1].keys()):
+        if versions[0][tool] != versions[1][tool]:
+            yield f"version of {tool} differs {where}: {versions[0][tool]}, {versions[1][tool]}"
+    if not versions[0].keys() & versions[1].keys():
+        yield f"version cannot be compared {where}: {_listed(versions[0])}; {_listed(versions[1])}"
+    models = [{r.model: r for r in report.results} for report in (one, other)]
+    shared = [name for name in models[0] if name in models[1]]
+    if not shared:
+        yield f"no model in common {where}: {', '.join(models[0])}; {', '.join(models[1])}"
+    for name in shared:
+        yield from _between_models(name, models[0][name], models[1][name], where)
+
+
+def _between_models(name: str, one: Latency, other: Latency, where: str) -> Iterator[str]:
+    hashes = one.checkpoint_sha256, other.checkpoint_sha256
+    if None in hashes:
+        yield f"model hash of '{name}' cannot be compared {where}: not in both files"
+    elif hashes[0] != hashes[1]:
+        yield f"model hash of '{name}' differs {where}: {str(hashes[0])[:12]}…, {str(hashes[1])[:12]}…"
+    if one.recipe is None and other.recipe is None:
+        return
+    if one.recipe is None or other.recipe is None:
+        yield f"recipe of '{name}' cannot be compared {where}: not in both files"
+        return
+    for key in sorted(one.recipe.keys() | other.recipe.keys()):
+        if one.recipe.get(key) != other.recipe.get(key):
+            yield f"recipe of '{name}' differs {where}: {key} is {json.dumps(one.recipe.get(key))}, {json.dumps(other.recipe.get(key))}"
+
+
+def _check_statistics(report: DeviceReport) -> None:
+    for index, result in enumerate(report.content["results"]):
+        for key, value in statistics(result["samples_ms"]).items():
+            if key != "samples_ms" and not math.isclose(result[key], value, rel_tol=1e-6):
+                raise InputError(
+                    f"'{report.path}': {key} of result {index + 1} is {result[key]:g}, but its samples give {value:g}: "
+                    "the file was changed after it was written; export it again"
+                )
+
+
+def _listed(versions: dict[str, str]) -> str:
+    return ", ".join(f"{tool} {version}" for tool, version in versions.items())
+
+
+def _refuse(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not a number of JSON")

@@ -1,0 +1,96 @@
+"""What a benchmark measures: every model on every backend asked for, checked before any work."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.latency.compare import BLOCK, LEAST_PAIRS
+from fcrn_mobile.latency.worker import Open
+from fcrn_mobile.mil.arithmetic import POLICIES, Arithmetic
+from fcrn_mobile.network.checkpoints import BUILTIN
+from fcrn_mobile.runtimes import BACKENDS, open_runtime
+from fcrn_mobile.runtimes.coreml_runtime import COMPUTE_UNITS
+from fcrn_mobile.runtimes.opening import THREADED, choose_backend
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One model on one backend and one choice of compute units, with the settings of ``open_runtime``."""
+
+    model: str
+    backend: str
+    arithmetic: Arithmetic
+    threads: int | None
+    compute_units: str
+
+    def opener(self) -> Open:
+        """Opens it, in any process."""
+        return partial(open_runtime, self.model, self.backend, self.arithmetic, self.threads, self.compute_units)
+
+
+def subjects(
+    models: Sequence[str],
+    backends: Sequence[str],
+    arithmetic: str,
+    threads: int | None,
+    units: Sequence[str],
+    device: str | None = None,
+) -> list[Subject]:
+    """Every model on those of the backends that run its kind.
+
+    Raises:
+        InputError: a model that does not exist or that no backend given runs, a backend without a model, or a setting
+            that is unknown or that no backend chosen has.
+    """
+    for backend in backends:
+        if backend != "auto" and backend not in BACKENDS:
+            raise InputError(f"unknown backend '{backend}': use one of auto, {', '.join(BACKENDS)}")
+    if arithmetic not in POLICIES:
+        raise InputError(f"unknown --arithmetic '{arithmetic}': use one of {', '.join(POLICIES)}")
+    for unit in units:
+        if unit not in COMPUTE_UNITS:
+            raise InputError(f"unknown --compute-units '{unit}': use one of {', '.join(COMPUTE_UNITS)}")
+    found = []
+    for model in models:
+        if model != BUILTIN and not Path(model).exists():
+            raise InputError(f"no model at '{model}': give an existing file, or '{BUILTIN}'")
+        suffix = ".safetensors" if model == BUILTIN else Path(model).suffix
+        fitting = [backend for backend in backends if backend == "auto" or BACKENDS[backend] == suffix]
+        for backend in fitting or backends[:1]:
+            name = choose_backend(model, backend)
+            choices = (tuple(units) or tuple(COMPUTE_UNITS)) if name == "coreml" else ("cpuOnly",)
+            found += [Subject(model, name, arithmetic, threads, choice) for choice in choices]
+    for backend in backends:
+        if backend != "auto" and not any(subject.backend == backend for subject in found):
+            raise InputError(f"--backend {backend} runs {BACKENDS[backend]}, and no model given is one: leave it out, or give one")
+    for option, value in (("--compute-units", units[0] if units else None), ("--device", device)):
+        if value and not any(subject.backend == "coreml" for subject in found):
+            raise InputError(f"{option} '{value}' is for the coreml backend, which nothing here runs on: leave it out")
+    return found
+
+
+def check(chosen: Sequence[Subject], runs: int, threads: int | None, compared: bool = False, elsewhere: bool = False) -> None:
+    """Refuse settings that cannot be measured.
+
+    Raises:
+        InputError: too few runs or threads, threads for a backend that has no such setting, not two to compare, or
+            something that is measured on this machine only was asked of another device (``elsewhere``).
+    """
+    if runs < 1:
+        raise InputError(f"--runs is {runs}: give at least 1")
+    if threads is not None and threads < 1:
+        raise InputError(f"--threads is {threads}: give at least 1")
+    for subject in chosen:
+        if threads and subject.backend not in THREADED:
+            raise InputError(f"backend '{subject.backend}' chooses its threads itself: leave --threads out")
+    if elsewhere:
+        raise InputError("--compare and --end-to-end measure this machine only: leave --device out")
+    if not compared:
+        return
+    if len(chosen) != 2:
+        names = ", ".join(f"{subject.model} ({subject.backend})" for subject in chosen)
+        raise InputError(f"--compare takes two, not {len(chosen)} ({names}): give two models, or one and --backend twice")
+    if runs < LEAST_PAIRS * BLOCK:
+        raise InputError(f"--runs is {runs}: --compare needs at least {LEAST_PAIRS * BLOCK} ({LEAST_PAIRS} pairs of {BLOCK})")

@@ -1,0 +1,1 @@
+"""An .mlpackage on disk: its files, its program and weights, its metadata."""

@@ -1,0 +1,186 @@
+"""The files of an ``.mlpackage`` on disk: manifest, specification, weights folder; the functions it holds."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fcrn_mobile.package.errors import MilError
+from fcrn_mobile.quiet import quiet_coremltools
+
+if TYPE_CHECKING:
+    from coremltools.proto.MIL_pb2 import Block, Function
+    from coremltools.proto.Model_pb2 import FeatureDescription, Model
+
+#: Protobuf reads no larger message.
+_LARGEST_SPECIFICATION = 2**31 - 1
+_LARGEST_MANIFEST = 2**24
+_AGAIN = "copy or export the package again"
+
+
+def read_specification(package: Path) -> tuple["Model", Path]:
+    """Parse the model specification of a package.
+
+    Args:
+        package: the .mlpackage folder.
+
+    Returns:
+        The protobuf, and the folder its blob file names are relative to.
+
+    Raises:
+        MilError: missing, not a package, damaged, or not an ML program.
+    """
+    model_file = package / "Data" / _root(package)
+    with quiet_coremltools():
+        from coremltools.proto.Model_pb2 import Model
+    from google.protobuf.message import DecodeError
+
+    model = Model()
+    try:
+        model.ParseFromString(_read(model_file, _LARGEST_SPECIFICATION))
+    except DecodeError as error:
+        raise MilError(f"'{package}' holds a damaged specification ({error}): copy or export it again") from error
+    kind = model.WhichOneof("Type")
+    if kind is None:
+        raise MilError(f"'{package}' holds a specification without a model: copy or export it again")
+    if kind.startswith("pipeline"):
+        raise MilError(f"'{package}' is a {kind} of several models: save the ML program inside it as a package of its own")
+    if kind != "mlProgram":
+        raise MilError(
+            f"'{package}' is a {kind} model, only ML programs run here: "
+            'convert its source again with ct.convert(..., convert_to="mlprogram")'
+        )
+    return model, model_file.parent
+
+
+def function_block(model: "Model", package: Path, name: str | None = None) -> tuple["Function", "Block"]:
+    """A function of the program, and its operations.
+
+    Args:
+        model: the specification.
+        package: named in messages.
+        name: the function; None for the package's default.
+
+    Raises:
+        MilError: no such function, or one without operations for the operator set it asks for.
+    """
+    functions = model.mlProgram.functions
+    name = name or default_function(model)
+    if name not in functions:
+        raise MilError(f"'{package}' has no function {name[:80]!r}: choose one of its functions ({_listed(functions)})")
+    function = functions[name]
+    if function.opset not in function.block_specializations:
+        held = _listed(function.block_specializations)
+        raise MilError(f"function {name[:80]!r} of '{package}' asks for operator set {function.opset[:80]!r}, it has {held}: export again")
+    return function, function.block_specializations[function.opset]
+
+
+def default_function(model: "Model") -> str:
+    """Name of the function that runs when none is asked for."""
+    return str(model.description.defaultFunctionName) or "main"
+
+
+def feature_descriptions(model: "Model", function_name: str | None = None) -> tuple[list["FeatureDescription"], list["FeatureDescription"]]:
+    """Inputs and outputs of a function, as the package declares them to callers.
+
+    Packages of several functions describe each of them (``description.functions``), others describe their only one.
+    """
+    name = function_name or default_function(model)
+    described: Any = next((function for function in model.description.functions if function.name == name), model.description)
+    return list(described.input), list(described.output)
+
+
+def metadata(model: "Model") -> dict[str, str]:
+    """What the author wrote: description, author, license, version, and the user-defined keys."""
+    written = model.description.metadata
+    return {
+        "description": written.shortDescription,
+        "author": written.author,
+        "license": written.license,
+        "version": written.versionString,
+        **dict(sorted(written.userDefined.items())),
+    }
+
+
+def file_within(folder: Path, name: str, what: str) -> Path:
+    """The path of a file that a package names, once it is sure that it lies inside ``folder``.
+
+    Args:
+        folder: where it has to be, links resolved.
+        name: relative path as the package gives it.
+        what: named in messages.
+
+    Raises:
+        MilError: it lies elsewhere, by its name or behind a symbolic link.
+    """
+    if not name.isprintable():
+        raise MilError(f"{what} has a name that no file has: {_AGAIN}")
+    try:
+        path = (folder / name).resolve()
+        inside = path.is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name that is no path
+        raise MilError(f"{what} cannot be followed ({error}): {_AGAIN}") from error
+    if not inside:
+        raise MilError(
+            f"{what} lies outside '{folder}', at '{path}': copy the package with its links followed (cp -RL), or export it again"
+        )
+    return path
+
+
+def _root(package: Path) -> str:
+    """Where the manifest says that the specification is, below ``Data``; it is there, and a file."""
+    _check_folder(package)
+    manifest_file = file_within(package, "Manifest.json", f"the manifest of '{package}'")
+    if not _is_file(manifest_file):
+        raise MilError(f"'{package}' has no Manifest.json: give the whole .mlpackage folder, or export it again")
+    try:
+        manifest = json.loads(_read(manifest_file, _LARGEST_MANIFEST))
+        root = manifest["itemInfoEntries"][manifest["rootModelIdentifier"]]["path"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise MilError(f"'{package}' has no readable Manifest.json ({type(error).__name__}: {str(error)[:80]}): export it again") from error
+    if not isinstance(root, str) or not root:
+        raise MilError(f"'{package}' has a Manifest.json that names no model: export it again")
+    if not _is_file(file_within(package, str(Path("Data") / root), f"the model {root[:80]!r} of '{package}'")):
+        raise MilError(f"'{package}' lacks {root[:80]!r}, which its manifest names: copy or export it again")
+    return root
+
+
+def _check_folder(package: Path) -> None:
+    try:
+        if package.is_file():
+            with package.open("rb") as stream:
+                zipped = stream.read(4) == b"PK\x03\x04"
+            remedy = "unpack it first (unzip)" if zipped else "give the .mlpackage folder, or convert to one with coremltools"
+            raise MilError(f"'{package}' is a {'zip archive' if zipped else 'file'}, not an .mlpackage folder: {remedy}")
+        if not package.is_dir():
+            raise MilError(f"no package at '{package}': give an existing .mlpackage")
+        if not (package / "Manifest.json").exists() and (package / "coremldata.bin").exists():
+            raise MilError(f"'{package}' is a compiled model (.mlmodelc): give the .mlpackage it was compiled from")
+    except OSError as error:
+        raise MilError(f"cannot read '{package}' ({error.strerror}): make it readable") from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for the file system, a folder without permission
+        return False
+
+
+def _read(path: Path, most: int) -> bytes:
+    """The whole file.
+
+    Raises:
+        MilError: unreadable, or larger than ``most`` bytes.
+    """
+    try:
+        size = path.stat().st_size
+        if size > most:
+            raise MilError(f"'{path}' has {size} bytes, the limit is {most}: it is damaged, export the package again")
+        return path.read_bytes()
+    except OSError as error:
+        raise MilError(f"cannot read '{path}' ({error.strerror}): make it readable") from error
+
+
+def _listed(names: Any) -> str:
+    shown = [repr(name[:80]) for name in sorted(names)]
+    return ", ".join(shown[:12]) + (f" and {len(shown) - 12} more" if len(shown) > 12 else "") if shown else "none"

@@ -1,0 +1,1 @@
+"""What a training run leaves in its folder, read without the training libraries."""
