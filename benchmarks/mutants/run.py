@@ -36,6 +36,14 @@ class Outcome:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class Round:
+    """Tests that are tried on a mutant, and the seconds that they may take together."""
+
+    touches: Sequence[Touch]
+    seconds: float
+
+
 def main() -> None:
     """Run, print a table, write the results."""
     options = _options()
@@ -46,8 +54,7 @@ def main() -> None:
     outcomes: list[Outcome] = []
     try:
         for module in modules:
-            touches = record(ROOT, options.state / "touch", tests_beside(module), options.record_seconds)
-            for outcome in judge([mutation for mutation in chosen if mutation.module == module], touches, options):
+            for outcome in judge([mutation for mutation in chosen if mutation.module == module], _rounds(module, options), options):
                 outcomes.append(outcome)
     except KeyboardInterrupt:
         print("stopped: what was judged so far; start again to go on", flush=True)
@@ -57,12 +64,23 @@ def main() -> None:
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
+def _rounds(module: str, options: argparse.Namespace) -> list[Round]:
+    """The tests that bear a module's name, then, for what survives them, all of the folder."""
+    beside = tests_beside(module)
+    touches = {file: record(ROOT, options.state / "touch", [file], options.record_seconds) for file in tests_of_folder(module)}
+    return [
+        Round([touch for file in beside for touch in touches[file]], options.test_seconds),
+        Round([touch for inner in touches.values() for touch in inner], options.second_seconds),
+    ]
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample", type=int, help="so many mutants, spread over the modules as they have mutants; all without it")
     parser.add_argument("--seed", type=int, default=0, help="of the sample; a larger sample of a seed holds the smaller one")
     parser.add_argument("--only", nargs="*", default=[], help="modules whose path begins like this")
     parser.add_argument("--test-seconds", type=float, default=10, help="of tests a mutant, as recorded")
+    parser.add_argument("--second-seconds", type=float, default=40, help="the same for a mutant that survived, whose whole folder is tried")
     parser.add_argument("--record-seconds", type=float, default=60, help="of processor time a test file while recording")
     parser.add_argument("--state", type=Path, default=ROOT / "runs" / "mutants", help="folder of records and outcomes")
     parser.add_argument("--json", type=Path, help="file of the results")
@@ -77,10 +95,15 @@ def all_modules() -> list[str]:
 
 def tests_beside(module: str) -> list[str]:
     """The test files that mirror a module, ``test_NAME*.py`` in its folder of the tests; all of that folder's if none bears its name."""
-    path = Path(module)
-    folder = ROOT / "tests" / path.relative_to("fcrn_mobile").parent
-    files = sorted(folder.glob(f"test_{path.stem}.py")) + sorted(folder.glob(f"test_{path.stem}_*.py"))
-    return [str(file.relative_to(ROOT)) for file in files or sorted(folder.glob("test_*.py"))]
+    name = f"test_{Path(module).stem}"
+    files = tests_of_folder(module)
+    return [file for file in files if Path(file).stem == name or Path(file).stem.startswith(f"{name}_")] or files
+
+
+def tests_of_folder(module: str) -> list[str]:
+    """The test files of the folder that mirrors a module's."""
+    folder = ROOT / "tests" / Path(module).relative_to("fcrn_mobile").parent
+    return [str(file.relative_to(ROOT)) for file in sorted(folder.glob("test_*.py"))]
 
 
 def sample(possible: Mapping[str, Sequence[Mutation]], size: int | None, seed: int) -> list[Mutation]:
@@ -93,8 +116,8 @@ def sample(possible: Mapping[str, Sequence[Mutation]], size: int | None, seed: i
     return chosen
 
 
-def judge(chosen: Sequence[Mutation], touches: Sequence[Touch], options: argparse.Namespace) -> Iterator[Outcome]:
-    """Run the tests of each mutant, unless its outcome is known."""
+def judge(chosen: Sequence[Mutation], rounds: Sequence[Round], options: argparse.Namespace) -> Iterator[Outcome]:
+    """Run the tests of each mutant, round by round until one fails, unless its outcome is known."""
     known_file = options.state / "outcomes.jsonl"
     known = dict(json.loads(line) for line in known_file.read_text().splitlines()) if known_file.exists() else {}
     equivalent = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8"))["equivalent"]
@@ -109,10 +132,11 @@ def judge(chosen: Sequence[Mutation], touches: Sequence[Touch], options: argpars
             if reason:
                 yield Outcome(mutant, "equivalent", reason)
                 continue
-            tests = tests_for(touches, mutation.module, mutation.function, options.test_seconds)
+            tried = _tests(mutation, rounds)
+            tests = [test for names in tried for test in names]
             verdict = known.get(_key(mutant, tests)) or known.get(mutant.key)
             if verdict is None:
-                verdict = _verdict(mutant, tests, options.test_seconds)
+                verdict = _verdict(mutant, tried, [each.seconds for each in rounds])
                 # A mutant once killed stays so; a survivor is tried again when there are other tests.
                 key = mutant.key if verdict in ("killed", "timeout") else _key(mutant, tests)
                 log.write(json.dumps([key, verdict]) + "\n")
@@ -125,12 +149,24 @@ def judge(chosen: Sequence[Mutation], touches: Sequence[Touch], options: argpars
             yield Outcome(mutant, verdict)
 
 
-def _verdict(mutant: Mutant, tests: Sequence[str], seconds: float) -> str:
-    if not tests:
-        return "untested"
-    # Four times the tests' own time and the imports: a mutant that loops takes longer.
-    outcome = run_tests(ROOT, tests, 4 * seconds + 20, (mutant.mutation.module, mutant.text))
-    return {"passed": "survived", "failed": "killed", "timeout": "timeout", "no tests": "untested"}[outcome]
+def _tests(mutation: Mutation, rounds: Sequence[Round]) -> list[list[str]]:
+    """The tests of each round that none before it has."""
+    tried: list[list[str]] = []
+    for each in rounds:
+        before = {test for names in tried for test in names}
+        tests = tests_for(each.touches, mutation.module, mutation.function, each.seconds)
+        tried.append([test for test in tests if test not in before])
+    return tried
+
+
+def _verdict(mutant: Mutant, tried: Sequence[Sequence[str]], seconds: Sequence[float]) -> str:
+    verdict = "untested"
+    for tests, limit in zip(tried, seconds, strict=True):
+        if tests and verdict in ("untested", "survived"):
+            # Four times the tests' own time and the imports: a mutant that loops takes longer.
+            outcome = run_tests(ROOT, tests, 4 * limit + 20, (mutant.mutation.module, mutant.text))
+            verdict = {"passed": "survived", "failed": "killed", "timeout": "timeout", "no tests": verdict}[outcome]
+    return verdict
 
 
 def _key(mutant: Mutant, tests: Sequence[str]) -> str:
