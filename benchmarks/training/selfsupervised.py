@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rooms import BASELINE, FOCAL, write_pairs
 
 from fcrn_mobile.data import open_source
+from fcrn_mobile.evaluation.evaluate import evaluate
 from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.latency.latency import machine
 from fcrn_mobile.network.fcrn import preset
@@ -27,7 +28,6 @@ from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.run import Run
 from fcrn_mobile.training.train import train
-from fcrn_mobile.validation.drift import evaluate
 
 #: abs_rel on KITTI as published, another data set: context, not a comparison.
 PUBLISHED = {"SfMLearner (Zhou et al. 2017), KITTI": 0.183, "monodepth (Godard et al. 2017), KITTI": 0.148}

@@ -14,9 +14,9 @@ from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:
     from fcrn_mobile.data import Source
-    from fcrn_mobile.evaluation.metrics import DepthMetrics, Protocol
+    from fcrn_mobile.evaluation.baselines import Baselines
+    from fcrn_mobile.evaluation.metrics import DepthMetrics, EvaluationProtocol
     from fcrn_mobile.runtimes import Runtime
-    from fcrn_mobile.validation.baselines import Baselines
 
 #: What the table says behind a metric: its unit, and which way is better where lower is not.
 UNITS = {"sq_rel": "m", "mae": "m", "irmse": "1/km", "imae": "1/km", "delta1": "higher is better"}
@@ -67,12 +67,12 @@ def command(
 ) -> None:
     """Depth metrics of MODEL (builtin, a checkpoint or an artefact) against true depth."""
     from fcrn_mobile.data import open_source
+    from fcrn_mobile.evaluation.baselines import check_apart, learn_baselines, training_spec
+    from fcrn_mobile.evaluation.evaluate import evaluate
+    from fcrn_mobile.evaluation.standing import StandingMeter
     from fcrn_mobile.runtimes import open_runtime
     from fcrn_mobile.runtimes.flip import FlipProcessed
     from fcrn_mobile.runtimes.runtime import is_metric
-    from fcrn_mobile.validation.baselines import check_apart, learn_baselines, training_spec
-    from fcrn_mobile.validation.drift import evaluate
-    from fcrn_mobile.validation.standing import StandingMeter
 
     rule = rule_for(protocol, data)
     source, left_out = sound_frames(open_source(data), rule, skip_bad)
@@ -144,7 +144,7 @@ def print_columns(columns: "dict[str, DepthMetrics]") -> None:
     print_table("", ["metric", *columns], rows)
 
 
-def _describe(rule: "Protocol") -> str:
+def _describe(rule: "EvaluationProtocol") -> str:
     crop = "the whole image" if rule.crop is None else "inside the crop"
     return f"protocol {rule.name}: {'pooled over all pixels' if rule.pooled else 'mean of images'}, {crop}, to {rule.max_depth:g} m"
 

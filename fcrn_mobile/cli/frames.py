@@ -9,7 +9,7 @@ from fcrn_mobile.cli.common import progress
 
 if TYPE_CHECKING:
     from fcrn_mobile.data import Source
-    from fcrn_mobile.evaluation.metrics import Protocol
+    from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 
 
 def protocol_option(help: str = "How predictions meet the truth.") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -23,7 +23,7 @@ def skip_bad_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--skip-bad", is_flag=True, help="Leave out frames that cannot be read or hold no depth, and count them.")(command)
 
 
-def rule_for(protocol: str | None, data: str) -> "Protocol":
+def rule_for(protocol: str | None, data: str) -> "EvaluationProtocol":
     """The protocol that was asked for, or the one that data of this form is published with.
 
     Raises:
@@ -35,7 +35,7 @@ def rule_for(protocol: str | None, data: str) -> "Protocol":
     return metrics.protocol(protocol or default_protocol(data))
 
 
-def sound_frames(source: "Source", rule: "Protocol", skip_bad: bool) -> "tuple[Source, str]":
+def sound_frames(source: "Source", rule: "EvaluationProtocol", skip_bad: bool) -> "tuple[Source, str]":
     """The frames to measure on, and a line on those that were left out; all of them and no line without ``--skip-bad``.
 
     Raises:

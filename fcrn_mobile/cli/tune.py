@@ -47,7 +47,7 @@ def command(
 
     Exit code 1 if no assignment holds it.
     """
-    from fcrn_mobile.conversion.limits import parse_limit
+    from fcrn_mobile.evaluation.budget import parse_limit
     from fcrn_mobile.report.pareto import save_pareto
     from fcrn_mobile.tuning.publish import publish
     from fcrn_mobile.tuning.tune import Request, base_recipe, tune

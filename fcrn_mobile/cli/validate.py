@@ -40,8 +40,8 @@ def command(
     json_out: str | None,
 ) -> None:
     """Drift of CANDIDATES from REFERENCE; exit code 1 if one breaks its budget."""
-    from fcrn_mobile.conversion.limits import parse_limit
     from fcrn_mobile.data import open_source
+    from fcrn_mobile.evaluation.budget import parse_limit
     from fcrn_mobile.runtimes import open_runtime
     from fcrn_mobile.validation.drift import validate
 

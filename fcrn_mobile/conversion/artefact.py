@@ -1,8 +1,10 @@
 """What all artefacts have in common: they appear at their path whole or not at all (``whole_file.py``), and say where they come from."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import fcrn_mobile
 from fcrn_mobile.conversion.recipe import COREML_ONLY, Recipe
@@ -53,3 +55,23 @@ def provenance(checkpoint: Checkpoint, recipe: Recipe, coreml: bool) -> dict[str
         "fcrn_mobile.training_data": str(checkpoint.training.get("data", "unknown")),
         "fcrn_mobile.output_units": checkpoint.units,
     }
+
+
+def recipe_of(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
+    """The recipe in an artefact's metadata; empty if there is none.
+
+    Args:
+        metadata: see ``provenance``.
+        path: of the artefact, for the message.
+
+    Raises:
+        InputError: it is not readable.
+    """
+    text = metadata.get("fcrn_mobile.recipe", "{}")
+    try:
+        settings = json.loads(text)
+    except json.JSONDecodeError:
+        settings = None
+    if not isinstance(settings, dict) or not isinstance(settings.get("budget", {}), dict):
+        raise InputError(f"'{path}' has a recipe in its metadata that is not readable ('{text[:40]}'): export it again")
+    return settings

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from fcrn_mobile.conversion.correct_table import Correct, make_correct
-from fcrn_mobile.conversion.limits import check_half, parse_limit
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.budget import check_half, parse_limit
 from fcrn_mobile.network.unpooling import Form
 from fcrn_mobile.quantize.scheme import ACTIVATION_NAMES, FLOATS, OPTIONS, TARGETS, Scheme, newest, parse_scheme
 from fcrn_mobile.toml_file import read_toml

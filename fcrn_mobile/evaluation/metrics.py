@@ -27,7 +27,7 @@ HIGHER_IS_BETTER = frozenset({"delta1", "delta2", "delta3"})
 
 
 @dataclass(frozen=True)
-class Protocol:
+class EvaluationProtocol:
     """How predictions meet the truth.
 
     Attributes:
@@ -45,15 +45,15 @@ class Protocol:
 
 
 #: ``eigen``: rows 45:471 and columns 41:601 of 480×640; ``garg``: KITTI (Garg et al. 2016, arXiv 1603.04992).
-PROTOCOLS: dict[str, Protocol] = {
-    "eigen": Protocol("eigen", (45 / 480, 471 / 480, 41 / 640, 601 / 640), 10.0, pooled=False),
-    "laina": Protocol("laina", None, 10.0, pooled=True),
-    "full": Protocol("full", None, 10.0, pooled=False),
-    "garg": Protocol("garg", (0.40810811, 0.99189189, 0.03594771, 0.96405229), 80.0, pooled=False),
+PROTOCOLS: dict[str, EvaluationProtocol] = {
+    "eigen": EvaluationProtocol("eigen", (45 / 480, 471 / 480, 41 / 640, 601 / 640), 10.0, pooled=False),
+    "laina": EvaluationProtocol("laina", None, 10.0, pooled=True),
+    "full": EvaluationProtocol("full", None, 10.0, pooled=False),
+    "garg": EvaluationProtocol("garg", (0.40810811, 0.99189189, 0.03594771, 0.96405229), 80.0, pooled=False),
 }
 
 
-def protocol(name: str) -> Protocol:
+def protocol(name: str) -> EvaluationProtocol:
     """A protocol by name.
 
     Raises:
@@ -64,7 +64,7 @@ def protocol(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-def align(prediction: Array, height: int, width: int, rule: Protocol, scale_to: Array | None = None) -> Array:
+def align(prediction: Array, height: int, width: int, rule: EvaluationProtocol, scale_to: Array | None = None) -> Array:
     """Resize a prediction bilinearly to the true depth's size and clip it to the protocol's range; NaN stays NaN.
 
     Args:
@@ -84,7 +84,7 @@ def align(prediction: Array, height: int, width: int, rule: Protocol, scale_to: 
     return np.clip(prediction, rule.min_depth, rule.max_depth).astype(np.float32)
 
 
-def median_scale(prediction: Array, depth: Array, rule: Protocol) -> float:
+def median_scale(prediction: Array, depth: Array, rule: EvaluationProtocol) -> float:
     """median(true) / median(predicted) over the pixels that count (Zhou et al. 2017, arXiv 1704.07813, section 4.1).
 
     Args:
@@ -105,7 +105,7 @@ def median_scale(prediction: Array, depth: Array, rule: Protocol) -> float:
     return float(np.median(depth[mask].astype(np.float64))) / predicted
 
 
-def valid_mask(depth: Array, rule: Protocol) -> NDArray[np.bool_]:
+def valid_mask(depth: Array, rule: EvaluationProtocol) -> NDArray[np.bool_]:
     """Pixels that count: finite, within the protocol's range and inside its crop."""
     mask = np.isfinite(depth) & (depth > rule.min_depth) & (depth <= rule.max_depth)
     if rule.crop is not None:
@@ -166,7 +166,7 @@ def metrics_from_moments(moments: NDArray[np.float64]) -> dict[str, float]:
     }
 
 
-def counted_pixels(depth: Array, rule: Protocol, name: str) -> NDArray[np.bool_]:
+def counted_pixels(depth: Array, rule: EvaluationProtocol, name: str) -> NDArray[np.bool_]:
     """As ``valid_mask``, of a frame that has a pixel that counts.
 
     Raises:
@@ -196,7 +196,7 @@ class DepthMetrics:
         per_image: image name → its metrics, in the order of the updates.
     """
 
-    rule: Protocol
+    rule: EvaluationProtocol
     median_scaling: bool = False
     per_image: dict[str, dict[str, float]] = field(default_factory=dict)
     _pixels: int = 0

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from fcrn_mobile.conversion.limits import FIDELITY
+from fcrn_mobile.evaluation.budget import FIDELITY
 from fcrn_mobile.latency.devices import DeviceReport, timeline
 from fcrn_mobile.latency.latency import Latency
 from fcrn_mobile.validation.drift import Validation

@@ -11,8 +11,8 @@ from typing import Any
 import jinja2
 
 import fcrn_mobile
-from fcrn_mobile.conversion.limits import FIDELITY
 from fcrn_mobile.data.spec import portable
+from fcrn_mobile.evaluation.budget import FIDELITY
 from fcrn_mobile.evaluation.metrics import HIGHER_IS_BETTER, METRICS, protocol
 from fcrn_mobile.latency.devices import DeviceReport, differences
 from fcrn_mobile.latency.latency import Latency, machine

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from fcrn_mobile.data.source import Source
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.evaluate import OnFrame
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.arithmetic import Arithmetic
 from fcrn_mobile.report.scenes import deciding, ranks
 from fcrn_mobile.validation.attribution import attribute
-from fcrn_mobile.validation.drift import OnFrame, Validation
+from fcrn_mobile.validation.drift import Validation
 from fcrn_mobile.validation.float_program import float_program
 from fcrn_mobile.validation.op_drift import OpDrift
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fcrn_mobile.conversion.limits import FIDELITY
+from fcrn_mobile.evaluation.budget import FIDELITY
 from fcrn_mobile.tuning.result import Point, Tuning
 
 _FRONT, _UNIFORM, _CHOSEN, _LIMIT = "#2b5c8a", "#7a7a7a", "#c8553d", "#b00020"

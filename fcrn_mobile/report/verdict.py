@@ -4,9 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fcrn_mobile.conversion.limits import FIDELITY
+from fcrn_mobile.evaluation.budget import FIDELITY, Check
 from fcrn_mobile.latency.latency import Latency
-from fcrn_mobile.validation.budget import Check
 from fcrn_mobile.validation.drift import COMPARED, Drift, Validation
 
 #: Verdict → how it is written out.

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from fcrn_mobile.conversion.limits import FIDELITY
-from fcrn_mobile.validation.budget import Check
+from fcrn_mobile.evaluation.budget import FIDELITY, Check
 from fcrn_mobile.validation.drift import Drift
 
 #: Confidence of the bound.

@@ -14,10 +14,10 @@ import numpy as np
 import fcrn_mobile
 from fcrn_mobile.conversion.coreml import export_coreml
 from fcrn_mobile.conversion.export import artefact_size
-from fcrn_mobile.conversion.limits import FIDELITY, Limit, check_half
 from fcrn_mobile.conversion.recipe import Recipe, read_recipe
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.evaluation.metrics import Protocol
+from fcrn_mobile.evaluation.budget import FIDELITY, Limit, check_half
+from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
 from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.tuning.bound import aim
@@ -67,7 +67,7 @@ class Request:
     checkpoint: str
     data: str
     limits: tuple[Limit, ...]
-    rule: Protocol
+    rule: EvaluationProtocol
     base: Recipe
     objective: str = "size"
     search_images: int = 8

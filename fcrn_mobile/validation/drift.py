@@ -1,10 +1,8 @@
 """Drift of candidates: metrics against the truth beside the reference's, and fidelity to the reference's output."""
 
-import json
 import math
 import time
-import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,22 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fcrn_mobile
+from fcrn_mobile.conversion.artefact import recipe_of
 from fcrn_mobile.conversion.calibration import calibrated_on, check_unseen
 from fcrn_mobile.conversion.export import artefact_size
-from fcrn_mobile.conversion.limits import Limit, parse_limit
 from fcrn_mobile.data.source import Source
-from fcrn_mobile.errors import InputError
-from fcrn_mobile.evaluation.metrics import METRICS, DepthMetrics, Protocol
+from fcrn_mobile.evaluation.budget import Check, Limit, check, parse_limit
+from fcrn_mobile.evaluation.evaluate import OnFrame
+from fcrn_mobile.evaluation.metrics import METRICS, DepthMetrics, EvaluationProtocol
+from fcrn_mobile.evaluation.standing import Standing, StandingMeter
 from fcrn_mobile.runtimes import FindsOverflow, Runtime
 from fcrn_mobile.runtimes.runtime import is_metric
-from fcrn_mobile.validation.budget import Check, check
 from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
-from fcrn_mobile.validation.standing import Standing, StandingMeter
 
 #: Metrics whose change is reported.
 COMPARED = (*METRICS, "rmse_pooled")
-#: Called with the number of frames done and in all.
-OnFrame = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -156,7 +152,7 @@ def validate(
     reference: Runtime,
     candidates: Sequence[Runtime],
     source: Source,
-    rule: Protocol,
+    rule: EvaluationProtocol,
     limits: Sequence[Limit] = (),
     data: str = "",
     on_frame: OnFrame | None = None,
@@ -221,7 +217,7 @@ def validate(
                 overflow=overflows[number],
                 engine=_engine(candidate),
                 per_image=tuple(per_image[number]),
-                recipe=recipe_of(candidate),
+                recipe=recipe_of(candidate.metadata, candidate.path),
             )
         )
     return Validation(
@@ -254,63 +250,6 @@ def _overflow(candidate: Runtime, image: NDArray[np.uint8]) -> str | None:
     return str(found) if found else None
 
 
-def recipe_of(candidate: Runtime) -> dict[str, Any]:
-    """The recipe in the candidate's metadata; empty if there is none.
-
-    Raises:
-        InputError: it is not readable.
-    """
-    text = candidate.metadata.get("fcrn_mobile.recipe", "{}")
-    try:
-        recipe = json.loads(text)
-    except json.JSONDecodeError:
-        recipe = None
-    if not isinstance(recipe, dict) or not isinstance(recipe.get("budget", {}), dict):
-        raise InputError(f"'{candidate.path}' has a recipe in its metadata that is not readable ('{text[:40]}'): export it again")
-    return recipe
-
-
 def recipe_limits(candidate: Runtime) -> list[Limit]:
     """The budget that the candidate's recipe promised; empty if it names none."""
-    return [parse_limit(f"{metric}={amount}") for metric, amount in recipe_of(candidate).get("budget", {}).items()]
-
-
-class Predictor(typing.Protocol):
-    """What turns an image into depth: every runtime, and a baseline."""
-
-    def predict(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """H×W×3 uint8 RGB → h×w float32 metres."""
-        ...
-
-
-def evaluate(
-    model: Predictor,
-    source: Source,
-    rule: Protocol,
-    on_frame: OnFrame | None = None,
-    median_scaling: bool = False,
-    standing: StandingMeter | None = None,
-) -> DepthMetrics:
-    """Metrics of one model over all frames of a source.
-
-    Args:
-        model: a runtime or a baseline.
-        source: frames with true depth.
-        rule: the metrics' protocol.
-        on_frame: progress.
-        median_scaling: scale each prediction to the truth's median first; such metrics are not metric.
-        standing: looks at each image too.
-
-    Raises:
-        InputError: a frame without a valid pixel, or a prediction that cannot be scaled.
-    """
-    metrics = DepthMetrics(rule, median_scaling)
-    for index in range(len(source)):
-        sample = source[index]
-        prediction = model.predict(sample.image)
-        metrics.update(prediction, sample.depth, sample.name)
-        if standing:
-            standing.update(prediction, sample.depth)
-        if on_frame:
-            on_frame(index + 1, len(source))
-    return metrics
+    return [parse_limit(f"{metric}={amount}") for metric, amount in recipe_of(candidate.metadata, candidate.path).get("budget", {}).items()]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fcrn_mobile.conversion.limits import parse_limit
 from fcrn_mobile.conversion.recipe import Calibration, Recipe, make_recipe, read_recipe
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.budget import parse_limit
 from fcrn_mobile.quantize.scheme import OPTIONS, TARGETS, Linear, Palette, Scheme, Sparsity
 
 SHIPPED = sorted((Path(__file__).parents[2] / "export").glob("*.toml"))

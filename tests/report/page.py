@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fcrn_mobile.conversion.limits import parse_limit
 from fcrn_mobile.data import Sample
 from fcrn_mobile.evaluation import metrics
+from fcrn_mobile.evaluation.budget import parse_limit
 from fcrn_mobile.report.html import Page, render
 from fcrn_mobile.report.scenes import show
 from fcrn_mobile.validation.drift import Validation, validate

@@ -8,6 +8,7 @@ from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.data import Sample
 from fcrn_mobile.evaluation import metrics
+from fcrn_mobile.evaluation.evaluate import OnFrame
 from fcrn_mobile.mil import Program
 from fcrn_mobile.network.checkpoints import load_checkpoint, save_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
@@ -15,7 +16,7 @@ from fcrn_mobile.report.operators import operators
 from fcrn_mobile.report.scenes import ranks
 from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.validation.attribution import Attribution, attribute
-from fcrn_mobile.validation.drift import OnFrame, Validation, validate
+from fcrn_mobile.validation.drift import Validation, validate
 from tests.conftest import settled
 
 

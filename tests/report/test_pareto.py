@@ -5,12 +5,11 @@ import matplotlib
 import pytest
 from PIL import Image
 
-from fcrn_mobile.conversion.limits import parse_limit
 from fcrn_mobile.conversion.recipe import Recipe
+from fcrn_mobile.evaluation.budget import Check, parse_limit
 from fcrn_mobile.report.pareto import save_pareto
 from fcrn_mobile.tuning.result import Attempt, Point, Tuning
 from fcrn_mobile.tuning.search import Fit
-from fcrn_mobile.validation.budget import Check
 from fcrn_mobile.validation.drift import Drift
 from fcrn_mobile.validation.fidelity import FidelityValues
 

@@ -23,6 +23,7 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 
 from fcrn_mobile.data import open_source
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.evaluate import evaluate
 from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.fcrn import preset
@@ -34,7 +35,6 @@ from fcrn_mobile.training.mlflow_store import store_uri
 from fcrn_mobile.training.module import DepthTraining
 from fcrn_mobile.training.run import Run
 from fcrn_mobile.training.train import resume, train
-from fcrn_mobile.validation.drift import evaluate
 
 PER_BATCH = ("train/loss_step", "train/delta1_step", "lr")
 VALIDATED = ("abs_rel", "rmse", "log10", "delta1", "delta2", "delta3")

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fcrn_mobile.conversion.limits import parse_limit
+from fcrn_mobile.evaluation.budget import Check, parse_limit
 from fcrn_mobile.tuning.bound import aim, half_width, promises
-from fcrn_mobile.validation.budget import Check
 from fcrn_mobile.validation.drift import Drift, ImageDrift
 from fcrn_mobile.validation.fidelity import FidelityValues
 

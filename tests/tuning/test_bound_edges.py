@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from fcrn_mobile.conversion.limits import parse_limit
+from fcrn_mobile.evaluation.budget import Check, parse_limit
 from fcrn_mobile.tuning.bound import FEW, LEVEL, Promise, aim, half_width, promises
-from fcrn_mobile.validation.budget import Check
 from fcrn_mobile.validation.drift import Drift, ImageDrift
 from fcrn_mobile.validation.fidelity import FidelityValues
 

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 import fcrn_mobile
-from fcrn_mobile.conversion.limits import parse_limit
 from fcrn_mobile.conversion.recipe import Recipe
+from fcrn_mobile.evaluation.budget import Check, parse_limit
 from fcrn_mobile.tuning.bound import FEW, half_width
 from fcrn_mobile.tuning.result import Attempt, Point, Tuning, counts
 from fcrn_mobile.tuning.search import Fit
-from fcrn_mobile.validation.budget import Check
 from fcrn_mobile.validation.drift import COMPARED, Drift, ImageDrift
 from fcrn_mobile.validation.fidelity import FidelityValues
 

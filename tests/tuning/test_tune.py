@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from fcrn_mobile.conversion.coreml import export_coreml
-from fcrn_mobile.conversion.limits import parse_limit
 from fcrn_mobile.conversion.recipe import Recipe, read_recipe
 from fcrn_mobile.conversion.weights import package_weights
 from fcrn_mobile.data import open_source
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.budget import parse_limit
 from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.mil import Program
 from fcrn_mobile.network.checkpoints import load_checkpoint, save_checkpoint

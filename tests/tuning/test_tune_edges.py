@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import fcrn_mobile
-from fcrn_mobile.conversion.limits import parse_limit
 from fcrn_mobile.conversion.recipe import Override, Recipe
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.budget import Check, parse_limit
 from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.tuning import tune as module
 from fcrn_mobile.tuning.candidates import CANDIDATES, OLDER
@@ -21,7 +21,6 @@ from fcrn_mobile.tuning.measured import ALL, NONE, Sensitivities
 from fcrn_mobile.tuning.result import Point, Tuning
 from fcrn_mobile.tuning.search import Fit
 from fcrn_mobile.tuning.tune import ATTEMPTS, MARGIN, Request, base_recipe, tune
-from fcrn_mobile.validation.budget import Check
 from fcrn_mobile.validation.drift import COMPARED, Drift, ImageDrift
 from fcrn_mobile.validation.fidelity import FidelityValues
 

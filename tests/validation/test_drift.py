@@ -7,12 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fcrn_mobile.cli.validate import print_drift
-from fcrn_mobile.conversion.limits import parse_limit
 from fcrn_mobile.data import Sample
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation import metrics
+from fcrn_mobile.evaluation.budget import check, parse_limit
 from fcrn_mobile.report.verdict import sentence
-from fcrn_mobile.validation.budget import check
 from fcrn_mobile.validation.drift import validate
 from fcrn_mobile.validation.fidelity import Fidelity
 

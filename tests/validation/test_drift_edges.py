@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fcrn_mobile.conversion.artefact import recipe_of
 from fcrn_mobile.conversion.calibration import METADATA_KEY, content_hash
-from fcrn_mobile.conversion.limits import parse_limit
 from fcrn_mobile.data import Sample
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.budget import parse_limit
+from fcrn_mobile.evaluation.evaluate import evaluate
 from fcrn_mobile.evaluation.metrics import METRICS, protocol
 from fcrn_mobile.runtimes.runtime import UNITS, UP_TO_SCALE
-from fcrn_mobile.validation.drift import Validation, evaluate, recipe_limits, recipe_of, validate
+from fcrn_mobile.validation.drift import Validation, recipe_limits, validate
 
 FRAMES = [Sample(np.full((4, 4, 3), index, np.uint8), np.full((4, 4), 2, np.float32), f"room/{index}") for index in range(4)]
 
@@ -129,7 +131,7 @@ def test_candidates_of_a_reference_without_a_unit_are_median_scaled(path: Path) 
 @pytest.mark.parametrize("text", ["{", "[]", "7", '{"budget": 3}', '{"budget": []}'])
 def test_a_recipe_that_cannot_be_read_is_named(path: Path, text: str) -> None:
     with pytest.raises(InputError, match=r"model' has a recipe in its metadata that is not readable .*export it again"):
-        recipe_of(Model([2.0], path, {"fcrn_mobile.recipe": text}))
+        recipe_of({"fcrn_mobile.recipe": text}, path)
 
 
 def test_a_recipe_s_budget_is_its_promise(path: Path) -> None:
@@ -138,8 +140,8 @@ def test_a_recipe_s_budget_is_its_promise(path: Path) -> None:
         ("fidelity", 0.05, False),
         ("abs_rel", 0.02, True),
     ]
-    assert recipe_of(told)["name"] == "int8"
-    assert recipe_of(Model([2.0], path)) == {}
+    assert recipe_of(told.metadata, path)["name"] == "int8"
+    assert recipe_of({}, path) == {}
     assert recipe_limits(Model([2.0], path)) == []
 
 

@@ -11,10 +11,9 @@ import pytest
 
 from fcrn_mobile.data import Sample
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.evaluation import metrics
+from fcrn_mobile.evaluation import metrics, standing
 from fcrn_mobile.report.html import Page, render
 from fcrn_mobile.report.scenes import show
-from fcrn_mobile.validation import standing
 from fcrn_mobile.validation.drift import Validation, validate
 from fcrn_mobile.validation.fidelity import Fidelity
 from tests.report.page import WHEN, Farther, drift_of, validated

@@ -5,8 +5,8 @@ import pytest
 
 from fcrn_mobile.data import Sample
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.baselines import MAP_SIDE, learn_baselines
 from fcrn_mobile.evaluation.metrics import protocol
-from fcrn_mobile.validation.baselines import MAP_SIDE, learn_baselines
 
 
 def frames(*depths: np.ndarray) -> list[Sample]:

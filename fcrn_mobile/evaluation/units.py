@@ -4,7 +4,7 @@ import math
 
 from fcrn_mobile.data.grammar import parse
 from fcrn_mobile.data.spec import default_protocol
-from fcrn_mobile.evaluation.metrics import Protocol
+from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 
 #: Median prediction / median truth that no camera and no network explains.
 PLAUSIBLE = (1 / 3, 3.0)
@@ -41,7 +41,7 @@ def unit_note(ratio: float, data: str) -> str:
     return f"{found} Depth in {_KNOWN_SCALES[likely]} that is read with {_called(scale)} looks like this: if it is, add ?scale={likely}"
 
 
-def protocol_note(beyond: float, rule: Protocol, data: str) -> str:
+def protocol_note(beyond: float, rule: EvaluationProtocol, data: str) -> str:
     """Whether data goes under another data set's protocol; empty where it doesn't.
 
     Args:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from fcrn_mobile.data import Source, open_source
 from fcrn_mobile.data.spec import split_off
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.evaluation.metrics import Array, Protocol, valid_mask
-from fcrn_mobile.validation.drift import OnFrame
+from fcrn_mobile.evaluation.evaluate import OnFrame
+from fcrn_mobile.evaluation.metrics import Array, EvaluationProtocol, valid_mask
 
 #: Longest side of the maps in pixels; they are smooth, and evaluation resizes them to the true depth's size.
 MAP_SIDE = 160
@@ -92,7 +92,9 @@ def check_apart(spec: str, training: str) -> None:
         raise InputError(f"baselines from '{training}' would have seen the images of '{spec}': name data apart from it as --baselines SPEC")
 
 
-def learn_baselines(source: Source, rule: Protocol, on_frame: OnFrame | None = None, median_frames: int = MEDIAN_FRAMES) -> Baselines:
+def learn_baselines(
+    source: Source, rule: EvaluationProtocol, on_frame: OnFrame | None = None, median_frames: int = MEDIAN_FRAMES
+) -> Baselines:
     """Mean and median depth map of a source, in one pass.
 
     Frames are averaged down to one size, that of the first frame with its longest side at most ``MAP_SIDE``. Memory: the

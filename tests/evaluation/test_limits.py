@@ -2,8 +2,8 @@
 
 import pytest
 
-from fcrn_mobile.conversion.limits import Limit, parse_limit
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.budget import Limit, parse_limit
 
 
 @pytest.mark.parametrize(

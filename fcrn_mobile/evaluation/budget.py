@@ -1,10 +1,11 @@
-"""How much drift a recipe or a user allows: ``abs_rel=1%``, ``delta1=0.01``, ``fidelity=0.05``."""
+"""How much drift a recipe or a user allows, ``abs_rel=1%``, ``delta1=0.01``, ``fidelity=0.05``, and whether a candidate keeps to it."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.evaluation.metrics import METRICS
+from fcrn_mobile.evaluation.metrics import HIGHER_IS_BETTER, METRICS
 
 FIDELITY = "fidelity"
 #: Relative rounding of a depth in float32, half a unit in its last place (IEEE 754): two engines that compute the same differ by that,
@@ -68,3 +69,35 @@ def check_half(limit: Limit) -> None:
             f"budget '{limit.text}': less than the rounding of depth in float16, {FLOAT16_ROUNDING:.5f}, in which the package computes; "
             "allow more, such as fidelity=0.01, or export with precision fp32"
         )
+
+
+@dataclass(frozen=True)
+class Check:
+    """A limit against what was measured; ``value`` has the limit's unit. NaN is never held."""
+
+    limit: Limit
+    value: float
+
+    @property
+    def held(self) -> bool:
+        """Whether the value keeps within the limit."""
+        return self.value <= self.limit.amount
+
+
+def check(limit: Limit, reference: Mapping[str, float], candidate: Mapping[str, float], fidelity: float) -> Check:
+    """Hold a candidate to a limit.
+
+    Args:
+        limit: the budget.
+        reference, candidate: their metrics against the truth.
+        fidelity: mean abs_rel of the candidate's output to the reference's.
+    """
+    if limit.metric == FIDELITY:
+        return Check(limit, fidelity)
+    worsening = candidate[limit.metric] - reference[limit.metric]
+    if limit.metric in HIGHER_IS_BETTER:
+        worsening = -worsening
+    if not limit.relative:
+        return Check(limit, worsening)
+    base = abs(reference[limit.metric])
+    return Check(limit, worsening / base if base else (0.0 if worsening == 0 else math.inf))

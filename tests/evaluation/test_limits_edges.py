@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from fcrn_mobile.conversion.limits import FLOAT16_ROUNDING, FLOAT32_ROUNDING, Limit, check_half, parse_limit
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.budget import FLOAT16_ROUNDING, FLOAT32_ROUNDING, Limit, check_half, parse_limit
 
 
 def test_the_roundings_are_those_of_the_formats() -> None:

@@ -10,9 +10,9 @@ from PIL import Image
 
 from fcrn_mobile.data import Sample, open_source
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.baselines import DepthMap, check_apart, learn_baselines, training_spec
+from fcrn_mobile.evaluation.evaluate import evaluate
 from fcrn_mobile.evaluation.metrics import protocol
-from fcrn_mobile.validation.baselines import DepthMap, check_apart, learn_baselines, training_spec
-from fcrn_mobile.validation.drift import evaluate
 
 
 def frames(*depths: np.ndarray) -> list[Sample]:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from fcrn_mobile.evaluation.metrics import protocol
-from fcrn_mobile.validation.units import PLAUSIBLE, protocol_note, unit_note
+from fcrn_mobile.evaluation.units import PLAUSIBLE, protocol_note, unit_note
 
 LOOKS = "Depth in {} that is read with {} looks like this: if it is, add ?scale={}"
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from fcrn_mobile.evaluation.metrics import Protocol, protocol
-from fcrn_mobile.validation import standing
-from fcrn_mobile.validation.standing import GRID_SIDE, LEAST_IMAGES, MOST_IMAGES, Standing, StandingMeter
+from fcrn_mobile.evaluation import standing
+from fcrn_mobile.evaluation.metrics import EvaluationProtocol, protocol
+from fcrn_mobile.evaluation.standing import GRID_SIDE, LEAST_IMAGES, MOST_IMAGES, Standing, StandingMeter
 
 FULL = protocol("full")
 
@@ -16,7 +16,9 @@ def maps(*rows: list[float]) -> np.ndarray:
     return np.array(rows, np.float32)
 
 
-def seen(pairs: list[tuple[np.ndarray, np.ndarray]], rule: Protocol = FULL, scaled: bool = False, data: str = "folder:x") -> Standing:
+def seen(
+    pairs: list[tuple[np.ndarray, np.ndarray]], rule: EvaluationProtocol = FULL, scaled: bool = False, data: str = "folder:x"
+) -> Standing:
     """Of pairs of prediction and truth."""
     meter = StandingMeter(rule, scaled, data)
     for prediction, depth in pairs:

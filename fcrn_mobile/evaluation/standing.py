@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.evaluation.metrics import Array, Protocol, metrics_from_moments, pixel_moments, valid_mask
-from fcrn_mobile.validation.units import protocol_note, unit_note
+from fcrn_mobile.evaluation.metrics import Array, EvaluationProtocol, metrics_from_moments, pixel_moments, valid_mask
+from fcrn_mobile.evaluation.units import protocol_note, unit_note
 
 #: Longest side of the grid of pixels that is looked at.
 GRID_SIDE = 160
@@ -53,7 +53,7 @@ class StandingMeter:
         data: the source's spec, which names what can be mended.
     """
 
-    rule: Protocol
+    rule: EvaluationProtocol
     scaled: bool = False
     data: str = ""
     _true: list[Array] = field(default_factory=list)
@@ -105,7 +105,7 @@ def _sampled(depth: Array, shape: tuple[int, ...]) -> Array:
     return depth[np.ix_(rows, columns)].astype(np.float32)
 
 
-def _mean(predictions: list[Array], truths: list[Array], rule: Protocol) -> dict[str, float]:
+def _mean(predictions: list[Array], truths: list[Array], rule: EvaluationProtocol) -> dict[str, float]:
     """abs_rel and delta1, mean of the images that have a pixel that counts."""
     values = []
     for prediction, true in zip(predictions, truths, strict=True):
@@ -117,7 +117,7 @@ def _mean(predictions: list[Array], truths: list[Array], rule: Protocol) -> dict
     return {"abs_rel": float(abs_rel), "delta1": float(delta1)}
 
 
-def _maps_of_others(truths: list[Array], rule: Protocol) -> list[Array]:
+def _maps_of_others(truths: list[Array], rule: EvaluationProtocol) -> list[Array]:
     """For each image the median map of all others; a pixel that none of them saw gets the median of the map."""
     stack = np.stack(truths)
     stack[~np.stack([valid_mask(true, replace(rule, crop=None)) for true in truths])] = np.nan

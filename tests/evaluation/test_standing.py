@@ -9,15 +9,16 @@ import pytest
 from PIL import Image
 
 from fcrn_mobile.cli.validate import print_drift
-from fcrn_mobile.conversion.limits import parse_limit
 from fcrn_mobile.data import Sample, open_source
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation import metrics
+from fcrn_mobile.evaluation.budget import parse_limit
+from fcrn_mobile.evaluation.evaluate import evaluate
+from fcrn_mobile.evaluation.standing import StandingMeter
+from fcrn_mobile.evaluation.units import protocol_note, unit_note
 from fcrn_mobile.report.html import Page, render
 from fcrn_mobile.report.verdict import headline
-from fcrn_mobile.validation.drift import evaluate, validate
-from fcrn_mobile.validation.standing import StandingMeter
-from fcrn_mobile.validation.units import protocol_note, unit_note
+from fcrn_mobile.validation.drift import validate
 from tests.journeys.command import call
 from tests.report.page import Parsed
 

@@ -4,8 +4,7 @@ import math
 
 import pytest
 
-from fcrn_mobile.conversion.limits import parse_limit
-from fcrn_mobile.validation.budget import Check, check
+from fcrn_mobile.evaluation.budget import Check, check, parse_limit
 
 
 @pytest.mark.parametrize(
