@@ -5,12 +5,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from fcrn_mobile.errors import InputError, why
 
 #: What a disk says that takes no more.
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def check_destination(path: Path, force: bool) -> None:
@@ -29,25 +29,39 @@ def check_destination(path: Path, force: bool) -> None:
 
 @contextmanager
 def written_whole(path: Path, force: bool) -> Iterator[Path]:
-    """A path beside ``path`` to write to; renamed to ``path`` on success, removed on failure.
+    """As ``replaced_whole``, for what a user asked for.
 
     Raises:
         InputError: as ``check_destination``; or the disk takes no more.
     """
     check_destination(path, force)
-    # The suffix stays last: coremltools refuses to save under another one.
-    partial = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        yield partial
-        if path.exists():
-            _remove(path)
-        partial.rename(path)
+        with replaced_whole(path) as partial:
+            yield partial
     except Exception as error:
         if reason := no_room(error):
             raise InputError(f"cannot write '{path}' ({reason}): make room, or choose another folder") from error
         raise
+
+
+@contextmanager
+def replaced_whole(path: Path) -> Iterator[Path]:
+    """A path beside ``path`` to write to; on success it takes the place of ``path``, on failure it is removed. Errors stay as they are."""
+    partial = path.with_name(partial_name(path.name, str(os.getpid())))
+    try:
+        yield partial
+        # A file takes the place of a file in one step, which no folder does.
+        if path.is_dir() or (path.exists() and partial.is_dir()):
+            _remove(path)
+        partial.replace(path)
     finally:
         _remove(partial)
+
+
+def partial_name(name: str, process: str = "*") -> str:
+    """What a file is called until it is whole, by the process that writes it; a pattern for those of any process."""
+    # The suffix stays last: coremltools refuses to save under another one.
+    return f".{PurePath(name).stem}.{process}{PurePath(name).suffix}"
 
 
 def no_room(error: BaseException) -> str:
@@ -56,10 +70,10 @@ def no_room(error: BaseException) -> str:
     Writers of other languages (safetensors, Core ML's) have exceptions of their own, with the system's words in them; an error of a file
     that is being written names no file.
     """
-    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
         return error.strerror or ""
     text = why(error) if isinstance(error, OSError) else str(error)
-    return next((said for said in map(os.strerror, _NO_ROOM) if said in text), "")
+    return next((said for said in map(os.strerror, NO_ROOM) if said in text), "")
 
 
 def _remove(path: Path) -> None:

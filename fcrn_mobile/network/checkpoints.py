@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from importlib import resources
@@ -19,6 +18,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 from fcrn_mobile.network.foreign_keys import some
 from fcrn_mobile.network.quantized import Quantization, unpack
+from fcrn_mobile.whole_file import replaced_whole
 
 BUILTIN = "builtin"
 #: Units of depth: of a network whose scale is known, and of one that learned from a video, where it can't be.
@@ -93,15 +93,12 @@ def save_checkpoint(
         tensors, metadata["quantization"] = quantization.packed(tensors)
     if names := not_finite(tensors):
         raise InputError(f"weights are not finite ({names}): '{path}' is not written; train with a lower --lr")
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        partial.write_bytes(save(tensors, metadata))
-        partial.replace(path)
+        with replaced_whole(path) as partial:
+            partial.write_bytes(save(tensors, metadata))
     except OSError as error:
         # A full disk's own error names no file.
         raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def checkpoint_path(name: str) -> Path:

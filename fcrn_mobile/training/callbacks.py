@@ -2,8 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from os import getpid
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from fcrn_mobile.network.checkpoints import save_checkpoint
 from fcrn_mobile.training.divergence import DivergenceError
 from fcrn_mobile.training.folder import STATE
 from fcrn_mobile.training.module import DepthTraining
+from fcrn_mobile.whole_file import replaced_whole
 
 log = logging.getLogger(__name__)
 
@@ -77,14 +77,10 @@ class RunCheckpoints(Callback):
 
     def _write_state(self, trainer: Trainer) -> None:
         """All that ``--resume`` needs; it appears whole, which Lightning's own file does only with temporary files on the same disk."""
-        partial = self.folder / f".{STATE}.{getpid()}"
-        with self._naming(STATE):
-            try:
-                trainer.save_checkpoint(partial)
-                if trainer.is_global_zero:
-                    partial.replace(self.folder / STATE)
-            finally:
-                partial.unlink(missing_ok=True)
+        file = self.folder / STATE
+        # Every process takes part in saving, one writes.
+        with self._naming(STATE), replaced_whole(file) if trainer.is_global_zero else nullcontext(file) as partial:
+            trainer.save_checkpoint(partial)
 
     @contextmanager
     def _naming(self, file: str) -> Iterator[None]:

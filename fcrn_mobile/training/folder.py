@@ -12,9 +12,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.whole_file import NO_ROOM, partial_name
 
 RECORD, STATE = "run.json", "last.ckpt"
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+#: A disk that takes no more, or fails.
+_UNWRITABLE = (*NO_ROOM, errno.EIO)
 _LOCK, _OWNER = ".lock", ".pid"
 #: What training has written before its first epoch has ended, half-written files of a killed process included.
 _BEFORE_AN_EPOCH = (
@@ -23,10 +25,7 @@ _BEFORE_AN_EPOCH = (
     "hparams.yaml",
     "mlflow.json",
     "events.out.tfevents.*",
-    ".best.safetensors.*",
-    ".last.safetensors.*",
-    f".{STATE}.*",
-    f".{RECORD}.*",
+    *(partial_name(name) for name in ("best.safetensors", "last.safetensors", STATE, RECORD)),
 )
 
 
@@ -67,7 +66,7 @@ def naming_a_full_disk(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _NO_ROOM or error.filename is not None:
+        if error.errno not in _UNWRITABLE or error.filename is not None:
             raise
         raise InputError(
             f"cannot write in '{folder}' ({error.strerror}): make room, then continue with --resume {shlex.quote(str(folder))}"
@@ -77,7 +76,7 @@ def naming_a_full_disk(folder: Path) -> Iterator[None]:
 
 
 def _unless_full(arguments: threading.ExceptHookArgs) -> None:
-    if not (isinstance(arguments.exc_value, OSError) and arguments.exc_value.errno in _NO_ROOM):
+    if not (isinstance(arguments.exc_value, OSError) and arguments.exc_value.errno in _UNWRITABLE):
         threading.__excepthook__(arguments)
 
 

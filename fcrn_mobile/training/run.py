@@ -1,7 +1,6 @@
 """All that a training run depends on, and how it is written down: as a TOML configuration, and as the run.json of its folder."""
 
 import json
-import os
 import shlex
 import typing
 from dataclasses import asdict, dataclass, field, replace
@@ -17,6 +16,7 @@ from fcrn_mobile.runs.monitor import Monitor
 from fcrn_mobile.toml_file import read_toml
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.quantization import fine_tuning_settings
+from fcrn_mobile.whole_file import replaced_whole
 
 PRETRAINED = "imagenet"
 RANDOM = "random"
@@ -176,12 +176,8 @@ def load_run(path: Path) -> Run:
 
 def save_run(run: Run, path: Path) -> None:
     """Write a ``run.json``; it appears whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replaced_whole(path) as partial:
         partial.write_text(json.dumps(asdict(run), indent=2) + "\n")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def extended(run: Run, epochs: int, done: int, folder: Path) -> Run:

@@ -1,6 +1,5 @@
 """What a run logs besides its checkpoints, and where to: CSV and TensorBoard always, MLflow by request."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from fcrn_mobile.runs.history import METRICS_FILE, kept_rows
 from fcrn_mobile.training.callbacks import summary
 from fcrn_mobile.training.mlflow_store import MLflowRun, open_run
 from fcrn_mobile.training.module import DepthTraining
+from fcrn_mobile.whole_file import replaced_whole
 
 #: A value of the configuration as every logger shows it.
 Setting = bool | int | float | str
@@ -104,7 +104,9 @@ class Tracking(Callback):
         title = f"epoch {epoch}   {summary(pl_module.validation.compute())}"
         picture = draw_examples(self._examples(pl_module), title)
         path = self.folder / PICTURES / f"epoch_{epoch:03d}.png"
-        _save(picture, path)
+        path.parent.mkdir(exist_ok=True)
+        with replaced_whole(path) as partial:
+            Image.fromarray(picture).save(partial)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 # Epochs are logged at their last step, counted from 0.
@@ -168,10 +170,3 @@ def _show_configuration(board: TensorBoardLogger, configuration: dict[str, Setti
     writer = board.experiment._get_file_writer()
     writer.add_summary(experiment)
     writer.add_summary(start)
-
-
-def _save(picture: np.ndarray, path: Path) -> None:
-    path.parent.mkdir(exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.png")
-    Image.fromarray(picture).save(partial)
-    partial.replace(path)

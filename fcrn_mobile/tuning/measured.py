@@ -1,7 +1,6 @@
 """Sensitivities as they are measured, kept in a file so that a search that was interrupted goes on where it stood."""
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.tuning.frames import Frames
 from fcrn_mobile.tuning.variants import Variants
 from fcrn_mobile.validation.sensitivity import Trial, trial_drifts, weight_drifts
+from fcrn_mobile.whole_file import replaced_whole
 
 FILE = "sensitivities.json"
 #: Stands for all weights at once: the uniform scheme.
@@ -66,12 +66,8 @@ class Sensitivities:
     def save(self) -> None:
         """Write the file, whole or not at all."""
         text = json.dumps({"schema": _SCHEMA, "inputs": self.inputs, "drifts": self.drifts}, indent=1)
-        partial = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        try:
+        with replaced_whole(self.path) as partial:
             partial.write_text(text + "\n")
-            partial.replace(self.path)
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 def open_sensitivities(folder: Path, inputs: dict[str, Any]) -> Sensitivities:

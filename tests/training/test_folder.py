@@ -77,7 +77,7 @@ def test_a_second_process_changes_nothing_and_says_so_in_one_line(words: str, ca
         (),
         ("run.json",),
         ("run.json", "metrics.csv", "hparams.yaml", "mlflow.json", "events.out.tfevents.1.vm.2.0"),
-        ("run.json", ".best.safetensors.77", ".last.ckpt.77", ".run.json.77", ".lock", ".pid"),
+        ("run.json", ".best.77.safetensors", ".last.77.ckpt", ".run.77.json", ".lock", ".pid"),
     ],
 )
 def test_a_run_that_failed_within_its_first_epoch_may_be_started_again(names: tuple[str, ...], tmp_path: Path) -> None:
