@@ -13,7 +13,7 @@ import fcrn_mobile
 from fcrn_mobile.conversion.artefact import recipe_of
 from fcrn_mobile.conversion.calibration import calibrated_on, check_unseen
 from fcrn_mobile.conversion.export import artefact_size
-from fcrn_mobile.data.source import Source
+from fcrn_mobile.data.source import Sample, Source
 from fcrn_mobile.evaluation.budget import Check, Limit, check, parse_limit
 from fcrn_mobile.evaluation.evaluate import OnFrame
 from fcrn_mobile.evaluation.metrics import METRICS, DepthMetrics, EvaluationProtocol
@@ -72,6 +72,23 @@ class Drift:
             return "broken"
         return "held" if self.checks else "no budget"
 
+    def to_json(self) -> dict[str, Any]:
+        """The candidate as the command line writes it."""
+        checks = [{"metric": item.limit.metric, "limit": item.limit.text, "value": item.value, "held": item.held} for item in self.checks]
+        return {
+            "name": self.name,
+            "path": self.path,
+            "size_bytes": self.size_bytes,
+            "metrics": self.metrics,
+            "change": self.change,
+            "fidelity": asdict(self.fidelity),
+            "budget": checks,
+            "overflow": self.overflow,
+            "engine": self.engine,
+            "verdict": self.verdict,
+            "per_image": [asdict(image) for image in self.per_image],
+        }
+
 
 @dataclass(frozen=True)
 class Validation:
@@ -125,27 +142,50 @@ class Validation:
                 "fails": self.standing.fails if self.standing else None,
             },
             "warnings": list(self.warnings),
-            "candidates": [
-                {
-                    "name": c.name,
-                    "path": c.path,
-                    "size_bytes": c.size_bytes,
-                    "metrics": c.metrics,
-                    "change": c.change,
-                    "fidelity": asdict(c.fidelity),
-                    "budget": [{"metric": k.limit.metric, "limit": k.limit.text, "value": k.value, "held": k.held} for k in c.checks],
-                    "overflow": c.overflow,
-                    "engine": c.engine,
-                    "verdict": c.verdict,
-                    "per_image": [asdict(image) for image in c.per_image],
-                }
-                for c in self.candidates
-            ],
+            "candidates": [candidate.to_json() for candidate in self.candidates],
             "data": self.data,
             "protocol": self.protocol,
             "seconds": self.seconds,
             "versions": {"fcrn-mobile": fcrn_mobile.__version__},
         }
+
+
+@dataclass
+class _CandidateMeter:
+    """Looks at each image that one candidate predicts. It keeps a few numbers of an image, never an array."""
+
+    runtime: Runtime
+    metrics: DepthMetrics
+    _fidelity: Fidelity = field(default_factory=Fidelity)
+    _per_image: list[ImageDrift] = field(default_factory=list)
+    _overflow: str | None = None
+
+    def update(self, sample: Sample, output: NDArray[np.float32], abs_rel: float) -> None:
+        """Run one frame; ``output`` is the reference's, h×w metres, ``abs_rel`` its error against the truth."""
+        prediction = self.runtime.predict(sample.image)
+        own = self.metrics.update(prediction, sample.depth, sample.name)["abs_rel"]
+        # An overflow inside may be clamped away before the output: the first frame is always looked through.
+        if self._overflow is None and (not self._per_image or not np.isfinite(prediction).all()):
+            self._overflow = _overflow(self.runtime, sample.image)
+        self._per_image.append(ImageDrift(sample.name, self._fidelity.update(prediction, output), abs_rel, own))
+
+    def compute(self, reference: dict[str, Any], limits: Sequence[Limit]) -> Drift:
+        """The drift on all frames from the reference's metrics."""
+        metrics: dict[str, Any] = self.metrics.compute()
+        fidelity = self._fidelity.compute()
+        return Drift(
+            name=self.runtime.name,
+            path=str(self.runtime.path),
+            size_bytes=artefact_size(self.runtime.path),
+            metrics=metrics,
+            change={key: metrics[key] - reference[key] for key in COMPARED},
+            fidelity=fidelity,
+            checks=tuple(check(limit, reference, metrics, fidelity.abs_rel) for limit in limits),
+            overflow=self._overflow,
+            engine=_engine(self.runtime),
+            per_image=tuple(self._per_image),
+            recipe=recipe_of(self.runtime.metadata, self.runtime.path),
+        )
 
 
 def validate(
@@ -174,63 +214,35 @@ def validate(
         InputError: a frame without a valid pixel, or no frame at all; a recipe in a candidate's metadata that is not readable;
             a frame that a candidate was calibrated on.
     """
-    promised = [recipe_limits(candidate) for candidate in candidates]
+    budgets = [list(limits) or recipe_limits(candidate) for candidate in candidates]
     _check_unseen(source, frozenset().union(*(calibrated_on(candidate.metadata) for candidate in candidates)), data)
     scaled = not is_metric(reference)
     reference_metrics = DepthMetrics(rule, scaled)
     standing = StandingMeter(rule, scaled, data)
-    metrics = [DepthMetrics(rule, scaled) for _ in candidates]
-    fidelities = [Fidelity() for _ in candidates]
-    overflows: list[str | None] = [None for _ in candidates]
-    # What is kept of an image is a few numbers, never an array: a report predicts the frames it shows once more.
-    per_image: list[list[ImageDrift]] = [[] for _ in candidates]
+    meters = [_CandidateMeter(candidate, DepthMetrics(rule, scaled)) for candidate in candidates]
     start = time.perf_counter()
     for index in range(len(source)):
         sample = source[index]
-        expected = reference.predict(sample.image)
-        base_here = reference_metrics.update(expected, sample.depth, sample.name)["abs_rel"]
-        standing.update(expected, sample.depth)
-        for number, (candidate, metric, fidelity) in enumerate(zip(candidates, metrics, fidelities, strict=True)):
-            prediction = candidate.predict(sample.image)
-            own_here = metric.update(prediction, sample.depth, sample.name)["abs_rel"]
-            per_image[number].append(ImageDrift(sample.name, fidelity.update(prediction, expected), base_here, own_here))
-            # An overflow inside may be clamped away before the output: the first frame is always looked through.
-            if overflows[number] is None and (index == 0 or not np.isfinite(prediction).all()):
-                overflows[number] = _overflow(candidate, sample.image)
+        output = reference.predict(sample.image)
+        abs_rel = reference_metrics.update(output, sample.depth, sample.name)["abs_rel"]
+        standing.update(output, sample.depth)
+        for meter in meters:
+            meter.update(sample, output, abs_rel)
         if on_frame:
             on_frame(index + 1, len(source))
     seconds = time.perf_counter() - start
-    base: dict[str, Any] = reference_metrics.compute()
-    drifts = []
-    for number, candidate in enumerate(candidates):
-        own: dict[str, Any] = metrics[number].compute()
-        closeness = fidelities[number].compute()
-        drifts.append(
-            Drift(
-                name=candidate.name,
-                path=str(candidate.path),
-                size_bytes=artefact_size(candidate.path),
-                metrics=own,
-                change={key: own[key] - base[key] for key in COMPARED},
-                fidelity=closeness,
-                checks=tuple(check(limit, base, own, closeness.abs_rel) for limit in limits or promised[number]),
-                overflow=overflows[number],
-                engine=_engine(candidate),
-                per_image=tuple(per_image[number]),
-                recipe=recipe_of(candidate.metadata, candidate.path),
-            )
-        )
+    values: dict[str, Any] = reference_metrics.compute()
     return Validation(
-        reference.name,
-        artefact_size(reference.path),
-        base,
-        tuple(drifts),
-        data,
-        rule.name,
-        seconds,
-        _engine(reference),
-        standing.compute(reference.name),
-        left_out,
+        reference_name=reference.name,
+        reference_size_bytes=artefact_size(reference.path),
+        reference_metrics=values,
+        candidates=tuple(meter.compute(values, budget) for meter, budget in zip(meters, budgets, strict=True)),
+        data=data,
+        protocol=rule.name,
+        seconds=seconds,
+        reference_engine=_engine(reference),
+        standing=standing.compute(reference.name),
+        left_out=left_out,
     )
 
 
@@ -246,8 +258,8 @@ def _engine(runtime: Runtime) -> str:
 
 
 def _overflow(candidate: Runtime, image: NDArray[np.uint8]) -> str | None:
-    found = candidate.first_overflow(image) if isinstance(candidate, FindsOverflow) else None
-    return str(found) if found else None
+    overflow = candidate.first_overflow(image) if isinstance(candidate, FindsOverflow) else None
+    return str(overflow) if overflow else None
 
 
 def recipe_limits(candidate: Runtime) -> list[Limit]:
