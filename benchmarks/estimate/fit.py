@@ -21,7 +21,7 @@ from networks import NETWORKS
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from fcrn_mobile.latency.estimate import CHIPS, FITTED, Constants, as_json, latency_ms, matrix, totals_range
+from fcrn_mobile.latency.estimate import CHIPS, FITTED, Coefficients, as_json, latency_ms, matrix, totals_range
 
 PUBLISHED = CHIPS.with_name("published.toml")
 #: Starting points: floor in ms, inverse bandwidths of weights and activations in ms per MB, ms per GMAC where it is fitted.
@@ -55,13 +55,13 @@ def _sample(entry: dict[str, Any]) -> Sample:
     return Sample(entry["network"], precision, entry["ms"], entry["source"], matrix(network.work(2 / ratio)))
 
 
-def constants_from(values: NDArray[np.float64], chip: dict[str, Any]) -> Constants:
+def constants_from(values: NDArray[np.float64], chip: dict[str, Any]) -> Coefficients:
     """Fitted values as constants; the peak is the rated one where one was published."""
     peak = 2 / chip["half_tops"] if "half_tops" in chip else float(values[3])
-    return Constants(float(values[0]), float(values[1]), float(values[2]), peak, chip.get("int8_factor", 1.0))
+    return Coefficients(float(values[0]), float(values[1]), float(values[2]), peak, chip.get("int8_factor", 1.0))
 
 
-def fit(chip: dict[str, Any], samples: list[Sample]) -> Constants:
+def fit(chip: dict[str, Any], samples: list[Sample]) -> Coefficients:
     """Least squares over the samples, every network with the weight of one."""
     free = 3 if "half_tops" in chip else 4
     variants = {s.network: sum(other.network == s.network for other in samples) for s in samples}
@@ -76,7 +76,7 @@ def fit(chip: dict[str, Any], samples: list[Sample]) -> Constants:
     return constants_from(min(solutions, key=lambda solution: round(solution.cost, 9)).x, chip)
 
 
-def error(sample: Sample, constants: Constants) -> float:
+def error(sample: Sample, constants: Coefficients) -> float:
     """(estimate - published) / published."""
     return latency_ms(sample.operators, constants) / sample.ms - 1
 

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from fcrn_mobile.conversion.calibration import CalibrationImages, calibration_images
 from fcrn_mobile.conversion.correct_table import Correct
+from fcrn_mobile.conversion.encoding import Corrections, Encoding, Steps, float_weights, stored_weights, with_constants
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.rounding import Moments, choose, fitted, patches
-from fcrn_mobile.conversion.stored import Constants, Steps, Stored, float_weights, stored_weights, with_constants
 from fcrn_mobile.data.images import fit
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.operation import Operation
@@ -74,9 +74,9 @@ def correct(
     return with_constants(compressed, walk.run(images, on_operator))
 
 
-def fitted_scales(stored: Mapping[str, Stored], weights: Mapping[str, Tensor]) -> Constants:
+def fitted_scales(stored: Mapping[str, Encoding], weights: Mapping[str, Tensor]) -> Corrections:
     """Scales, and integers of the nearest values, with the least squared error of the weights themselves."""
-    constants: Constants = {}
+    constants: Corrections = {}
     for name, layer in stored.items():
         if isinstance(layer.grid, Steps):
             layer = replace(layer, grid=fitted(weights[name], layer.grid))
@@ -105,11 +105,11 @@ class Walk:
     candidate: Program
     rounding: bool
     bias: bool
-    stored: Mapping[str, Stored]
+    stored: Mapping[str, Encoding]
     weights: Mapping[str, Tensor]
-    constants: Constants = field(default_factory=dict)
+    constants: Corrections = field(default_factory=dict)
 
-    def run(self, images: Images, on_operator: Callable[[int, int], None] | None = None) -> Constants:
+    def run(self, images: Images, on_operator: Callable[[int, int], None] | None = None) -> Corrections:
         """Corrections of all layers, in the order of the program."""
         (feature,) = self.reference.inputs
         height, width = feature.shape

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fcrn_mobile.conversion.stored import Grid, Steps
+from fcrn_mobile.conversion.encoding import Grid, Steps
 from fcrn_mobile.mil.operation import Operation
 from fcrn_mobile.mil.ops.arguments import ints, spatial_pads, torch_pads
 

@@ -68,7 +68,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Constants:
+class Coefficients:
     """A chip's constants.
 
     Attributes:
@@ -107,7 +107,7 @@ def matrix(works: Iterable[Work]) -> NDArray[np.float64]:
     return np.array(rows, dtype=np.float64).reshape(-1, 4)
 
 
-def latency_ms(operators: NDArray[np.float64], chip: Constants) -> float:
+def latency_ms(operators: NDArray[np.float64], chip: Coefficients) -> float:
     """Floor plus, for every operator, the longer of computing and moving.
 
     Args:
@@ -171,7 +171,7 @@ def _on_chip(chip: dict[str, Any], operators: NDArray[np.float64], totals: dict[
     fit = _fitted()["chips"].get(chip["name"])
     if fit is None or reason:
         return {"chip": chip["name"], "ms": None, "fps": None, "reason": reason or f"no data: {chip['no_data']}"}
-    ms = latency_ms(operators, Constants(**fit["constants"]))
+    ms = latency_ms(operators, Coefficients(**fit["constants"]))
     if ms < fit["fastest_ms"]:
         return {"chip": chip["name"], "ms": None, "fps": None, "reason": "no estimate: too small, faster than everything published"}
     known = ("device", "dispatch", "workloads", "error", "worst", "sources")
@@ -200,7 +200,7 @@ def totals_range(matrices: Sequence[NDArray[np.float64]]) -> dict[str, float]:
     return {name: max(total[name] for total in totals) for name in totals[0]}
 
 
-def as_json(chip: Constants) -> dict[str, float]:
+def as_json(chip: Coefficients) -> dict[str, float]:
     """The constants as ``fitted.json`` holds them."""
     return {key: round(value, 6) for key, value in asdict(chip).items()}
 

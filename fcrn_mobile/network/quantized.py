@@ -72,7 +72,7 @@ class Indices:
 
 
 @dataclass(frozen=True)
-class Range:
+class ActivationQuantizer:
     """The eight bits of an activation: round(x / scale), clipped to -128..127 or, unsigned, to 0..255."""
 
     scale: float
@@ -103,7 +103,7 @@ class Quantization:
 
     settings: dict[str, Any]
     weights: dict[str, Integers | Indices] = field(default_factory=dict)
-    ranges: dict[str, Range] = field(default_factory=dict)
+    ranges: dict[str, ActivationQuantizer] = field(default_factory=dict)
 
     def apply(self, network: FCRN) -> FCRN:
         """Give a deployed network the weights and ranges (in place); returns it."""
@@ -140,7 +140,7 @@ def unpack(config: FCRNConfig, tensors: dict[str, Tensor], text: str) -> tuple[F
             weights[name] = Integers(values, floats.pop(name + _SCALE), int(kind.removeprefix("int")))
         else:
             weights[name] = Indices(values, floats.pop(name + _TABLE))
-    ranges = {name: Range(**limits) for name, limits in described["ranges"].items()}
+    ranges = {name: ActivationQuantizer(**limits) for name, limits in described["ranges"].items()}
     quantization = Quantization(described["settings"], weights, ranges)
     network = deployed(FCRN(config).eval())
     expanded = {name: weight.expanded() for name, weight in weights.items()}

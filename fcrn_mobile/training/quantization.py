@@ -21,7 +21,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.deploy import FourPhaseConv
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.quantized import Quantization, deployed
-from fcrn_mobile.training.quantizers import LearnedFloat, LearnedIntegers, LearnedRange, LearnedTable
+from fcrn_mobile.training.quantizers import LearnedActivation, LearnedFloat, LearnedIntegers, LearnedTable
 from fcrn_mobile.training.structure import TERMS
 
 #: The setting of a run that trains in float.
@@ -98,10 +98,10 @@ class QuantizationAware(FCRN):
         self.config, self.scheme = network.config, SCHEMES[scheme]
         self.deployed = deployed(network.eval())
         self.weights, self.ranges = nn.ModuleDict(), nn.ModuleDict()
-        for weight in _weights(self.deployed):
+        for weight in _kernels(self.deployed):
             self.weights[_key(weight.name)] = _learned(self.scheme, weight)
             if self.scheme.activations:
-                self.ranges[_key(weight.owner)] = LearnedRange()
+                self.ranges[_key(weight.owner)] = LearnedActivation()
         others = {name: value for name, value in self.deployed.named_parameters() if _key(name) not in self.weights}
         self.floats = nn.ModuleDict({_key(name): LearnedFloat(value.detach()) for name, value in others.items()})
         for key, limits in self.ranges.items():
@@ -138,7 +138,7 @@ class _Limit:
 
 
 @dataclass(frozen=True)
-class _Weight:
+class _Kernel:
     """A weight of the deployed network.
 
     Attributes:
@@ -154,7 +154,7 @@ class _Weight:
     owner: str
 
 
-def _weights(network: FCRN) -> Iterator[_Weight]:
+def _kernels(network: FCRN) -> Iterator[_Kernel]:
     """All that a scheme is for: kernels of more than ``MIN_ELEMENTS``."""
     for owner, module in network.named_modules():
         if isinstance(module, FourPhaseConv):
@@ -164,10 +164,10 @@ def _weights(network: FCRN) -> Iterator[_Weight]:
         else:
             continue
         axes = (1, 0) if isinstance(module, nn.ConvTranspose2d) else (0, 1)
-        yield from (_Weight(name, kernel, axes, owner) for name, kernel in kernels.items() if kernel.numel() > MIN_ELEMENTS)
+        yield from (_Kernel(name, kernel, axes, owner) for name, kernel in kernels.items() if kernel.numel() > MIN_ELEMENTS)
 
 
-def _learned(scheme: Scheme, weight: _Weight) -> LearnedIntegers | LearnedTable:
+def _learned(scheme: Scheme, weight: _Kernel) -> LearnedIntegers | LearnedTable:
     value = weight.value.detach()
     outputs, inputs = weight.axes
     blocks = [1] * value.dim()

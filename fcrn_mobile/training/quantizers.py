@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fcrn_mobile.network.quantized import Indices, Integers, Range, reduced, restored, spread
+from fcrn_mobile.network.quantized import ActivationQuantizer, Indices, Integers, reduced, restored, spread
 from fcrn_mobile.quiet import quiet_coremltools
 
 #: Batches whose activations set the range that training starts from.
@@ -117,7 +117,7 @@ class LearnedFloat(nn.Module):
         return half(self.start + _GENTLE * self.change)
 
 
-class LearnedRange(nn.Module):
+class LearnedActivation(nn.Module):
     """An activation in eight bits of a learned range: unsigned where it is never negative, else symmetric, without a zero point."""
 
     largest: Tensor
@@ -139,9 +139,9 @@ class LearnedRange(nn.Module):
         scale = self._scale()
         return _round(x / scale).clamp(low, high) * scale
 
-    def stored(self) -> Range:
+    def stored(self) -> ActivationQuantizer:
         """What the package is to hold."""
-        return Range(float(self._scale().detach()), bool(self.signed))
+        return ActivationQuantizer(float(self._scale().detach()), bool(self.signed))
 
     def _observe(self, x: Tensor) -> None:
         self.seen += 1

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
-from fcrn_mobile.latency.estimate import FITTED, Constants, Work, latency_ms, matrix
+from fcrn_mobile.latency.estimate import FITTED, Coefficients, Work, latency_ms, matrix
 from fcrn_mobile.tuning.candidates import FLOAT, Candidate
 from fcrn_mobile.tuning.choice import Option
 from fcrn_mobile.tuning.measured import Sensitivities
-from fcrn_mobile.tuning.variants import Stored, Variants
+from fcrn_mobile.tuning.variants import Variant, Variants
 
 OBJECTIVES = ("size", "bits", "latency-estimate")
 #: Milliseconds per byte: decides between options whose estimated latency is equal.
@@ -88,7 +88,7 @@ def _beats(other: tuple[float, ...], own: tuple[float, ...], first: bool) -> boo
     return no_worse and (other != own or first)
 
 
-def _milliseconds(stored: Stored) -> float:
+def _milliseconds(stored: Variant) -> float:
     return _mean_latency(stored.works)
 
 
@@ -99,5 +99,5 @@ def _mean_latency(works: Sequence[Work]) -> float:
 
 
 @cache
-def _chips() -> tuple[Constants, ...]:
-    return tuple(Constants(**fit["constants"]) for fit in json.loads(FITTED.read_text())["chips"].values())
+def _chips() -> tuple[Coefficients, ...]:
+    return tuple(Coefficients(**fit["constants"]) for fit in json.loads(FITTED.read_text())["chips"].values())

@@ -25,7 +25,7 @@ OnPackage = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
+class Variant:
     """A weight as one candidate stores it.
 
     Attributes:
@@ -58,7 +58,7 @@ class Variants:
     half_package: Path
     readers: Mapping[str, tuple[str, ...]]
     half_readers: Mapping[str, tuple[str, ...]]
-    stored: Mapping[str, Mapping[str, Stored]]
+    stored: Mapping[str, Mapping[str, Variant]]
     works: tuple[Work, ...]
 
     def uniform(self, name: str) -> dict[str, str]:
@@ -134,7 +134,7 @@ def _readers(program: Program) -> dict[str, tuple[str, ...]]:
     return readers
 
 
-def _stored(package: Path, program: Program, half_readers: Mapping[str, tuple[str, ...]]) -> dict[str, Stored]:
+def _stored(package: Path, program: Program, half_readers: Mapping[str, tuple[str, ...]]) -> dict[str, Variant]:
     graph = read_graph(package)
     costs = dict(zip([node.name for node in graph.nodes if node.kind not in FREE], work(graph), strict=True))
     bytes_of = {node.name: node.weights["weight"].stored_bytes for node in graph.nodes if "weight" in node.weights}
@@ -143,11 +143,11 @@ def _stored(package: Path, program: Program, half_readers: Mapping[str, tuple[st
     for weight, ops in half_readers.items():
         tensor = values[ops[0]]
         assert isinstance(tensor, Tensor), "the package is the half-precision one with compressed weights"
-        found[weight] = Stored(tensor, bytes_of[ops[0]], tuple(costs[op] for op in ops))
+        found[weight] = Variant(tensor, bytes_of[ops[0]], tuple(costs[op] for op in ops))
     return found
 
 
-def _changed(stored: Mapping[str, Stored], floats: Mapping[str, Stored]) -> dict[str, Stored]:
+def _changed(stored: Mapping[str, Variant], floats: Mapping[str, Variant]) -> dict[str, Variant]:
     """Without the weights that the candidate left as they were, or did not make smaller."""
     return {weight: found for weight, found in stored.items() if found.stored_bytes < floats[weight].stored_bytes}
 

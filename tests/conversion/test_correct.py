@@ -14,8 +14,8 @@ from fcrn_mobile.conversion.compress import compress
 from fcrn_mobile.conversion.coreml import convert, trace
 from fcrn_mobile.conversion.correct import Walk, correct, correction_images
 from fcrn_mobile.conversion.correct_table import Correct
+from fcrn_mobile.conversion.encoding import float_weights, stored_weights, with_constants
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
-from fcrn_mobile.conversion.stored import float_weights, stored_weights, with_constants
 from fcrn_mobile.conversion.weights import read_weights
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from fcrn_mobile.conversion.encoding import Grid, Steps, Table
 from fcrn_mobile.conversion.rounding import Moments, choose, fitted, patches
-from fcrn_mobile.conversion.stored import Grid, Steps, Table
 from fcrn_mobile.mil.operation import Operation, TensorInfo
 
 

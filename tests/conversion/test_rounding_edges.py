@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fcrn_mobile.conversion.encoding import Steps
 from fcrn_mobile.conversion.rounding import Moments, Problem, fitted, patches
-from fcrn_mobile.conversion.stored import Steps
 from fcrn_mobile.mil.operation import Operation, TensorInfo
 
 

@@ -14,7 +14,7 @@ from networks import NETWORKS, Network
 from torch import nn
 
 from fcrn_mobile.cli.inspect import command
-from fcrn_mobile.latency.estimate import CHIPS, FITTED, Constants, Work, estimate, latency_ms, matrix, notes, table, work
+from fcrn_mobile.latency.estimate import CHIPS, FITTED, Coefficients, Work, estimate, latency_ms, matrix, notes, table, work
 from fcrn_mobile.latency.graph import read_graph
 from tests.mil.build import convert, ct, mb, save_program
 
@@ -114,7 +114,7 @@ def test_an_operator_takes_the_longer_of_computing_and_moving(rows: list[tuple[f
     for macs, weight_bytes, activation_bytes, int8 in rows:
         computing = macs / 1e9 * gmac / (2 if int8 else 1)
         total += max(computing, weight_bytes / 1e6 * weight + activation_bytes / 1e6 * activation)
-    chip = Constants(floor, weight, activation, gmac, int8_factor=2)
+    chip = Coefficients(floor, weight, activation, gmac, int8_factor=2)
     assert latency_ms(matrix(Work(*row) for row in rows), chip) == pytest.approx(total)
 
 
@@ -139,7 +139,7 @@ def test_leaving_a_network_out_gives_the_stored_errors_again() -> None:
 @pytest.mark.parametrize("name", STORED["chips"])
 def test_published_latencies_lie_within_the_stated_errors(name: str) -> None:
     chip = STORED["chips"][name]
-    constants = Constants(**chip["constants"])
+    constants = Coefficients(**chip["constants"])
     off = [abs(latency_ms(s.operators, constants) / s.ms - 1) for s in fit.samples_of(name)]
     assert max(off) <= chip["worst"]
     assert np.mean(off) <= chip["error"]
@@ -150,7 +150,7 @@ def test_no_chip_is_estimated_faster_than_it_is_rated(name: str) -> None:
     gmacs = 1000.0
     rated_ms = 2 * gmacs * 1e9 / (RATED[name]["half_tops"] * 1e12) * 1e3
     heavy = matrix([Work(gmacs * 1e9, 0, 0)])
-    assert latency_ms(heavy, Constants(**STORED["chips"][name]["constants"])) >= rated_ms * 0.999
+    assert latency_ms(heavy, Coefficients(**STORED["chips"][name]["constants"])) >= rated_ms * 0.999
 
 
 def test_every_unused_latency_says_why_and_every_source_exists() -> None:

@@ -26,13 +26,13 @@ from fcrn_mobile.mil import Program
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import FCRN, preset
-from fcrn_mobile.network.quantized import Integers, Quantization, Range, reduced, restored, spread
+from fcrn_mobile.network.quantized import ActivationQuantizer, Integers, Quantization, reduced, restored, spread
 from fcrn_mobile.quiet import quiet_coremltools
 from fcrn_mobile.training import train as training
 from fcrn_mobile.training.distillation import relative_difference
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.quantization import SCHEMES, QuantizationAware
-from fcrn_mobile.training.quantizers import LearnedIntegers, LearnedRange, LearnedTable, kmeans
+from fcrn_mobile.training.quantizers import LearnedActivation, LearnedIntegers, LearnedTable, kmeans
 from fcrn_mobile.training.run import Run, make_run
 from fcrn_mobile.training.train import resume, train
 from tests.conftest import settled
@@ -307,7 +307,7 @@ def test_an_entry_of_a_table_gets_the_gradients_of_all_weights_that_take_it() ->
 
 @pytest.mark.parametrize("low", [0.0, -1.0])
 def test_a_range_is_the_largest_magnitude_seen_and_unsigned_without_negative_values(low) -> None:
-    limits = LearnedRange().train()
+    limits = LearnedActivation().train()
     for peak in (1.0, 4.0, 2.0):
         x = torch.linspace(low, peak, 1001)
         limits(x)
@@ -318,7 +318,7 @@ def test_a_range_is_the_largest_magnitude_seen_and_unsigned_without_negative_val
     kind = torch.qint8 if stored.signed else torch.quint8
     expected = torch.quantize_per_tensor(x, stored.scale, 0, kind).dequantize()
     torch.testing.assert_close(limits.eval()(x).detach(), expected, atol=0, rtol=1e-6)
-    torch.testing.assert_close(Range(stored.scale, stored.signed)(nn.Identity(), (x,))[0], expected, atol=0, rtol=1e-6)
+    torch.testing.assert_close(ActivationQuantizer(stored.scale, stored.signed)(nn.Identity(), (x,))[0], expected, atol=0, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

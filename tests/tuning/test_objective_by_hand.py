@@ -12,7 +12,7 @@ from fcrn_mobile.latency.estimate import FITTED, Work
 from fcrn_mobile.tuning.candidates import CANDIDATES, Candidate
 from fcrn_mobile.tuning.measured import Sensitivities
 from fcrn_mobile.tuning.objective import estimated_latency, mean_bits, options
-from fcrn_mobile.tuning.variants import Stored, Variants
+from fcrn_mobile.tuning.variants import Variant, Variants
 
 INT8 = Candidate("int8", "int8")
 #: A million weights and few multiplications: reading them is what takes time. The other operator has no weights.
@@ -20,8 +20,8 @@ ELEMENTS, OTHER = 1_000_000, Work(macs=2e9, weight_bytes=0, activation_bytes=1e6
 BYTES = {"fp16": 2 * ELEMENTS, "int8": ELEMENTS + 2000}
 
 
-def stored(name: str) -> dict[str, Stored]:
-    return {"w": Stored(torch.zeros(1000, 1000, 1, 1), BYTES[name], (Work(1e6, BYTES[name], 1e4),))}
+def stored(name: str) -> dict[str, Variant]:
+    return {"w": Variant(torch.zeros(1000, 1000, 1, 1), BYTES[name], (Work(1e6, BYTES[name], 1e4),))}
 
 
 @pytest.fixture

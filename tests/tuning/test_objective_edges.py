@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from fcrn_mobile.latency.estimate import FITTED, Constants, Work, latency_ms, matrix
+from fcrn_mobile.latency.estimate import FITTED, Coefficients, Work, latency_ms, matrix
 from fcrn_mobile.mil.operation import Operation
 from fcrn_mobile.tuning.candidates import Candidate
 from fcrn_mobile.tuning.measured import Sensitivities
 from fcrn_mobile.tuning.objective import estimated_latency, mean_bits, options, worth_measuring
-from fcrn_mobile.tuning.variants import Stored, Variants
+from fcrn_mobile.tuning.variants import Variant, Variants
 from tests.validation.programs import depth_program, step
 
 INT8, INT4 = Candidate("int8", "int8"), Candidate("int4", "int4")
@@ -24,13 +24,13 @@ FLOATS = {"a": torch.arange(10.0).view(10, 1), "b": torch.arange(30.0).view(30, 
 MEGABYTE = 1_000_000
 
 
-def stored(name: str, size: int, error: float = 0.0, macs: float = 0.0) -> Stored:
+def stored(name: str, size: int, error: float = 0.0, macs: float = 0.0) -> Variant:
     values = FLOATS[name].clone()
     values[0] += error
-    return Stored(values, size, (Work(macs, float(size), 0.0),))
+    return Variant(values, size, (Work(macs, float(size), 0.0),))
 
 
-def variants(**candidates: dict[str, Stored]) -> Variants:
+def variants(**candidates: dict[str, Variant]) -> Variants:
     operations: Sequence[Operation] = [step("linear", f"op_{name}", "image", weight=weight) for name, weight in FLOATS.items()]
     program = depth_program(*operations)
     readers = {name: (f"op_{name}",) for name in FLOATS}
@@ -67,8 +67,8 @@ def test_noise_is_the_mean_of_squares_and_not_the_square_of_the_mean() -> None:
     assert [option.noise for option in made["b"]] == [0.0, pytest.approx(0.04), float("inf")]
 
 
-def chips() -> list[Constants]:
-    return [Constants(**fit["constants"]) for fit in json.loads(FITTED.read_text())["chips"].values()]
+def chips() -> list[Coefficients]:
+    return [Coefficients(**fit["constants"]) for fit in json.loads(FITTED.read_text())["chips"].values()]
 
 
 def mean_latency(*works: Work, floor: bool = False) -> float:

@@ -12,7 +12,7 @@ from fcrn_mobile.conversion.weights import Weight
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.tuning import variants as module
 from fcrn_mobile.tuning.candidates import Candidate
-from fcrn_mobile.tuning.variants import Stored, Variants, make_variants
+from fcrn_mobile.tuning.variants import Variant, Variants, make_variants
 from tests.validation.programs import depth_program, step
 
 INT8, SLASHED = Candidate("int8", "int8"), Candidate("palette4/8", "palette4")
@@ -143,7 +143,7 @@ def test_a_choice_becomes_weights_of_all_readers(folder: Folder) -> None:
     assert list(found.replacement({"a": "int8"}, half=True)) == ["x_cast", "z_cast"]
     assembled = {each.name: each.arguments.get("weight") for each in found.assembled({"a": "int8"}).operations}
     assert [float(assembled[name].flatten()[0]) for name in ("x_cast", "y_cast", "z_cast")] == [1.5, 1.0, 1.5]  # type: ignore[union-attr]
-    assert isinstance(found.stored["int8"]["a"], Stored)
+    assert isinstance(found.stored["int8"]["a"], Variant)
 
 
 @pytest.mark.parametrize("broken", ["fp32", "fp16"])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from fcrn_mobile.conversion.stored import Steps, Table, float_weights, stored_weights, with_constants
+from fcrn_mobile.conversion.encoding import Steps, Table, float_weights, stored_weights, with_constants
 from fcrn_mobile.conversion.weights import read_weights
 from fcrn_mobile.quiet import quiet_coremltools
 

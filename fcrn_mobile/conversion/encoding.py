@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 #: Constants that stand in for a model's own: result of an operator → its argument, or ``weight.ARGUMENT`` for one of the operator that
 #: expands its weights → array.
-Constants = dict[str, dict[str, NDArray[Any]]]
+Corrections = dict[str, dict[str, NDArray[Any]]]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ Grid = Steps | Table
 
 
 @dataclass(frozen=True)
-class Stored:
+class Encoding:
     """A compressed weight.
 
     Attributes:
@@ -121,7 +121,7 @@ class Stored:
         return {"weight.scale": scale if self.scale_rank == scale.ndim else scale.reshape(-1) if self.scale_rank else scale.reshape(())}
 
 
-def stored_weights(model: "ct.models.MLModel") -> dict[str, Stored]:
+def stored_weights(model: "ct.models.MLModel") -> dict[str, Encoding]:
     """Compressed weights of 2-D convolutions by the name of the convolution's result.
 
     Left out: weights that several operators read, and those stored as sparse, as vectors of a table or by a quantized table.
@@ -177,38 +177,38 @@ def _operations(model: "ct.models.MLModel") -> list[Any]:
     return list(function.operations)
 
 
-def _stored(op: Any) -> Stored | None:
+def _stored(op: Any) -> Encoding | None:
     if op.op_type == "constexpr_affine_dequantize":
         return _affine(op)
     if op.op_type == "constexpr_blockwise_shift_scale" and op.data.op.op_type == "const" and op.scale.op.op_type == "const":
         shape = op.data.val.shape
         zero = torch.zeros(()) if op.offset is None else _repeated(_tensor(op.offset), shape)
         grid = Steps(_repeated(_tensor(op.scale), shape), zero.expand(shape), *_limits(op.data, op.offset), op.scale.val.shape)
-        return Stored(grid, "data", None, op.data.val.dtype, op.scale.val.dtype, op.scale.val.ndim)
+        return Encoding(grid, "data", None, op.data.val.dtype, op.scale.val.dtype, op.scale.val.ndim)
     if op.op_type == "constexpr_lut_to_dense" and op.lut.op.op_type == "const":
         return _table(op)
     return None
 
 
-def _affine(op: Any) -> Stored:
+def _affine(op: Any) -> Encoding:
     data, scale, zero = op.quantized_data.val, _tensor(op.scale), _tensor(op.zero_point)
     shape = tuple(length if axis == int(op.axis.val) else 1 for axis, length in enumerate(data.shape))
     blocks = shape if scale.dim() else (1,) * data.ndim
     step = scale.view(blocks).expand(data.shape)
     zero = (zero.view(blocks) if zero.dim() else zero).expand(data.shape)
     grid = Steps(step, zero, *_limits(op.quantized_data, op.zero_point), blocks)
-    return Stored(grid, "quantized_data", None, data.dtype, op.scale.val.dtype, op.scale.val.ndim)
+    return Encoding(grid, "quantized_data", None, data.dtype, op.scale.val.dtype, op.scale.val.ndim)
 
 
-def _table(op: Any) -> Stored | None:
+def _table(op: Any) -> Encoding | None:
     lut = _tensor(op.lut)
     if lut.dim() == 1:  # up to iOS 17
         packed = round(np.log2(len(lut)))
-        return Stored(Table(lut.view(1, 1, 1, 1, -1)), "indices", packed, op.indices.val.dtype)
+        return Encoding(Table(lut.view(1, 1, 1, 1, -1)), "indices", packed, op.indices.val.dtype)
     if lut.shape[-1] > 1 or any(count > 1 for count in lut.shape[1:-2]):
         return None
     tables, outputs = lut.shape[0], op.indices.val.shape[0]
-    return Stored(
+    return Encoding(
         Table(lut.squeeze(-1).repeat_interleave(outputs // tables if tables > 1 else 1, dim=0)), "indices", None, op.indices.val.dtype
     )
 
