@@ -11,6 +11,7 @@ from fcrn_mobile.evaluation.metrics import (
     PROTOCOLS,
     DepthMetrics,
     align,
+    counted_pixels,
     median_scale,
     metrics_from_moments,
     pixel_moments,
@@ -138,3 +139,29 @@ def test_height_and_width_keep_their_places() -> None:
     assert resized.dtype == np.float32
     depth = np.full((4, 9), 2, np.float32)
     assert DepthMetrics(protocol("full")).update(np.full((2, 3), 2, np.float32), depth, "a")["abs_rel"] == 0
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        ([[12.0, 12.0, 13.0, np.inf, np.nan, -5.0, 0.0, 0.0, 0.0, 0.0]], "has a median depth of 12 m, beyond the 10 m of protocol 'full'"),
+        ([[np.nan, np.inf, 0.0, -20.0]], "has no valid depth pixel under protocol 'full'"),
+        ([[1e-3, 5e-4]], "has no valid depth pixel"),
+        ([[1e-4, 1e-4, 80.0]], "has no valid depth pixel"),
+    ],
+)
+def test_a_frame_without_a_pixel_that_counts_says_whether_it_lies_too_far(pixels: list[list[float]], message: str) -> None:
+    """The median is that of true depths alone: neither holes nor infinity count."""
+    with pytest.raises(InputError, match=f"'frame' {message}"):
+        counted_pixels(np.array(pixels, np.float32), protocol("full"), "frame")
+
+
+def test_a_median_of_just_the_range_is_not_beyond_it() -> None:
+    """All true depth lies outside the crop, and half of it at the range's end."""
+    depth = np.zeros((480, 640), np.float32)
+    depth[0] = 10.0
+    with pytest.raises(InputError, match="no valid depth pixel"):
+        counted_pixels(depth, protocol("eigen"), "frame")
+    depth[0] = np.nextafter(np.float32(10), np.float32(11))
+    with pytest.raises(InputError, match="beyond"):
+        counted_pixels(depth, protocol("eigen"), "frame")
