@@ -108,7 +108,7 @@ def command(context: click.Context, config: Path | None, json_out: str | None, *
             raise InputError(f"{option} does not go with --resume {resume}, which continues that run as it was set: leave {option} out")
     elif not (out and settings.get("data")):
         raise InputError("nothing to train: give --data SPEC and --out RUN, or --resume RUN")
-    from fcrn_mobile.data.mixture import SEPARATOR
+    from fcrn_mobile.data.mixture import join_parts
     from fcrn_mobile.training import run as runs
     from fcrn_mobile.training import train as training
 
@@ -116,7 +116,7 @@ def command(context: click.Context, config: Path | None, json_out: str | None, *
         checkpoint, folder = training.resume(run_folder, show_progress(), settings.get("epochs")), run_folder
     else:
         if options["data"]:
-            settings["data"] = SEPARATOR.join(options["data"])
+            settings["data"] = join_parts(options["data"])
         run = runs.make_run(settings, shlex.join(["fcrn-mobile", *sys.argv[1:]]))
         checkpoint, folder = training.train(run, Path(out), show_progress()), Path(out)
     if not training.is_first_process():

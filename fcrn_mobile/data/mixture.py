@@ -11,7 +11,7 @@ from fcrn_mobile.data.source import Sample, Source
 from fcrn_mobile.data.spec import open_source, portable, split_off
 from fcrn_mobile.errors import InputError
 
-SEPARATOR = " + "
+_SEPARATOR = " + "
 _WEIGHTED = re.compile(r"(?P<spec>.+)\*(?P<weight>[^*/]*)")
 
 
@@ -42,12 +42,31 @@ def parse_mixture(data: str) -> tuple[Part, ...]:
     Raises:
         InputError: a weight that is no positive number.
     """
-    return tuple(_part(text.strip()) for text in data.split(SEPARATOR))
+    return tuple(_part(text.strip()) for text in data.split(_SEPARATOR))
 
 
-def join_parts(parts: Sequence[Part]) -> str:
-    """The inverse of ``parse_mixture``."""
-    return SEPARATOR.join(map(str, parts))
+def join_parts(parts: Sequence[Part | str]) -> str:
+    """The inverse of ``parse_mixture``, of parts or of their texts."""
+    return _SEPARATOR.join(map(str, parts))
+
+
+def training_and_validation(data: str, val_data: str | None) -> tuple[str, str]:
+    """Data specs of training and validation: without ``val_data``, each source's ``#train`` part and the ``#val`` part of the first.
+
+    Raises:
+        InputError: ``data`` names a split and ``val_data`` is missing.
+    """
+    if val_data:
+        return data, val_data
+    parts = parse_mixture(data)
+    if split_off(parts[0].spec)[1]:
+        raise InputError(f"data '{parts[0].spec}' names a split: give --val-data too, or leave the split out")
+    return join_parts([part.split("train") for part in parts]), parts[0].split("val").spec
+
+
+def portable_mixture(data: str) -> str:
+    """The same, each source by its portable name."""
+    return join_parts([replace(part, spec=portable(part.spec)) for part in parse_mixture(data)])
 
 
 def open_mixture(data: str) -> Source:

@@ -55,40 +55,36 @@ class FusedPhaseConv(nn.Module):
 
 
 class DeployedUpConv(nn.Module):
-    """Up-convolution of folded weights."""
+    """Up-convolution of folded weights.
 
-    def __init__(self, block: UpConv, form: Form) -> None:
+    Args:
+        conv: from N×C×H×W to N×O×2H×2W.
+    """
+
+    def __init__(self, conv: nn.Module) -> None:
         super().__init__()
-        self.conv = _unpooled_conv(*_folded(block.conv, block.bn), form)
+        self.conv = conv
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.conv(x))
 
 
 class DeployedUpProj(nn.Module):
-    """Up-projection of folded weights whose two 5×5 convolutions run as one."""
+    """Up-projection of folded weights, whose two branches begin as one convolution.
 
-    def __init__(self, block: UpProj, form: Form) -> None:
+    Args:
+        conv1: from N×C×H×W to N×2O×2H×2W: the upper branch's channels, then the lower one's.
+        conv2: of the upper branch.
+    """
+
+    def __init__(self, conv1: nn.Module, conv2: nn.Module) -> None:
         super().__init__()
-        upper = _folded(block.upper_conv1, block.upper_bn1)
-        lower = _folded(block.lower_conv, block.lower_bn)
-        self.conv1 = _unpooled_conv(torch.cat((upper[0], lower[0])), torch.cat((upper[1], lower[1])), form)
-        self.conv2 = fuse_conv_bn_eval(block.upper_conv2, block.upper_bn2)
+        self.conv1 = conv1
+        self.conv2 = conv2
 
     def forward(self, x: Tensor) -> Tensor:
         upper, lower = self.conv1(x).chunk(2, dim=1)  # each N×O×2H×2W
         return F.relu(self.conv2(F.relu(upper)) + lower)
-
-
-class DeployedFastProj(DeployedUpProj):
-    """The released up-projection of folded weights, whose eight convolutions run as four or one."""
-
-    def __init__(self, block: FastProj, form: Form) -> None:
-        nn.Module.__init__(self)
-        branches = (_folded_phases(block.upper_conv1, block.upper_bn1), _folded_phases(block.lower_conv, block.lower_bn))
-        kernels, biases = ([torch.cat(pair) for pair in zip(*parts, strict=True)] for parts in zip(*branches, strict=True))
-        self.conv1 = _phase_conv(kernels, biases, form, ahead=False)
-        self.conv2 = fuse_conv_bn_eval(block.upper_conv2, block.upper_bn2)
 
 
 def deploy(network: FCRN, form: Form = "four") -> FCRN:
@@ -113,12 +109,11 @@ def deploy(network: FCRN, form: Form = "four") -> FCRN:
     for parameter in network.parameters():
         parameter.requires_grad_(False)
     for index, block in enumerate(network.decoder):
-        if isinstance(block, UpProj):
-            network.decoder[index] = DeployedUpProj(block, form)
-        elif isinstance(block, UpConv):
-            network.decoder[index] = DeployedUpConv(block, form)
-        elif isinstance(block, FastProj):
-            network.decoder[index] = DeployedFastProj(block, form)
+        if isinstance(block, UpConv):
+            network.decoder[index] = DeployedUpConv(_unpooled_conv(*_folded(block.conv, block.bn), form))
+        elif isinstance(block, UpProj | FastProj):
+            first = _joined_unpooled_conv(block, form) if isinstance(block, UpProj) else _joined_phase_conv(block, form)
+            network.decoder[index] = DeployedUpProj(first, fuse_conv_bn_eval(block.upper_conv2, block.upper_bn2))
     for module in list(network.modules()):
         _fold_children(module)
     return network.eval()
@@ -130,6 +125,20 @@ def _fold_children(module: nn.Module) -> None:
         if isinstance(bn, nn.BatchNorm2d) and isinstance(conv, nn.Conv2d | nn.ConvTranspose2d):
             setattr(module, conv_name, fuse_conv_bn_eval(conv, bn, transpose=isinstance(conv, nn.ConvTranspose2d)))
             setattr(module, bn_name, nn.Identity())
+
+
+def _joined_unpooled_conv(block: UpProj, form: Form) -> nn.Module:
+    """Both 5×5 convolutions of an up-projection as one."""
+    branches = (_folded(block.upper_conv1, block.upper_bn1), _folded(block.lower_conv, block.lower_bn))
+    weight, bias = (torch.cat(pair) for pair in zip(*branches, strict=True))
+    return _unpooled_conv(weight, bias, form)
+
+
+def _joined_phase_conv(block: FastProj, form: Form) -> nn.Module:
+    """All eight convolutions of the released up-projection as four or one."""
+    branches = (_folded_phases(block.upper_conv1, block.upper_bn1), _folded_phases(block.lower_conv, block.lower_bn))
+    kernels, biases = ([torch.cat(pair) for pair in zip(*parts, strict=True)] for parts in zip(*branches, strict=True))
+    return _phase_conv(kernels, biases, form, ahead=False)
 
 
 def _unpooled_conv(weight: Tensor, bias: Tensor, form: Form) -> nn.Module:

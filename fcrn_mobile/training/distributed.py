@@ -66,6 +66,15 @@ class SyncedBatchNorm(nn.BatchNorm2d):
     Same parameters, buffers and results as ``nn.BatchNorm2d`` over the whole batch (Ioffe & Szegedy 2015, arXiv 1502.03167).
     """
 
+    @classmethod
+    def of(cls, norm: nn.BatchNorm2d) -> "SyncedBatchNorm":
+        """The synced form of a batch norm, with the same tensors as parameters and buffers."""
+        synced = cls(norm.num_features, norm.eps, norm.momentum).train(norm.training)
+        synced.weight, synced.bias = norm.weight, norm.bias
+        synced.running_mean, synced.running_var = norm.running_mean, norm.running_var
+        synced.num_batches_tracked = norm.num_batches_tracked
+        return synced
+
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or processes() == 1:
             return super().forward(input)
@@ -89,7 +98,7 @@ class SyncedBatchNorm(nn.BatchNorm2d):
 
 
 def synchronise_batch_norms(network: nn.Module) -> None:
-    """Replace every batch norm of a network by its synced form, in place; parameters and buffers stay the same tensors."""
-    for module in network.modules():
+    """Replace every batch norm within a network by its synced form; parameters and buffers stay the same tensors, under the same names."""
+    for name, module in list(network.named_modules()):
         if type(module) is nn.BatchNorm2d:
-            module.__class__ = SyncedBatchNorm
+            network.set_submodule(name, SyncedBatchNorm.of(module))

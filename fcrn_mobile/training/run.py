@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fcrn_mobile.data.mixture import join_parts, parse_mixture
-from fcrn_mobile.data.spec import split_off
+from fcrn_mobile.data.mixture import training_and_validation
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.fcrn import FCRNConfig, preset
@@ -68,12 +67,7 @@ class Run:
         Raises:
             InputError: ``data`` names a split and ``val_data`` is missing.
         """
-        if self.val_data:
-            return self.data, self.val_data
-        parts = parse_mixture(self.data)
-        if split_off(parts[0].spec)[1]:
-            raise InputError(f"data '{parts[0].spec}' names a split: give --val-data too, or leave the split out")
-        return join_parts([part.split("train") for part in parts]), parts[0].split("val").spec
+        return training_and_validation(self.data, self.val_data)
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,6 @@ def _show_configuration(board: TensorBoardLogger, configuration: dict[str, Setti
     board.experiment.add_text("configuration", "\n".join(lines))
     # The metrics are named alone: their values are those that the epochs log.
     experiment, start, _ = hparams(configuration, dict.fromkeys(_SHOWN, 0.0))
-    writer = board.experiment._get_file_writer()
+    writer = board.experiment.file_writer
     writer.add_summary(experiment)
     writer.add_summary(start)

@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.utilities import rank_zero_only
 
 import fcrn_mobile
-from fcrn_mobile.data.mixture import join_parts, open_mixture, parse_mixture
+from fcrn_mobile.data.mixture import open_mixture, portable_mixture
 from fcrn_mobile.data.module import DepthDataModule
 from fcrn_mobile.data.spec import open_source, portable
 from fcrn_mobile.data.transforms import Augmentation
@@ -254,7 +254,7 @@ def _training_record(run: Run, data: DepthDataModule) -> dict[str, Any]:
     train_spec, val_spec = run.specs
     return {
         # The place of the data on this machine is nobody else's business.
-        "data": join_parts([replace(part, spec=portable(part.spec)) for part in parse_mixture(train_spec)]),
+        "data": portable_mixture(train_spec),
         "frames": len(data.frames),
         "val_data": portable(val_spec),
         "val_frames": len(data.validation_frames),

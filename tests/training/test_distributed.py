@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from fcrn_mobile.data.module import EpochSampler
 from fcrn_mobile.evaluation.metrics import DepthMetrics, protocol
 from fcrn_mobile.network.fcrn import FCRN, preset
-from fcrn_mobile.training.distributed import synchronise_batch_norms
+from fcrn_mobile.training.distributed import SyncedBatchNorm, synchronise_batch_norms
 from fcrn_mobile.training.losses import LOSSES, depth_loss
 from tests.journeys.command import Result, fcrn
 
@@ -129,3 +129,16 @@ def test_processes_share_the_frames_of_each_batch_without_overlap() -> None:
     taken = [frame for pair in zip(first, second, strict=True) for frame in pair]
     assert taken == list(alone)[:10]
     assert len(first) == len(second) == 5
+
+
+def test_synced_batch_norms_hold_the_same_tensors_under_the_same_names() -> None:
+    network = fresh_network()
+    before = network.state_dict(keep_vars=True)
+    settings = [(module.eps, module.momentum) for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    synchronise_batch_norms(network)
+    after = network.state_dict(keep_vars=True)
+    assert list(after) == list(before)
+    assert all(after[name] is before[name] for name in before)
+    synced = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert all(type(module) is SyncedBatchNorm and module.training for module in synced)
+    assert [(module.eps, module.momentum) for module in synced] == settings

@@ -1,5 +1,6 @@
 """Training without depth labels, as a Lightning module."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,24 +25,31 @@ LEAST_COUNTED = 0.01
 _JUDGED_AFTER = 20
 
 
+@dataclass
 class MeanLoss:
-    """The objective's loss on held-out views; it stands in for depth metrics where there is no depth."""
+    """The objective's loss on held-out views; it stands in for depth metrics where there is no depth.
 
-    def __init__(self) -> None:
-        self._total, self._scenes = 0.0, 0
+    Attributes:
+        total: sum of the losses of all scenes.
+        scenes: how many.
+    """
+
+    total: float = 0.0
+    scenes: int = 0
 
     def update(self, loss: float, scenes: int) -> None:
         """Take in the mean loss of a batch of scenes."""
-        self._total += loss * scenes
-        self._scenes += scenes
+        self.total += loss * scenes
+        self.scenes += scenes
 
     def merge(self, other: "MeanLoss") -> None:
         """Take in another process's scenes."""
-        self.update(other._total / max(other._scenes, 1), other._scenes)
+        self.total += other.total
+        self.scenes += other.scenes
 
     def compute(self) -> dict[str, float | int]:
         """``loss`` and the number of ``scenes``."""
-        return {"loss": self._total / max(self._scenes, 1), "scenes": self._scenes}
+        return {"loss": self.total / max(self.scenes, 1), "scenes": self.scenes}
 
 
 class SelfSupervisedTraining(DepthTraining):
