@@ -165,7 +165,7 @@ def _overflow(runtime: "Runtime", image: Any) -> str:
 
 def _camera_of_training(runtime: "Runtime") -> "TrainingCamera | None":
     """What the metres hold for; None where depth is known up to scale only."""
-    from fcrn_mobile.data.cameras import training_camera
+    from fcrn_mobile.data.spec import training_camera
     from fcrn_mobile.runtimes.runtime import TRAINING_DATA, is_metric
 
     return training_camera(runtime.metadata.get(TRAINING_DATA, "")) if is_metric(runtime) else None

@@ -9,13 +9,13 @@ from fcrn_mobile.errors import InputError
 _NO_DEPTH = "None"
 
 
-def open_list(path: Path, root: Path | None = None, units_per_metre: float | None = None) -> FilePairs:
+def open_list(path: Path, root: Path | None = None, scale: float | None = None) -> FilePairs:
     """Read a list of image and depth files; the focal length behind them isn't needed.
 
     Args:
         path: the list. Lines whose depth is ``None`` are passed over and counted.
         root: the folder that its files are relative to (a leading slash means it too); None for the list's own.
-        units_per_metre: of the depth files, 256 for KITTI's; None for millimetres, as NYU's are.
+        scale: units per metre of the depth files, 256 for KITTI's; None for millimetres, as NYU's are.
 
     Raises:
         InputError: unreadable; a line of another form or with a file that does not exist (with its number); no pair.
@@ -43,4 +43,4 @@ def open_list(path: Path, root: Path | None = None, units_per_metre: float | Non
         raise InputError(f"'{path}' has no pair: give a list with lines {form}")
     reject_repeats(pairs, path)
     tell_left_out(path, filter(None, [alone(without_depth, "image", "depth map")]))
-    return FilePairs(tuple(pairs), units_per_metre)
+    return FilePairs(tuple(pairs), scale)

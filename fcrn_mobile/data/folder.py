@@ -1,5 +1,6 @@
 """``folder:PATH``: a folder or .zip with rgb/ (pictures) and depth/, paired by their paths."""
 
+from importlib import resources
 from pathlib import Path, PurePosixPath
 
 from fcrn_mobile.data.archive import Archive
@@ -21,15 +22,15 @@ class FolderSource:
 
     Args:
         path: the folder or .zip. Several scenes may lie in it, each with its rgb/ and depth/, or rgb/ and depth/ hold the scenes.
-        depth_scale: depth units per metre; None where nobody said them: 16-bit depth is then in millimetres.
+        scale: depth units per metre; None where nobody said them: 16-bit depth is then in millimetres.
 
     Raises:
         InputError: nothing there, no pair, two files of one frame, or a .zip that cannot be read.
     """
 
-    def __init__(self, path: Path, depth_scale: float | None = None) -> None:
+    def __init__(self, path: Path, scale: float | None = None) -> None:
         self.path = path
-        self.depth_scale = depth_scale
+        self.scale = scale
         self._archive: Archive | None = None
         remarks: list[str] = []
         if path.is_dir():
@@ -48,7 +49,7 @@ class FolderSource:
         if self._archive:
             self._check(self._archive)
         tell_left_out(path, [*matches.remarks, *remarks])
-        if depth_scale is None and _is_tum(files):
+        if scale is None and _is_tum(files):
             warn_once(
                 f"tum {path}",
                 f"'{path}' holds rgb.txt and depth.txt, as sequences of TUM RGB-D do, whose depth is 5000 units a metre: it is read as "
@@ -67,7 +68,7 @@ class FolderSource:
         name = self.names[index]
         image_file, depth_file = self._files[name]
         photo = decode_photo(self._read(image_file), f"{self.path}/{image_file}")
-        depth = decode_depth(self._read(depth_file), f"{self.path}/{depth_file}", self.depth_scale, photo=photo)
+        depth = decode_depth(self._read(depth_file), f"{self.path}/{depth_file}", self.scale, photo=photo)
         return checked_sample(photo.pixels, depth, name, f"{self.path}/{depth_file}")
 
     def _check(self, archive: Archive) -> None:
@@ -90,6 +91,11 @@ class FolderSource:
             return (self.path / file).read_bytes()
         except OSError as error:
             raise InputError(f"cannot read '{self.path}/{file}': {error.strerror}") from error
+
+
+def open_sample() -> FolderSource:
+    """The data set in the package."""
+    return FolderSource(Path(str(resources.files("fcrn_mobile") / "data" / "sample")))
 
 
 def _no_pairs(path: Path, files: tuple[str, ...], matches: Matches, remarks: list[str]) -> str:

@@ -129,14 +129,16 @@ class Triplets:
         return Views(images, clip.intrinsics, 0.0, name)
 
 
-def open_frames(path: Path, step: int, fx: float, fy: float | None = None, cx: float | None = None, cy: float | None = None) -> Triplets:
+def open_frames(
+    path: Path, fx: float, fy: float | None = None, cx: float | None = None, cy: float | None = None, step: int = 1
+) -> Triplets:
     """Triplets of a folder of pictures, in the order of their names, or of a video.
 
     Args:
         path: the folder or video.
-        step: frames between neighbours.
         fx, fy, cx, cy: in pixels of the frames, with pixel centres at whole numbers. Without fy the pixels are square; without cx
             and cy the principal point is the picture's centre.
+        step: frames between neighbours.
 
     Raises:
         InputError: nothing there, too few frames, or a video without PyAV.

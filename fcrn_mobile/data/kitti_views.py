@@ -55,7 +55,7 @@ class _Drive:
         return float(left[0, 3] / left[0, 0] - right[0, 3] / right[0, 0])
 
 
-def open_kitti_triplets(path: Path, step: int) -> Triplets:
+def open_kitti_triplets(path: Path, step: int = 1) -> Triplets:
     """Triplets of all drives below a folder, of either camera.
 
     Raises:

@@ -23,15 +23,15 @@ class NyuMat:
 
     Args:
         path: the .mat file.
-        splits_path: MATLAB v5 file with 1-based ``trainNdxs`` and ``testNdxs``; None for splits.mat beside it. Only a split needs it.
+        splits: MATLAB v5 file with 1-based ``trainNdxs`` and ``testNdxs``; None for splits.mat beside it. Only a split needs it.
 
     Raises:
         InputError: missing or damaged file, missing key or wrong shape.
     """
 
-    def __init__(self, path: Path, splits_path: Path | None = None) -> None:
+    def __init__(self, path: Path, splits: Path | None = None) -> None:
         self.path = path
-        self.splits_path = splits_path or path.parent / "splits.mat"
+        self.splits_path = splits or path.parent / "splits.mat"
         with opened(path, _WHAT) as file:
             count = len(self._arrays(file)[0])
         self.names = tuple(f"{index:04d}" for index in range(count))

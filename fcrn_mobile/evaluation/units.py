@@ -2,6 +2,7 @@
 
 import math
 
+from fcrn_mobile.data.forms import form_named
 from fcrn_mobile.data.grammar import parse
 from fcrn_mobile.data.spec import default_protocol
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
@@ -10,8 +11,6 @@ from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 PLAUSIBLE = (1 / 3, 3.0)
 #: Units per metre that depth files have → who writes them so.
 _KNOWN_SCALES = {1: "metres", 100: "centimetres", 256: "KITTI's encoding", 1000: "millimetres", 5000: "TUM's encoding", 10000: "0.1 mm"}
-#: Forms whose spec says how many units a metre has.
-_SCALED_FORMS = ("folder", "list")
 #: How far, as a factor, a prediction may be from the truth under the unit that is guessed.
 _CLOSE = 1.6
 #: Share of the true depth beyond the protocol's range from which it is said.
@@ -29,7 +28,8 @@ def unit_note(ratio: float, data: str) -> str:
         return ""
     found = f"the median prediction is {ratio:.3g} times the median true depth: is a unit wrong?"
     text = parse(data)
-    if text.form not in _SCALED_FORMS:
+    form = form_named(text.form)
+    if not (form and any(option.name == "scale" for option in form.options)):
         return f"{found} Look at the true depth's unit, and at the unit that the model gives"
     try:
         scale = float(dict(text.options()).get("scale", 1000))

@@ -1,6 +1,7 @@
 import pytest
 
-from fcrn_mobile.data.cameras import TrainingCamera, training_camera
+from fcrn_mobile.data.cameras import TrainingCamera
+from fcrn_mobile.data.spec import training_camera
 
 
 @pytest.mark.parametrize(
