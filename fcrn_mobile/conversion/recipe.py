@@ -55,8 +55,8 @@ class Override:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, what is empty left out."""
-        said = {"precision": self.precision, "activations": self.activations}
-        return {"match": list(self.match)} | {key: value for key, value in said.items() if value} | self.options
+        names = {"precision": self.precision, "activations": self.activations}
+        return {"match": list(self.match)} | {key: value for key, value in names.items() if value} | self.options
 
     def matches(self, names: Collection[str]) -> bool:
         """Whether one of an operator's names is meant."""
@@ -83,8 +83,8 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How one artefact is made. A combination that means nothing raises InputError.
+class Settings:
+    """What a recipe says, as it is written.
 
     Attributes:
         name: of the artefact.
@@ -118,21 +118,6 @@ class Recipe:
     calibration: Calibration | None = None
     correct: Correct | None = None
 
-    def __post_init__(self) -> None:
-        if self.precision in ACTIVATION_NAMES:
-            object.__setattr__(self, "activations", "int8")
-        if self.activations != "int8" and any(override.activations for override in self.ops):
-            raise InputError('activations of [[ops]] mean nothing here: they belong to activations = "int8" for the whole recipe')
-        if self.calibration and self.activations != "int8" and self.correct is None:
-            raise InputError('calibration means nothing here: it belongs to activations = "int8" or to a table [correct]')
-        if self.correct and all(scheme.name in FLOATS for scheme in self.schemes):
-            raise InputError(f"correct means nothing here: precision '{self.precision}' leaves nothing to correct, use a compressed one")
-        if self.activations == "int8" and self.scheme.name == "fp32":
-            raise InputError('activations is \'int8\': precision "fp32" keeps them float32, use "fp16", "a8", "int8" or "w8a8"')
-        if not self.target:
-            object.__setattr__(self, "target", newest(target for target, _ in self._needs()))
-        self._check_target()
-
     @cached_property
     def scheme(self) -> Scheme:
         """How weights without an override are stored."""
@@ -141,8 +126,52 @@ class Recipe:
     @property
     def schemes(self) -> tuple[Scheme, ...]:
         """Every scheme that may be used."""
-        asked = (self.scheme, *(override.scheme for override in self.ops if override.precision))
-        return asked + tuple(scheme.otherwise for scheme in asked if scheme.otherwise)
+        schemes = (self.scheme, *(override.scheme for override in self.ops if override.precision))
+        return schemes + tuple(scheme.otherwise for scheme in schemes if scheme.otherwise)
+
+    def needs(self) -> list[tuple[str, str]]:
+        """Target and reason of all that asks for one."""
+        needs = [(target, f"{scheme.name} ({reason})") for scheme in self.schemes for target, reason in [scheme.needs()]]
+        return [*needs, ("iOS17", "int8 activations")] if self.activations == "int8" else needs
+
+    def check(self) -> None:
+        """Refuse settings that mean nothing together.
+
+        Raises:
+            InputError: names them.
+        """
+        if self.activations != "int8" and any(override.activations for override in self.ops):
+            raise InputError('activations of [[ops]] mean nothing here: they belong to activations = "int8" for the whole recipe')
+        if self.calibration and self.activations != "int8" and self.correct is None:
+            raise InputError('calibration means nothing here: it belongs to activations = "int8" or to a table [correct]')
+        if self.correct and all(scheme.name in FLOATS for scheme in self.schemes):
+            raise InputError(f"correct means nothing here: precision '{self.precision}' leaves nothing to correct, use a compressed one")
+        if self.activations == "int8" and self.scheme.name == "fp32":
+            raise InputError('activations is \'int8\': precision "fp32" keeps them float32, use "fp16", "a8", "int8" or "w8a8"')
+        for target, what in self.needs():
+            if self.target and TARGETS.index(target) > TARGETS.index(self.target):
+                raise InputError(
+                    f"target is '{self.target}', but {what} needs {target}: write target = \"{target}\", or use what runs on "
+                    f"{self.target}: fp16, int8, palettes of 8, 6, 4, 2 or 1 bits per tensor, sparse"
+                )
+
+
+class Recipe(Settings):
+    """How one artefact is made: settings that mean something together, with the activations and the target that follow from them."""
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        """Values as of ``Settings``.
+
+        Raises:
+            InputError: a combination that means nothing.
+        """
+        settings = Settings(*values, **named)
+        if settings.precision in ACTIVATION_NAMES:
+            settings = replace(settings, activations="int8")
+        settings.check()
+        if not settings.target:
+            settings = replace(settings, target=newest(target for target, _ in settings.needs()))
+        super().__init__(**{f.name: getattr(settings, f.name) for f in fields(settings)})
 
     def scheme_for(self, names: Collection[str]) -> Scheme:
         """How the weights of the operator that has these names are stored."""
@@ -151,8 +180,8 @@ class Recipe:
     def quantizes_activations(self, names: Collection[str]) -> bool:
         """Whether the operator that has these names is to read and give int8."""
         last = next((override for override in reversed(self.ops) if override.matches(names)), None)
-        asked = "" if last is None else last.activations or ("fp16" if last.precision in FLOATS else "")
-        return (asked or self.activations) == "int8"
+        own = "" if last is None else last.activations or ("fp16" if last.precision in FLOATS else "")
+        return (own or self.activations) == "int8"
 
     def calibrated_on(self, data: str | None, images: int | None = None, seed: int | None = None) -> "Recipe":
         """The same with images of another data spec, another number of them, or others; None leaves what it says.
@@ -160,12 +189,12 @@ class Recipe:
         Raises:
             InputError: nothing in the recipe looks at images, or a value that is not allowed.
         """
-        asked = {key: value for key, value in (("data", data), ("images", images), ("seed", seed)) if value is not None}
-        if not asked:
+        changes = {key: value for key, value in (("data", data), ("images", images), ("seed", seed)) if value is not None}
+        if not changes:
             return self
-        said = {key: value for key, value in asdict(self.calibration or Calibration()).items() if value != ""}
+        values = {key: value for key, value in asdict(self.calibration or Calibration()).items() if value != ""}
         try:
-            return replace(self, calibration=_calibration(said | asked))
+            return replace(self, calibration=_calibration(values | changes))
         except InputError as error:
             raise InputError(f"recipe '{self.name}' with --calibration {data or ''}: {error}") from error
 
@@ -181,19 +210,6 @@ class Recipe:
         if self.calibration:
             values["calibration"] = {key: value for key, value in asdict(self.calibration).items() if value != ""}
         return values
-
-    def _needs(self) -> list[tuple[str, str]]:
-        """Target and reason of all that asks for one."""
-        needs = [(target, f"{scheme.name} ({reason})") for scheme in self.schemes for target, reason in [scheme.needs()]]
-        return [*needs, ("iOS17", "int8 activations")] if self.activations == "int8" else needs
-
-    def _check_target(self) -> None:
-        for target, what in self._needs():
-            if TARGETS.index(target) > TARGETS.index(self.target):
-                raise InputError(
-                    f"target is '{self.target}', but {what} needs {target}: write target = \"{target}\", or use what runs on "
-                    f"{self.target}: fp16, int8, palettes of 8, 6, 4, 2 or 1 bits per tensor, sparse"
-                )
 
 
 def read_recipe(path: Path) -> Recipe:
