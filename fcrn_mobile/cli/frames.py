@@ -41,17 +41,11 @@ def sound_frames(source: "Source", rule: "EvaluationProtocol", skip_bad: bool) -
     Raises:
         InputError: not one frame can be measured on.
     """
-    from fcrn_mobile.data.skipping import skipped_note, sort_out
-    from fcrn_mobile.data.source import Subset
+    from fcrn_mobile.data import skipping
     from fcrn_mobile.evaluation.metrics import counted_pixels
 
     if not skip_bad:
         return source, ""
-
-    def read(index: int) -> None:
-        sample = source[index]
-        counted_pixels(sample.depth, rule, sample.name)
-
     with progress("check frames") as on_frame:
-        places, bad = sort_out(source.names, read, on_frame)
-    return Subset(source, places), skipped_note(bad, len(source))
+        sound, bad = skipping.skip_bad(source, lambda sample: counted_pixels(sample.depth, rule, sample.name), on_frame)
+    return sound, skipping.skipped_note(bad, len(source))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fcrn_mobile.data.cameras import KITTI, NYU, SAMPLE, TUM, TrainingCamera
+from fcrn_mobile.data.cameras import KITTI, NYU, SAMPLE, TUM, DataSet
 from fcrn_mobile.errors import InputError
 
 __all__ = ["DEPTH", "FORMS", "STEREO", "VIDEO", "Form", "Option", "form_named", "forms_for", "usage"]
@@ -61,7 +61,7 @@ class Form:
         objective: what is learned from it.
         parts: behind ``#``, besides train and val.
         has_path: whether the spec has a path.
-        camera: of its data set, if that is one.
+        data_set: that it holds, if that is one.
         protocol: that its depth is scored under in publications, one of ``evaluation.metrics.PROTOCOLS``.
         remark: for lists of forms.
     """
@@ -72,7 +72,7 @@ class Form:
     objective: str = DEPTH
     parts: tuple[str, ...] = ()
     has_path: bool = True
-    camera: TrainingCamera | None = None
+    data_set: DataSet | None = None
     protocol: str = "eigen"
     remark: str = ""
 
@@ -139,14 +139,14 @@ _DIFFERENCE = Option("max_difference", "SECONDS", _positive, "give seconds, a po
 FORMS: dict[tuple[str, str], Form] = {
     (form.objective, form.name): form
     for form in (
-        Form("sample", "folder:open_sample", has_path=False, camera=SAMPLE),
+        Form("sample", "folder:open_sample", has_path=False, data_set=SAMPLE),
         Form("folder", "folder:FolderSource", (_SCALE,)),
-        Form("nyu-mat", "nyu_mat:NyuMat", (Option("splits", "FILE", reachable),), parts=("test",), camera=NYU),
-        Form("nyu-h5", "nyu_h5:H5Frames", camera=NYU),
+        Form("nyu-mat", "nyu_mat:NyuMat", (Option("splits", "FILE", reachable),), parts=("test",), data_set=NYU),
+        Form("nyu-h5", "nyu_h5:H5Frames", data_set=NYU),
         Form("csv", "csv_pairs:open_csv"),
         Form("list", "file_list:open_list", (Option("root", "FOLDER", reachable), _SCALE)),
-        Form("kitti", "kitti:open_kitti", camera=KITTI, protocol="garg"),
-        Form("tum", "tum:open_tum", (_DIFFERENCE,), camera=TUM),
+        Form("kitti", "kitti:open_kitti", data_set=KITTI, protocol="garg"),
+        Form("tum", "tum:open_tum", (_DIFFERENCE,), data_set=TUM),
         Form("frames", "frames:open_frames", (*_CAMERA, _STEP), VIDEO, remark="a folder of pictures or a video"),
         Form("kitti", "kitti_views:open_kitti_triplets", (_STEP,), VIDEO),
         Form("stereo", "stereo:open_stereo", (*_CAMERA, _BASELINE), STEREO, remark="left/ and right/"),

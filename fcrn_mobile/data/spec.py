@@ -84,8 +84,8 @@ def training_camera(spec: str) -> TrainingCamera:
     # The built-in sample's name comes last: it is a word of many paths.
     for form in sorted(FORMS.values(), key=lambda form: not form.has_path):
         # A word begins at no letter: ``nyu2_train`` and ``my-nyu``, not ``sunyu``.
-        if form.camera and re.search(rf"(?<![a-z]){form.camera.word}", location.casefold()):
-            return form.camera
+        if form.data_set and re.search(rf"(?<![a-z]){form.data_set.word}", location.casefold()):
+            return form.data_set.camera
     return TrainingCamera()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fcrn_mobile.data.images import read_image
 from fcrn_mobile.data.inputs import is_video
+from fcrn_mobile.data.skipping import sort_out
 from fcrn_mobile.data.video import Video, load_av, open_video
 from fcrn_mobile.errors import InputError
 
@@ -58,18 +59,17 @@ def look_at(files: Sequence[Path], skip_bad: bool, on_file: Callable[[int, int],
     if any(map(is_video, files)):
         load_av()
     readable = Readable()
-    for index, path in enumerate(files):
-        try:
-            if is_video(path):
-                readable.videos[path] = open_video(path)
-            else:
-                height, width = read_image(path).shape[:2]
-                readable.sizes[path] = height, width
-            readable.files.append(path)
-        except InputError as error:
-            if not skip_bad:
-                raise InputError(f"{error}{', or pass over such files with --skip-bad' if len(files) > 1 else ''}") from error
-            readable.skipped[path] = str(error)
-        on_file(index + 1, len(files))
+
+    def read(path: Path) -> None:
+        if is_video(path):
+            readable.videos[path] = open_video(path)
+        else:
+            height, width = read_image(path).shape[:2]
+            readable.sizes[path] = height, width
+
+    try:
+        readable.files, readable.skipped = sort_out(files, read, on_file, skip_bad)
+    except InputError as error:
+        raise InputError(f"{error}{', or pass over such files with --skip-bad' if len(files) > 1 else ''}") from error
     readable.check_any()
     return readable

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 import fcrn_mobile
-from fcrn_mobile.data.cameras import TrainingCamera
+from fcrn_mobile.data.cameras import DataSet, TrainingCamera
 from fcrn_mobile.data.forms import DEPTH, FORMS, STEREO, VIDEO, Form, Option, forms_for, usage
 from fcrn_mobile.data.source import Sample
 from fcrn_mobile.data.spec import default_protocol, open_source, open_views, training_camera, without_depth
 from fcrn_mobile.errors import InputError
 from tests.journeys.command import Result, refused
 
-CAMERA = TrainingCamera("the moon", 1200.0, 640, "moon")
+CAMERA = TrainingCamera("the moon", 1200.0, 640)
 
 
 class Ramps:
@@ -49,7 +49,9 @@ def ramps(monkeypatch: pytest.MonkeyPatch) -> None:
         Option("far", "METRES", float, "give metres", "where it ends: add ?far=METRES"),
     )
     for objective in (DEPTH, VIDEO):
-        form = Form("ramps", "ramps:Ramps", options, objective, ("dark",), camera=CAMERA, protocol="full", remark="slopes")
+        form = Form(
+            "ramps", "ramps:Ramps", options, objective, ("dark",), data_set=DataSet("moon", CAMERA), protocol="full", remark="slopes"
+        )
         monkeypatch.setitem(FORMS, (objective, form.name), form)
 
 

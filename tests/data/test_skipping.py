@@ -6,8 +6,13 @@ import pytest
 
 from fcrn_mobile.data import open_source
 from fcrn_mobile.data.skipping import skip_bad, skipped_note, sort_out
+from fcrn_mobile.data.source import Subset
 from fcrn_mobile.errors import InputError
 from tests.data.test_sources import write_pair
+
+
+def nothing(*_: object) -> None:
+    """A check that every frame passes, and progress that nobody sees."""
 
 
 @pytest.fixture
@@ -25,42 +30,43 @@ def folder(tmp_path: Path) -> Path:
 
 def test_sound_frames_stay_in_their_order_and_bad_ones_are_named_with_their_reason(folder: Path) -> None:
     progress = []
-    sound = skip_bad(open_source(f"folder:{folder}"), lambda done, total: progress.append((done, total)))
-    assert sound.frames.names == tuple(f"{number:02d}" for number in range(20) if number not in (3, 5, 7))
-    assert [round(float(sound.frames[i].depth[0, 0] * 1000)) for i in (2, 3, 4)] == [1002, 1004, 1006]
-    assert [frame.name for frame in sound.bad] == ["03", "05", "07"]
-    assert all(word in frame.reason for word, frame in zip(("not an image", "no valid pixel", "register"), sound.bad, strict=True))
-    assert sound.note.startswith("3 of 20 frames left out, they cannot be read: 03: ")
-    assert "\n" not in sound.note
+    sound, bad = skip_bad(open_source(f"folder:{folder}"), nothing, lambda done, total: progress.append((done, total)))
+    note = skipped_note(bad, 20)
+    assert sound.names == tuple(f"{number:02d}" for number in range(20) if number not in (3, 5, 7))
+    assert [round(float(sound[i].depth[0, 0] * 1000)) for i in (2, 3, 4)] == [1002, 1004, 1006]
+    assert list(bad) == ["03", "05", "07"]
+    assert all(word in reason for word, reason in zip(("not an image", "no valid pixel", "register"), bad.values(), strict=True))
+    assert note.startswith("3 of 20 frames left out, they cannot be read: 03: ")
+    assert "\n" not in note
     assert progress[-1] == (20, 20)
 
 
 def test_a_part_keeps_its_frames(folder: Path) -> None:
     whole = open_source(f"folder:{folder}#train")
-    assert set(skip_bad(whole).frames.names) == set(whole.names) - {"03", "05", "07"}
+    assert set(skip_bad(whole, nothing, nothing)[0].names) == set(whole.names) - {"03", "05", "07"}
 
 
 def test_nothing_is_said_where_all_is_sound() -> None:
-    sound = skip_bad(open_source("sample#val"))
-    assert (len(sound.frames), sound.bad, sound.note) == (4, (), "")
+    sound, bad = skip_bad(open_source("sample#val"), nothing, nothing)
+    assert (len(sound), bad, skipped_note(bad, 4)) == (4, {}, "")
 
 
 def test_many_bad_frames_are_counted_and_a_few_named() -> None:
-    def read(place: int) -> None:
-        if place:
-            raise InputError(f"'{place}' is damaged")
+    def read(name: str) -> None:
+        if name != "n0":
+            raise InputError(f"'{name[1]}' is damaged")
 
-    sound, bad = sort_out([f"n{i}" for i in range(9)], read)
-    assert sound == (0,)
+    sound, bad = sort_out([f"n{i}" for i in range(9)], read, nothing)
+    assert sound == ["n0"]
     assert skipped_note(bad, 9).endswith("n3: '3' is damaged; and 5 more")
 
 
 def test_data_without_one_sound_frame_and_faults_of_the_program_are_not_passed_over() -> None:
-    def damaged(place: int) -> None:
+    def damaged(item: object) -> None:
         raise InputError("it is damaged")
 
     with pytest.raises(InputError, match="none of 2 frames can be read, the first because it is damaged"):
-        sort_out(["a", "b"], damaged)
+        skip_bad(Subset(open_source("sample"), (0, 1)), damaged, nothing)
     with pytest.raises(IndexError):
-        sort_out(["a"], [].__getitem__)
-    assert sort_out([], damaged) == ((), ())
+        sort_out([0], [].__getitem__, nothing)
+    assert sort_out([], damaged, nothing) == ([], {})
