@@ -2,7 +2,7 @@
 
     python benchmarks/estimate/fit.py [--check]
 
-Reads ``chips.toml`` and ``published.toml`` of ``fcrn_mobile/benchmark`` and writes ``fitted.json`` beside them; ``--check`` only compares.
+Reads ``chips.toml`` and ``published.toml`` of ``fcrn_mobile/latency`` and writes ``fitted.json`` beside them; ``--check`` only compares.
 Deterministic: bounded least squares on the logarithms of estimate / published, from fixed starts, every network with the same weight
 however many of its variants were published. The error of a chip is that of leaving a network (all of its variants) out of the fit.
 """
@@ -21,7 +21,7 @@ from networks import NETWORKS
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from fcrn_mobile.latency.estimate import CHIPS, FITTED, Coefficients, as_json, latency_ms, matrix, totals_range
+from fcrn_mobile.latency.estimate import CHIPS, FITTED, Coefficients, latency_ms, matrix, totals
 
 PUBLISHED = CHIPS.with_name("published.toml")
 #: Starting points: floor in ms, inverse bandwidths of weights and activations in ms per MB, ms per GMAC where it is fitted.
@@ -91,9 +91,10 @@ def left_out(chip: dict[str, Any], samples: list[Sample]) -> dict[str, list[floa
 
 
 def fitted(chip: dict[str, Any]) -> dict[str, Any]:
-    """Constants of a chip, what they were fitted to, how far they are off."""
+    """Coefficients of a chip, what they were fitted to, how far they are off."""
     samples = samples_of(chip["name"])
     constants, errors = fit(chip, samples), left_out(chip, samples)
+    costs = [totals(s.operators).to_json() for s in samples]
     remaining = {network: iter(values) for network, values in errors.items()}
     rows = [
         {
@@ -113,13 +114,13 @@ def fitted(chip: dict[str, Any]) -> dict[str, Any]:
     return {
         "device": chip["device"],
         "dispatch": chip["dispatch"],
-        "constants": as_json(constants),
+        "constants": constants.to_json(),
         "peak": "rated" if "half_tops" in chip else "fitted",
         "workloads": len(errors),
         "error": round(float(np.mean([np.mean(np.abs(values)) for values in errors.values()])), 4),
         "worst": round(max(abs(value) for values in errors.values() for value in values), 4),
         "fastest_ms": min(s.ms for s in samples),
-        "range": {name: round(value, 4) for name, value in totals_range([s.operators for s in samples]).items()},
+        "range": {name: round(max(cost[name] for cost in costs), 4) for name in costs[0]},
         "sources": sorted({s.source for s in samples}),
         "samples": rows,
         "not_fitted": checks,
@@ -138,7 +139,7 @@ def result() -> dict[str, Any]:
 
 
 def show(found: dict[str, Any]) -> None:
-    """Constants and errors, one line a chip."""
+    """Coefficients and errors, one line a chip."""
     print("chip     floor ms  weights GB/s  activations GB/s  peak TFLOP/s workloads  left out: mean  worst")
     for name, chip in found["chips"].items():
         c = chip["constants"]

@@ -1,13 +1,17 @@
 """``fcrn-mobile inspect``."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, write_json
 from fcrn_mobile.errors import InputError
+
+if TYPE_CHECKING:
+    from fcrn_mobile.latency.estimate import Estimate
+    from fcrn_mobile.latency.placement import Placement
 
 #: What people hand over instead of an artefact → what to do.
 OTHERS = {
@@ -33,15 +37,14 @@ def command(model: str, function: str | None, estimated: bool, json_out: str | N
     if model.rstrip("/").endswith(".mlpackage"):
         from fcrn_mobile.mil.summary import summarise
 
-        summary = summarise(Path(model), function)
+        summary = vars(summarise(Path(model), function))
         facts = {"model": model, "size_bytes": artefact_size(Path(model)), **summary, **_on_device(Path(model), function, estimated)}
     elif estimated:
         raise InputError(f"'{model}' has no operators to estimate: export it to an .mlpackage first")
     elif model.rstrip("/").endswith(".aimodel"):
         from fcrn_mobile.runtimes.coreai_runtime import summarise as summarise_asset
 
-        summary = summarise_asset(Path(model))
-        facts = {"model": model, "size_bytes": artefact_size(Path(model)), **summary}
+        facts = {"model": model, "size_bytes": artefact_size(Path(model)), **summarise_asset(Path(model))}
     elif Path(model).suffix in OTHERS:
         raise InputError(f"'{model}' is no artefact that can be inspected: {OTHERS[Path(model).suffix]}")
     else:
@@ -62,8 +65,6 @@ def _on_device(package: Path, function: str | None, estimated: bool) -> dict[str
 
 
 def _checkpoint_facts(model: str) -> dict[str, Any]:
-    from dataclasses import asdict
-
     from fcrn_mobile.conversion.export import artefact_size
     from fcrn_mobile.network.checkpoints import checkpoint_path, load_checkpoint
     from fcrn_mobile.network.deploy import deploy
@@ -74,7 +75,7 @@ def _checkpoint_facts(model: str) -> dict[str, Any]:
     return {
         "model": model,
         "size_bytes": artefact_size(checkpoint_path(model)),
-        "network": asdict(checkpoint.network.config),
+        "network": vars(checkpoint.network.config),
         "parameters": count_parameters(checkpoint.network),
         "macs": count_macs(deploy(checkpoint.network), height, width),
         "training": checkpoint.training,
@@ -111,19 +112,19 @@ def _print(facts: dict[str, Any]) -> None:
             print(f"{key:12} {value}")
 
 
-def _print_placement(placement: dict[str, Any]) -> None:
-    from fcrn_mobile.latency.placement import describe
+def _print_placement(placement: "Placement") -> None:
+    from fcrn_mobile.latency.placement import BASIS, describe
 
-    print(f"placement: {placement['basis']}")
+    print(f"placement: {BASIS}")
     for name, text in describe(placement).items():
         print(f"  {name:36} {text}")
 
 
-def _print_estimate(found: dict[str, Any]) -> None:
-    from fcrn_mobile.latency.estimate import notes, table
+def _print_estimate(found: "Estimate") -> None:
+    from fcrn_mobile.latency.estimate import ASSUMPTION, BASIS, notes, table
 
-    print(f"latency: {found['basis']}; {found['assumption']}")
-    if any(chip["ms"] is not None for chip in found["chips"]):
+    print(f"latency: {BASIS}; {ASSUMPTION}")
+    if any(chip.ms is not None for chip in found.chips):
         print_table("Estimated latency", *table(found))
     for note in notes(found):
         print(f"  {note}")

@@ -8,8 +8,8 @@ Activations count unpadded: padding their last axis to 64 bytes, as the engine d
 
 import json
 import tomllib
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, astuple, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.latency.graph import BITS, Graph, Node, Tensor
+from fcrn_mobile.latency.sources import Sources, sources
 
 BASIS = "estimate from published latencies, not run on a device"
 ASSUMPTION = "assumes that the whole program runs on the Neural Engine"
@@ -68,6 +69,24 @@ class Work:
 
 
 @dataclass(frozen=True)
+class Totals:
+    """What all operators of a network cost together: 10^9 multiply-accumulates, 10^6 bytes of weights and of activations."""
+
+    gmacs: float
+    weights_mb: float
+    activations_mb: float
+
+    def to_json(self) -> dict[str, float]:
+        """By the names that people read."""
+        return dict(zip(("GMACs", "weights MB", "activations MB"), astuple(self), strict=True))
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, float]) -> "Totals":
+        """What ``to_json`` gave."""
+        return cls(*(values[name] for name in cls(0, 0, 0).to_json()))
+
+
+@dataclass(frozen=True)
 class Coefficients:
     """A chip's constants.
 
@@ -83,6 +102,80 @@ class Coefficients:
     activation_ms_per_mb: float
     ms_per_gmac: float
     int8_factor: float = 1.0
+
+    def to_json(self) -> dict[str, float]:
+        """As ``fitted.json`` holds them."""
+        return {key: round(value, 6) for key, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class ChipFit:
+    """What ``fitted.json`` says of a chip.
+
+    Attributes:
+        constants: of the chip.
+        device, dispatch: what the published latencies were measured on, and how.
+        workloads: how many networks were published.
+        error, worst: mean and largest relative error of leaving one of them out of the fit.
+        sources: keys of where they were published.
+        fastest_ms: the shortest latency among them.
+        most: the largest totals among them.
+    """
+
+    constants: Coefficients
+    device: str
+    dispatch: str
+    workloads: int
+    error: float
+    worst: float
+    sources: tuple[str, ...]
+    fastest_ms: float
+    most: Totals
+
+
+@dataclass(frozen=True)
+class ChipLatency:
+    """One chip's estimate.
+
+    Attributes:
+        chip: its name.
+        ms: of a prediction; None if there is no estimate.
+        fit: what it rests on; None if there is no estimate.
+        outside: in what the program exceeds everything that was fitted.
+        reason: why there is no estimate.
+    """
+
+    chip: str
+    ms: float | None
+    fit: ChipFit | None = None
+    outside: tuple[str, ...] = ()
+    reason: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """An estimate with its error and sources, or the reason why there is none."""
+        if self.fit is None or self.ms is None:
+            return {"chip": self.chip, "ms": None, "fps": None, "reason": self.reason}
+        known = {key: getattr(self.fit, key) for key in ("device", "dispatch", "workloads", "error", "worst", "sources")}
+        return {"chip": self.chip, "ms": self.ms, "fps": 1000 / self.ms, **known, "outside": self.outside}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Estimated latency of a program on every chip of ``chips.toml``.
+
+    Attributes:
+        network: what the program costs.
+        chips: in the order of the file.
+        sources: of the published latencies, by key.
+    """
+
+    network: Totals
+    chips: tuple[ChipLatency, ...]
+    sources: Sources
+
+    def to_json(self) -> dict[str, Any]:
+        """With the words that keep it from being taken for a measurement."""
+        return {"basis": BASIS, "assumption": ASSUMPTION, "network": self.network, "chips": self.chips, "sources": self.sources}
 
 
 def work(graph: Graph) -> list[Work]:
@@ -120,95 +213,88 @@ def latency_ms(operators: NDArray[np.float64], chip: Coefficients) -> float:
     return float(chip.floor_ms + np.maximum(compute, memory).sum())
 
 
-def estimate(graph: Graph) -> dict[str, Any]:
-    """Estimated latency of a program on every chip of ``chips.toml``.
-
-    Returns:
-        JSON-serialisable: ``basis``, ``assumption``, ``network`` totals, ``chips``, ``sources`` by key. A chip has its name, ``ms`` and
-        ``fps``, or None and a ``reason``; the mean (``error``) and ``worst`` relative error of leaving a published workload out of the
-        fit; how many ``workloads`` there are, on which device and by which dispatch; keys of their sources; and ``outside``: in what
-        the program exceeds everything that was fitted.
-    """
+def estimate(graph: Graph) -> Estimate:
+    """Estimated latency of a program on every chip of ``chips.toml``."""
     operators = matrix(work(graph))
-    totals = _totals(operators)
-    reason = _why_not(graph)
-    chips = [_on_chip(chip, operators, totals, reason) for chip in _chips()]
-    return {"basis": BASIS, "assumption": ASSUMPTION, "network": totals, "chips": chips, "sources": _fitted()["sources"]}
+    total, reason = totals(operators), _why_not(graph)
+    return Estimate(total, tuple(_on_chip(name, operators, total, reason or no_data) for name, no_data in _chips().items()), _sources())
 
 
-def table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows of what ``estimate`` found; every figure with its error."""
+def table(found: Estimate) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of an estimate; every figure with its error."""
     rows = []
-    for chip in found["chips"]:
-        if chip["ms"] is None:
-            rows.append([chip["chip"], "none", *[""] * 4])
+    for chip in found.chips:
+        if chip.fit is None or chip.ms is None:
+            rows.append([chip.chip, "none", *[""] * 4])
             continue
-        shown = (f"{chip['ms']:.3g}", f"{chip['fps']:.0f}", f"±{chip['error']:.0%}", f"{chip['worst']:.0%}")
-        rows.append([chip["chip"], *shown, f"{chip['workloads']} on {chip['device']}, {chip['dispatch']}"])
+        fit = chip.fit
+        shown = (f"{chip.ms:.3g}", f"{1000 / chip.ms:.0f}", f"±{fit.error:.0%}", f"{fit.worst:.0%}")
+        rows.append([chip.chip, *shown, f"{fit.workloads} on {fit.device}, {fit.dispatch}"])
     return ["chip", "estimated ms", "FPS", "error", "worst", "fitted to"], rows
 
 
-def notes(found: dict[str, Any]) -> list[str]:
+def notes(found: Estimate) -> list[str]:
     """What to know about the table."""
-    chips = found["chips"]
     lines = []
-    for reason in dict.fromkeys(chip["reason"] for chip in chips if chip["ms"] is None):
-        lines.append(f"{', '.join(chip['chip'] for chip in chips if chip.get('reason') == reason)}: {reason}")
-    estimated = [chip for chip in chips if chip["ms"] is not None]
-    if not estimated:
+    for reason in dict.fromkeys(chip.reason for chip in found.chips if chip.reason):
+        lines.append(f"{', '.join(chip.chip for chip in found.chips if chip.reason == reason)}: {reason}")
+    fits = [chip.fit for chip in found.chips if chip.fit]
+    if not fits:
         return lines
     lines.append("error: mean of leaving one published workload out of the fit; worst: the largest of them")
-    if any(chip["dispatch"] == "direct" for chip in estimated):
+    if any(fit.dispatch == "direct" for fit in fits):
         lines.append("direct: measured without Core ML, which adds its own overhead to every prediction")
-    for outside in dict.fromkeys(tuple(chip["outside"]) for chip in estimated if chip["outside"]):
-        named = ", ".join(chip["chip"] for chip in estimated if tuple(chip["outside"]) == outside)
+    for outside in dict.fromkeys(chip.outside for chip in found.chips if chip.outside):
+        named = ", ".join(chip.chip for chip in found.chips if chip.outside == outside)
         lines.append(f"{named}: beyond what was fitted, the error may be larger: {', '.join(outside)}")
-    used = dict.fromkeys(key for chip in estimated for key in chip["sources"])
-    return [*lines, *(f"source: {found['sources'][key]['name']}" for key in used)]
+    used = dict.fromkeys(key for fit in fits for key in fit.sources)
+    return [*lines, *(f"source: {found.sources[key].name}" for key in used)]
 
 
-def _on_chip(chip: dict[str, Any], operators: NDArray[np.float64], totals: dict[str, float], reason: str | None) -> dict[str, Any]:
-    fit = _fitted()["chips"].get(chip["name"])
-    if fit is None or reason:
-        return {"chip": chip["name"], "ms": None, "fps": None, "reason": reason or f"no data: {chip['no_data']}"}
-    ms = latency_ms(operators, Coefficients(**fit["constants"]))
-    if ms < fit["fastest_ms"]:
-        return {"chip": chip["name"], "ms": None, "fps": None, "reason": "no estimate: too small, faster than everything published"}
-    known = ("device", "dispatch", "workloads", "error", "worst", "sources")
-    most = fit["range"]
-    outside = [f"{name} {value:.3g} (fitted up to {most[name]:.3g})" for name, value in totals.items() if value > most[name]]
-    return {"chip": chip["name"], "ms": ms, "fps": 1000 / ms, **{key: fit[key] for key in known}, "outside": outside}
+def _on_chip(name: str, operators: NDArray[np.float64], total: Totals, reason: str) -> ChipLatency:
+    if reason:
+        return ChipLatency(name, None, reason=reason)
+    fit = chip_fits()[name]
+    ms = latency_ms(operators, fit.constants)
+    if ms < fit.fastest_ms:
+        return ChipLatency(name, None, reason="no estimate: too small, faster than everything published")
+    most = fit.most.to_json()
+    outside = [f"{key} {value:.3g} (fitted up to {most[key]:.3g})" for key, value in total.to_json().items() if value > most[key]]
+    return ChipLatency(name, ms, fit, tuple(outside))
 
 
-def _totals(operators: NDArray[np.float64]) -> dict[str, float]:
+def totals(operators: NDArray[np.float64]) -> Totals:
+    """Of a network whose operators are given as ``matrix`` does."""
     gmacs, weights, activations, _ = operators.sum(axis=0)
-    return {"GMACs": float(gmacs), "weights MB": float(weights), "activations MB": float(activations)}
+    return Totals(float(gmacs), float(weights), float(activations))
 
 
-def _why_not(graph: Graph) -> str | None:
-    """Why no chip's engine could run this, if so."""
+def _why_not(graph: Graph) -> str:
+    """Why no chip's engine could run this; empty if one could."""
     if any(-1 in tensor.shape for node in graph.nodes for tensor in node.outputs):
         return "no estimate: shapes are flexible, export with a fixed input size"
     if any(tensor.dtype == "FLOAT32" for node in graph.nodes if node.macs for tensor in node.outputs):
         return "no estimate: the program is float32 and the Neural Engine is not, export with fp16"
-    return None
+    return ""
 
 
-def totals_range(matrices: Sequence[NDArray[np.float64]]) -> dict[str, float]:
-    """The largest totals among networks."""
-    totals = [_totals(operators) for operators in matrices]
-    return {name: max(total[name] for total in totals) for name in totals[0]}
-
-
-def as_json(chip: Coefficients) -> dict[str, float]:
-    """The constants as ``fitted.json`` holds them."""
-    return {key: round(value, 6) for key, value in asdict(chip).items()}
-
-
-def _chips() -> list[dict[str, Any]]:
-    return list(tomllib.loads(CHIPS.read_text())["chip"])
+def _chips() -> dict[str, str]:
+    """Name of each chip → why nothing is known of it, if so."""
+    chips = tomllib.loads(CHIPS.read_text())["chip"]
+    return {chip["name"]: f"no data: {chip['no_data']}" if "no_data" in chip else "" for chip in chips}
 
 
 @cache
-def _fitted() -> dict[str, Any]:
-    return dict(json.loads(FITTED.read_text()))
+def chip_fits() -> Mapping[str, ChipFit]:
+    """What is known of each chip that has published latencies."""
+    return {name: _fit(entry) for name, entry in json.loads(FITTED.read_text())["chips"].items()}
+
+
+def _fit(entry: dict[str, Any]) -> ChipFit:
+    known = {key: entry[key] for key in ("device", "dispatch", "workloads", "error", "worst", "fastest_ms")}
+    return ChipFit(Coefficients(**entry["constants"]), **known, sources=tuple(entry["sources"]), most=Totals.from_json(entry["range"]))
+
+
+@cache
+def _sources() -> Sources:
+    return sources(json.loads(FITTED.read_text())["sources"])

@@ -2,8 +2,8 @@
 
 import tomllib
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from math import ceil
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fcrn_mobile.latency.graph import BITS, Graph, Node, Tensor
+from fcrn_mobile.latency.sources import Sources, sources
 from fcrn_mobile.mil.shapes import by
 
 BASIS = "published rules, not run on a device"
@@ -41,61 +42,160 @@ class Segment:
     last: str
 
 
-def place(graph: Graph) -> dict[str, Any]:
-    """Placement of a program by the published rules.
+@dataclass(frozen=True)
+class Placed:
+    """An operator, its name in the program, and the verdict on it."""
 
-    Returns:
-        JSON-serialisable: ``basis``; ``counts`` by verdict; ``operators``, each with verdict, reason and sources; ``segments``, units in
-        turn, where an operator of unknown verdict is taken to stay where its predecessor is; ``alignment`` and ``weights``, see
-        ``misaligned`` and ``large_weights``; ``sources``, name and URL by key.
+    operator: str
+    name: str
+    verdict: str
+    reason: str
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PaddedTensor:
+    """A result whose last axis is padded: how many times its bytes it takes, and whether it is the program's input or output."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    factor: float
+    boundary: bool
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """What padding the last axis of results costs.
+
+    Attributes:
+        results: how many there are.
+        bytes, padded_bytes: of all of them.
+        padded: those that are padded, the largest factor first.
+        sources, reason: of the rule.
     """
+
+    results: int
+    bytes: int
+    padded_bytes: int
+    padded: tuple[PaddedTensor, ...]
+    sources: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A constant and the bytes it takes."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class StoredWeights:
+    """What constants take.
+
+    Attributes:
+        bytes: of all of them.
+        uncompressed_bytes, uncompressed: of those that compression would take and are not compressed, the largest first.
+        too_large: whether they exceed what an iPhone's engine takes.
+        sources, reason: of the rule.
+    """
+
+    bytes: int
+    uncompressed_bytes: int
+    uncompressed: tuple[StoredTensor, ...]
+    too_large: bool
+    sources: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a program would run by the published rules.
+
+    Attributes:
+        segments: units in turn; an operator of unknown verdict is taken to stay where its predecessor is.
+        operators: in order.
+        alignment, weights: see ``padded_results`` and ``stored_weights``.
+        sources: of the rules, by key.
+    """
+
+    segments: tuple[Segment, ...]
+    operators: tuple[Placed, ...]
+    alignment: Alignment
+    weights: StoredWeights
+    sources: Sources
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Operators by verdict, most frequent first."""
+        return dict(Counter(op.verdict for op in self.operators).most_common())
+
+    def to_json(self) -> dict[str, Any]:
+        """With the words that keep it from being taken for a trace."""
+        return {"basis": BASIS, "counts": self.counts, **vars(self)}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A published rule about operators (``*``: all), or about those whose property is ``above`` a number or ``one_of`` some values."""
+
+    operators: tuple[str, ...]
+    verdict: Verdict
+    property: str = ""
+    above: float | None = None
+    one_of: frozenset[str] = frozenset()
+
+    def applies(self, kind: str, facts: Mapping[str, Any]) -> bool:
+        """Whether it is about an operator with such properties."""
+        if kind not in self.operators and self.operators != ("*",):
+            return False
+        if not self.property:
+            return True
+        fact = facts.get(self.property)
+        return fact is not None and (fact > self.above if self.above is not None else bool(self.one_of & fact))
+
+
+def place(graph: Graph) -> Placement:
+    """Placement of a program by the published rules."""
     judged = [(node, judge(node)) for node in graph.nodes]
-    return {
-        "basis": BASIS,
-        "counts": dict(Counter(verdict.verdict for _, verdict in judged).most_common()),
-        "segments": [asdict(segment) for segment in segments(judged)],
-        "operators": [{"operator": node.kind, "name": node.name, **asdict(verdict)} for node, verdict in judged],
-        "alignment": misaligned(graph),
-        "weights": large_weights(graph),
-        "sources": _rules()["sources"],
-    }
+    operators = tuple(Placed(node.kind, node.name, **vars(verdict)) for node, verdict in judged)
+    return Placement(tuple(segments(judged)), operators, padded_results(graph), stored_weights(graph), sources(_published()["sources"]))
 
 
-def describe(placement: dict[str, Any]) -> dict[str, str]:
-    """What ``place`` found, in a line each."""
-    counts, alignment, weights = placement["counts"], placement["alignment"], placement["weights"]
-    total, units = sum(counts.values()), placement["segments"]
-    named = {verdict: Counter(o["operator"] for o in placement["operators"] if o["verdict"] == verdict) for verdict in counts}
-    lines = {"runs on the Neural Engine": f"{counts.get('runs', 0)} of {total} operators"}
+def describe(placement: Placement) -> dict[str, str]:
+    """A placement in a line each."""
+    counts, units, alignment, weights = placement.counts, placement.segments, placement.alignment, placement.weights
+    lines = {"runs on the Neural Engine": f"{counts.get('runs', 0)} of {len(placement.operators)} operators"}
     for verdict, title in (("falls back", "falls back to CPU or GPU"), ("unknown", "unknown")):
-        lines[title] = f"{counts.get(verdict, 0)}{_listed(named.get(verdict, Counter()))}"
-    lines["segments"] = f"{len(units)}: " + _shortened([f"{unit['unit']} {unit['operators']}" for unit in units], " → ")
-    lines["padded results"] = f"{len(alignment['padded'])} of {alignment['results']}"
-    if alignment["padded"]:
-        worst = alignment["padded"][0]
-        grown = f"{alignment['bytes'] / 1e6:.1f} MB become {alignment['padded_bytes'] / 1e6:.1f} MB"
-        lines["padded results"] += f": {grown}, at most ×{worst['factor']:.3g} ({by(worst['shape'])})"
-        at_boundary = [f"{entry['name']} {by(entry['shape'])}" for entry in alignment["padded"] if entry["boundary"]]
+        lines[title] = f"{counts.get(verdict, 0)}{_listed(Counter(op.operator for op in placement.operators if op.verdict == verdict))}"
+    lines["segments"] = f"{len(units)}: " + _shortened([f"{unit.unit} {unit.operators}" for unit in units], " → ")
+    lines["padded results"] = f"{len(alignment.padded)} of {alignment.results}"
+    if alignment.padded:
+        worst = alignment.padded[0]
+        grown = f"{alignment.bytes / 1e6:.1f} MB become {alignment.padded_bytes / 1e6:.1f} MB"
+        lines["padded results"] += f": {grown}, at most ×{worst.factor:.3g} ({by(worst.shape)})"
+        at_boundary = [f"{tensor.name} {by(tensor.shape)}" for tensor in alignment.padded if tensor.boundary]
         if at_boundary:
             lines["padded inputs, outputs"] = _shortened(at_boundary, ", ")
-    lines["uncompressed weights"] = f"{weights['uncompressed_bytes'] / 1e6:.1f} of {weights['bytes'] / 1e6:.1f} MB"
-    if weights["uncompressed"]:
-        largest = weights["uncompressed"][0]
-        lines["uncompressed weights"] += f" in {len(weights['uncompressed'])} tensors, the largest {by(largest['shape'])}"
-    if weights["too_large"]:
-        lines["too large"] = weights["reason"]
+    lines["uncompressed weights"] = f"{weights.uncompressed_bytes / 1e6:.1f} of {weights.bytes / 1e6:.1f} MB"
+    if weights.uncompressed:
+        largest = weights.uncompressed[0]
+        lines["uncompressed weights"] += f" in {len(weights.uncompressed)} tensors, the largest {by(largest.shape)}"
+    if weights.too_large:
+        lines["too large"] = weights.reason
     return lines
 
 
 def judge(node: Node) -> Verdict:
     """The verdict on one operator: a rule about its case outranks one about its kind, ``falls back`` outranks ``unknown``."""
     facts = properties(node)
-    matching = [rule for rule in _rules()["rule"] if _applies(rule, node.kind, facts)]
-    if not matching:
-        return UNPUBLISHED
+    matching = [rule for rule in rules() if rule.applies(node.kind, facts)]
     order = ("falls back", "unknown", "runs")
-    rule = min(matching, key=lambda rule: ("property" not in rule, order.index(rule["verdict"])))
-    return Verdict(rule["verdict"], rule["reason"], tuple(rule["sources"]))
+    return min(matching, key=lambda rule: (not rule.property, order.index(rule.verdict.verdict))).verdict if matching else UNPUBLISHED
 
 
 def properties(node: Node) -> dict[str, Any]:
@@ -135,56 +235,42 @@ def padding(tensor: Tensor) -> float:
     if not tensor.shape or tensor.shape[-1] < 1:
         return 1.0
     last = tensor.shape[-1] * BITS.get(tensor.dtype, 16) / 8
-    unit = _rules()["alignment"]["bytes"]
+    unit = _published()["alignment"]["bytes"]
     return float(ceil(last / unit) * unit / last)
 
 
-def misaligned(graph: Graph) -> dict[str, Any]:
-    """Results whose last axis is padded.
-
-    Returns:
-        ``results`` there are, ``padded`` ones with shape and factor (largest first, ``boundary`` if it is the program's input or output),
-        ``bytes`` and ``padded_bytes`` of all results.
-    """
+def padded_results(graph: Graph) -> Alignment:
+    """Results whose last axis is padded."""
     boundary = {tensor.name for tensor in (*graph.inputs, *graph.outputs)}
     # An input that the program merely passes on would come up twice.
     tensors = list({tensor.name: tensor for tensor in (*graph.inputs, *(t for node in graph.nodes for t in node.outputs))}.values())
-    padded = [(tensor, padding(tensor)) for tensor in tensors]
-    return {
-        "results": len(tensors),
-        "bytes": round(sum(tensor.bytes for tensor in tensors)),
-        "padded_bytes": round(sum(tensor.bytes * factor for tensor, factor in padded)),
-        "padded": [
-            {"name": tensor.name, "shape": list(tensor.shape), "dtype": tensor.dtype, "factor": factor, "boundary": tensor.name in boundary}
-            for tensor, factor in sorted(padded, key=lambda pair: -pair[1])
-            if factor > 1
-        ],
-        "sources": _rules()["alignment"]["sources"],
-        "reason": _rules()["alignment"]["reason"],
-    }
+    factors = [(tensor, padding(tensor)) for tensor in tensors]
+    padded = [PaddedTensor(t.name, t.shape, t.dtype, factor, t.name in boundary) for t, factor in factors if factor > 1]
+    rule = _published()["alignment"]
+    return Alignment(
+        results=len(tensors),
+        bytes=round(sum(tensor.bytes for tensor in tensors)),
+        padded_bytes=round(sum(tensor.bytes * factor for tensor, factor in factors)),
+        padded=tuple(sorted(padded, key=lambda tensor: -tensor.factor)),
+        sources=tuple(rule["sources"]),
+        reason=rule["reason"],
+    )
 
 
-def large_weights(graph: Graph) -> dict[str, Any]:
-    """Constants that are stored uncompressed although compression would take them.
-
-    Returns:
-        ``bytes`` of all constants, ``uncompressed_bytes`` and ``uncompressed`` ones of at least the threshold, largest first;
-        ``too_large`` if the constants exceed what an iPhone's engine takes.
-    """
-    rule = _rules()["weights"]
+def stored_weights(graph: Graph) -> StoredWeights:
+    """Constants, and those of at least the rule's threshold that are stored uncompressed although compression would take them."""
+    rule = _published()["weights"]
     floats = ("FLOAT16", "FLOAT32")
     large = [w for w in graph.weights if not w.compressed and w.tensor.elements >= rule["threshold_elements"] and w.tensor.dtype in floats]
     large.sort(key=lambda weight: -weight.stored_bytes)
-    return {
-        "bytes": graph.weight_bytes,
-        "uncompressed_bytes": sum(weight.stored_bytes for weight in large),
-        "uncompressed": [
-            {"name": w.tensor.name, "shape": list(w.tensor.shape), "dtype": w.tensor.dtype, "bytes": w.stored_bytes} for w in large
-        ],
-        "too_large": graph.weight_bytes > rule["largest_bytes"],
-        "sources": rule["sources"],
-        "reason": rule["reason"],
-    }
+    return StoredWeights(
+        bytes=graph.weight_bytes,
+        uncompressed_bytes=sum(weight.stored_bytes for weight in large),
+        uncompressed=tuple(StoredTensor(w.tensor.name, w.tensor.shape, w.tensor.dtype, w.stored_bytes) for w in large),
+        too_large=graph.weight_bytes > rule["largest_bytes"],
+        sources=tuple(rule["sources"]),
+        reason=rule["reason"],
+    )
 
 
 def _listed(kinds: Counter[str]) -> str:
@@ -196,17 +282,18 @@ def _shortened(parts: list[str], separator: str) -> str:
     return separator.join(parts[:_MOST_SHOWN]) + (f"{separator}…" if len(parts) > _MOST_SHOWN else "")
 
 
-def _applies(rule: dict[str, Any], kind: str, facts: dict[str, Any]) -> bool:
-    if kind not in rule["operators"] and rule["operators"] != ["*"]:
-        return False
-    if "property" not in rule:
-        return True
-    fact = facts.get(rule["property"])
-    if "above" in rule:
-        return fact is not None and fact > rule["above"]
-    return fact is not None and bool(set(rule["one_of"]) & fact)
+@cache
+def rules() -> tuple[Rule, ...]:
+    """The published rules."""
+    return tuple(_rule(entry) for entry in _published()["rule"])
+
+
+def _rule(entry: dict[str, Any]) -> Rule:
+    verdict = Verdict(entry["verdict"], entry["reason"], tuple(entry["sources"]))
+    case = entry.get("property", ""), entry.get("above"), frozenset(entry.get("one_of", ()))
+    return Rule(tuple(entry["operators"]), verdict, *case)
 
 
 @cache
-def _rules() -> dict[str, Any]:
+def _published() -> dict[str, Any]:
     return tomllib.loads(RULES.read_text())

@@ -3,8 +3,9 @@
 import math
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,18 +25,39 @@ _BITS = {name: 8 * np.dtype(dtype).itemsize for name, (_, dtype) in WHOLE.items(
 _BITS |= {name: bits for name, (_, bits, _) in PACKED.items()} | {"BFLOAT16": 16}
 
 
-def summarise(package: Path, function: str | None = None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Summary:
+    """What is inside a package.
+
+    Attributes:
+        function: that is shown; ``functions`` are all there are.
+        inputs, outputs: as text.
+        operators: how many by type, nested blocks included.
+        unsupported: types that this runtime lacks.
+        refused: a line on each operator for whose sake Core ML does not load the package.
+        weights: bytes by stored type.
+        macs: multiply-accumulates, see ``count_macs``.
+        metadata: as the package has it.
+    """
+
+    function: str
+    functions: list[str]
+    inputs: list[str]
+    outputs: list[str]
+    operators: dict[str, int]
+    unsupported: list[str]
+    refused: list[str]
+    weights: dict[str, int]
+    macs: int
+    metadata: dict[str, str]
+
+
+def summarise(package: Path, function: str | None = None) -> Summary:
     """Interface, operators, weights, cost and metadata of a package.
 
     Args:
         package: the .mlpackage folder.
         function: of a package with several; None takes its default.
-
-    Returns:
-        JSON-serialisable: ``function`` shown and ``functions`` there are, ``inputs`` and ``outputs`` as text, ``operators`` counted
-        by type, ``unsupported`` ones (nested blocks included), ``refused`` ones (Core ML does not load the package for their sake,
-        each a line that says why), ``weights`` as bytes by stored type, ``macs`` of convolutions and matrix products with known
-        shapes, ``metadata``.
 
     Raises:
         MilError: the package cannot be read, or does not hang together.
@@ -43,18 +65,18 @@ def summarise(package: Path, function: str | None = None) -> dict[str, Any]:
     checked = read_function(package, function)
     block = checked.block
     operators = Counter(op.type for op in _operations(block) if op.type != "const")
-    return {
-        "function": checked.name,
-        "functions": sorted(checked.model.mlProgram.functions),
-        "inputs": [_feature(Feature.from_description(f)) for f in checked.inputs],
-        "outputs": [_feature(Feature.from_description(f)) for f in checked.outputs],
-        "operators": dict(operators.most_common()),
-        "unsupported": sorted(set(operators) - set(OPERATORS)),
-        "refused": list(refusals(block, Constants(checked.folder))),
-        "weights": _weight_bytes(block),
-        "macs": count_macs(checked.proto, block),
-        "metadata": metadata(checked.model),
-    }
+    return Summary(
+        function=checked.name,
+        functions=sorted(checked.model.mlProgram.functions),
+        inputs=[_feature(Feature.from_description(f)) for f in checked.inputs],
+        outputs=[_feature(Feature.from_description(f)) for f in checked.outputs],
+        operators=dict(operators.most_common()),
+        unsupported=sorted(set(operators) - set(OPERATORS)),
+        refused=list(refusals(block, Constants(checked.folder))),
+        weights=_weight_bytes(block),
+        macs=count_macs(checked.proto, block),
+        metadata=metadata(checked.model),
+    )
 
 
 def count_macs(function: "Function", block: "Block") -> int:

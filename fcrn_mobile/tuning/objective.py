@@ -1,11 +1,9 @@
 """What the search minimises, as a cost per weight and candidate; and which candidates of a weight are worth measuring."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 
-from fcrn_mobile.latency.estimate import FITTED, Coefficients, Work, latency_ms, matrix
+from fcrn_mobile.latency.estimate import Coefficients, Work, chip_fits, latency_ms, matrix
 from fcrn_mobile.tuning.candidates import FLOAT, Candidate
 from fcrn_mobile.tuning.choice import Option
 from fcrn_mobile.tuning.measured import Sensitivities
@@ -43,7 +41,7 @@ def options(variants: Variants, candidates: Sequence[Candidate], found: Sensitiv
     """Options of each weight, float16 the first of them: cost in the objective's unit, noise as measured.
 
     Units: bytes for ``size``; bits per weight of the network for ``bits``, tables and scales left out; estimated milliseconds, mean over
-    the chips of ``benchmark/estimate.py``, for ``latency-estimate``.
+    the chips of ``latency/estimate.py``, for ``latency-estimate``.
     """
     bits = _bits(candidates)
     elements = {weight: stored.values.numel() for weight, stored in variants.stored[FLOAT].items()}
@@ -98,6 +96,5 @@ def _mean_latency(works: Sequence[Work]) -> float:
     return sum(latency_ms(operators, replace(chip, floor_ms=0.0)) for chip in _chips()) / len(_chips())
 
 
-@cache
-def _chips() -> tuple[Coefficients, ...]:
-    return tuple(Coefficients(**fit["constants"]) for fit in json.loads(FITTED.read_text())["chips"].values())
+def _chips() -> list[Coefficients]:
+    return [fit.constants for fit in chip_fits().values()]

@@ -131,12 +131,12 @@ def test_a_scheme_is_stored_and_runs_as_coremltools_expands_it(asked, kind, oper
     assert set(stored(model).values()) == {kind}
     package = saved(model, tmp_path / "small.mlpackage")
     held = summarise(package)
-    assert operators <= set(held["operators"])
-    assert types <= set(held["weights"])
+    assert operators <= set(held.operators)
+    assert types <= set(held.weights)
     with quiet_coremltools():
         # What is on disk, not what is in memory, is what a phone gets.
         twin = saved(cto.decompress_weights(ct.models.MLModel(str(package), skip_model_load=True)), tmp_path / "twin.mlpackage")
-    assert not any(name.startswith("constexpr_") for name in summarise(twin)["operators"])
+    assert not any(name.startswith("constexpr_") for name in summarise(twin).operators)
     x = np.random.default_rng(0).standard_normal(SIZE).astype(np.float32)
     ours, theirs = (Program.load(path, "float32").predict({"x": x})["y"] for path in (package, twin))
     assert np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max()

@@ -54,7 +54,7 @@ def test_a_package_equals_its_decompressed_twin(path: Path, checkpoint: Checkpoi
     with quiet_coremltools():
         # What is on disk, not what is in memory, is what a phone gets.
         cto.decompress_weights(ct.models.MLModel(str(package), skip_model_load=True)).save(str(twin))
-    kinds, expanded = (set(summarise(each)["operators"]) for each in (package, twin))
+    kinds, expanded = (set(summarise(each).operators) for each in (package, twin))
     assert any(kind.startswith("constexpr_") for kind in kinds) == any(
         weight.stored not in ("fp16", "fp32") for weight in package_weights(package)
     )

@@ -14,6 +14,7 @@ from networks import NETWORKS, Network
 from torch import nn
 
 from fcrn_mobile.cli.inspect import command
+from fcrn_mobile.json_text import plain
 from fcrn_mobile.latency.estimate import CHIPS, FITTED, Coefficients, Work, estimate, latency_ms, matrix, notes, table, work
 from fcrn_mobile.latency.graph import read_graph
 from tests.mil.build import convert, ct, mb, save_program
@@ -124,7 +125,7 @@ def test_the_fit_gives_the_stored_constants_again(name: str) -> None:
     assert [(s.network, s.precision, s.ms) for s in samples] == [
         (row["network"], row["precision"], row["published_ms"]) for row in STORED["chips"][name]["samples"]
     ]
-    again = fit.as_json(fit.fit(RATED[name], samples))
+    again = fit.fit(RATED[name], samples).to_json()
     assert again == pytest.approx(STORED["chips"][name]["constants"], rel=1e-3, abs=1e-5)
 
 
@@ -165,7 +166,7 @@ def test_every_unused_latency_says_why_and_every_source_exists() -> None:
 
 def test_a_chip_without_published_figures_gets_none(packages: dict[str, Path]) -> None:
     found = estimate(read_graph(packages["fp16"]))
-    chips = {chip["chip"]: chip for chip in found["chips"]}
+    chips = {chip["chip"]: chip for chip in plain(found)["chips"]}
     assert list(chips) == ["A14", "A16", "A17 Pro", "M1", "M2", "M3", "M4", "M5"]
     assert chips["M3"]["ms"] is None
     assert chips["M3"]["reason"].startswith("no data")
@@ -174,25 +175,37 @@ def test_a_chip_without_published_figures_gets_none(packages: dict[str, Path]) -
         assert 0 < chips[name]["error"] <= chips[name]["worst"]
 
 
+def test_an_estimate_as_json_has_the_words_and_keys_that_its_readers_know(packages: dict[str, Path]) -> None:
+    written = plain(estimate(read_graph(packages["fp16"])))
+    assert list(written) == ["basis", "assumption", "network", "chips", "sources"]
+    assert list(written["network"]) == ["GMACs", "weights MB", "activations MB"]
+    fit = ["device", "dispatch", "workloads", "error", "worst", "sources"]
+    for chip in written["chips"]:
+        known = ["reason"] if chip["ms"] is None else [*fit, "outside"]
+        assert list(chip) == ["chip", "ms", "fps", *known]
+        assert [chip[key] for key in known[:6] if key != "reason"] == [STORED["chips"][chip["chip"]][key] for key in fit if key in known]
+    assert written["sources"] == STORED["sources"]
+
+
 def test_float32_and_flexible_shapes_are_not_estimated(packages: dict[str, Path], tmp_path: Path) -> None:
-    assert all("float32" in chip["reason"] for chip in estimate(read_graph(packages["fp32"]))["chips"])
+    assert all("float32" in chip.reason for chip in estimate(read_graph(packages["fp32"])).chips)
     shapes = ct.EnumeratedShapes([[1, 3, 32, 32], [1, 3, 64, 64]], default=[1, 3, 32, 32])
     path = convert(nn.Conv2d(3, 4, 3), [torch.rand(1, 3, 32, 32)], tmp_path, "flexible", inputs=[ct.TensorType("x", shape=shapes)])
-    assert all("flexible" in chip["reason"] for chip in estimate(read_graph(path))["chips"])
+    assert all("flexible" in chip.reason for chip in estimate(read_graph(path)).chips)
 
 
 def test_what_is_faster_than_everything_published_is_not_estimated(tmp_path: Path) -> None:
     path = save_program(tmp_path, lambda x: mb.square(x=x), [np.zeros((1, 1, 1, 32), np.float16)])
-    for chip in estimate(read_graph(path))["chips"]:
-        assert chip["ms"] is None or chip["ms"] >= min(s.ms for s in fit.samples_of(chip["chip"]))
-    assert "too small" in next(chip["reason"] for chip in estimate(read_graph(path))["chips"] if chip["chip"] == "A16")
+    for chip in estimate(read_graph(path)).chips:
+        assert chip.ms is None or chip.ms >= min(s.ms for s in fit.samples_of(chip.chip))
+    assert "too small" in next(chip.reason for chip in estimate(read_graph(path)).chips if chip.chip == "A16")
 
 
 def test_compressed_weights_move_half_the_bytes(packages: dict[str, Path]) -> None:
-    fp16, int8 = (estimate(read_graph(packages[precision]))["network"] for precision in ("fp16", "int8"))
-    assert int8["weights MB"] == pytest.approx(fp16["weights MB"] / 2, rel=0.03)
-    assert int8["GMACs"] == fp16["GMACs"]
-    assert int8["activations MB"] == fp16["activations MB"]
+    fp16, int8 = (estimate(read_graph(packages[precision])).network for precision in ("fp16", "int8"))
+    assert int8.weights_mb == pytest.approx(fp16.weights_mb / 2, rel=0.03)
+    assert int8.gmacs == fp16.gmacs
+    assert int8.activations_mb == fp16.activations_mb
 
 
 def test_int8_activations_move_a_byte_each(tmp_path: Path) -> None:
@@ -209,8 +222,8 @@ def test_a_network_larger_than_all_that_was_fitted_is_named(tmp_path: Path) -> N
     weight = np.zeros((2048, 2048, 3, 3), np.float16)
     path = save_program(tmp_path, lambda x: mb.conv(x=x, weight=weight, pad_type="same"), [np.zeros((1, 2048, 64, 64), np.float16)])
     found = estimate(read_graph(path))
-    (a16,) = [chip for chip in found["chips"] if chip["chip"] == "A16"]
-    assert [text.split(" (")[0] for text in a16["outside"]] == ["GMACs 155", "weights MB 75.5"]
+    (a16,) = [chip for chip in found.chips if chip.chip == "A16"]
+    assert [text.split(" (")[0] for text in a16.outside] == ["GMACs 155", "weights MB 75.5"]
     assert any("beyond what was fitted" in note and "A16" in note for note in notes(found))
 
 

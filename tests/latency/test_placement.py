@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fcrn_mobile.cli.inspect import command
+from fcrn_mobile.json_text import json_text
 from fcrn_mobile.latency.graph import Graph, Node, Tensor, read_graph
 from fcrn_mobile.latency.placement import RULES, describe, judge, padding, place
 from fcrn_mobile.mil.ops import OPERATORS
@@ -20,7 +21,7 @@ def half(*shape: int) -> np.ndarray:
 
 
 def verdicts(path: Path) -> dict[str, str]:
-    return {entry["operator"]: entry["verdict"] for entry in place(read_graph(path))["operators"]}
+    return {op.operator: op.verdict for op in place(read_graph(path)).operators}
 
 
 def test_every_rule_names_known_operators_and_existing_sources() -> None:
@@ -46,10 +47,10 @@ def test_every_rule_names_known_operators_and_existing_sources() -> None:
 def test_a_gather_splits_the_graph(tmp_path: Path) -> None:
     path = save_program(tmp_path, lambda x: mb.relu(x=mb.gather(x=mb.square(x=x), indices=np.array([2, 0]), axis=1)), [half(1, 4, 8, 32)])
     placement = place(read_graph(path))
-    assert [(segment["unit"], segment["operators"]) for segment in placement["segments"]] == [("ANE", 1), ("CPU", 1), ("ANE", 1)]
-    (entry,) = [entry for entry in placement["operators"] if entry["operator"] == "gather"]
-    assert entry["verdict"] == "falls back"
-    assert entry["sources"] == ("sweep",)
+    assert [(segment.unit, segment.operators) for segment in placement.segments] == [("ANE", 1), ("CPU", 1), ("ANE", 1)]
+    (gather,) = [op for op in placement.operators if op.operator == "gather"]
+    assert gather.verdict == "falls back"
+    assert gather.sources == ("sweep",)
     assert describe(placement)["segments"] == "3: ANE 1 → CPU 1 → ANE 1"
 
 
@@ -94,8 +95,8 @@ def test_rank_6_is_rejected_and_what_nobody_published_is_unknown() -> None:
 def test_an_unknown_operator_stays_where_its_predecessor_is() -> None:
     tensor = Tensor("y", "FLOAT16", (1, 32))
     nodes = [Node(kind, kind, (), (tensor,), {}) for kind in ("cast", "add", "cumsum", "new_operator", "relu")]
-    units = place(Graph(tuple(nodes), (), (), ()))["segments"]
-    assert [(unit["unit"], unit["operators"], unit["first"]) for unit in units] == [
+    units = place(Graph(tuple(nodes), (), (), ())).segments
+    assert [(unit.unit, unit.operators, unit.first) for unit in units] == [
         ("ANE", 2, "cast"),
         ("CPU", 2, "cumsum"),
         ("ANE", 1, "relu"),
@@ -117,10 +118,10 @@ def test_padding_is_what_rows_of_64_bytes_take(shape: list[int], kind: tuple[str
 
 def test_a_singleton_takes_32_times_its_memory_and_is_named_at_the_boundary(tmp_path: Path) -> None:
     path = save_program(tmp_path, lambda x: mb.reduce_mean(x=x, axes=[3], keep_dims=True), [half(1, 4, 8, 32)])
-    alignment = place(read_graph(path))["alignment"]
-    (entry,) = alignment["padded"]
-    assert (entry["factor"], entry["boundary"], entry["shape"]) == (32, True, [1, 4, 8, 1])
-    assert (alignment["results"], alignment["bytes"], alignment["padded_bytes"]) == (2, 2 * 4 * 8 * 33, 2 * 4 * 8 * 64)
+    alignment = place(read_graph(path)).alignment
+    (tensor,) = alignment.padded
+    assert (tensor.factor, tensor.boundary, tensor.shape) == (32, True, (1, 4, 8, 1))
+    assert (alignment.results, alignment.bytes, alignment.padded_bytes) == (2, 2 * 4 * 8 * 33, 2 * 4 * 8 * 64)
     assert "1×4×8×1" in describe(place(read_graph(path)))["padded inputs, outputs"]
 
 
@@ -132,11 +133,11 @@ def test_bytes_of_constants_are_those_of_the_weights_file(packages: dict[str, Pa
 
 
 def test_int8_weights_are_compressed_and_fp16_weights_stay_large(packages: dict[str, Path]) -> None:
-    fp16, int8 = (place(read_graph(packages[precision]))["weights"] for precision in ("fp16", "int8"))
-    assert fp16["uncompressed_bytes"] > 0.99 * fp16["bytes"]
-    assert fp16["uncompressed"][0]["bytes"] == max(entry["bytes"] for entry in fp16["uncompressed"])
-    assert int8["uncompressed"] == []
-    assert int8["bytes"] == pytest.approx(fp16["bytes"] / 2, rel=0.03)
+    fp16, int8 = (place(read_graph(packages[precision])).weights for precision in ("fp16", "int8"))
+    assert fp16.uncompressed_bytes > 0.99 * fp16.bytes
+    assert fp16.uncompressed[0].bytes == max(tensor.bytes for tensor in fp16.uncompressed)
+    assert int8.uncompressed == ()
+    assert int8.bytes == pytest.approx(fp16.bytes / 2, rel=0.03)
 
 
 def test_inspect_says_that_placement_ran_on_no_device(packages: dict[str, Path]) -> None:
@@ -147,3 +148,17 @@ def test_inspect_says_that_placement_ran_on_no_device(packages: dict[str, Path])
     facts = json.loads(CliRunner().invoke(command, [str(packages["fp16"]), "--json", "-"]).output)
     assert sum(facts["placement"]["counts"].values()) == len(facts["placement"]["operators"]) == sum(facts["operators"].values())
     assert all(entry["reason"] for entry in facts["placement"]["operators"])
+
+
+def test_a_placement_as_json_has_the_words_and_keys_that_its_readers_know(tmp_path: Path) -> None:
+    path = save_program(tmp_path, lambda x: mb.reduce_mean(x=x, axes=[3], keep_dims=True), [half(1, 4, 8, 32)])
+    written = json.loads(json_text(place(read_graph(path))))
+    assert list(written) == ["basis", "counts", "segments", "operators", "alignment", "weights", "sources"]
+    assert written["basis"] == "published rules, not run on a device"
+    assert written["segments"] == [{"unit": "ANE", "operators": 1, "first": "reduce_mean_0", "last": "reduce_mean_0"}]
+    assert list(written["operators"][0]) == ["operator", "name", "verdict", "reason", "sources"]
+    padded = {"name": "reduce_mean_0", "shape": [1, 4, 8, 1], "dtype": "FLOAT16", "factor": 32.0, "boundary": True}
+    assert written["alignment"]["padded"] == [padded]
+    assert list(written["alignment"]) == ["results", "bytes", "padded_bytes", "padded", "sources", "reason"]
+    assert list(written["weights"]) == ["bytes", "uncompressed_bytes", "uncompressed", "too_large", "sources", "reason"]
+    assert all(set(source) == {"name", "url"} for source in written["sources"].values())

@@ -108,7 +108,7 @@ def test_weights_are_counted_in_bytes_of_their_stored_type(name: str, monkeypatc
     checked = read_function(package, None)
     monkeypatch.setattr("fcrn_mobile.mil.summary.read_function", lambda *_: SimpleNamespace(**{**vars(checked), "block": block}))
     each = [int(np.ceil(count * BYTES[name])) for count in (15, 2, 2)]
-    assert summarise(package)["weights"] == {name: sum(each)}
+    assert summarise(package).weights == {name: sum(each)}
 
 
 def test_what_a_package_holds_in_words(tmp_path: Path) -> None:
@@ -116,9 +116,9 @@ def test_what_a_package_holds_in_words(tmp_path: Path) -> None:
         return mb.relu(x=mb.relu(x=mb.add(x=x0, y=np.float32(1))), name="y")
 
     facts = summarise(save_program(tmp_path, body, [np.zeros((2, 3), np.float32)]))
-    assert facts["function"] == "main"
-    assert facts["functions"] == ["main"]
-    assert facts["inputs"] == ["x0: FLOAT32 array 2×3."]
-    assert facts["outputs"] == ["y: FLOAT32 array 2×3."]
-    assert list(facts["operators"].items()) == [("relu", 2), ("add", 1)]
-    assert (facts["unsupported"], facts["refused"], facts["weights"], facts["macs"]) == ([], [], {}, 0)
+    assert facts.function == "main"
+    assert facts.functions == ["main"]
+    assert facts.inputs == ["x0: FLOAT32 array 2×3."]
+    assert facts.outputs == ["y: FLOAT32 array 2×3."]
+    assert list(facts.operators.items()) == [("relu", 2), ("add", 1)]
+    assert (facts.unsupported, facts.refused, facts.weights, facts.macs) == ([], [], {}, 0)
