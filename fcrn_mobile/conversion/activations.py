@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from fcrn_mobile.conversion.calibration import CalibrationImages, calibration_images
 from fcrn_mobile.conversion.clipping import STEPS
-from fcrn_mobile.conversion.ranges import QUANTIZABLE, OnImage, Range, measure_ranges
+from fcrn_mobile.conversion.ranges import OnImage, Range, measure_ranges
 from fcrn_mobile.conversion.recipe import Calibration, Recipe
 from fcrn_mobile.conversion.weights import is_constant, is_weight, plain
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
+from fcrn_mobile.mil.ops import OPERATORS, kinds
 
 if TYPE_CHECKING:
     import coremltools as ct
 
+_QUANTIZABLE = kinds(lambda operator: operator.quantizable)
 #: Smallest and largest magnitude of a range. coremltools computes scales in float16: below its smallest normal number they lose
 #: their digits, that of an empty range would be 0, and a difference of two values beyond half its largest number is infinite.
 _LEAST, _MOST = STEPS * 2.0**-14, 32752.0
@@ -77,7 +79,7 @@ def quantize_activations(model: "ct.models.MLModel", ranges: Mapping[str, Range]
     from coremltools.models.utils import _apply_graph_pass
     from coremltools.optimize.coreml import OpLinearQuantizerConfig, OptimizationConfig
 
-    candidates = [op for op in _operators(model) if op.op_type in QUANTIZABLE]
+    candidates = [op for op in _operators(model) if op.op_type in _QUANTIZABLE]
     kept = [op for op in candidates if not chosen(_names(op))]
     if len(kept) == len(candidates):
         raise InputError("no operator is left for int8 activations: let [[ops]] exclude fewer, or leave activations out")
@@ -114,7 +116,7 @@ def _names(op: Any) -> set[str]:
     An addition or a pool has no weights: it goes by those of the layers that feed it.
     """
     names = {op.name, op.outputs[0].name}
-    layers = _feeders(op) if op.op_type in ("add", "avg_pool", "max_pool") else (op,)
+    layers = (op,) if OPERATORS[op.op_type].weight_axes else _feeders(op)
     names |= {var.name for layer in layers for var in layer.inputs.values() if is_weight(var)}
     return names | {plain(name) for name in names}
 
@@ -133,7 +135,7 @@ def _feeders(op: Any) -> Iterator[Any]:
     for var in _read(op):
         if var.op is None or _constant(var):
             continue
-        if var.op.op_type in QUANTIZABLE:
+        if var.op.op_type in _QUANTIZABLE:
             yield var.op
         else:
             yield from _feeders(var.op)

@@ -23,15 +23,13 @@ from fcrn_mobile.conversion.rounding import Moments, choose, fitted, patches
 from fcrn_mobile.data.images import fit
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.operation import Operation
+from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.program import Values
 
 if TYPE_CHECKING:
     import coremltools as ct
 
 Images = Sequence[NDArray[np.uint8]]
-
-#: Operators whose mean a bias can shift.
-_BIASED = frozenset({"conv", "conv_transpose"})
 
 
 def correction_images(recipe: Recipe) -> CalibrationImages | None:
@@ -120,7 +118,7 @@ class Walk:
                 self._round(operation, expected, values)
             _advance(self.reference, index, expected)
             _advance(self.candidate, index, values)
-            if self.bias and operation.kind in _BIASED and isinstance(operation.arguments.get("bias"), Tensor):
+            if self.bias and OPERATORS[operation.kind].bias_axis == 1 and isinstance(operation.arguments.get("bias"), Tensor):
                 self._shift(operation, expected, values)
             for program, runs in ((self.reference, expected), (self.candidate, values)):
                 _release(program, index, runs)

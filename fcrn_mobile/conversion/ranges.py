@@ -12,16 +12,7 @@ from fcrn_mobile.conversion.clipping import BINS, histogram, mse_clip, percentil
 from fcrn_mobile.data.images import fit
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
-
-#: Operators that coremltools gives quantized inputs and outputs (its pass ``insert_prefix_quantize_dequantize_pair``) …
-QUANTIZABLE = frozenset({"conv", "avg_pool", "max_pool", "linear", "add"})
-#: … and what may follow one before its output is quantized (``insert_suffix_quantize_dequantize_pair``).
-ACTIVATIONS = frozenset({"leaky_relu", "tanh", "scaled_tanh", "sigmoid", "hard_sigmoid", "relu", "relu6"})
-#: Operators whose results are values that they read, zero, or what lies between them.
-_MOVES = frozenset(
-    {"concat", "depth_to_space", "expand_dims", "identity", "max_pool", "pad", "pixel_shuffle", "reshape", "slice_by_index"}
-    | {"space_to_depth", "split", "squeeze", "stack", "transpose", "upsample_bilinear", "upsample_nearest_neighbor"}
-)
+from fcrn_mobile.mil.ops import OPERATORS
 
 #: Called with the number of images done and in all.
 OnImage = Callable[[int, int], None]
@@ -95,9 +86,10 @@ def measured(program: Program) -> frozenset[str]:
     """Names of the tensors that quantized operators read or give."""
     names: set[str] = set()
     for operation in program.operations:
-        if operation.kind in QUANTIZABLE:
+        operator = OPERATORS[operation.kind]
+        if operator.quantizable:
             names |= operation.references
-        if operation.kind in QUANTIZABLE | ACTIVATIONS:
+        if operator.quantizable or operator.activation:
             names |= {info.name for info in operation.outputs}
     return frozenset(names)
 
@@ -117,7 +109,7 @@ def shared(ranges: dict[str, Range], program: Program) -> dict[str, Range]:
 
     for operation in program.operations:
         moved = {root(name) for name in operation.references}
-        if operation.kind in _MOVES or (operation.kind == "relu" and all(name in group for name in operation.references)):
+        if OPERATORS[operation.kind].shares_range or (operation.kind == "relu" and all(name in group for name in operation.references)):
             first = min(moved)
             group |= dict.fromkeys((*moved, *operation.references, *(info.name for info in operation.outputs)), first)
     joined: dict[str, Range] = {}

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.latency.graph import BITS, Graph, Node, Tensor
 from fcrn_mobile.latency.sources import Sources, sources
+from fcrn_mobile.mil.ops import kinds
 
 BASIS = "estimate from published latencies, not run on a device"
 ASSUMPTION = "assumes that the whole program runs on the Neural Engine"
@@ -26,36 +27,7 @@ CHIPS = Path(__file__).with_name("chips.toml")
 FITTED = Path(__file__).with_name("fitted.json")
 
 #: Operators that engines fuse with the one before, or that only rename what is there.
-FREE = frozenset(
-    {
-        "batch_norm",
-        "cast",
-        "clamped_relu",
-        "clip",
-        "dequantize",
-        "elu",
-        "expand_dims",
-        "flatten2d",
-        "gelu",
-        "identity",
-        "leaky_relu",
-        "linear_activation",
-        "prelu",
-        "quantize",
-        "relu",
-        "relu6",
-        "reshape",
-        "scaled_tanh",
-        "sigmoid",
-        "sigmoid_hard",
-        "silu",
-        "softplus",
-        "softsign",
-        "squeeze",
-        "tanh",
-        "thresholded_relu",
-    }
-)
+FREE = kinds(lambda operator: operator.free)
 
 
 @dataclass(frozen=True)

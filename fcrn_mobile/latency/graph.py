@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcrn_mobile.mil.check import CheckedFunction, read_function
-from fcrn_mobile.mil.summary import MacCounter
+from fcrn_mobile.mil.costs import macs
+from fcrn_mobile.mil.declared import Declarations
 from fcrn_mobile.mil.values import shape_of, type_name
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def read_graph(package: Path, function: str | None = None) -> Graph:
 class _Reader:
     def __init__(self, checked: CheckedFunction) -> None:
         self._checked = checked
-        self._macs = MacCounter(checked.proto, checked.block)
+        self._declarations = Declarations.of_function(checked.proto, checked.block)
         self._weights: dict[str, Weight] = {}
         self._numbers: dict[str, tuple[float, ...]] = {}
         self._tensors = {value.name: _tensor(value.name, value.type) for value in checked.proto.inputs}
@@ -159,7 +160,7 @@ class _Reader:
         self._tensors |= {tensor.name: tensor for tensor in outputs}
         name = outputs[0].name if outputs else op.type
         numbers = {key: value for key, value in settings.items() if value}
-        return Node(op.type, name, tuple(inputs), outputs, weights, numbers, self._macs(op))
+        return Node(op.type, name, tuple(inputs), outputs, weights, numbers, macs(op, self._declarations))
 
 
 def _tensor(name: str, value_type: "ValueType") -> Tensor:

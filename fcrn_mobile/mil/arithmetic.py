@@ -13,6 +13,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from fcrn_mobile.mil.ops import kinds
 from fcrn_mobile.package.errors import MilError
 
 Arithmetic = Literal["float32", "float16", "ane"]
@@ -21,64 +22,9 @@ POLICIES: tuple[Arithmetic, ...] = get_args(Arithmetic)
 #: Largest magnitude of a convolution's or matrix product's result on the Neural Engine, as published: "about".
 ANE_LARGEST_PRODUCT = 32750.0
 
-_PRODUCTS = frozenset({"conv", "conv_transpose", "einsum", "linear", "matmul", "scaled_dot_product_attention"})
-
-#: Operators whose results are values of their inputs, bounds or whole numbers: rounding them again changes nothing.
-_MOVES_VALUES = frozenset(
-    {
-        "abs",
-        "argsort",
-        "band_part",
-        "batch_to_space",
-        "ceil",
-        "clip",
-        "concat",
-        "crop",
-        "depth_to_space",
-        "expand_dims",
-        "flatten2d",
-        "floor",
-        "gather",
-        "gather_along_axis",
-        "gather_nd",
-        "identity",
-        "max_pool",
-        "maximum",
-        "minimum",
-        "pixel_shuffle",
-        "pixel_unshuffle",
-        "reduce_max",
-        "reduce_min",
-        "relu",
-        "relu6",
-        "reshape",
-        "reshape_like",
-        "resize_nearest_neighbor",
-        "reverse",
-        "reverse_sequence",
-        "round",
-        "select",
-        "sign",
-        "slice_by_index",
-        "slice_by_size",
-        "slice_update",
-        "sliding_windows",
-        "space_to_batch",
-        "space_to_depth",
-        "split",
-        "squeeze",
-        "stack",
-        "thresholded_relu",
-        "tile",
-        "transpose",
-        "upsample_nearest_neighbor",
-    }
-)
-
-#: Operators whose result is a tensor of their own, so that rounding may overwrite it.
-_FRESH = frozenset({"add", "batch_norm", "gelu", "layer_norm", "mul", "real_div", "sigmoid", "silu", "softmax", "sub"})
-_FRESH |= _PRODUCTS - {"einsum"}  # of one operand it is a view
-
+_PRODUCTS = kinds(lambda operator: operator.is_product)
+_EXACT = kinds(lambda operator: operator.is_exact)
+_FRESH = kinds(lambda operator: operator.fresh)
 
 #: What a policy is called where its results are shown.
 SHOWN_AS: dict[Arithmetic, str] = {
@@ -117,7 +63,7 @@ def apply(policy: Arithmetic, operator: str, declared: str, value: Tensor) -> Te
         declared: data type of the result as the program declares it.
         value: the result; it may be overwritten.
     """
-    if policy == "float32" or declared != "FLOAT16" or operator in _MOVES_VALUES or not value.is_floating_point():
+    if policy == "float32" or declared != "FLOAT16" or operator in _EXACT or not value.is_floating_point():
         return value
     value = _rounded(value, in_place=operator in _FRESH)
     if policy == "ane" and operator in _PRODUCTS:

@@ -11,7 +11,6 @@ import torch
 from fcrn_mobile.mil.arithmetic import Arithmetic, apply
 from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
 from fcrn_mobile.mil.ops import OPERATORS
-from fcrn_mobile.mil.ops.prepare import PREPARERS
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.mil.values import Constant, Constants, shape_of, type_name
 from fcrn_mobile.package.errors import MilError
@@ -19,9 +18,6 @@ from fcrn_mobile.package.errors import MilError
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Argument, Block
     from coremltools.proto.MIL_pb2 import Operation as OperationProto
-
-#: Inputs that are lists of tensors even when only one is given.
-_LIST_INPUTS = frozenset({"begins", "end_masks", "ends", "ref_tensors", "values"})
 
 
 def bind(block: "Block", reader: Constants, package: Path, arithmetic: Arithmetic) -> tuple[Operation, ...]:
@@ -60,28 +56,29 @@ def _operation(proto: "OperationProto", reader: Constants, constants: dict[str, 
     where = f"operator '{proto.type}' at '{outputs[0].name if outputs else '?'}' in '{package}'"
     if proto.type not in OPERATORS:
         raise MilError(f"{where} is not known to this runtime: run the package on macOS instead")
+    operator = OPERATORS[proto.type]
     # Compressed constants of iOS 16 carry their data as attributes, everything else as inputs.
     arguments: dict[str, Any] = {key: reader.read(value, f"'{key}' of {where}") for key, value in proto.attributes.items() if key != "name"}
     names: dict[str, str] = {}
     for key, argument in proto.inputs.items():
-        arguments[key] = _argument(key, argument, reader, constants, where)
+        values = _values(key, argument, reader, constants, where)
+        arguments[key] = values if key in operator.lists or len(values) != 1 else values[0]
         if len(argument.arguments) == 1 and argument.arguments[0].name in constants:
             names[key] = argument.arguments[0].name
     try:
-        inspect.signature(OPERATORS[proto.type]).bind(**arguments)
+        inspect.signature(operator.run).bind(**arguments)
     except TypeError as error:
         raise MilError(f"{where} has inputs this runtime does not know ({error}): run the package on macOS instead") from error
     return Operation(proto.type, arguments, outputs, names=names)
 
 
-def _argument(key: str, argument: "Argument", reader: Constants, constants: dict[str, Constant], where: str) -> Any:
-    values = tuple(
+def _values(key: str, argument: "Argument", reader: Constants, constants: dict[str, Constant], where: str) -> tuple[Any, ...]:
+    return tuple(
         constants.get(binding.name, Reference(binding.name))
         if binding.WhichOneof("binding") == "name"
         else reader.read(binding.value, f"'{key}' of {where}")
         for binding in argument.arguments
     )
-    return values if key in _LIST_INPUTS or len(values) != 1 else values[0]
 
 
 def _expand(operation: Operation, arithmetic: Arithmetic) -> dict[str, torch.Tensor]:
@@ -89,7 +86,7 @@ def _expand(operation: Operation, arithmetic: Arithmetic) -> dict[str, torch.Ten
     if operation.references:
         raise MilError(f"{operation} reads '{min(operation.references)}', which is not a constant: export the package again")
     try:
-        result = OPERATORS[operation.kind](**operation.arguments)
+        result = OPERATORS[operation.kind].run(**operation.arguments)
     except Exception as error:  # whatever torch raises on data that does not fit
         raise MilError(f"{operation} cannot be expanded ({' '.join(str(error).split())[:160]}): export the package again") from error
     expanded: dict[str, torch.Tensor] = {}
@@ -125,7 +122,7 @@ def with_constants(operation: Operation, constants: Mapping[str, Any]) -> Operat
 
 def _prepare(operation: Operation) -> Operation:
     """Constants of an operator in the layout that it runs fastest with."""
-    prepare = PREPARERS.get(operation.kind)
+    prepare = OPERATORS[operation.kind].prepare
     return replace(operation, arguments=prepare(operation.arguments)) if prepare else operation
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcrn_mobile.mil.growth import Sizes
+from fcrn_mobile.mil.costs import largest_shape
+from fcrn_mobile.mil.declared import Declarations
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.mil.values import LARGEST, NUMPY_TYPES, check_size, shape_of, type_name
@@ -81,16 +82,16 @@ def check_block(block: "Block", function: "Function", where: str) -> None:
     for value in function.inputs:
         _define(value, types, f"input {value.name[:80]!r} of '{where}'")
     later = {output.name for operation in block.operations for output in operation.outputs}
-    sizes, elements = Sizes(types), 0
+    declarations, elements = Declarations(types), 0
     for index, operation in enumerate(block.operations):
         what = _described(operation, index, where)
         _check_operation(operation, types, later, what)
         for output in operation.outputs:
             _define(output, types, f"result {output.name[:80]!r} of {what}")
-        sizes.learn(operation)
+        declarations.learn(operation)
         if operation.type.startswith("const"):
             elements += sum(abs(math.prod(shape_of(output.type))) for output in operation.outputs)
-        _check_lengths(sizes.result(operation) or (), f"the result of {what}")
+        _check_lengths(largest_shape(operation, declarations) or (), f"the result of {what}")
     if elements > _LARGEST_CONSTANTS:
         raise MilError(f"the constants of '{where}' have {elements} elements, the limit is {_LARGEST_CONSTANTS}: {_AGAIN}")
     if not block.outputs:

@@ -23,10 +23,6 @@ from fcrn_mobile.mil.values import Constants
 from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.package.reading import metadata
 
-#: Operators whose shape coremltools infers wrongly at times: ``select`` from its branches alone, whatever shape the condition has;
-#: ``matmul`` of a vector with a stack of matrices.
-_MISDECLARED = frozenset({"matmul", "select"})
-
 
 @dataclass(frozen=True)
 class Program:
@@ -165,7 +161,7 @@ class Program:
         """Run one operator and file its results under their names."""
         arguments = {key: _resolve(argument, values) for key, argument in operation.arguments.items()}
         try:
-            result = OPERATORS[operation.kind](**arguments)
+            result = OPERATORS[operation.kind].run(**arguments)
         except MilError as error:
             raise MilError(f"{operation}: {error}") from error
         except Exception as error:  # whatever torch raises on values that do not fit together
@@ -182,7 +178,7 @@ class Program:
         if not info.fits(value.shape):
             # Either the program is damaged or the operator is wrong here, and then its values must not be believed. Only where
             # coremltools declares too little itself, there and in what is computed from it, the declaration is not held against us.
-            if operation.kind not in _MISDECLARED and values.misdeclared.isdisjoint(operation.references):
+            if not OPERATORS[operation.kind].misdeclared and values.misdeclared.isdisjoint(operation.references):
                 raise MilError(f"{operation} gives shape {by(value.shape)}, declared is {by(info.shape)}: export the package again")
             values.misdeclared.add(info.name)
         return apply(self.arithmetic, operation.kind, info.dtype, value)

@@ -4,10 +4,10 @@ The rules are not in Apple's documentation; people found them and reported what 
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
-from torch import Tensor
-
+from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.values import Constant, Constants
 from fcrn_mobile.package.errors import MilError
 
@@ -34,22 +34,15 @@ def refusals(block: "Block", reader: Constants) -> Iterator[str]:
     """Every operator that Core ML refuses, with the reason and the remedy."""
     stored = {op.outputs[0].name: op.attributes["val"] for op in block.operations if op.type == "const"}
     for operation in block.operations:
-        if operation.type == "pad":
-            yield from _pad(operation, stored, reader)
+        operator = OPERATORS.get(operation.type)
+        if operator is None or operator.refusal is None:
+            continue
+        reason = operator.refusal(partial(_argument, operation, stored, reader))
+        if reason:
+            yield f"operator '{operation.type}' at '{operation.outputs[0].name}' {reason}"
 
 
-def _pad(operation: "Operation", stored: "dict[str, Value]", reader: Constants) -> Iterator[str]:
-    """Padding of other axes than the last two has to be constant (#2571, #2576, #2701)."""
-    mode, pads = (_argument(operation, key, stored, reader) for key in ("mode", "pad"))
-    if mode in (None, "constant") or not isinstance(pads, Tensor) or not pads.reshape(-1)[:-4].any():
-        return
-    yield (
-        f"operator 'pad' at '{operation.outputs[0].name}' pads axes before the last two by '{mode}', which Core ML can with constants "
-        "only (coremltools #2571, #2576): move the axis to the end with a transpose before padding, and back"
-    )
-
-
-def _argument(operation: "Operation", key: str, stored: "dict[str, Value]", reader: Constants) -> Constant:
+def _argument(operation: "Operation", stored: "dict[str, Value]", reader: Constants, key: str) -> Constant:
     """The value of a constant input; None if it is left out or computed at run time."""
     for binding in operation.inputs[key].arguments if key in operation.inputs else ():
         value = stored.get(binding.name) if binding.WhichOneof("binding") == "name" else binding.value

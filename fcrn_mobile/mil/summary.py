@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fcrn_mobile.mil.check import read_function
+from fcrn_mobile.mil.costs import count_macs
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.refused import refusals
@@ -18,7 +19,7 @@ from fcrn_mobile.package.blob import PACKED, WHOLE
 from fcrn_mobile.package.reading import metadata
 
 if TYPE_CHECKING:
-    from coremltools.proto.MIL_pb2 import Block, Function, Operation, Value
+    from coremltools.proto.MIL_pb2 import Block, Operation, Value
 
 #: Stored type → bits of an element; types that no reader here has yet are of one byte unless named.
 _BITS = {name: 8 * np.dtype(dtype).itemsize for name, (_, dtype) in WHOLE.items()}
@@ -77,69 +78,6 @@ def summarise(package: Path, function: str | None = None) -> Summary:
         macs=count_macs(checked.proto, block),
         metadata=metadata(checked.model),
     )
-
-
-def count_macs(function: "Function", block: "Block") -> int:
-    """Multiply-accumulates for one run: convolutions, transposed ones, linear layers, matrix products and attention of known shapes."""
-    count = MacCounter(function, block)
-    return sum(count(op) for op in block.operations)
-
-
-class MacCounter:
-    """Multiply-accumulates of single operators of one function; 0 where a shape is unknown."""
-
-    def __init__(self, function: "Function", block: "Block") -> None:
-        named = [*function.inputs, *(o for op in block.operations for o in op.outputs)]
-        self._shapes = {value.name: shape_of(value.type) for value in named if value.type.WhichOneof("type") == "tensorType"}
-        self._switched_on = {
-            op.outputs[0].name
-            for op in block.operations
-            if op.type == "const" and any(op.attributes["val"].immediateValue.tensor.bools.values)
-        }
-
-        self._equations = {
-            op.outputs[0].name: "".join(op.attributes["val"].immediateValue.tensor.strings.values)
-            for op in block.operations
-            if op.type == "const"
-        }
-
-    def __call__(self, op: "Operation") -> int:
-        """Of one operator."""
-
-        def name(key: str) -> str:
-            return op.inputs[key].arguments[0].name if key in op.inputs and op.inputs[key].arguments else ""
-
-        def shape(key: str) -> tuple[int, ...]:
-            return self._shapes.get(name(key), ())
-
-        out = shape_of(op.outputs[0].type) if op.outputs else ()
-        if op.type == "conv":
-            macs = math.prod(out) * math.prod(shape("weight")[1:])
-        elif op.type == "conv_transpose":
-            # Every input value meets its whole kernel; outputs that are cut off afterwards are computed all the same.
-            macs = math.prod(shape("x")) * math.prod(shape("weight")[1:])
-        elif op.type == "linear":
-            macs = math.prod(out) * shape("weight")[-1] if shape("weight") else 0
-        elif op.type == "matmul" and shape("x"):
-            inner = shape("x")[-2] if name("transpose_x") in self._switched_on and len(shape("x")) > 1 else shape("x")[-1]
-            macs = math.prod(out) * inner
-        elif op.type == "scaled_dot_product_attention" and len(shape("key")) > 1:
-            # query·keyᵀ, then weights·value: both sum over every key.
-            macs = (math.prod(shape("query")) + math.prod(out)) * shape("key")[-2]
-        elif op.type == "einsum":
-            return self._einsum(self._equations.get(name("equation"), ""), [binding.name for binding in op.inputs["values"].arguments])
-        else:
-            macs = 0
-        known = (*out, *shape("x"), *shape("weight"), *shape("query"), *shape("key"))
-        return macs if -1 not in known else 0
-
-    def _einsum(self, equation: str, operands: list[str]) -> int:
-        """Every combination of its indices once."""
-        lengths: dict[str, int] = {}
-        for indices, operand in zip(equation.partition("->")[0].split(","), operands, strict=False):
-            for index, length in zip(indices.strip(), self._shapes.get(operand, ()), strict=False):
-                lengths[index] = max(length, lengths.get(index, length))
-        return math.prod(lengths.values()) if lengths and -1 not in lengths.values() else 0
 
 
 def _operations(block: "Block") -> Iterator["Operation"]:

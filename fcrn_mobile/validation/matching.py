@@ -11,13 +11,12 @@ from torch import Tensor
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.operation import Operation, Reference
+from fcrn_mobile.mil.ops import OPERATORS
 
 #: What coremltools' passes append to names when they turn a program into half precision.
 _APPENDED = re.compile(r"_cast_fp(16|32)|_to_fp(16|32)")
 #: What compression appends to the name of weights.
 _COMPRESSED = re.compile(r"(_quantized|_palettized|_pcs|_sparsified)+$")
-#: Operators that compression and half precision put in between.
-_TRANSPARENT = frozenset({"cast", "dequantize", "identity", "quantize"})
 #: Least share of the smaller program's operators that two exports of one network have in common.
 _LEAST_MATCHED = 0.25
 
@@ -74,7 +73,7 @@ def _left_over(reference: Program, candidate: Program, pairs: Mapping[int, int])
         if found is not None:
             names = zip(operation.outputs, reference.operations[found].outputs, strict=True)
             counterparts |= {ours.name: theirs.name for ours, theirs in names}
-        elif operation.kind in _TRANSPARENT and operation.references:
+        elif OPERATORS[operation.kind].inserted and operation.references:
             source = min(operation.references)
             counterparts[operation.name] = counterparts.get(source, source)
     return added

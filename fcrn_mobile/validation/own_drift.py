@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.operation import Operation
+from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.validation.quantized import Rewired, gains, producers, quantize_inputs
 from fcrn_mobile.validation.sensitivity import Trial, trial_drifts
 from fcrn_mobile.validation.signals import snr_db
@@ -149,7 +150,7 @@ def _weights(ours: Operation, theirs: Operation) -> tuple[float, Outlier | None]
     held = {key: ours.arguments[key] for key in changed}
     power = sum(float(value.double().square().sum()) for value in held.values())
     noise = sum(float((changed[key] - held[key]).double().square().sum()) for key in changed)
-    outlier = find_outlier(held["weight"], changed["weight"], ours.kind == "conv_transpose") if "weight" in changed else None
+    outlier = find_outlier(held["weight"], changed["weight"], OPERATORS[ours.kind].weight_axes == (1, 0)) if "weight" in changed else None
     return snr_db(power, noise), outlier
 
 

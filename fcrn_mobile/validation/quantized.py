@@ -8,12 +8,11 @@ from torch import Tensor
 
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
+from fcrn_mobile.mil.ops import OPERATORS
 
 #: Name of a tensor → the operator that gives it.
 Producers = Mapping[str, Operation]
 
-#: Operators of which a multiple of all inputs gives the same multiple of the result.
-_HOMOGENEOUS = frozenset({"add", "concat", "max_pool", "maximum", "minimum", "relu", "reshape", "sub", "transpose"})
 #: Scales are stored in half precision: factors that differ less are equal.
 _NEAR = 5e-3
 
@@ -97,7 +96,7 @@ def gains(program: Program) -> dict[str, float]:
             scales = [o.arguments.get("scale") if o else None for o in (operation, down)]
             if all(isinstance(scale, Tensor) and scale.numel() == 1 for scale in scales):
                 factor *= float(scales[0]) / float(scales[1])  # type: ignore[arg-type] # both are tensors
-        elif operation.kind != "quantize" and operation.kind not in _HOMOGENEOUS:
+        elif operation.kind != "quantize" and not OPERATORS[operation.kind].is_homogeneous:
             factor = 1.0
         if abs(factor - 1) > _NEAR:
             found |= {info.name: factor for info in operation.outputs}

@@ -11,6 +11,7 @@ from fcrn_mobile.data import open_source
 from fcrn_mobile.data.transforms import depth_tensor, image_tensor, resize
 from fcrn_mobile.mil import MilError, Program
 from fcrn_mobile.mil.ops import OPERATORS
+from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.decoders import DECODERS
 from fcrn_mobile.network.deploy import FourPhaseConv, deploy
@@ -133,7 +134,7 @@ def test_an_unknown_operator_is_an_error_at_load(packages, monkeypatch) -> None:
 
 
 def test_an_unknown_input_of_an_operator_is_an_error_at_load(packages, monkeypatch) -> None:
-    monkeypatch.setitem(OPERATORS, "relu6", lambda y: y)
+    monkeypatch.setitem(OPERATORS, "relu6", Operator(lambda y: y, "exact"))
     with pytest.raises(MilError, match="operator 'relu6'"):
         Program.load(packages["fp16"])
 

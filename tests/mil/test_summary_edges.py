@@ -9,7 +9,9 @@ import pytest
 from coremltools.proto import MIL_pb2
 
 from fcrn_mobile.mil.check import read_function
-from fcrn_mobile.mil.summary import MacCounter, count_macs, summarise
+from fcrn_mobile.mil.costs import count_macs, macs
+from fcrn_mobile.mil.declared import Declarations
+from fcrn_mobile.mil.summary import summarise
 from fcrn_mobile.package.blob import PACKED, WHOLE
 from tests.mil.build import mb, save_program
 from tests.mil.protobuf import named_constant, operation, tensor_type
@@ -21,12 +23,12 @@ def counted(last: Any, shapes: dict[str, tuple[int, ...]], *constants: Any) -> i
     for name, shape in shapes.items():
         function.inputs.add(name=name).type.CopyFrom(tensor_type(shape))
     block.operations.extend([*constants, last])
-    assert count_macs(function, block) == MacCounter(function, block)(block.operations[-1])
+    assert count_macs(function, block) == macs(block.operations[-1], Declarations.of_function(function, block))
     return count_macs(function, block)
 
 
 @pytest.mark.parametrize(
-    ("kind", "out", "shapes", "macs"),
+    ("kind", "out", "shapes", "expected"),
     [
         ("conv", (1, 5, 6, 7), {"x": (1, 3, 8, 9), "weight": (5, 3, 2, 2)}, 5 * 6 * 7 * 3 * 4),
         ("conv", (-1, 5, 6, 7), {"x": (1, 3, 8, 9), "weight": (5, 3, 2, 2)}, 0),
@@ -46,8 +48,8 @@ def counted(last: Any, shapes: dict[str, tuple[int, ...]], *constants: Any) -> i
         ("relu", (2, 5), {"x": (2, 5)}, 0),
     ],
 )
-def test_multiplications_of_an_operator(kind: str, out: tuple[int, ...], shapes: dict[str, tuple[int, ...]], macs: int) -> None:
-    assert counted(operation(kind, out, **{name: name for name in shapes}), shapes) == macs
+def test_multiplications_of_an_operator(kind: str, out: tuple[int, ...], shapes: dict[str, tuple[int, ...]], expected: int) -> None:
+    assert counted(operation(kind, out, **{name: name for name in shapes}), shapes) == expected
 
 
 @pytest.mark.parametrize(("turned", "depth"), [(True, 2), (False, 3)])
@@ -65,7 +67,7 @@ def equation(text: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("text", "shapes", "macs"),
+    ("text", "shapes", "expected"),
     [
         ("ab,bc->ac", {"p": (2, 3), "q": (3, 5)}, 30),
         ("ab, bc -> ac", {"p": (2, 3), "q": (3, 5)}, 30),
@@ -76,8 +78,8 @@ def equation(text: str) -> Any:
         ("", {"p": (2, 3), "q": (3, 5)}, 0),
     ],
 )
-def test_an_equation_meets_every_combination_of_its_indices_once(text: str, shapes: dict[str, tuple[int, ...]], macs: int) -> None:
-    assert counted(operation("einsum", (2, 5), values=["p", "q"], equation="equation"), shapes, equation(text)) == macs
+def test_an_equation_meets_every_combination_of_its_indices_once(text: str, shapes: dict[str, tuple[int, ...]], expected: int) -> None:
+    assert counted(operation("einsum", (2, 5), values=["p", "q"], equation="equation"), shapes, equation(text)) == expected
 
 
 def test_the_cost_of_a_program_is_that_of_all_its_operators() -> None:

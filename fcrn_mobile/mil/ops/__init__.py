@@ -1,7 +1,9 @@
-"""Operators of ML programs: one table from type to function, grouped in files by family.
+"""Operators of ML programs: one table from MIL's name to the operator's record (``operator.py``), grouped in files by family.
 
-Each function takes its MIL inputs by their MIL names (coremltools, mil/ops/defs) and returns one tensor or a tuple of them.
+The function of each takes its MIL inputs by their MIL names (coremltools, mil/ops/defs) and returns one tensor or a tuple of them.
 """
+
+from collections.abc import Callable
 
 from fcrn_mobile.mil.ops import (
     activation,
@@ -24,12 +26,17 @@ from fcrn_mobile.mil.ops import (
     space,
     unary,
 )
-from fcrn_mobile.mil.ops.arguments import Operator
+from fcrn_mobile.mil.ops.operator import Operator
 
-#: One module per family, each with a table from operator to function.
+#: One module per family, each with a table from name to operator.
 FAMILIES = (
     *(activation, classifier, constexpr, convolution, creation, elementwise, indexing, linear, normalization),
     *(pool, quantization, reduction, resize, sampling, shape, slicing, sorting, space, unary),
 )
 
 OPERATORS: dict[str, Operator] = {kind: operator for family in FAMILIES for kind, operator in family.OPERATORS.items()}
+
+
+def kinds(has: Callable[[Operator], bool]) -> frozenset[str]:
+    """Names of the operators for which something holds."""
+    return frozenset(kind for kind, operator in OPERATORS.items() if has(operator))

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fcrn_mobile.mil.ops.arguments import Operator
+from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.package.errors import MilError
 
 
@@ -78,22 +78,22 @@ def thresholded_relu(x: Tensor, alpha: Tensor) -> Tensor:
     return F.threshold(x, float(torch.nextafter(alpha, alpha - torch.inf)), 0.0)
 
 
-OPERATORS: dict[str, Operator] = {
-    "clamped_relu": clamped_relu,
-    "elu": elu,
-    "gelu": gelu,
-    "leaky_relu": leaky_relu,
-    "linear_activation": linear_activation,
-    "prelu": prelu,
-    "relu": lambda x: F.relu(x),
-    "relu6": lambda x: F.relu6(x),
-    "scaled_tanh": scaled_tanh,
-    "sigmoid": lambda x: torch.sigmoid(x),
-    "sigmoid_hard": sigmoid_hard,
-    "silu": lambda x: F.silu(x),
-    "softmax": softmax,
-    "softplus": lambda x: F.softplus(x),
-    "softplus_parametric": softplus_parametric,
-    "softsign": lambda x: F.softsign(x),
-    "thresholded_relu": thresholded_relu,
+OPERATORS = {
+    "clamped_relu": Operator(clamped_relu, "computed", free=True),
+    "elu": Operator(elu, "computed", free=True),
+    "gelu": Operator(gelu, "computed", fresh=True, free=True),
+    "leaky_relu": Operator(leaky_relu, "scaled", activation=True, free=True),
+    "linear_activation": Operator(linear_activation, "computed", free=True),
+    "prelu": Operator(prelu, "scaled", free=True),
+    "relu": Operator(lambda x: F.relu(x), "picked", activation=True, free=True),
+    "relu6": Operator(lambda x: F.relu6(x), "exact", activation=True, free=True),
+    "scaled_tanh": Operator(scaled_tanh, "computed", activation=True, free=True),
+    "sigmoid": Operator(lambda x: torch.sigmoid(x), "computed", fresh=True, activation=True, free=True),
+    "sigmoid_hard": Operator(sigmoid_hard, "computed", free=True),
+    "silu": Operator(lambda x: F.silu(x), "computed", fresh=True, free=True),
+    "softmax": Operator(softmax, "computed", fresh=True),
+    "softplus": Operator(lambda x: F.softplus(x), "computed", free=True),
+    "softplus_parametric": Operator(softplus_parametric, "computed"),
+    "softsign": Operator(lambda x: F.softsign(x), "computed", free=True),
+    "thresholded_relu": Operator(thresholded_relu, "exact", free=True),
 }

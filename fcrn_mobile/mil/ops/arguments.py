@@ -1,16 +1,11 @@
 """Reading of arguments that several operators share."""
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from fcrn_mobile.package.errors import MilError
-
-#: MIL inputs by name → one tensor or a tuple of tensors.
-Operator = Callable[..., Any]
 
 
 def ints(value: Tensor | None, default: int = 0, count: int = 0) -> list[int]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from fcrn_mobile.mil.ops.arguments import Operator
+from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.package.errors import MilError
 
 
@@ -17,4 +17,6 @@ def classify(probabilities: Tensor, classes: tuple[Any, ...]) -> tuple[Any, dict
     return labels[scores.index(max(scores))], dict(zip(labels, scores, strict=True))
 
 
-OPERATORS: dict[str, Operator] = {"classify": classify}
+OPERATORS = {
+    "classify": Operator(classify, "computed"),
+}

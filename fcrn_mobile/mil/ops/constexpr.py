@@ -5,7 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from fcrn_mobile.mil.ops.arguments import Operator, ints
+from fcrn_mobile.mil.ops.arguments import ints
+from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.mil.ops.quantization import along
 from fcrn_mobile.package.blob import unpack
 from fcrn_mobile.package.errors import MilError
@@ -117,12 +118,12 @@ def _unpacked(packed: Tensor, bits: int, count: int) -> Tensor:
     return packed.reshape(-1)[:count] if bits == 8 else torch.from_numpy(unpack(packed.reshape(-1).numpy(), bits, False, count))
 
 
-OPERATORS: dict[str, Operator] = {
-    "constexpr_affine_dequantize": constexpr_affine_dequantize,
-    "constexpr_blockwise_shift_scale": constexpr_blockwise_shift_scale,
-    "constexpr_cast": constexpr_cast,
-    "constexpr_lut_to_dense": constexpr_lut_to_dense,
-    "constexpr_lut_to_sparse": constexpr_lut_to_sparse,
-    "constexpr_sparse_blockwise_shift_scale": constexpr_sparse_blockwise_shift_scale,
-    "constexpr_sparse_to_dense": constexpr_sparse_to_dense,
+OPERATORS = {
+    "constexpr_affine_dequantize": Operator(constexpr_affine_dequantize, "computed"),
+    "constexpr_blockwise_shift_scale": Operator(constexpr_blockwise_shift_scale, "computed"),
+    "constexpr_cast": Operator(constexpr_cast, "computed"),
+    "constexpr_lut_to_dense": Operator(constexpr_lut_to_dense, "computed"),
+    "constexpr_lut_to_sparse": Operator(constexpr_lut_to_sparse, "computed"),
+    "constexpr_sparse_blockwise_shift_scale": Operator(constexpr_sparse_blockwise_shift_scale, "computed"),
+    "constexpr_sparse_to_dense": Operator(constexpr_sparse_to_dense, "computed"),
 }

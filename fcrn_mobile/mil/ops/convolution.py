@@ -1,9 +1,15 @@
 """Convolution and transposed convolution over one, two or three spatial axes."""
 
+import math
+from typing import Any
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fcrn_mobile.mil.ops.arguments import Operator, ints, spatial_pads, torch_pads
+from fcrn_mobile.mil.declared import Declared, Shape, padded
+from fcrn_mobile.mil.ops.arguments import ints, spatial_pads, torch_pads
+from fcrn_mobile.mil.ops.operator import Operator
 
 _CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _CONV_TRANSPOSE = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -67,4 +73,59 @@ def conv_transpose(
     return out
 
 
-OPERATORS: dict[str, Operator] = {"conv": conv, "conv_transpose": conv_transpose}
+def _conv_shape(declared: Declared) -> Shape:
+    """What it yields, or its padded input if that is larger."""
+    taken, weight = padded(declared), declared.shape("weight")
+    ones = (1,) * len(taken[2:])
+    sizes = zip(taken[2:], weight[2:], declared.numbers("strides") or ones, declared.numbers("dilations") or ones, strict=False)
+    spatial = (int((length - (kernel - 1) * d - 1) / max(s, 1)) + 1 for length, kernel, s, d in sizes)
+    return max(taken, (*taken[:1], *weight[:1], *spatial), key=math.prod)
+
+
+def _conv_transpose_shape(declared: Declared) -> Shape:
+    shape, weight = declared.shape("x"), declared.shape("weight")
+    ones = (1,) * len(shape[2:])
+    sizes = zip(shape[2:], declared.numbers("strides") or ones, weight[2:], declared.numbers("dilations") or ones, strict=False)
+    return (*shape[:1], *weight[1:2], *(int((length - 1) * s + (kernel - 1) * d + 1) for length, s, kernel, d in sizes))
+
+
+def _conv_macs(declared: Declared) -> int:
+    return math.prod(declared.result) * math.prod(declared.shape("weight")[1:])
+
+
+def _conv_transpose_macs(declared: Declared) -> int:
+    """Every input value meets its whole kernel; outputs that are cut off afterwards are computed all the same."""
+    return math.prod(declared.shape("x")) * math.prod(declared.shape("weight")[1:])
+
+
+def _channels_last(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Kernels channels-last, so that 2-D convolutions do not rearrange them at every run."""
+    weight = arguments.get("weight")
+    if isinstance(weight, Tensor) and weight.dim() == 4:
+        return arguments | {"weight": weight.contiguous(memory_format=torch.channels_last)}
+    return arguments
+
+
+OPERATORS = {
+    "conv": Operator(
+        conv,
+        "computed",
+        fresh=True,
+        grows=_conv_shape,
+        macs=_conv_macs,
+        prepare=_channels_last,
+        weight_axes=(0, 1),
+        bias_axis=1,
+        quantizable=True,
+    ),
+    "conv_transpose": Operator(
+        conv_transpose,
+        "computed",
+        fresh=True,
+        grows=_conv_transpose_shape,
+        macs=_conv_transpose_macs,
+        prepare=_channels_last,
+        weight_axes=(1, 0),
+        bias_axis=1,
+    ),
+}

@@ -5,7 +5,9 @@ import math
 import torch
 from torch import Tensor
 
-from fcrn_mobile.mil.ops.arguments import Operator, ints
+from fcrn_mobile.mil.declared import Declared, Shape
+from fcrn_mobile.mil.ops.arguments import ints
+from fcrn_mobile.mil.ops.operator import Operator
 
 
 def fill(shape: Tensor, value: Tensor | bool | float = 0.0) -> Tensor:
@@ -35,4 +37,14 @@ def _full(lengths: list[int], value: Tensor | bool | float) -> Tensor:
     return element.reshape(()).expand(lengths).clone()
 
 
-OPERATORS: dict[str, Operator] = {"fill": fill, "fill_like": fill_like, "range_1d": range_1d, "shape": shape}
+def _range_shape(declared: Declared) -> Shape:
+    step = declared.number("step", 1)
+    return (int((declared.number("end", 0) - declared.number("start", 0)) / step),) if step else ()
+
+
+OPERATORS = {
+    "fill": Operator(fill, "exact", grows=lambda declared: declared.lengths("shape")),
+    "fill_like": Operator(fill_like, "exact"),
+    "range_1d": Operator(range_1d, "computed", grows=_range_shape),
+    "shape": Operator(shape, "exact"),
+}

@@ -6,7 +6,8 @@ Integers stay integers and wrap around; booleans that are single constants arriv
 import torch
 from torch import Tensor
 
-from fcrn_mobile.mil.ops.arguments import Operator
+from fcrn_mobile.mil.declared import Declared, Shape, broadcast
+from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.package.errors import MilError
 
 #: MIL's names; half precision is kept in float32 tensors, whose rounding is the arithmetic policy's business, and uint16 in
@@ -121,27 +122,33 @@ def _refuse_zero(kind: str, divisor: Tensor) -> None:
         raise MilError(f"{kind} divides integers by zero: guard the divisor, or cast to float before the division")
 
 
-OPERATORS: dict[str, Operator] = {
-    "add": lambda x, y: torch.add(x, y),
-    "cast": cast,
-    "equal": lambda x, y: torch.eq(x, y),
-    "floor_div": floor_div,
-    "greater": lambda x, y: torch.gt(x, y),
-    "greater_equal": lambda x, y: torch.ge(x, y),
-    "identity": lambda x: x,
-    "less": lambda x, y: torch.lt(x, y),
-    "less_equal": lambda x, y: torch.le(x, y),
-    "logical_and": lambda x, y: torch.logical_and(_tensor(x), _tensor(y)),
-    "logical_not": lambda x: torch.logical_not(_tensor(x)),
-    "logical_or": lambda x, y: torch.logical_or(_tensor(x), _tensor(y)),
-    "logical_xor": lambda x, y: torch.logical_xor(_tensor(x), _tensor(y)),
-    "maximum": lambda x, y: torch.maximum(x, y),
-    "minimum": lambda x, y: torch.minimum(x, y),
-    "mod": mod,
-    "mul": lambda x, y: torch.mul(x, y),
-    "not_equal": lambda x, y: torch.ne(x, y),
-    "pow": power,
-    "real_div": real_div,
-    "select": select,
-    "sub": lambda x, y: torch.sub(x, y),
+def _broadcast(declared: Declared) -> Shape:
+    return broadcast(declared.shape("x"), declared.shape("y"))
+
+
+OPERATORS = {
+    "add": Operator(lambda x, y: torch.add(x, y), "scaled", fresh=True, grows=_broadcast, quantizable=True),
+    "cast": Operator(cast, "computed", inserted=True, free=True),
+    "equal": Operator(lambda x, y: torch.eq(x, y), "exact", grows=_broadcast),
+    "floor_div": Operator(floor_div, "computed", grows=_broadcast),
+    "greater": Operator(lambda x, y: torch.gt(x, y), "exact", grows=_broadcast),
+    "greater_equal": Operator(lambda x, y: torch.ge(x, y), "exact", grows=_broadcast),
+    "identity": Operator(lambda x: x, "moved", inserted=True, free=True),
+    "less": Operator(lambda x, y: torch.lt(x, y), "exact", grows=_broadcast),
+    "less_equal": Operator(lambda x, y: torch.le(x, y), "exact", grows=_broadcast),
+    "logical_and": Operator(lambda x, y: torch.logical_and(_tensor(x), _tensor(y)), "exact", grows=_broadcast),
+    "logical_not": Operator(lambda x: torch.logical_not(_tensor(x)), "exact"),
+    "logical_or": Operator(lambda x, y: torch.logical_or(_tensor(x), _tensor(y)), "exact", grows=_broadcast),
+    "logical_xor": Operator(lambda x, y: torch.logical_xor(_tensor(x), _tensor(y)), "exact", grows=_broadcast),
+    "maximum": Operator(lambda x, y: torch.maximum(x, y), "picked", grows=_broadcast),
+    "minimum": Operator(lambda x, y: torch.minimum(x, y), "picked", grows=_broadcast),
+    "mod": Operator(mod, "scaled", grows=_broadcast),
+    "mul": Operator(lambda x, y: torch.mul(x, y), "computed", fresh=True, grows=_broadcast),
+    "not_equal": Operator(lambda x, y: torch.ne(x, y), "exact", grows=_broadcast),
+    "pow": Operator(power, "computed", grows=_broadcast),
+    "real_div": Operator(real_div, "computed", fresh=True, grows=_broadcast),
+    "select": Operator(
+        select, "moved", grows=lambda declared: broadcast(*(declared.shape(key) for key in ("cond", "a", "b"))), misdeclared=True
+    ),
+    "sub": Operator(lambda x, y: torch.sub(x, y), "scaled", fresh=True, grows=_broadcast),
 }

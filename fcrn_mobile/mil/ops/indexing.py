@@ -5,7 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fcrn_mobile.mil.ops.arguments import Operator
+from fcrn_mobile.mil.declared import Declared, Shape
+from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.package.errors import MilError
 
 _Combine = Callable[[Tensor, Tensor], Tensor]
@@ -129,13 +130,21 @@ def _combine(target: Tensor, places: tuple[Tensor, ...], updates: Tensor, mode: 
         target[place] = _MODES[mode](target[place], flat_updates[index])
 
 
-OPERATORS: dict[str, Operator] = {
-    "gather": gather,
-    "gather_along_axis": gather_along_axis,
-    "gather_nd": gather_nd,
-    "non_zero": non_zero,
-    "one_hot": one_hot,
-    "scatter": scatter,
-    "scatter_along_axis": scatter_along_axis,
-    "scatter_nd": scatter_nd,
+def _gather_shape(declared: Declared) -> Shape:
+    shape, axis = declared.shape("x"), int(declared.number("axis", 0))
+    rest = [length for index, length in enumerate(shape) if index != axis % len(shape)]
+    return (*rest, *declared.shape("indices")[int(declared.number("batch_dims", 0)) :])
+
+
+OPERATORS = {
+    "gather": Operator(gather, "moved", grows=_gather_shape),
+    "gather_along_axis": Operator(gather_along_axis, "moved"),
+    "gather_nd": Operator(gather_nd, "moved"),
+    "non_zero": Operator(non_zero, "exact"),
+    "one_hot": Operator(
+        one_hot, "exact", grows=lambda declared: (*declared.shape("indices"), int(declared.number("one_hot_vector_size", 1)))
+    ),
+    "scatter": Operator(scatter, "computed"),
+    "scatter_along_axis": Operator(scatter_along_axis, "computed"),
+    "scatter_nd": Operator(scatter_nd, "computed"),
 }

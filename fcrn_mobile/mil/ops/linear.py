@@ -1,11 +1,14 @@
 """Matrix products and attention."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fcrn_mobile.mil.ops.arguments import Operator
+from fcrn_mobile.mil.declared import Declared, Shape, broadcast
 from fcrn_mobile.mil.ops.elementwise import to_integer
+from fcrn_mobile.mil.ops.operator import Operator
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -50,9 +53,58 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, attn
     return out if open_rows.all() else out.masked_fill(~open_rows.unsqueeze(-1), torch.nan)
 
 
-OPERATORS: dict[str, Operator] = {
-    "einsum": einsum,
-    "linear": linear,
-    "matmul": matmul,
-    "scaled_dot_product_attention": scaled_dot_product_attention,
+def _linear_shape(declared: Declared) -> Shape:
+    return (*declared.shape("x")[:-1], *declared.shape("weight")[:1])
+
+
+def _linear_macs(declared: Declared) -> int:
+    weight = declared.shape("weight")
+    return math.prod(declared.result) * weight[-1] if weight else 0
+
+
+def _matmul_shape(declared: Declared) -> Shape:
+    x, y = declared.shape("x"), declared.shape("y")
+    if len(x) < 2 or len(y) < 2:
+        return ()
+    rows = x[-1] if declared.number("transpose_x", 0) else x[-2]
+    columns = y[-2] if declared.number("transpose_y", 0) else y[-1]
+    return (*broadcast(x[:-2], y[:-2]), rows, columns)
+
+
+def _matmul_macs(declared: Declared) -> int:
+    x = declared.shape("x")
+    if not x:
+        return 0
+    return math.prod(declared.result) * (x[-2] if declared.number("transpose_x", 0) and len(x) > 1 else x[-1])
+
+
+def _einsum_macs(declared: Declared) -> int:
+    """Every combination of its indices once."""
+    lengths: dict[str, int] = {}
+    for indices, shape in zip(declared.text("equation").partition("->")[0].split(","), declared.shapes("values"), strict=False):
+        for index, length in zip(indices.strip(), shape, strict=False):
+            lengths[index] = max(length, lengths.get(index, length))
+    return math.prod(lengths.values()) if lengths else 0
+
+
+def _attention_shape(declared: Declared) -> Shape:
+    """That of the weights, which are larger than what it yields."""
+    return (*declared.shape("query")[:-1], *declared.shape("key")[-2:-1])
+
+
+def _attention_macs(declared: Declared) -> int:
+    """query·keyᵀ, then weights·value: both sum over every key."""
+    key = declared.shape("key")
+    return (math.prod(declared.shape("query")) + math.prod(declared.result)) * key[-2] if len(key) > 1 else 0
+
+
+OPERATORS = {
+    "einsum": Operator(einsum, "computed", macs=_einsum_macs, lists=("values",)),
+    "linear": Operator(
+        linear, "computed", fresh=True, grows=_linear_shape, macs=_linear_macs, weight_axes=(0, 1), bias_axis=-1, quantizable=True
+    ),
+    "matmul": Operator(matmul, "computed", fresh=True, grows=_matmul_shape, macs=_matmul_macs, misdeclared=True),
+    "scaled_dot_product_attention": Operator(
+        scaled_dot_product_attention, "computed", fresh=True, grows=_attention_shape, macs=_attention_macs
+    ),
 }

@@ -3,7 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from fcrn_mobile.mil.ops.arguments import Operator, ints
+from fcrn_mobile.mil.ops.arguments import ints
+from fcrn_mobile.mil.ops.operator import Operator
 
 
 def batch_norm(
@@ -68,10 +69,10 @@ def local_response_norm(
     return F.local_response_norm(x, int(size), float(alpha), float(beta), float(k))
 
 
-OPERATORS: dict[str, Operator] = {
-    "batch_norm": batch_norm,
-    "instance_norm": instance_norm,
-    "l2_norm": l2_norm,
-    "layer_norm": layer_norm,
-    "local_response_norm": local_response_norm,
+OPERATORS = {
+    "batch_norm": Operator(batch_norm, "computed", fresh=True, free=True),
+    "instance_norm": Operator(instance_norm, "computed"),
+    "l2_norm": Operator(l2_norm, "computed"),
+    "layer_norm": Operator(layer_norm, "computed", fresh=True),
+    "local_response_norm": Operator(local_response_norm, "computed"),
 }

@@ -5,12 +5,15 @@ Ceil mode adds a last window that hangs over the end of the padded map. To Core 
 """
 
 from collections.abc import Callable
+from itertools import zip_longest
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fcrn_mobile.mil.ops.arguments import Operator, ints, spatial_pads, torch_pads
+from fcrn_mobile.mil.declared import Declared, Shape, padded
+from fcrn_mobile.mil.ops.arguments import ints, spatial_pads, torch_pads
+from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.package.errors import MilError
 
 _MAX_POOL = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
@@ -105,4 +108,17 @@ def _symmetric(pads: _Pads, kernels: list[int]) -> bool:
     return all(before == after <= kernel // 2 for (before, after), kernel in zip(pads, kernels, strict=True))
 
 
-OPERATORS: dict[str, Operator] = {"avg_pool": avg_pool, "l2_pool": l2_pool, "max_pool": max_pool}
+def _pool_shape(declared: Declared) -> Shape:
+    """The padded input; in ceil mode the last window hangs over it by less than a stride."""
+    taken = padded(declared)
+    if not declared.number("ceil_mode", 0):
+        return taken
+    strides = zip_longest(reversed(taken), reversed(declared.numbers("strides")), fillvalue=0)
+    return tuple(reversed([int(length + max(stride, 0)) for length, stride in strides]))
+
+
+OPERATORS = {
+    "avg_pool": Operator(avg_pool, "scaled", grows=_pool_shape, quantizable=True),
+    "l2_pool": Operator(l2_pool, "scaled", grows=_pool_shape),
+    "max_pool": Operator(max_pool, "picked", grows=_pool_shape, spans=True, quantizable=True),
+}

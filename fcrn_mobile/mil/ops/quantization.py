@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from fcrn_mobile.mil.ops.arguments import Operator
+from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.package.errors import MilError
 
 _TYPES = {"int8": (torch.int8, -128, 127), "uint8": (torch.uint8, 0, 255)}
@@ -37,4 +37,7 @@ def along(parameter: Tensor, rank: int, axis: Tensor | None) -> Tensor:
     return parameter.reshape(shape)
 
 
-OPERATORS: dict[str, Operator] = {"dequantize": dequantize, "quantize": quantize}
+OPERATORS = {
+    "dequantize": Operator(dequantize, "computed", inserted=True, free=True),
+    "quantize": Operator(quantize, "exact", inserted=True, free=True),
+}

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fcrn_mobile.mil.ops.arguments import Operator, ints
+from fcrn_mobile.mil.ops.arguments import ints
 from fcrn_mobile.mil.ops.elementwise import to_integer
+from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.package.errors import MilError
 
@@ -103,7 +104,7 @@ def _sum_square(x: Tensor, dims: list[int], keep: bool) -> Tensor:
     return x.square().sum(dims, keep, dtype=x.dtype)
 
 
-def _over_axes(reduce: Callable[[Tensor, list[int], bool], Tensor]) -> Operator:
+def _over_axes(reduce: Callable[[Tensor, list[int], bool], Tensor]) -> Callable[..., Tensor]:
     """The MIL operator of a reduction: over all axes by default, over none (each element by itself) if the list is empty."""
 
     def operator(x: Tensor, axes: Tensor | None = None, keep_dims: bool = False) -> Tensor:
@@ -126,18 +127,18 @@ def _check_position(x: Tensor, axis: int, output_dtype: str) -> None:
     _refuse_empty("position of an extreme", x, [axis])
 
 
-OPERATORS: dict[str, Operator] = {
-    "cumsum": cumsum,
-    "reduce_argmax": reduce_argmax,
-    "reduce_argmin": reduce_argmin,
-    "reduce_l1_norm": _over_axes(_l1_norm),
-    "reduce_l2_norm": _over_axes(_l2_norm),
-    "reduce_log_sum": _over_axes(_log_sum),
-    "reduce_log_sum_exp": _over_axes(_log_sum_exp),
-    "reduce_max": _over_axes(_max),
-    "reduce_mean": _over_axes(_mean),
-    "reduce_min": _over_axes(_min),
-    "reduce_prod": _over_axes(_prod),
-    "reduce_sum": _over_axes(_sum),
-    "reduce_sum_square": _over_axes(_sum_square),
+OPERATORS = {
+    "cumsum": Operator(cumsum, "scaled"),
+    "reduce_argmax": Operator(reduce_argmax, "exact"),
+    "reduce_argmin": Operator(reduce_argmin, "exact"),
+    "reduce_l1_norm": Operator(_over_axes(_l1_norm), "scaled"),
+    "reduce_l2_norm": Operator(_over_axes(_l2_norm), "scaled"),
+    "reduce_log_sum": Operator(_over_axes(_log_sum), "computed"),
+    "reduce_log_sum_exp": Operator(_over_axes(_log_sum_exp), "computed"),
+    "reduce_max": Operator(_over_axes(_max), "picked"),
+    "reduce_mean": Operator(_over_axes(_mean), "scaled"),
+    "reduce_min": Operator(_over_axes(_min), "picked"),
+    "reduce_prod": Operator(_over_axes(_prod), "computed"),
+    "reduce_sum": Operator(_over_axes(_sum), "scaled"),
+    "reduce_sum_square": Operator(_over_axes(_sum_square), "computed"),
 }

@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fcrn_mobile.mil.ops.arguments import Operator, ints
+from fcrn_mobile.mil.declared import Declared, Shape
+from fcrn_mobile.mil.ops.arguments import ints
+from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.package.errors import MilError
 
 #: Sampling mode → positions of ``out`` points on an axis of ``size`` pixels, before they are held inside it.
@@ -153,10 +155,22 @@ def _scaled(x: Tensor, height: Tensor | float, width: Tensor | float) -> list[in
     return [math.floor(x.shape[-2] * float(height)), math.floor(x.shape[-1] * float(width))]
 
 
-OPERATORS: dict[str, Operator] = {
-    "resize": resize,
-    "resize_bilinear": resize_bilinear,
-    "resize_nearest_neighbor": resize_nearest_neighbor,
-    "upsample_bilinear": upsample_bilinear,
-    "upsample_nearest_neighbor": upsample_nearest_neighbor,
+def _upsample_shape(declared: Declared) -> Shape:
+    *rest, height, width = (1, 1, *declared.shape("x"))
+    return (*rest, int(height * declared.number("scale_factor_height", 1)), int(width * declared.number("scale_factor_width", 1)))
+
+
+def _resize_shape(declared: Declared) -> Shape:
+    *rest, height, width = (1, 1, *declared.shape("x"))
+    if sizes := declared.numbers("shape"):
+        return (*rest, int(sizes[-2]) if len(sizes) > 1 else height, int(sizes[-1]))
+    return (*rest, int(declared.number("target_size_height", height)), int(declared.number("target_size_width", width)))
+
+
+OPERATORS = {
+    "resize": Operator(resize, "scaled", grows=_resize_shape),
+    "resize_bilinear": Operator(resize_bilinear, "scaled", grows=_resize_shape),
+    "resize_nearest_neighbor": Operator(resize_nearest_neighbor, "moved", grows=_resize_shape),
+    "upsample_bilinear": Operator(upsample_bilinear, "scaled", grows=_upsample_shape, spans=True),
+    "upsample_nearest_neighbor": Operator(upsample_nearest_neighbor, "moved", grows=_upsample_shape),
 }

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from fcrn_mobile.mil.ops.arguments import Operator
+from fcrn_mobile.mil.declared import Declared, Shape
+from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.mil.ops.resize import unbounded_grid
 from fcrn_mobile.package.errors import MilError
 
@@ -180,4 +181,13 @@ def _corners(boxes: Tensor, mode: str) -> tuple[Tensor, Tensor]:
     return (first - second / 2, first + second / 2) if mode.startswith("CENTER") else (first, second)
 
 
-OPERATORS: dict[str, Operator] = {"affine": affine, "crop_resize": crop_resize, "resample": resample}
+def _crop_resize_shape(declared: Declared) -> Shape:
+    boxes = declared.shape("roi") or declared.shape("boxes")
+    return (*boxes[:1], *declared.shape("x")[-3:-2], int(declared.number("target_height", 1)), int(declared.number("target_width", 1)))
+
+
+OPERATORS = {
+    "affine": Operator(affine, "computed"),
+    "crop_resize": Operator(crop_resize, "computed", grows=_crop_resize_shape),
+    "resample": Operator(resample, "computed"),
+}

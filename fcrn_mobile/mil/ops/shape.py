@@ -2,12 +2,16 @@
 
 import math
 from collections.abc import Callable
+from itertools import zip_longest
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fcrn_mobile.mil.ops.arguments import Operator, channels_last, ints, torch_pads
+from fcrn_mobile.mil.declared import Declared, Shape, padded
+from fcrn_mobile.mil.ops.arguments import channels_last, ints, torch_pads
+from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.package.errors import MilError
 
 
@@ -120,17 +124,38 @@ def transpose(x: Tensor, perm: Tensor) -> Tensor:
     return x.permute(ints(perm))
 
 
-OPERATORS: dict[str, Operator] = {
-    "concat": concat,
-    "crop": crop,
-    "expand_dims": expand_dims,
-    "flatten2d": flatten2d,
-    "pad": pad,
-    "reshape": reshape,
-    "reshape_like": reshape_like,
-    "split": split,
-    "squeeze": squeeze,
-    "stack": stack,
-    "tile": tile,
-    "transpose": transpose,
+def _joined(declared: Declared) -> Shape:
+    return (sum(math.prod(shape) for shape in declared.shapes("values")),)
+
+
+def _refusal(constant: Callable[[str], Any]) -> str | None:
+    """Padding of other axes than the last two has to be constant (coremltools #2571, #2576, #2701)."""
+    mode, pads = constant("mode"), constant("pad")
+    if mode in (None, "constant") or not isinstance(pads, Tensor) or not pads.reshape(-1)[:-4].any():
+        return None
+    return (
+        f"pads axes before the last two by '{mode}', which Core ML can with constants only (coremltools #2571, #2576): "
+        "move the axis to the end with a transpose before padding, and back"
+    )
+
+
+OPERATORS = {
+    "concat": Operator(concat, "moved", grows=_joined, lists=("values",)),
+    "crop": Operator(crop, "moved"),
+    "expand_dims": Operator(
+        expand_dims, "moved", grows=lambda declared: (*declared.shape("x"), *(1 for _ in declared.lengths("axes"))), free=True
+    ),
+    "flatten2d": Operator(flatten2d, "moved", free=True),
+    "pad": Operator(pad, "exact", grows=padded, refusal=_refusal, spans=True),
+    "reshape": Operator(reshape, "moved", grows=lambda declared: tuple(1 for _ in declared.lengths("shape")), free=True),
+    "reshape_like": Operator(reshape_like, "moved", lists=("begins", "end_masks", "ends", "ref_tensors")),
+    "split": Operator(split, "moved"),
+    "squeeze": Operator(squeeze, "moved", free=True),
+    "stack": Operator(stack, "moved", grows=_joined, lists=("values",)),
+    "tile": Operator(
+        tile,
+        "moved",
+        grows=lambda declared: tuple(a * b for a, b in zip_longest(declared.shape("x"), declared.lengths("reps"), fillvalue=1)),
+    ),
+    "transpose": Operator(transpose, "moved"),
 }

@@ -1,9 +1,13 @@
 """Operators that take or replace parts of a tensor."""
 
+import math
+
 import torch
 from torch import Tensor
 
-from fcrn_mobile.mil.ops.arguments import Operator, flags, ints
+from fcrn_mobile.mil.declared import Declared, Shape
+from fcrn_mobile.mil.ops.arguments import flags, ints
+from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.package.errors import MilError
 
 
@@ -116,12 +120,19 @@ def _slices(
     return parts, tuple(axis for axis in range(rank) if squeeze[axis])
 
 
-OPERATORS: dict[str, Operator] = {
-    "band_part": band_part,
-    "reverse": reverse,
-    "reverse_sequence": reverse_sequence,
-    "slice_by_index": slice_by_index,
-    "slice_by_size": slice_by_size,
-    "slice_update": slice_update,
-    "sliding_windows": sliding_windows,
+def _windows_shape(declared: Declared) -> Shape:
+    shape, axis, size = declared.shape("x"), int(declared.number("axis", 0)), int(declared.number("size", 1))
+    length = shape[axis % len(shape)] if shape else 1
+    windows = (length - size) // max(int(declared.number("stride", 1)), 1) + 1
+    return (math.prod(shape) // length, windows, size)
+
+
+OPERATORS = {
+    "band_part": Operator(band_part, "moved"),
+    "reverse": Operator(reverse, "moved"),
+    "reverse_sequence": Operator(reverse_sequence, "moved"),
+    "slice_by_index": Operator(slice_by_index, "moved"),
+    "slice_by_size": Operator(slice_by_size, "moved"),
+    "slice_update": Operator(slice_update, "moved"),
+    "sliding_windows": Operator(sliding_windows, "moved", grows=_windows_shape),
 }

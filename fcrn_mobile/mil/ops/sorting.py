@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from fcrn_mobile.mil.ops.arguments import Operator
+from fcrn_mobile.mil.ops.operator import Operator
 
 _INDEX_TYPES = {"int32": torch.int32, "uint16": torch.int32}
 
@@ -89,4 +89,8 @@ def _overlaps(boxes: Tensor) -> Tensor:
     return torch.where(union > 0, shared / union, torch.zeros(()))
 
 
-OPERATORS: dict[str, Operator] = {"argsort": argsort, "non_maximum_suppression": non_maximum_suppression, "topk": topk}
+OPERATORS = {
+    "argsort": Operator(argsort, "exact"),
+    "non_maximum_suppression": Operator(non_maximum_suppression, "exact"),
+    "topk": Operator(topk, "picked"),
+}

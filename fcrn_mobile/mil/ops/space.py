@@ -3,7 +3,9 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from fcrn_mobile.mil.ops.arguments import Operator, ints
+from fcrn_mobile.mil.declared import padded
+from fcrn_mobile.mil.ops.arguments import ints
+from fcrn_mobile.mil.ops.operator import Operator
 
 
 def depth_to_space(x: Tensor, block_size: Tensor) -> Tensor:
@@ -53,11 +55,11 @@ def pixel_unshuffle(x: Tensor, downscale_factor: Tensor) -> Tensor:
     return F.pixel_unshuffle(x, int(downscale_factor))
 
 
-OPERATORS: dict[str, Operator] = {
-    "batch_to_space": batch_to_space,
-    "depth_to_space": depth_to_space,
-    "pixel_shuffle": pixel_shuffle,
-    "pixel_unshuffle": pixel_unshuffle,
-    "space_to_batch": space_to_batch,
-    "space_to_depth": space_to_depth,
+OPERATORS = {
+    "batch_to_space": Operator(batch_to_space, "moved"),
+    "depth_to_space": Operator(depth_to_space, "moved"),
+    "pixel_shuffle": Operator(pixel_shuffle, "moved"),
+    "pixel_unshuffle": Operator(pixel_unshuffle, "moved"),
+    "space_to_batch": Operator(space_to_batch, "moved", grows=lambda declared: padded(declared, "paddings")),
+    "space_to_depth": Operator(space_to_depth, "moved"),
 }

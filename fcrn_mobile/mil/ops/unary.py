@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from fcrn_mobile.mil.ops.arguments import Operator
 from fcrn_mobile.mil.ops.elementwise import to_integer
+from fcrn_mobile.mil.ops.operator import Operator
 
 
 def clip(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
@@ -42,30 +42,30 @@ def threshold(x: Tensor, alpha: Tensor) -> Tensor:
     return torch.clamp(x, min=alpha.item())
 
 
-OPERATORS: dict[str, Operator] = {
-    "abs": lambda x: torch.abs(x),
-    "acos": lambda x: torch.acos(x),
-    "asin": lambda x: torch.asin(x),
-    "atan": lambda x: torch.atan(x),
-    "atanh": lambda x: torch.atanh(x),
-    "ceil": lambda x: torch.ceil(x),
-    "clip": clip,
-    "cos": lambda x: torch.cos(x),
-    "cosh": lambda x: torch.cosh(x),
-    "erf": lambda x: torch.erf(x),
-    "exp": lambda x: torch.exp(x),
-    "exp2": exp2,
-    "floor": lambda x: torch.floor(x),
-    "inverse": inverse,
-    "log": log,
-    "round": lambda x: torch.round(x),
-    "rsqrt": rsqrt,
-    "sign": sign,
-    "sin": lambda x: torch.sin(x),
-    "sinh": lambda x: torch.sinh(x),
-    "sqrt": lambda x: torch.sqrt(x),
-    "square": lambda x: torch.square(x),
-    "tan": lambda x: torch.tan(x),
-    "tanh": lambda x: torch.tanh(x),
-    "threshold": threshold,
+OPERATORS = {
+    "abs": Operator(lambda x: torch.abs(x), "picked"),
+    "acos": Operator(lambda x: torch.acos(x), "computed"),
+    "asin": Operator(lambda x: torch.asin(x), "computed"),
+    "atan": Operator(lambda x: torch.atan(x), "computed"),
+    "atanh": Operator(lambda x: torch.atanh(x), "computed"),
+    "ceil": Operator(lambda x: torch.ceil(x), "exact"),
+    "clip": Operator(clip, "exact", free=True),
+    "cos": Operator(lambda x: torch.cos(x), "computed"),
+    "cosh": Operator(lambda x: torch.cosh(x), "computed"),
+    "erf": Operator(lambda x: torch.erf(x), "computed"),
+    "exp": Operator(lambda x: torch.exp(x), "computed"),
+    "exp2": Operator(exp2, "computed"),
+    "floor": Operator(lambda x: torch.floor(x), "exact"),
+    "inverse": Operator(inverse, "computed"),
+    "log": Operator(log, "computed"),
+    "round": Operator(lambda x: torch.round(x), "exact"),
+    "rsqrt": Operator(rsqrt, "computed"),
+    "sign": Operator(sign, "exact"),
+    "sin": Operator(lambda x: torch.sin(x), "computed"),
+    "sinh": Operator(lambda x: torch.sinh(x), "computed"),
+    "sqrt": Operator(lambda x: torch.sqrt(x), "computed"),
+    "square": Operator(lambda x: torch.square(x), "computed"),
+    "tan": Operator(lambda x: torch.tan(x), "computed"),
+    "tanh": Operator(lambda x: torch.tanh(x), "computed", activation=True, free=True),
+    "threshold": Operator(threshold, "exact"),
 }

@@ -1,12 +1,13 @@
 """Defaults of operators, as coremltools documents them in its own classes."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from fcrn_mobile.mil.ops.operator import Operator
 from tests.mil.build import types  # before the registry, so that coremltools is quiet
 
 from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry  # isort: skip
@@ -31,10 +32,10 @@ def documented(kind: str) -> dict[str, Any]:
     return known
 
 
-def check_defaults(operators: Mapping[str, Callable[..., Any]]) -> None:
+def check_defaults(operators: Mapping[str, Operator]) -> None:
     """Compare what each operator takes an omitted argument for; one that is None here is worked out inside."""
-    for kind, function in operators.items():
-        ours = {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()}
+    for kind, operator in operators.items():
+        ours = {name: parameter.default for name, parameter in inspect.signature(operator.run).parameters.items()}
         for name, value in documented(kind).items():
             if value is not None and ours[name] is not None:
                 assert ours[name] == (value if isinstance(value, str) else pytest.approx(value)), f"{kind}: {name}"

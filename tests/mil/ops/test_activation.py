@@ -116,9 +116,9 @@ def test_gelu_equals_its_formula(mode: str, shape: tuple[int, ...], seed: int) -
 def test_gelu_is_exact_by_default_and_refuses_unknown_modes() -> None:
     x = values((50,))
     check_op("gelu", lambda x0: mb.gelu(x=x0), [x], GELU["EXACT"](x.astype(np.float64)), 2e-6)
-    np.testing.assert_allclose(OPERATORS["gelu"](torch.from_numpy(x)), GELU["EXACT"](x.astype(np.float64)), rtol=2e-6, atol=2e-6)
+    np.testing.assert_allclose(OPERATORS["gelu"].run(torch.from_numpy(x)), GELU["EXACT"](x.astype(np.float64)), rtol=2e-6, atol=2e-6)
     with pytest.raises(MilError, match="'FAST' is not one of EXACT"):
-        OPERATORS["gelu"](torch.from_numpy(x), mode="FAST")
+        OPERATORS["gelu"].run(torch.from_numpy(x), mode="FAST")
 
 
 @settings(max_examples=15, deadline=None)
@@ -155,15 +155,15 @@ def test_softmax_takes_the_last_axis_by_default_and_large_values() -> None:
     x = np.array([[1e30, 1e30, -1e30], [500, 501, -np.inf]], np.float32)
     expected = np.array([[0.5, 0.5, 0], [1 / (1 + math.e), 1 / (1 + 1 / math.e), 0]])
     check_op("softmax", lambda x0: mb.softmax(x=x0), [x], expected)
-    np.testing.assert_allclose(OPERATORS["softmax"](torch.from_numpy(x)), expected, rtol=1e-6)
+    np.testing.assert_allclose(OPERATORS["softmax"].run(torch.from_numpy(x)), expected, rtol=1e-6)
 
 
 def test_inputs_are_left_untouched() -> None:
     for kind in OPERATORS:
         x = torch.linspace(-3, 3, 24).reshape(2, 3, 4)
-        names = inspect.signature(OPERATORS[kind]).parameters
+        names = inspect.signature(OPERATORS[kind].run).parameters
         per_channel = kind in ("prelu", "softplus_parametric")
         arguments = {name: torch.full((3,), 0.5) if per_channel else torch.tensor(0.5) for name in ("alpha", "beta") if name in names}
         before = x.clone()
-        OPERATORS[kind](x, **arguments)
+        OPERATORS[kind].run(x, **arguments)
         assert torch.equal(x, before), kind

@@ -25,7 +25,7 @@ def test_defaults_are_those_of_coremltools() -> None:
     ],
 )
 def test_pieces_of_straight_lines(kind: str, constants: dict[str, float], expected: list[float]) -> None:
-    assert OPERATORS[kind](X, **{name: torch.tensor(value) for name, value in constants.items()}).tolist() == expected
+    assert OPERATORS[kind].run(X, **{name: torch.tensor(value) for name, value in constants.items()}).tolist() == expected
 
 
 @pytest.mark.parametrize("rank", [2, 3, 4, 5])
@@ -33,7 +33,7 @@ def test_constants_of_each_channel_reach_every_pixel_of_it(rank: int) -> None:
     x = torch.ones(2, 3, *[2] * (rank - 2))
     alpha, beta = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.0, 1.0, -1.0])
     expected = alpha * torch.log1p(beta.exp())
-    actual = OPERATORS["softplus_parametric"](x, alpha, beta).movedim(1, -1)
+    actual = OPERATORS["softplus_parametric"].run(x, alpha, beta).movedim(1, -1)
     torch.testing.assert_close(actual, expected.expand(actual.shape))
-    slopes = OPERATORS["prelu"](-x, alpha).movedim(1, -1)
+    slopes = OPERATORS["prelu"].run(-x, alpha).movedim(1, -1)
     torch.testing.assert_close(slopes, -alpha.expand(slopes.shape))

@@ -14,7 +14,7 @@ FULL = [1.0, 2.0, 13.0, 20.0, 30.0]
 
 def transposed(**arguments: object) -> list[float]:
     tensors = {name: torch.tensor(value) if isinstance(value, list) else value for name, value in arguments.items()}
-    return OPERATORS["conv_transpose"](LINE, KERNEL, **{"strides": torch.tensor([2]), **tensors}).flatten().tolist()
+    return OPERATORS["conv_transpose"].run(LINE, KERNEL, **{"strides": torch.tensor([2]), **tensors}).flatten().tolist()
 
 
 def test_defaults_are_those_of_coremltools() -> None:
@@ -26,10 +26,10 @@ def test_without_strides_dilations_and_pads_kernels_lie_at_every_pixel(rank: int
     generator = torch.Generator().manual_seed(rank)
     x = torch.randn(2, 3, *[5] * rank, generator=generator)
     weight = torch.randn(4, 3, *[2] * rank, generator=generator)
-    torch.testing.assert_close(OPERATORS["conv"](x, weight), getattr(F, f"conv{rank}d")(x, weight))
-    torch.testing.assert_close(OPERATORS["conv"](x, weight, pad_type="custom"), getattr(F, f"conv{rank}d")(x, weight))
+    torch.testing.assert_close(OPERATORS["conv"].run(x, weight), getattr(F, f"conv{rank}d")(x, weight))
+    torch.testing.assert_close(OPERATORS["conv"].run(x, weight, pad_type="custom"), getattr(F, f"conv{rank}d")(x, weight))
     turned = weight.transpose(0, 1).contiguous()
-    torch.testing.assert_close(OPERATORS["conv_transpose"](x, turned), getattr(F, f"conv_transpose{rank}d")(x, turned))
+    torch.testing.assert_close(OPERATORS["conv_transpose"].run(x, turned), getattr(F, f"conv_transpose{rank}d")(x, turned))
 
 
 def test_the_full_result_is_cut_by_its_pads() -> None:
@@ -70,13 +70,13 @@ def test_each_axis_has_a_kernel_stride_dilation_and_pads_of_its_own() -> None:
     x, weight = torch.randn(1, 2, 4, 6, generator=generator), torch.randn(2, 3, 2, 3, generator=generator)
     strides, dilations, pads = torch.tensor([3, 1]), torch.tensor([1, 2]), torch.tensor([1, 0, 2, 1])
     full = F.conv_transpose2d(x, weight, stride=(3, 1), dilation=(1, 2))
-    actual = OPERATORS["conv_transpose"](x, weight, pad=pads, pad_type="custom", strides=strides, dilations=dilations)
+    actual = OPERATORS["conv_transpose"].run(x, weight, pad=pads, pad_type="custom", strides=strides, dilations=dilations)
     torch.testing.assert_close(actual, full[:, :, 1:, 2:-1])
-    same = OPERATORS["conv_transpose"](x, weight, pad_type="same", strides=strides, dilations=dilations)
+    same = OPERATORS["conv_transpose"].run(x, weight, pad_type="same", strides=strides, dilations=dilations)
     assert full.shape == (1, 3, 11, 10)  # 12 and 6 wanted
     torch.testing.assert_close(same, F.pad(full, (0, 0, 0, 1))[:, :, :, 2:8])
     kernel = weight.transpose(0, 1).contiguous()
-    ours = OPERATORS["conv"](x, kernel, pad=pads, pad_type="custom", strides=strides, dilations=dilations)
+    ours = OPERATORS["conv"].run(x, kernel, pad=pads, pad_type="custom", strides=strides, dilations=dilations)
     torch.testing.assert_close(ours, F.conv2d(F.pad(x, (2, 1, 1, 0)), kernel, stride=(3, 1), dilation=(1, 2)))
-    even = OPERATORS["conv"](x, kernel, pad=torch.tensor([1, 1, 2, 2]), pad_type="custom", strides=strides)
+    even = OPERATORS["conv"].run(x, kernel, pad=torch.tensor([1, 1, 2, 2]), pad_type="custom", strides=strides)
     torch.testing.assert_close(even, F.conv2d(x, kernel, stride=(3, 1), padding=(1, 2)))

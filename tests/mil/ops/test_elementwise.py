@@ -193,7 +193,7 @@ def test_logical_not() -> None:
         return mb.cast(x=mb.logical_not(x=mb.cast(x=x0, dtype="bool")), dtype="fp32")
 
     check_op("logical_not", body, [np.array([[0, 1, -3]], np.int32)], np.float32([[1, 0, 0]]), 0)
-    assert OPERATORS["logical_not"](True).item() is False
+    assert OPERATORS["logical_not"].run(True).item() is False
 
 
 @settings(max_examples=20, deadline=None)
@@ -235,11 +235,11 @@ def test_select_with_constants_and_booleans() -> None:
 
 def test_select_without_values_finds_where_the_condition_holds() -> None:
     cond = np.random.default_rng(0).integers(0, 2, (3, 4)).astype(bool)
-    found = OPERATORS["select"](torch.from_numpy(cond))
+    found = OPERATORS["select"].run(torch.from_numpy(cond))
     np.testing.assert_array_equal(found, np.argwhere(cond))
     assert found.dtype == torch.int32
     with pytest.raises(MilError, match="only 'a'"):
-        OPERATORS["select"](torch.from_numpy(cond), torch.ones(3, 4))
+        OPERATORS["select"].run(torch.from_numpy(cond), torch.ones(3, 4))
 
 
 FLOATS = np.array([-1e10, -3e9, -129.5, -2.7, -0.9, -0.0, 0.3, 2.7, 127.9, 255.9, 40000.5, 3e9, np.inf, -np.inf, np.nan], np.float32)
@@ -276,7 +276,7 @@ def test_casts_between_floats_integers_and_booleans(target: str) -> None:
 
 def test_a_cast_to_an_unknown_type_names_the_known_ones() -> None:
     with pytest.raises(MilError, match="'fp64' is not supported: known are bool, fp16"):
-        OPERATORS["cast"](torch.ones(2), "fp64")
+        OPERATORS["cast"].run(torch.ones(2), "fp64")
 
 
 def test_identity() -> None:

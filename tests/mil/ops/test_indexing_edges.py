@@ -28,43 +28,43 @@ def test_every_operator_refuses_an_index_outside_its_axis(kind: str, index: int)
         indices = indices[:, None].expand(2, 2)
     arguments = (torch.ones(2, 2),) if kind.startswith("scatter") else ()
     with pytest.raises(MilError, match=f"index {index} lies outside an axis of length 3"):
-        OPERATORS[kind](X, indices, *arguments)
+        OPERATORS[kind].run(X, indices, *arguments)
 
 
 @pytest.mark.parametrize(("index", "row"), [(0, 0), (2, 2), (-1, 2), (-3, 0)])
 def test_every_operator_counts_from_either_end(index: int, row: int) -> None:
-    assert OPERATORS["gather"](X, at(index)).equal(X[[row]])
-    assert OPERATORS["gather_along_axis"](X, at(index)[:, None].expand(1, 2)).equal(X[[row]])
-    assert OPERATORS["gather_nd"](X, at(index)[:, None]).equal(X[[row]])
+    assert OPERATORS["gather"].run(X, at(index)).equal(X[[row]])
+    assert OPERATORS["gather_along_axis"].run(X, at(index)[:, None].expand(1, 2)).equal(X[[row]])
+    assert OPERATORS["gather_nd"].run(X, at(index)[:, None]).equal(X[[row]])
     expected = X.clone()
     expected[row] += 10
     update = torch.full((1, 2), 10.0)
-    assert OPERATORS["scatter"](X, at(index), update).equal(expected)
-    assert OPERATORS["scatter_along_axis"](X, at(index)[:, None].expand(1, 2), update).equal(expected)
-    assert OPERATORS["scatter_nd"](X, at(index)[:, None], update).equal(expected)
+    assert OPERATORS["scatter"].run(X, at(index), update).equal(expected)
+    assert OPERATORS["scatter_along_axis"].run(X, at(index)[:, None].expand(1, 2), update).equal(expected)
+    assert OPERATORS["scatter_nd"].run(X, at(index)[:, None], update).equal(expected)
 
 
 def test_indices_of_nothing_read_nothing() -> None:
-    assert OPERATORS["gather"](X, at()).shape == (0, 2)
-    assert OPERATORS["gather"](X, at(), torch.tensor(1)).shape == (3, 0)
-    assert OPERATORS["gather"](torch.zeros(2, 0), at(1)).shape == (1, 0)
+    assert OPERATORS["gather"].run(X, at()).shape == (0, 2)
+    assert OPERATORS["gather"].run(X, at(), torch.tensor(1)).shape == (3, 0)
+    assert OPERATORS["gather"].run(torch.zeros(2, 0), at(1)).shape == (1, 0)
 
 
 def test_shared_axes_may_be_followed_by_others_before_the_one_that_is_read() -> None:
     x = torch.arange(24).reshape(2, 3, 4)
     indices = at(3, 0, 1, 2).reshape(2, 2)
     expected = torch.stack([x[b][:, indices[b]] for b in range(2)])
-    assert OPERATORS["gather"](x, indices, torch.tensor(2), torch.tensor(1)).equal(expected)
-    assert OPERATORS["gather"](x, indices, torch.tensor(-1), torch.tensor(1)).equal(expected)
+    assert OPERATORS["gather"].run(x, indices, torch.tensor(2), torch.tensor(1)).equal(expected)
+    assert OPERATORS["gather"].run(x, indices, torch.tensor(-1), torch.tensor(1)).equal(expected)
     expected = torch.stack([x[b][indices[b] % 3] for b in range(2)])
-    assert OPERATORS["gather"](x, indices % 3, torch.tensor(1), torch.tensor(1)).equal(expected)
+    assert OPERATORS["gather"].run(x, indices % 3, torch.tensor(1), torch.tensor(1)).equal(expected)
 
 
 def test_places_of_two_shared_axes() -> None:
     x = torch.arange(24).reshape(2, 3, 4)
     indices = torch.randint(0, 4, (2, 3, 5, 1), generator=torch.Generator().manual_seed(0))
     expected = torch.gather(x, 2, indices[..., 0])
-    assert OPERATORS["gather_nd"](x, indices, torch.tensor(2)).equal(expected)
+    assert OPERATORS["gather_nd"].run(x, indices, torch.tensor(2)).equal(expected)
 
 
 @pytest.mark.parametrize("kind", ["scatter", "scatter_along_axis", "scatter_nd"])
@@ -76,23 +76,23 @@ def test_a_place_named_twice_meets_both_updates(kind: str, mode: str, expected: 
     """7 meets 2 and then 3; of integers a quotient loses its fraction."""
     data, updates = torch.tensor([7, 5]), torch.tensor([2, 3])
     indices = at(0, 0)[:, None] if kind.endswith("nd") else at(0, 0)
-    assert OPERATORS[kind](data, indices, updates, mode=mode).tolist() == expected
+    assert OPERATORS[kind].run(data, indices, updates, mode=mode).tolist() == expected
     assert data.tolist() == [7, 5]
-    floats = OPERATORS[kind](data.float(), indices, updates.float(), mode=mode).tolist()
+    floats = OPERATORS[kind].run(data.float(), indices, updates.float(), mode=mode).tolist()
     assert floats == pytest.approx([7 / 6, 5] if mode == "div" else expected)
 
 
 def test_a_negative_quotient_of_integers_is_cut_towards_zero() -> None:
-    assert OPERATORS["scatter"](torch.tensor([-7]), at(0), torch.tensor([2]), mode="div").tolist() == [-3]
+    assert OPERATORS["scatter"].run(torch.tensor([-7]), at(0), torch.tensor([2]), mode="div").tolist() == [-3]
 
 
 def test_an_unknown_mode_is_refused_with_the_known_ones() -> None:
     with pytest.raises(MilError, match="scatter mode 'mean' is not one of add, div, max, min, mul, sub, update"):
-        OPERATORS["scatter"](X, at(0), torch.ones(1, 2), mode="mean")
+        OPERATORS["scatter"].run(X, at(0), torch.ones(1, 2), mode="mean")
 
 
 def test_an_update_of_another_type_takes_that_of_the_data() -> None:
-    replaced = OPERATORS["scatter"](torch.tensor([1.0, 2.0]), at(1), torch.tensor([7]), mode="update")
+    replaced = OPERATORS["scatter"].run(torch.tensor([1.0, 2.0]), at(1), torch.tensor([7]), mode="update")
     assert replaced.dtype == torch.float32
     assert replaced.tolist() == [1, 7]
 
@@ -102,20 +102,20 @@ def test_slices_along_a_later_axis_meet_updates() -> None:
     expected = X.clone()
     expected[:, 1] += updates[:, 0]
     for axis in (1, -1):
-        assert OPERATORS["scatter"](X, at(1), updates, torch.tensor(axis)).equal(expected)
-        assert OPERATORS["scatter_along_axis"](X, torch.ones(3, 1, dtype=torch.int32), updates, torch.tensor(axis)).equal(expected)
+        assert OPERATORS["scatter"].run(X, at(1), updates, torch.tensor(axis)).equal(expected)
+        assert OPERATORS["scatter_along_axis"].run(X, torch.ones(3, 1, dtype=torch.int32), updates, torch.tensor(axis)).equal(expected)
 
 
 def test_a_hot_place_is_one_and_others_zero_on_the_last_axis_unless_told() -> None:
-    hot = OPERATORS["one_hot"](at(1, 0), torch.tensor(2))
+    hot = OPERATORS["one_hot"].run(at(1, 0), torch.tensor(2))
     assert hot.dtype == torch.int32
     assert hot.tolist() == [[0, 1], [1, 0]]
-    assert OPERATORS["one_hot"](at(1), 3, torch.tensor(0)).tolist() == [[0], [1], [0]]
-    assert OPERATORS["one_hot"](at(-1, 3), 3).tolist() == [[0, 0, 0], [0, 0, 0]]
-    assert OPERATORS["one_hot"](at(0), 1, -1, torch.tensor(0.5), torch.tensor(0.25)).tolist() == [[0.5]]
+    assert OPERATORS["one_hot"].run(at(1), 3, torch.tensor(0)).tolist() == [[0], [1], [0]]
+    assert OPERATORS["one_hot"].run(at(-1, 3), 3).tolist() == [[0, 0, 0], [0, 0, 0]]
+    assert OPERATORS["one_hot"].run(at(0), 1, -1, torch.tensor(0.5), torch.tensor(0.25)).tolist() == [[0.5]]
 
 
 def test_places_that_are_not_zero_are_int32() -> None:
-    places = OPERATORS["non_zero"](torch.tensor([[0, 2], [3, 0]]))
+    places = OPERATORS["non_zero"].run(torch.tensor([[0, 2], [3, 0]]))
     assert places.dtype == torch.int32
     assert places.tolist() == [[0, 1], [1, 0]]

@@ -34,7 +34,7 @@ def test_linear_of_ranks_one_to_three(target: str, bias: bool, leading: list[int
     arguments = {"bias": offset} if bias else {}
     check_op("linear", lambda x0: mb.linear(x=x0, weight=weight, **arguments), [x], a @ w.T + (b if bias else 0), target=target)
     if not bias:
-        np.testing.assert_allclose(OPERATORS["linear"](torch.from_numpy(x), torch.from_numpy(weight)), a @ w.T, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(OPERATORS["linear"].run(torch.from_numpy(x), torch.from_numpy(weight)), a @ w.T, rtol=1e-5, atol=1e-5)
 
 
 def test_linear_of_integers_is_exact() -> None:
@@ -50,7 +50,7 @@ def test_weights_of_another_type_than_x_since_ios17() -> None:
     half = values(1, 2, 3).astype(np.float16)
     check_op("linear", lambda x0: mb.linear(x=x0, weight=half), [x], x.astype(np.float64) @ half.T.astype(np.float64))
     check_op("linear", lambda x0: mb.linear(x=x0, weight=whole), [x], x.astype(np.float64) @ whole.T)
-    assert OPERATORS["linear"](torch.from_numpy(x), torch.from_numpy(whole)).dtype == torch.float32
+    assert OPERATORS["linear"].run(torch.from_numpy(x), torch.from_numpy(whole)).dtype == torch.float32
     # Integers times fractions: the sum loses its fraction, not the weights.
     indices = np.array([[3, 5]], np.int32)
     fractions, bias = np.float32([[0.5, 0.25], [-0.5, -0.25]]), np.float32([0.5, -0.5])
@@ -87,7 +87,7 @@ def test_matmul_with_a_constant_side_and_defaults() -> None:
     a, b = wide(x, y)
     check_op("matmul", lambda x0: mb.matmul(x=x0, y=y), [x], a @ b)
     check_op("matmul", lambda x0: mb.matmul(x=y, y=x0, transpose_x=True, transpose_y=True), [x], b.T @ a.swapaxes(1, 2))
-    np.testing.assert_allclose(OPERATORS["matmul"](torch.from_numpy(x), torch.from_numpy(y)), a @ b, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(OPERATORS["matmul"].run(torch.from_numpy(x), torch.from_numpy(y)), a @ b, rtol=1e-5, atol=1e-5)
     half = y.astype(np.float16)
     check_op("matmul", lambda x0: mb.matmul(x=x0, y=half), [x], a @ half.astype(np.float64))
 
@@ -96,7 +96,7 @@ def test_matmul_of_vectors() -> None:
     x, y = values(0, 4), values(1, 4, 3)
     check_op("matmul", lambda x0, x1: mb.matmul(x=x0, y=x1), [x, y], x.astype(np.float64) @ y)
     # The forms below stand in coremltools' documentation, though its builder refuses them or infers another shape.
-    matmul, vector = OPERATORS["matmul"], torch.from_numpy(x)
+    matmul, vector = OPERATORS["matmul"].run, torch.from_numpy(x)
     assert matmul(vector, vector).shape == ()
     assert matmul(vector, torch.from_numpy(values(1, 10, 4, 3))).shape == (10, 3)
     assert matmul(torch.from_numpy(values(1, 10, 3, 4)), vector).shape == (10, 3)
@@ -112,7 +112,7 @@ def test_matmul_of_integers_is_exact_and_wraps_around() -> None:
 
 
 def test_matmul_of_an_integer_and_a_float_constant_loses_nothing() -> None:
-    product = OPERATORS["matmul"](torch.tensor([[1, 2]], dtype=torch.int32), torch.tensor([[0.5], [0.25]]))
+    product = OPERATORS["matmul"].run(torch.tensor([[1, 2]], dtype=torch.int32), torch.tensor([[0.5], [0.25]]))
     assert product.tolist() == [[1.0]]
 
 

@@ -53,7 +53,7 @@ def test_batch_norm_of_a_zero_variance_rests_on_epsilon() -> None:
     zeros = np.zeros(2, np.float32)
     expected = np.float64([[[1 / np.sqrt(1e-5)], [0]]])
     check_op("batch_norm", lambda x0: mb.batch_norm(x=x0, mean=zeros, variance=zeros), [x], expected, 1e-4)
-    bare = OPERATORS["batch_norm"](torch.from_numpy(x), torch.zeros(2), torch.zeros(2))
+    bare = OPERATORS["batch_norm"].run(torch.from_numpy(x), torch.zeros(2), torch.zeros(2))
     np.testing.assert_allclose(bare, expected, rtol=1e-5)
 
 
@@ -75,7 +75,7 @@ def test_instance_norm_of_a_constant_plane_is_exactly_beta() -> None:
         x = np.tile(values((2, 3, 1, 1), 0), (1, 1, size, size))
         expected = np.broadcast_to(beta.reshape(1, 3, 1, 1), x.shape)
         check_op("instance_norm", lambda x0: mb.instance_norm(x=x0, beta=beta), [x], expected, 1e-6)
-        assert not OPERATORS["instance_norm"](torch.from_numpy(x)).any()
+        assert not OPERATORS["instance_norm"].run(torch.from_numpy(x)).any()
 
 
 @settings(max_examples=40, deadline=None)
@@ -109,11 +109,11 @@ def test_layer_norm_with_beta_alone_and_by_default() -> None:
     x, beta = values((2, 3, 4), 0), values(3, 1)
     wide = x.astype(np.float64)
     along = normalized(x, wide.mean(1, keepdims=True), wide.var(1, keepdims=True), 1e-5)
-    actual = OPERATORS["layer_norm"](torch.from_numpy(x), axes=torch.tensor([1]), beta=torch.from_numpy(beta))
+    actual = OPERATORS["layer_norm"].run(torch.from_numpy(x), axes=torch.tensor([1]), beta=torch.from_numpy(beta))
     np.testing.assert_allclose(actual, along + beta.reshape(1, 3, 1), rtol=1e-4, atol=1e-5)
     # The builder cannot leave axes out (it stores a range); a package may.
     whole = normalized(x, wide.mean(), wide.var(), 1e-5)
-    np.testing.assert_allclose(OPERATORS["layer_norm"](torch.from_numpy(x)), whole, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(OPERATORS["layer_norm"].run(torch.from_numpy(x)), whole, rtol=1e-4, atol=1e-5)
 
 
 def test_layer_norm_of_numbers_far_from_zero_keeps_their_differences() -> None:
@@ -139,7 +139,7 @@ def test_l2_norm_of_zeros_is_zero_and_of_the_tiny_rests_on_epsilon() -> None:
     x = np.float32([[[[0.0]]], [[[1e-3]]]])
     expected = np.float64([[[[0]]], [[[1e-3 / np.sqrt(1e-6 + 1e-6)]]]])
     check_op("l2_norm", lambda x0: mb.l2_norm(x=x0), [x], expected)
-    np.testing.assert_allclose(OPERATORS["l2_norm"](torch.from_numpy(x)), expected, rtol=1e-6)
+    np.testing.assert_allclose(OPERATORS["l2_norm"].run(torch.from_numpy(x)), expected, rtol=1e-6)
 
 
 def neighbours(x: np.ndarray, size: int) -> np.ndarray:
@@ -164,7 +164,7 @@ def test_local_response_norm(shape: tuple[int, ...], size: int, seed: int, defau
     arguments = {} if defaults else {"alpha": alpha, "beta": beta, "k": k}
     check_op("local_response_norm", lambda x0: mb.local_response_norm(x=x0, size=size, **arguments), [x], expected, target=target)
     if defaults:
-        np.testing.assert_allclose(OPERATORS["local_response_norm"](torch.from_numpy(x), size), expected, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(OPERATORS["local_response_norm"].run(torch.from_numpy(x), size), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_constants_may_be_half_floats_since_ios17() -> None:
@@ -193,7 +193,7 @@ def test_nan_and_infinity_spoil_what_they_are_normalized_with(kind: str) -> None
     for bad in (torch.nan, torch.inf):
         x = torch.rand(2, 3, 2, 2)
         x[0, 1, 0, 0] = bad
-        out = OPERATORS[kind](x, **extra)
+        out = OPERATORS[kind].run(x, **extra)
         assert not out[0, 1, 0, 0].isfinite(), kind
         if kind != "layer_norm":  # over all axes
             assert out[1].isfinite().all(), kind
@@ -202,9 +202,9 @@ def test_nan_and_infinity_spoil_what_they_are_normalized_with(kind: str) -> None
 def test_inputs_are_left_untouched() -> None:
     ones = torch.ones(3)
     extra = {"batch_norm": {"mean": ones, "variance": ones}, "local_response_norm": {"size": 3}}
-    for kind, function in OPERATORS.items():
+    for kind, operator in OPERATORS.items():
         x = torch.linspace(-1, 1, 24).reshape(2, 3, 2, 2)
         before = x.clone()
-        function(x, **extra.get(kind, {}))
+        operator.run(x, **extra.get(kind, {}))
         assert torch.equal(x, before), kind
         assert torch.equal(ones, torch.ones(3)), kind

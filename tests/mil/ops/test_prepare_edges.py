@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from fcrn_mobile.mil.ops.prepare import PREPARERS
+from fcrn_mobile.mil.ops import OPERATORS
 
 
 @pytest.mark.parametrize("kind", ["conv", "conv_transpose"])
 def test_kernels_of_images_become_channels_last_and_keep_their_values(kind: str) -> None:
     weight, bias = torch.rand(4, 3, 2, 2), torch.rand(4)
-    prepared = PREPARERS[kind]({"weight": weight, "bias": bias})
+    prepared = OPERATORS[kind].prepare({"weight": weight, "bias": bias})
     assert prepared["weight"].equal(weight)
     assert prepared["weight"].is_contiguous(memory_format=torch.channels_last)
     assert prepared["bias"] is bias
@@ -19,5 +19,5 @@ def test_kernels_of_images_become_channels_last_and_keep_their_values(kind: str)
 @pytest.mark.parametrize("weight", [torch.rand(4, 3, 2), torch.rand(4, 3, 2, 2, 2), "computed", None])
 def test_other_kernels_stay_as_they_are(weight: object) -> None:
     arguments = {"weight": weight}
-    assert PREPARERS["conv"](arguments) is arguments
-    assert PREPARERS["conv"]({}) == {}
+    assert OPERATORS["conv"].prepare(arguments) is arguments
+    assert OPERATORS["conv"].prepare({}) == {}

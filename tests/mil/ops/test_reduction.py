@@ -67,7 +67,7 @@ def test_reduction_over_any_axes(kind: str, shape: tuple[int, ...], seed: int, k
 def test_axes_and_kept_dimensions_default_to_all_and_none(kind: str) -> None:
     x = values(kind, (2, 3, 2), 3)
     expected = REDUCTIONS[kind](x.astype(np.float64))
-    actual = OPERATORS[kind](torch.from_numpy(x))
+    actual = OPERATORS[kind].run(torch.from_numpy(x))
     assert actual.shape == ()
     np.testing.assert_allclose(actual, expected, rtol=1e-5)
     check_op(kind, lambda x0: getattr(mb, kind)(x=x0), [x], expected)
@@ -78,9 +78,9 @@ def test_no_axes_reduce_each_element_by_itself(kind: str) -> None:
     x = values(kind, (2, 3), 4)
     expected = REDUCTIONS[kind](x[None].astype(np.float64), axis=0)
     for keep_dims in (False, True):
-        actual = OPERATORS[kind](torch.from_numpy(x), axes=torch.zeros(0, dtype=torch.int32), keep_dims=keep_dims)
+        actual = OPERATORS[kind].run(torch.from_numpy(x), axes=torch.zeros(0, dtype=torch.int32), keep_dims=keep_dims)
         np.testing.assert_allclose(actual, expected, rtol=1e-5)
-    np.testing.assert_allclose(OPERATORS[kind](torch.tensor(0.5)), REDUCTIONS[kind](np.array([0.5])), rtol=1e-6)
+    np.testing.assert_allclose(OPERATORS[kind].run(torch.tensor(0.5)), REDUCTIONS[kind](np.array([0.5])), rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", REDUCTIONS)
@@ -127,7 +127,7 @@ def test_integer_norm_is_the_integer_root() -> None:
     # (2³⁰)² + (2³⁰ - 1)²: float64 cannot hold the square.
     x = torch.tensor([[2**30, 2**30 - 1], [3, 4], [2, 2], [0, 0], [2**30 - 1, 0]], dtype=torch.int32)
     expected = [math.isqrt(a * a + b * b) for a, b in x.tolist()]
-    assert OPERATORS["reduce_l2_norm"](x, axes=torch.tensor([1])).tolist() == expected
+    assert OPERATORS["reduce_l2_norm"].run(x, axes=torch.tensor([1])).tolist() == expected
     # k² - 1 is a sum of four squares; its float64 root rounds up to k.
     k = 2**30 + 3
     rest, parts = k * k - 1, []
@@ -136,7 +136,7 @@ def test_integer_norm_is_the_integer_root() -> None:
         rest -= parts[-1] ** 2
     assert rest == 0
     assert math.floor(math.sqrt(k * k - 1)) == k
-    assert OPERATORS["reduce_l2_norm"](torch.tensor(parts, dtype=torch.int32)).item() == k - 1
+    assert OPERATORS["reduce_l2_norm"].run(torch.tensor(parts, dtype=torch.int32)).item() == k - 1
 
 
 def test_integer_logarithms_lose_their_fraction() -> None:
@@ -163,7 +163,7 @@ def test_position_defaults_to_the_last_axis_and_int32(kind: str, target: str) ->
     x = np.array([[2**24, 2**24 + 1, 5], [-3, -1, -2]], np.int32)
     expected = POSITIONS[kind](x, axis=-1).astype(np.int32)
     check_op(kind, lambda x0: getattr(mb, kind)(x=x0), [x], expected, 0, target)
-    actual = OPERATORS[kind](torch.from_numpy(x))
+    actual = OPERATORS[kind].run(torch.from_numpy(x))
     assert actual.dtype == torch.int32
     np.testing.assert_array_equal(actual, expected)
 
@@ -184,7 +184,7 @@ def test_position_as_uint16_since_ios17(kind: str) -> None:
     x[:, 39999] = 9 if kind == "reduce_argmax" else -9
     check_op(kind, body, [x], np.array([39999, 39999], np.int32), 0)
     with pytest.raises(MilError, match="'int8' are not one of int32, uint16"):
-        OPERATORS[kind](torch.from_numpy(x), output_dtype="int8")
+        OPERATORS[kind].run(torch.from_numpy(x), output_dtype="int8")
 
 
 def test_the_extreme_of_nothing_is_refused_and_the_sum_of_nothing_is_zero() -> None:
@@ -192,12 +192,12 @@ def test_the_extreme_of_nothing_is_refused_and_the_sum_of_nothing_is_zero() -> N
     along = {"axes": torch.tensor([1])}
     for kind in ("reduce_max", "reduce_min"):
         with pytest.raises(MilError, match="of nothing is not defined: a tensor of shape 2×0×3"):
-            OPERATORS[kind](x, **along)
+            OPERATORS[kind].run(x, **along)
     for kind in POSITIONS:
         with pytest.raises(MilError, match="2×0×3"):
-            OPERATORS[kind](x, axis=torch.tensor(1))
+            OPERATORS[kind].run(x, axis=torch.tensor(1))
     with pytest.raises(MilError, match="mean of integers"):
-        OPERATORS["reduce_mean"](x.int(), **along)
+        OPERATORS["reduce_mean"].run(x.int(), **along)
     empty = {
         "reduce_sum": 0,
         "reduce_prod": 1,
@@ -207,10 +207,10 @@ def test_the_extreme_of_nothing_is_refused_and_the_sum_of_nothing_is_zero() -> N
         "reduce_log_sum_exp": -torch.inf,
     }
     for kind, value in empty.items():
-        assert torch.equal(OPERATORS[kind](x, **along), torch.full((2, 3), float(value))), kind
-    assert OPERATORS["reduce_max"](x, axes=torch.tensor([0])).shape == (0, 3)
-    assert OPERATORS["reduce_mean"](x.int(), axes=torch.tensor([0])).shape == (0, 3)
-    assert OPERATORS["reduce_mean"](x, **along).isnan().all()
+        assert torch.equal(OPERATORS[kind].run(x, **along), torch.full((2, 3), float(value))), kind
+    assert OPERATORS["reduce_max"].run(x, axes=torch.tensor([0])).shape == (0, 3)
+    assert OPERATORS["reduce_mean"].run(x.int(), axes=torch.tensor([0])).shape == (0, 3)
+    assert OPERATORS["reduce_mean"].run(x, **along).isnan().all()
 
 
 @settings(max_examples=40, deadline=None)
@@ -231,7 +231,7 @@ def test_cumulative_sum_defaults_to_the_first_axis_from_its_start() -> None:
     x = np.arange(6, dtype=np.float32).reshape(3, 2)
     expected = np.float32([[0, 1], [2, 4], [6, 9]])
     check_op("cumsum", lambda x0: mb.cumsum(x=x0), [x], expected, 0)
-    assert torch.equal(OPERATORS["cumsum"](torch.from_numpy(x)), torch.from_numpy(expected))
+    assert torch.equal(OPERATORS["cumsum"].run(torch.from_numpy(x)), torch.from_numpy(expected))
 
 
 def test_an_exclusive_sum_does_not_subtract_what_it_leaves_out() -> None:
@@ -243,12 +243,12 @@ def test_cumulative_sum_of_integers_is_exact_and_of_nothing_is_nothing() -> None
     x = np.array([2**24, 1, 2, 2**30, 2**30], np.int32)
     exact = np.cumsum(x.astype(np.int64))
     check_op("cumsum", lambda x0: mb.cumsum(x=x0), [x], exact.astype(np.int32), 0)
-    assert OPERATORS["cumsum"](torch.zeros(2, 0), axis=1, exclusive=True).shape == (2, 0)
+    assert OPERATORS["cumsum"].run(torch.zeros(2, 0), axis=1, exclusive=True).shape == (2, 0)
 
 
 def test_inputs_are_left_untouched() -> None:
-    for kind, function in OPERATORS.items():
+    for kind, operator in OPERATORS.items():
         x = torch.linspace(0.1, 0.9, 12).reshape(3, 4)
         before = x.clone()
-        function(x)
+        operator.run(x)
         assert torch.equal(x, before), kind

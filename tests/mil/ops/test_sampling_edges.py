@@ -17,7 +17,7 @@ def line(length: int, at: list[float], padding: str, **arguments: object) -> lis
     """0, 1, 2, … sampled along a row."""
     x = torch.arange(float(length)).reshape(1, 1, 1, length)
     points = torch.tensor([[[[value, 0.0] for value in at]]])
-    return OPERATORS["resample"](x, points, **{**PIXELS, "padding_mode": padding, **arguments}).flatten().tolist()
+    return OPERATORS["resample"].run(x, points, **{**PIXELS, "padding_mode": padding, **arguments}).flatten().tolist()
 
 
 def test_defaults_are_those_of_coremltools() -> None:
@@ -33,7 +33,7 @@ def test_unknown_names_are_refused_with_the_known_ones() -> None:
         with pytest.raises(MilError, match=known):
             line(3, [0.0], **{"padding": "border", argument: "odd"} if argument != "padding_mode" else {"padding": "odd"})
     with pytest.raises(MilError, match="box coordinate mode 'odd' is not one of CORNERS_HEIGHT_FIRST"):
-        OPERATORS["crop_resize"](RAMP, torch.zeros(1, 4), box_coordinate_mode="odd")
+        OPERATORS["crop_resize"].run(RAMP, torch.zeros(1, 4), box_coordinate_mode="odd")
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_whole_places_around_three_pixels(padding: str, expected: list[float]) -
     assert line(3, at, padding, sampling_mode="nearest") == expected
     # The same along a column.
     x, points = torch.arange(3.0).reshape(1, 1, 3, 1), torch.tensor([[[[0.0, value] for value in at]]])
-    assert OPERATORS["resample"](x, points, **PIXELS, padding_mode=padding).flatten().tolist() == expected
+    assert OPERATORS["resample"].run(x, points, **PIXELS, padding_mode=padding).flatten().tolist() == expected
 
 
 @pytest.mark.parametrize("padding", PADDINGS)
@@ -59,7 +59,7 @@ def test_an_axis_of_one_pixel_has_only_it(padding: str) -> None:
     outside = -1.0 if padding == "constant" else 7.0
     x = torch.full((1, 1, 1, 1), 7.0)
     points = torch.tensor([[[[-3.0, 0.0], [0.0, 0.0], [2.0, 0.0], [0.0, -2.0], [0.0, 1.0]]]])
-    actual = OPERATORS["resample"](x, points, **PIXELS, padding_mode=padding)
+    actual = OPERATORS["resample"].run(x, points, **PIXELS, padding_mode=padding)
     assert actual.flatten().tolist() == [outside, 7.0, outside, outside, outside]
 
 
@@ -106,47 +106,47 @@ def test_affine_of_the_identity_resizes(align: bool, size: tuple[int, int]) -> N
     expected = F.grid_sample(RAMP, grid, align_corners=align, padding_mode="border")
     mode = {"sampling_mode": "bilinear", "padding_mode": "border", "padding_value": 0.0}
     mode |= {"coordinates_mode": "normalized_minus_one_to_one", "align_corners": align}
-    actual = OPERATORS["affine"](RAMP, matrix, torch.tensor(size[0]), torch.tensor(size[1]), **mode)
+    actual = OPERATORS["affine"].run(RAMP, matrix, torch.tensor(size[0]), torch.tensor(size[1]), **mode)
     torch.testing.assert_close(actual, expected)
 
 
 def test_normalized_boxes_count_rows_by_the_height_and_columns_by_the_width() -> None:
     box = torch.tensor([[0.5, 0.0, 1.0, 1.0]])  # rows 1 to 2, columns 0 to 3
     arguments = {"target_height": 2, "target_width": 2, "normalized_coordinates": True, "sampling_mode": "ALIGN_CORNERS"}
-    assert OPERATORS["crop_resize"](RAMP, box, **arguments).tolist() == [[[[4.0, 7.0], [8.0, 11.0]]]]
-    halved = OPERATORS["crop_resize"](RAMP, box * 2, spatial_scale=0.5, **arguments)
+    assert OPERATORS["crop_resize"].run(RAMP, box, **arguments).tolist() == [[[[4.0, 7.0], [8.0, 11.0]]]]
+    halved = OPERATORS["crop_resize"].run(RAMP, box * 2, spatial_scale=0.5, **arguments)
     assert halved.tolist() == [[[[4.0, 7.0], [8.0, 11.0]]]]
 
 
 def test_a_box_without_a_size_gives_one_pixel_at_its_start_and_zero_outside() -> None:
     """The defaults: a 1×1 patch of corners (top, left, bottom, right) in pixels."""
-    assert OPERATORS["crop_resize"](RAMP, torch.tensor([[1, 2, 2, 3]])).tolist() == [[[[6.0]]]]
-    assert OPERATORS["crop_resize"](RAMP, torch.tensor([[-1, 2, 2, 3]])).tolist() == [[[[0.0]]]]
+    assert OPERATORS["crop_resize"].run(RAMP, torch.tensor([[1, 2, 2, 3]])).tolist() == [[[[6.0]]]]
+    assert OPERATORS["crop_resize"].run(RAMP, torch.tensor([[-1, 2, 2, 3]])).tolist() == [[[[0.0]]]]
 
 
 def test_every_edge_pixel_is_inside_and_the_next_is_not() -> None:
     arguments = {"target_height": 1, "target_width": 1, "pad_value": -1.0}
     for row, column in ((0, 0), (0, 3), (2, 0), (2, 3)):
         box = torch.tensor([[row, column, row, column]])
-        assert OPERATORS["crop_resize"](RAMP, box, **arguments).item() == RAMP[0, 0, row, column]
+        assert OPERATORS["crop_resize"].run(RAMP, box, **arguments).item() == RAMP[0, 0, row, column]
     for row, column in ((-1, 0), (3, 0), (0, -1), (0, 4), (2.5, 0), (0, 3.5), (-0.5, 0), (0, -0.5)):
         box = torch.tensor([[row, column, row, column]])
-        assert OPERATORS["crop_resize"](RAMP, box, **arguments).item() == -1.0
+        assert OPERATORS["crop_resize"].run(RAMP, box, **arguments).item() == -1.0
 
 
 def test_a_region_names_its_image_or_cuts_all() -> None:
     x = torch.arange(24.0).reshape(2, 1, 3, 4)
     named = torch.tensor([[1.0, 0, 0, 0, 0], [0.0, 1, 1, 1, 1]]).reshape(2, 1, 5, 1, 1)
-    assert OPERATORS["crop_resize"](x, roi=named).tolist() == [[[[[12.0]]]], [[[[5.0]]]]]
+    assert OPERATORS["crop_resize"].run(x, roi=named).tolist() == [[[[[12.0]]]], [[[[5.0]]]]]
     every = named[:, :, 1:]
-    assert OPERATORS["crop_resize"](x, roi=every).flatten().tolist() == [0.0, 12.0, 5.0, 17.0]
+    assert OPERATORS["crop_resize"].run(x, roi=every).flatten().tolist() == [0.0, 12.0, 5.0, 17.0]
     boxes = torch.tensor([[0, 0, 0, 0], [1, 1, 1, 1]])
-    assert OPERATORS["crop_resize"](x, boxes).flatten().tolist() == [0.0, 17.0]
-    assert OPERATORS["crop_resize"](x, boxes, torch.tensor([[1], [0]])).flatten().tolist() == [12.0, 5.0]
+    assert OPERATORS["crop_resize"].run(x, boxes).flatten().tolist() == [0.0, 17.0]
+    assert OPERATORS["crop_resize"].run(x, boxes, torch.tensor([[1], [0]])).flatten().tolist() == [12.0, 5.0]
 
 
 def test_the_image_is_left_untouched() -> None:
     before = RAMP.clone()
     line(3, [0.5], "constant")
-    OPERATORS["crop_resize"](RAMP, torch.tensor([[0, 0, 9, 9]]), target_height=3, target_width=3)
+    OPERATORS["crop_resize"].run(RAMP, torch.tensor([[0, 0, 9, 9]]), target_height=3, target_width=3)
     assert RAMP.equal(before)

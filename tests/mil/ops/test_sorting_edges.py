@@ -14,21 +14,21 @@ def test_defaults_are_those_of_coremltools() -> None:
 
 
 def test_equal_elements_keep_their_order_either_way() -> None:
-    assert OPERATORS["argsort"](X).tolist() == [[1, 3, 0, 2]]
-    assert OPERATORS["argsort"](X, ascending=True).tolist() == [[0, 2, 1, 3]]
-    assert OPERATORS["argsort"](X, torch.tensor(0)).tolist() == [[0, 0, 0, 0]]
-    assert OPERATORS["argsort"](X).dtype == torch.int32
+    assert OPERATORS["argsort"].run(X).tolist() == [[1, 3, 0, 2]]
+    assert OPERATORS["argsort"].run(X, ascending=True).tolist() == [[0, 2, 1, 3]]
+    assert OPERATORS["argsort"].run(X, torch.tensor(0)).tolist() == [[0, 0, 0, 0]]
+    assert OPERATORS["argsort"].run(X).dtype == torch.int32
 
 
 def test_the_largest_is_one_on_the_last_axis_unless_told() -> None:
-    values, indices = OPERATORS["topk"](X)
+    values, indices = OPERATORS["topk"].run(X)
     assert (values.tolist(), indices.tolist(), indices.dtype) == ([[3.0]], [[1]], torch.int32)
-    values, indices = OPERATORS["topk"](X, torch.tensor(-1))
+    values, indices = OPERATORS["topk"].run(X, torch.tensor(-1))
     assert (values.tolist(), indices.tolist()) == ([[3, 3, 2, 2]], [[1, 3, 0, 2]])
-    values, indices = OPERATORS["topk"](X, torch.tensor(3), ascending=True, output_indices_dtype="uint16")
+    values, indices = OPERATORS["topk"].run(X, torch.tensor(3), ascending=True, output_indices_dtype="uint16")
     assert (values.tolist(), indices.tolist(), indices.dtype) == ([[2, 2, 3]], [[0, 2, 1]], torch.int32)
-    assert len(OPERATORS["topk"](X, return_indices=False)) == 1
-    values, indices = OPERATORS["topk"](X.T, torch.tensor(2), torch.tensor(-2))
+    assert len(OPERATORS["topk"].run(X, return_indices=False)) == 1
+    values, indices = OPERATORS["topk"].run(X.T, torch.tensor(2), torch.tensor(-2))
     assert (values.tolist(), indices.tolist()) == ([[3], [3]], [[1], [3]])
 
 
@@ -36,7 +36,7 @@ def suppression(boxes: list[list[float]], scores: list[list[float]], iou: float,
     """Indices that iOS 16's operator keeps of one image's boxes."""
     arguments = {"score_threshold": torch.tensor(0.0), **arguments}
     tensors = (torch.tensor([boxes]), torch.tensor([scores]), torch.tensor(iou), torch.tensor(count))
-    return OPERATORS["non_maximum_suppression"](*tensors, **arguments)[2][0].tolist()
+    return OPERATORS["non_maximum_suppression"].run(*tensors, **arguments)[2][0].tolist()
 
 
 #: Centre, width, height: the second covers the right half of the first and as much again: a third is shared.
@@ -80,13 +80,13 @@ def test_boxes_of_other_classes_are_rivals_unless_told() -> None:
 def test_the_count_and_the_padding_of_every_image() -> None:
     boxes = torch.tensor([PAIR, PAIR])
     scores = torch.tensor([[[0.5], [0.75]], [[0.5], [0.1]]])
-    kept, best, indices, numbers = OPERATORS["non_maximum_suppression"](
+    kept, best, indices, numbers = OPERATORS["non_maximum_suppression"].run(
         boxes, scores, torch.tensor(0.9), torch.tensor(3), torch.tensor(0.25)
     )
     assert numbers.tolist() == [2, 1]
     assert indices.tolist() == [[1, 0, -1], [0, -1, -1]]
     assert kept.tolist() == [[PAIR[1], PAIR[0], [0] * 4], [PAIR[0], [0] * 4, [0] * 4]]
     assert best.tolist() == [[[0.75], [0.5], [0]], [[0.5], [0], [0]]]
-    newer = OPERATORS["non_maximum_suppression"](boxes.mT, -scores.mT, torch.tensor(0.9), torch.tensor(3))
+    newer = OPERATORS["non_maximum_suppression"].run(boxes.mT, -scores.mT, torch.tensor(0.9), torch.tensor(3))
     assert len(newer) == 3
     assert newer[2].tolist() == [[0, 1, -1], [1, 0, -1]]  # negative scores are no reason to leave a box out

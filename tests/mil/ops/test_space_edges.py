@@ -16,30 +16,30 @@ def test_a_shuffle_of_channels_last_images_is_torchs_and_keeps_the_layout(factor
     expected = F.pixel_shuffle(x, factor)
     last = x.contiguous(memory_format=torch.channels_last)
     for layout in (x, last):
-        assert OPERATORS["pixel_shuffle"](layout, torch.tensor(factor)).equal(expected)
-        assert OPERATORS["pixel_unshuffle"](OPERATORS["pixel_shuffle"](layout, torch.tensor(factor)), torch.tensor(factor)).equal(x)
-    assert OPERATORS["pixel_shuffle"](last, torch.tensor(factor)).is_contiguous(memory_format=torch.channels_last)
-    assert OPERATORS["pixel_shuffle"](x, torch.tensor(factor)).is_contiguous()
+        assert OPERATORS["pixel_shuffle"].run(layout, torch.tensor(factor)).equal(expected)
+        assert OPERATORS["pixel_unshuffle"].run(OPERATORS["pixel_shuffle"].run(layout, torch.tensor(factor)), torch.tensor(factor)).equal(x)
+    assert OPERATORS["pixel_shuffle"].run(last, torch.tensor(factor)).is_contiguous(memory_format=torch.channels_last)
+    assert OPERATORS["pixel_shuffle"].run(x, torch.tensor(factor)).is_contiguous()
 
 
 def test_a_channel_of_depth_goes_to_its_offset() -> None:
     x = torch.arange(8.0).reshape(1, 8, 1, 1)
     # Channel (2i + j)·2 + c at row i, column j of channel c.
     expected = [[[[0, 2], [4, 6]], [[1, 3], [5, 7]]]]
-    assert OPERATORS["depth_to_space"](x, TWO).tolist() == expected
-    assert OPERATORS["space_to_depth"](torch.tensor(expected), TWO).flatten().tolist() == list(range(8))
+    assert OPERATORS["depth_to_space"].run(x, TWO).tolist() == expected
+    assert OPERATORS["space_to_depth"].run(torch.tensor(expected), TWO).flatten().tolist() == list(range(8))
     wide = torch.arange(16.0).reshape(1, 4, 1, 4)
-    assert OPERATORS["depth_to_space"](wide, TWO).shape == (1, 1, 2, 8)
-    assert OPERATORS["space_to_depth"](OPERATORS["depth_to_space"](wide, TWO), TWO).equal(wide)
+    assert OPERATORS["depth_to_space"].run(wide, TWO).shape == (1, 1, 2, 8)
+    assert OPERATORS["space_to_depth"].run(OPERATORS["depth_to_space"].run(wide, TWO), TWO).equal(wide)
 
 
 def test_blocks_and_pads_of_each_axis() -> None:
     x = torch.arange(1.0, 7).reshape(1, 1, 2, 3)
     pads = torch.tensor([[1, 0], [0, 3]])  # 3×6: a row of zeros above, three columns behind
-    batches = OPERATORS["space_to_batch"](x, torch.tensor([3, 2]), pads)
+    batches = OPERATORS["space_to_batch"].run(x, torch.tensor([3, 2]), pads)
     assert batches.tolist() == [[[[0, 0, 0]]], [[[0, 0, 0]]], [[[1, 3, 0]]], [[[2, 0, 0]]], [[[4, 6, 0]]], [[[5, 0, 0]]]]
-    assert OPERATORS["batch_to_space"](batches, torch.tensor([3, 2]), pads).equal(x)
-    assert OPERATORS["batch_to_space"](batches, torch.tensor([3, 2]), torch.tensor([[0, 1], [1, 0]])).tolist() == [
+    assert OPERATORS["batch_to_space"].run(batches, torch.tensor([3, 2]), pads).equal(x)
+    assert OPERATORS["batch_to_space"].run(batches, torch.tensor([3, 2]), torch.tensor([[0, 1], [1, 0]])).tolist() == [
         [[[0, 0, 0, 0, 0], [2, 3, 0, 0, 0]]]
     ]
 
@@ -47,4 +47,4 @@ def test_blocks_and_pads_of_each_axis() -> None:
 def test_images_of_a_batch_lie_innermost_among_the_entries() -> None:
     x = torch.arange(8.0).reshape(2, 1, 2, 2)
     none = torch.zeros(2, 2, dtype=torch.int64)
-    assert OPERATORS["space_to_batch"](x, torch.tensor([1, 2]), none)[:, 0, :, 0].tolist() == [[0, 2], [4, 6], [1, 3], [5, 7]]
+    assert OPERATORS["space_to_batch"].run(x, torch.tensor([1, 2]), none)[:, 0, :, 0].tolist() == [[0, 2], [4, 6], [1, 3], [5, 7]]

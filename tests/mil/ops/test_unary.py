@@ -117,7 +117,7 @@ def test_epsilon_defaults_to_what_coremltools_documents(kind: str) -> None:
     with np.errstate(all="ignore"):
         expected = formula(x, np.float32(epsilon))
     check_op(kind, body(kind), [x], expected)
-    np.testing.assert_allclose(OPERATORS[kind](torch.from_numpy(x)), expected, rtol=1e-5)
+    np.testing.assert_allclose(OPERATORS[kind].run(torch.from_numpy(x)), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", WITH_EPSILON)
@@ -174,8 +174,8 @@ def test_threshold_of_integers_is_exact() -> None:
 
 
 def test_inputs_are_left_untouched() -> None:
-    for kind, function in OPERATORS.items():
+    for kind, operator in OPERATORS.items():
         x = torch.linspace(0.1, 0.9, 12).reshape(3, 4)
         before = x.clone()
-        function(x, **{name: torch.tensor(0.5) for name in inspect.signature(function).parameters if name != "x"})
+        operator.run(x, **{name: torch.tensor(0.5) for name in inspect.signature(operator.run).parameters if name != "x"})
         assert torch.equal(x, before), kind

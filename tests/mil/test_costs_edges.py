@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from fcrn_mobile.mil.growth import Sizes
+from fcrn_mobile.mil.costs import largest_shape
+from fcrn_mobile.mil.declared import Declarations
 from tests.mil.protobuf import constant, named_constant, operation, tensor_type
 
 SHAPES = {
@@ -26,10 +27,10 @@ SHAPES = {
 
 
 def foretold(kind: str, *known: Any, **inputs: Any) -> tuple[int, ...] | None:
-    sizes = Sizes({name: tensor_type(shape) for name, shape in SHAPES.items()})
+    declarations = Declarations({name: tensor_type(shape) for name, shape in SHAPES.items()})
     for const in known:
-        sizes.learn(const)
-    return sizes.result(operation(kind, **inputs))
+        declarations.learn(const)
+    return largest_shape(operation(kind, **inputs), declarations)
 
 
 @pytest.mark.parametrize(
@@ -127,13 +128,13 @@ def test_a_long_constant_is_data_and_no_shape() -> None:
     assert foretold("fill", shape=constant([1] * 31 + [2])) == (1,) * 31 + (2,)
     assert foretold("fill", shape=constant([2] * 33)) == (1,) * 32
     long = named_constant("long", [2] * 33)
-    sizes = Sizes({"long": long.outputs[0].type})
-    sizes.learn(long)
-    assert sizes.numbers == {}
-    assert sizes.result(operation("fill", shape="long")) == (1,) * 32
+    declarations = Declarations({"long": long.outputs[0].type})
+    declarations.learn(long)
+    assert declarations.numbers == {}
+    assert largest_shape(operation("fill", shape="long"), declarations) == (1,) * 32
     short = named_constant("short", [2] * 32)
-    sizes.learn(short)
-    assert sizes.numbers == {"short": (2,) * 32}
+    declarations.learn(short)
+    assert declarations.numbers == {"short": (2,) * 32}
 
 
 def test_numbers_that_are_not_finite_count_as_nothing() -> None:
@@ -141,22 +142,22 @@ def test_numbers_that_are_not_finite_count_as_nothing() -> None:
 
 
 def test_only_constants_are_learned() -> None:
-    sizes = Sizes({})
+    declarations = Declarations({})
     other = named_constant("a", [1])
     other.type = "constexpr_cast"
-    sizes.learn(other)
+    declarations.learn(other)
     nameless = named_constant("b", [1])
     del nameless.outputs[:]
-    sizes.learn(nameless)
+    declarations.learn(nameless)
     empty = named_constant("c", [1])
     empty.attributes.pop("val", None) if hasattr(empty.attributes, "pop") else empty.attributes.clear()
-    sizes.learn(empty)
-    assert sizes.numbers == {}
+    declarations.learn(empty)
+    assert declarations.numbers == {}
 
 
 def test_inputs_without_a_value_are_no_shape() -> None:
-    sizes = Sizes({})
-    assert sizes.result(operation("add")) == ()
-    assert sizes.result(operation("tile", x="never")) == ()
-    assert sizes.result(operation("fill")) == ()
-    assert sizes.result(operation("concat")) == (0,)
+    declarations = Declarations({})
+    assert largest_shape(operation("add"), declarations) == ()
+    assert largest_shape(operation("tile", x="never"), declarations) == ()
+    assert largest_shape(operation("fill"), declarations) == ()
+    assert largest_shape(operation("concat"), declarations) == (0,)

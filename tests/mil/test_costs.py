@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fcrn_mobile.mil.growth import Sizes
+from fcrn_mobile.mil.costs import largest_shape
+from fcrn_mobile.mil.declared import Declarations
 from fcrn_mobile.mil.values import shape_of
 from fcrn_mobile.package.reading import function_block, read_specification
 from tests.mil.build import mb, save_program
@@ -44,12 +45,12 @@ def foretold(package: Path, kind: str) -> tuple[int, int]:
     model, _ = read_specification(package)
     function, block = function_block(model, package)
     types = {value.name: value.type for value in function.inputs}
-    sizes = Sizes(types)
+    declarations = Declarations(types)
     for operation in block.operations:
-        shape = sizes.result(operation)
+        shape = largest_shape(operation, declarations)
         types |= {output.name: output.type for output in operation.outputs}
-        sizes.types = types
-        sizes.learn(operation)
+        declarations.types = types
+        declarations.learn(operation)
         if operation.type == kind:
             assert shape is not None
             return math.prod(shape), math.prod(shape_of(operation.outputs[0].type))

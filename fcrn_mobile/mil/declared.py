@@ -1,0 +1,131 @@
+"""What the specification declares of operators, without running them or reading a weights file: shapes, and small constants."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from fcrn_mobile.mil.values import shape_of
+
+if TYPE_CHECKING:
+    from coremltools.proto.MIL_pb2 import Argument, Block, Function, Operation, Value, ValueType
+
+Shape = tuple[int, ...]
+Numbers = tuple[float, ...]
+
+#: A constant with more numbers than this is data, no shape.
+MOST_NUMBERS = 32
+
+
+class Declarations:
+    """Shapes and small constants of a function, as far as it has been read.
+
+    Attributes:
+        types: what every name so far is declared to be.
+        numbers: the values of small constants that stand in the specification.
+        texts: those that are text.
+    """
+
+    def __init__(self, types: Mapping[str, "ValueType"]) -> None:
+        self.types = types
+        self.numbers: dict[str, Numbers] = {}
+        self.texts: dict[str, str] = {}
+
+    @classmethod
+    def of_function(cls, function: "Function", block: "Block") -> "Declarations":
+        """Those of a whole function."""
+        named = (*function.inputs, *(output for operation in block.operations for output in operation.outputs))
+        declarations = cls({value.name: value.type for value in named})
+        for operation in block.operations:
+            declarations.learn(operation)
+        return declarations
+
+    def learn(self, operation: "Operation") -> None:
+        """Remember a constant if it is small."""
+        if operation.type == "const" and "val" in operation.attributes and operation.outputs:
+            name, value = operation.outputs[0].name, operation.attributes["val"]
+            numbers = _numbers(value)
+            if numbers is not None:
+                self.numbers[name] = numbers
+            elif texts := value.immediateValue.tensor.strings.values:
+                self.texts[name] = "".join(texts)
+
+
+class Declared:
+    """Inputs of one operator by name, and its result.
+
+    Args:
+        operation: as it stands in the specification.
+        declarations: of what it reads.
+        least: what a length counts as at least; -1 leaves unknown ones as they are.
+    """
+
+    def __init__(self, operation: "Operation", declarations: Declarations, least: int = -1) -> None:
+        self._operation, self._declarations, self._least = operation, declarations, least
+
+    @property
+    def result(self) -> Shape:
+        """Shape of the first result; () if there is none."""
+        return self._lengths(self._operation.outputs[0].type) if self._operation.outputs else ()
+
+    def shapes(self, key: str) -> list[Shape]:
+        """Declared shapes of a list of tensors."""
+        types = self._declarations.types
+        declared = [types.get(binding.name) if binding.name else binding.value.type for binding in self._bindings(key)]
+        return [self._lengths(each) for each in declared if each is not None]
+
+    def shape(self, key: str) -> Shape:
+        """Declared shape; () if there is none."""
+        return next(iter(self.shapes(key)), ())
+
+    def numbers(self, key: str) -> Numbers:
+        """Values of a small constant; () if it is anything else."""
+        for binding in self._bindings(key):
+            return (self._declarations.numbers.get(binding.name) if binding.name else _numbers(binding.value)) or ()
+        return ()
+
+    def number(self, key: str, default: float) -> float:
+        """The single value of a constant."""
+        return next(iter(self.numbers(key)), default)
+
+    def text(self, key: str) -> str:
+        """The value of a constant text; empty if it is anything else."""
+        return next((self._declarations.texts.get(binding.name, "") for binding in self._bindings(key)), "")
+
+    def lengths(self, key: str) -> Shape:
+        """A constant shape; ones if it has too many numbers to be one, or is not known, so that at least its rank is."""
+        count = next(iter(self.shape(key)), 0)
+        return tuple(int(length) for length in self.numbers(key)) or (1,) * min(count, MOST_NUMBERS)
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether every length of its inputs and its result is known."""
+        return -1 not in (*self.result, *(length for key in self._operation.inputs for shape in self.shapes(key) for length in shape))
+
+    def _lengths(self, declared: "ValueType") -> Shape:
+        return tuple(max(length, self._least) for length in shape_of(declared))
+
+    def _bindings(self, key: str) -> "Iterable[Argument.Binding]":
+        return self._operation.inputs[key].arguments if key in self._operation.inputs else ()
+
+
+def broadcast(*shapes: Shape) -> Shape:
+    """The shape of what several tensors of these shapes are combined to element by element; lengths that disagree count as the larger."""
+    rank = max(map(len, shapes))
+    return tuple(map(max, zip(*((1,) * (rank - len(shape)) + shape for shape in shapes), strict=True)))
+
+
+def padded(declared: Declared, key: str = "pad") -> Shape:
+    """The last axes of ``x`` with what is put before and behind them."""
+    shape, pads = list(declared.shape("x")), declared.numbers(key)
+    for axis in range(1, min(len(pads) // 2, len(shape)) + 1):
+        shape[-axis] += int(max(pads[-2 * axis], 0) + max(pads[-2 * axis + 1], 0))
+    return tuple(shape)
+
+
+def _numbers(value: "Value") -> Numbers | None:
+    tensor = value.immediateValue.tensor
+    field = tensor.WhichOneof("value")
+    if field not in ("ints", "floats", "longInts", "bools"):
+        return None
+    held: Any = getattr(tensor, field).values
+    return tuple(item if math.isfinite(item) else 0 for item in held) if len(held) <= MOST_NUMBERS else None
