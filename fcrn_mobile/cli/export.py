@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command("export", cls=Command)
 @click.argument("checkpoint")
-@click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Recipe, such as export/int8.toml.")
+@click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), metavar="FILE", help="Recipe, such as export/int8.toml.")
 @click.option("--precision", metavar="P", help="fp32, fp16, int8, int4, palette6, sparse50, … instead of a recipe.")
 @click.option("--calibration", metavar="SPEC", help="Images to correct and measure on, such as folder:PATH#train.")
 @click.option("--calibration-images", "count", type=int, metavar="N", help="How many of them, instead of the recipe's number.")
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @json_option
 def command(
     checkpoint: str,
-    recipe: Path | None,
+    recipe_file: Path | None,
     precision: str | None,
     calibration: str | None,
     count: int | None,
@@ -46,31 +46,32 @@ def command(
     from fcrn_mobile.conversion.weights import package_weights, summary
     from fcrn_mobile.network.checkpoints import load_checkpoint
 
-    if recipe and precision:
+    if recipe_file and precision:
         raise InputError("--recipe and --precision exclude each other: write the precision into the recipe")
-    chosen = read_recipe(recipe) if recipe else None
+    recipe = read_recipe(recipe_file) if recipe_file else None
     loaded = load_checkpoint(checkpoint)
-    chosen = (chosen or _short(precision, loaded, out)).calibrated_on(calibration, count, seed)
-    if no_correct and calibration and chosen.activations != "int8":
+    recipe = (recipe or _short(precision, loaded, out)).calibrated_on(calibration, count, seed)
+    if no_correct and calibration and recipe.activations != "int8":
         raise InputError(f"--no-correct leaves nothing that looks at --calibration {calibration}: give one of them")
+    uncorrected = no_correct and recipe.correct and not loaded.quantization
     with progress("export") as on_image:
-        made = export(loaded, chosen, out, force, on_image, correct=not no_correct)
+        recipe = export(loaded, recipe, out, force, on_image, correct=not no_correct)
     size = artefact_size(out)
     weights = package_weights(out) if out.suffix == ".mlpackage" else []
-    notes = calibration_notes(loaded, made)
-    if no_correct and chosen.correct and not loaded.quantization:
+    notes = calibration_notes(loaded, recipe)
+    if uncorrected:
         notes.append("weights not corrected (--no-correct)")
     if json_out:
         made_of = {"summary": summary(weights), "ops": [weight.to_json() for weight in weights]}
-        facts = {"path": str(out), "size_bytes": size, "recipe": made.to_json(), "notes": notes}
+        facts = {"path": str(out), "size_bytes": size, "recipe": recipe.to_json(), "notes": notes}
         write_json(json_out, facts | ({"weights": made_of} if weights else {}))
     if json_out != "-":
         # The oldest system and the kind of output are Core ML's: the others have arrays.
-        kind = f"{made.target}  output {made.output}" if out.suffix == ".mlpackage" else "output array"
-        print(f"{out}  {size / 1e6:.1f} MB  {made.precision}  {kind}, depth {loaded.in_units}")
+        kind = f"{recipe.target}  output {recipe.output}" if out.suffix == ".mlpackage" else "output array"
+        print(f"{out}  {size / 1e6:.1f} MB  {recipe.precision}  {kind}, depth {loaded.in_units}")
         if weights:
             print(f"weights: {', '.join(f'{kind}: {count} ops' for kind, count in summary(weights).items())}")
-        for line in (*notes, _next(checkpoint, loaded, made, out)):
+        for line in (*notes, _next(checkpoint, loaded, recipe, out)):
             print(line)
 
 
@@ -87,13 +88,13 @@ def _next(checkpoint: str, loaded: "Checkpoint", recipe: "Recipe", out: Path) ->
     """The command that validates a package, on frames that it has not seen, against the float network."""
     from fcrn_mobile.conversion.learned import float_start
 
-    reference, seen = float_start(loaded, checkpoint), recipe.calibration.data if recipe.calibration else ""
-    data, unknown = seen.removesuffix("#train") + "#val" if seen else "sample", []
+    reference, images = float_start(loaded, checkpoint), recipe.calibration.data if recipe.calibration else ""
+    data, unknown = images.removesuffix("#train") + "#val" if images else "sample", []
     if reference is None:
         reference = "FLOAT"
         unknown.append(f"FLOAT: the float checkpoint '{loaded.training.get('start') or 'unknown'}' that this one was trained from")
-    if seen and not seen.endswith("#train"):
+    if images and not images.endswith("#train"):
         data = "SPEC#split"
-        unknown.append(f"SPEC#split: frames other than its calibration images of {seen}")
+        unknown.append(f"SPEC#split: frames other than its calibration images of {images}")
     line = " ".join(["next: fcrn-mobile validate", *map(shlex.quote, (reference, str(out))), "--data", shlex.quote(data)])
     return f"{line} ({'; '.join(unknown)})" if unknown else line

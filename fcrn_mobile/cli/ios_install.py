@@ -21,13 +21,13 @@ def command(model: Path, models: Path, force: bool, json_out: str | None) -> Non
     from fcrn_mobile.conversion.contract import check, install, is_metric
     from fcrn_mobile.conversion.export import artefact_size
 
-    found = check(model)
-    installed = None if found else install(model, models, force)
+    violations = check(model)
+    installed = None if violations else install(model, models, force)
     size, metric = artefact_size(model), is_metric(model)
     if json_out:
         path = str(installed) if installed else None
-        write_json(json_out, {"model": str(model), "path": path, "size_bytes": size, "metric": metric, "violations": found})
-    for line in found:
+        write_json(json_out, {"model": str(model), "path": path, "size_bytes": size, "metric": metric, "violations": violations})
+    for line in violations:
         print(f"fcrn-mobile: '{model}' doesn't fit the app: {line}", file=sys.stderr)
     if not installed:
         click.get_current_context().exit(BAD_INPUT)

@@ -113,7 +113,7 @@ def learn_baselines(
         InputError: the source has no valid pixel.
     """
     whole = replace(rule, crop=None)
-    kept = set(np.linspace(0, len(source) - 1, min(median_frames, len(source))).round().astype(int).tolist())
+    indices = set(np.linspace(0, len(source) - 1, min(median_frames, len(source))).round().astype(int).tolist())
     total = count = np.zeros((1, 1))
     stack = np.zeros((0, 1, 1), np.float32)
     filled = 0
@@ -122,11 +122,11 @@ def learn_baselines(
         if index == 0:
             size = _map_size(depth.shape[0], depth.shape[1])
             total, count = np.zeros(size), np.zeros(size)
-            stack = np.full((len(kept), *size), np.nan, np.float32)
+            stack = np.full((len(indices), *size), np.nan, np.float32)
         sums, pixels = _cells(depth, valid_mask(depth, whole), total.shape[0], total.shape[1])
         total += sums
         count += pixels
-        if index in kept:
+        if index in indices:
             np.divide(sums, pixels, out=stack[filled], where=pixels > 0, casting="same_kind")
             filled += 1
         if on_frame:
@@ -159,9 +159,9 @@ def _cells(depth: Array, mask: NDArray[np.bool_], height: int, width: int) -> tu
 def _median(stack: Array) -> Array:
     """Median over the first axis without NaN. Sorts in place: ``np.nanmedian`` would copy the stack several times."""
     stack.sort(axis=0)  # NaN goes last
-    seen = np.count_nonzero(~np.isnan(stack), axis=0)[None]
-    lower = np.take_along_axis(stack, np.maximum(seen - 1, 0) // 2, axis=0)[0]
-    upper = np.take_along_axis(stack, np.minimum(seen // 2, len(stack) - 1), axis=0)[0]
+    count = np.count_nonzero(~np.isnan(stack), axis=0)[None]
+    lower = np.take_along_axis(stack, np.maximum(count - 1, 0) // 2, axis=0)[0]
+    upper = np.take_along_axis(stack, np.minimum(count // 2, len(stack) - 1), axis=0)[0]
     median = (lower + upper) / 2
     result: Array = np.where(np.isnan(median), np.nanmedian(median), median).astype(np.float32)
     return result

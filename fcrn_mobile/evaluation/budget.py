@@ -39,9 +39,9 @@ def parse_limit(text: str) -> Limit:
         InputError: another form, an unknown metric, a negative amount, or one below the rounding of float32.
     """
     metric, equals, amount_text = (part.strip() for part in text.partition("="))
-    known = (FIDELITY, *METRICS, "rmse_pooled")
-    if not equals or metric not in known:
-        raise InputError(f"budget '{text}': write METRIC=AMOUNT with one of {', '.join(known)}")
+    metrics = (FIDELITY, *METRICS, "rmse_pooled")
+    if not equals or metric not in metrics:
+        raise InputError(f"budget '{text}': write METRIC=AMOUNT with one of {', '.join(metrics)}")
     percent = amount_text.endswith("%")
     try:
         amount = float(amount_text.removesuffix("%"))

@@ -65,13 +65,13 @@ class StandingMeter:
         """Look at one image: h×w and H×W metres."""
         shape = self._true[0].shape if self._true else _grid(depth.shape[0], depth.shape[1])
         true, predicted = _sampled(depth, shape), np.clip(_sampled(prediction, shape), 0, _FAR)
-        known = np.isfinite(true) & (true > 0)
-        if known.any() and np.isfinite(predicted[known]).any():
-            ratio = float(np.nanmedian(predicted[known]) / np.median(true[known]))
+        mask = np.isfinite(true) & (true > 0)
+        if mask.any() and np.isfinite(predicted[mask]).any():
+            ratio = float(np.nanmedian(predicted[mask]) / np.median(true[mask]))
             self._ratios.append(ratio)
             if self.scaled and ratio > 0:
                 predicted = predicted / np.float32(ratio)
-            self._beyond.append(float(np.mean(true[known] > self.rule.max_depth)))
+            self._beyond.append(float(np.mean(true[mask] > self.rule.max_depth)))
         if len(self._true) < MOST_IMAGES:
             self._true.append(true)
             self._predicted.append(np.clip(predicted, self.rule.min_depth, self.rule.max_depth))
@@ -111,8 +111,8 @@ def _mean(predictions: list[Array], truths: list[Array], rule: EvaluationProtoco
     for prediction, true in zip(predictions, truths, strict=True):
         mask = valid_mask(true, rule)
         if mask.any():
-            found = metrics_from_moments(pixel_moments(prediction[mask], true[mask]))
-            values.append((found["abs_rel"], found["delta1"]))
+            metrics = metrics_from_moments(pixel_moments(prediction[mask], true[mask]))
+            values.append((metrics["abs_rel"], metrics["delta1"]))
     abs_rel, delta1 = np.mean(values, axis=0) if values else (np.nan, np.nan)
     return {"abs_rel": float(abs_rel), "delta1": float(delta1)}
 
@@ -122,10 +122,10 @@ def _maps_of_others(truths: list[Array], rule: EvaluationProtocol) -> list[Array
     stack = np.stack(truths)
     stack[~np.stack([valid_mask(true, replace(rule, crop=None)) for true in truths])] = np.nan
     ordered = np.sort(stack, axis=0)  # NaN goes last
-    seen = np.count_nonzero(~np.isnan(stack), axis=0)
+    counts = np.count_nonzero(~np.isnan(stack), axis=0)
     maps = []
     for own in stack:
-        others = seen - ~np.isnan(own)
+        others = counts - ~np.isnan(own)
         low, high = (_without(ordered, own, place) for place in (np.maximum(others - 1, 0) // 2, others // 2))
         median = np.where(others > 0, (low + high) / 2, np.nan)
         fallback = np.nanmedian(median) if (others > 0).any() else rule.max_depth

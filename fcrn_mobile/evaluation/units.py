@@ -26,19 +26,19 @@ def unit_note(ratio: float, data: str) -> str:
     """
     if not (ratio > 0 and math.isfinite(ratio)) or PLAUSIBLE[0] <= ratio <= PLAUSIBLE[1]:
         return ""
-    found = f"the median prediction is {ratio:.3g} times the median true depth: is a unit wrong?"
+    doubt = f"the median prediction is {ratio:.3g} times the median true depth: is a unit wrong?"
     text = parse(data)
     form = form_named(text.form)
     if not (form and any(option.name == "scale" for option in form.options)):
-        return f"{found} Look at the true depth's unit, and at the unit that the model gives"
+        return f"{doubt} Look at the true depth's unit, and at the unit that the model gives"
     try:
         scale = float(dict(text.options()).get("scale", 1000))
     except ValueError:
-        return found
+        return doubt
     likely = min(_KNOWN_SCALES, key=lambda known: abs(math.log(known * ratio / scale)))
     if abs(math.log(likely * ratio / scale)) > math.log(_CLOSE) or likely == scale:
-        return f"{found} The files were read with {_called(scale)}: give ?scale=UNITS_PER_METRE"
-    return f"{found} Depth in {_KNOWN_SCALES[likely]} that is read with {_called(scale)} looks like this: if it is, add ?scale={likely}"
+        return f"{doubt} The files were read with {_called(scale)}: give ?scale=UNITS_PER_METRE"
+    return f"{doubt} Depth in {_KNOWN_SCALES[likely]} that is read with {_called(scale)} looks like this: if it is, add ?scale={likely}"
 
 
 def protocol_note(beyond: float, rule: EvaluationProtocol, data: str) -> str:
@@ -58,5 +58,5 @@ def protocol_note(beyond: float, rule: EvaluationProtocol, data: str) -> str:
 
 
 def _called(scale: float) -> str:
-    known = _KNOWN_SCALES.get(int(scale)) if scale == int(scale) else None
-    return f"{scale:g} units per metre ({known})" if known else f"{scale:g} units per metre"
+    name = _KNOWN_SCALES.get(int(scale)) if scale == int(scale) else None
+    return f"{scale:g} units per metre ({name})" if name else f"{scale:g} units per metre"

@@ -42,8 +42,8 @@ def draw_examples(examples: Sequence[Example], title: str) -> NDArray[np.uint8]:
     Returns:
         H×W×3 uint8.
     """
-    known = [example.true[np.isfinite(example.true)] for example in examples]
-    far = max(float(depth.max(initial=0.0)) for depth in known) or 1.0
+    depths = [example.true[np.isfinite(example.true)] for example in examples]
+    far = max(float(depth.max(initial=0.0)) for depth in depths) or 1.0
     shape = max((example.true.shape for example in examples), key=lambda size: size[0] / size[1])
     figure = Figure(figsize=(3 * 2.6 + 0.9, len(examples) * 2.6 * shape[0] / shape[1] + 0.7), dpi=90, layout="constrained")
     canvas = FigureCanvasAgg(figure)

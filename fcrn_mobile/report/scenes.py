@@ -134,8 +134,8 @@ def difference_scale(scenes: Sequence[Scene], candidate: int) -> Scale:
 def depth_picture(depth: Depth, scale: Scale) -> str:
     """A depth map as a PNG data URI; unknown pixels gray, single LiDAR points widened so that they stay visible."""
     small = _nearest_of_blocks(np.where(_known(depth), depth, np.inf))
-    known = np.isfinite(small)
-    if 0 < known.mean() < SPARSE:
+    mask = np.isfinite(small)
+    if 0 < mask.mean() < SPARSE:
         padded = np.pad(small, 1, constant_values=np.inf)
         height, width = small.shape
         small = np.min([padded[y : y + height, x : x + width] for y in range(3) for x in range(3)], axis=0)
@@ -172,8 +172,8 @@ def _block(width: int) -> int:
 
 
 def _known(depth: Depth) -> NDArray[np.bool_]:
-    known: NDArray[np.bool_] = np.isfinite(depth) & (depth > 0)
-    return known
+    mask: NDArray[np.bool_] = np.isfinite(depth) & (depth > 0)
+    return mask
 
 
 def _paletted(index: NDArray[np.uint8], colours: str) -> str:

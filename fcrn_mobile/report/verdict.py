@@ -43,10 +43,10 @@ def _judged_all(validation: Validation, names: Sequence[str]) -> str:
         return f"{_listed(broken)} {breaks}" + (f" ({len(broken)} of {len(names)} candidates)" if len(names) > 1 else "")
     if state(validation) == "no budget":
         return f"No budget to hold {_listed(names)} to: drift measured, not judged"
-    held = [name for name, verdict in zip(names, verdicts, strict=True) if verdict == "held"]
-    apart = len(names) - len(held)
+    holders = [name for name, verdict in zip(names, verdicts, strict=True) if verdict == "held"]
+    apart = len(names) - len(holders)
     unjudged = f"; {apart} without a budget" if apart else ""
-    return f"{_listed(held)} {'holds its budget' if len(held) == 1 else 'hold their budgets'}{unjudged}"
+    return f"{_listed(holders)} {'holds its budget' if len(holders) == 1 else 'hold their budgets'}{unjudged}"
 
 
 def sentences(validation: Validation, names: Sequence[str]) -> list[Sentence]:
@@ -93,17 +93,17 @@ def _judged(check: Check) -> str:
     limit, value = check.limit, check.value
     measured = amount(value, limit.relative)
     if limit.metric == FIDELITY:
-        found = f"the output differs from the reference's by {measured}"
+        measurement = f"the output differs from the reference's by {measured}"
     else:
         better = value < 0
-        found = f"{limit.metric} got {amount(abs(value), limit.relative)} {'better' if better else 'worse'}"
+        measurement = f"{limit.metric} got {amount(abs(value), limit.relative)} {'better' if better else 'worse'}"
     if check.held:
         share = f", {max(value, 0.0) / limit.amount:.0%} of what is allowed" if limit.amount else ""
-        return f"budget {limit.text} held: {found}{share}"
+        return f"budget {limit.text} held: {measurement}{share}"
     if not math.isfinite(value):
         return f"budget {limit.text} BROKEN: there is no finite value to hold to it"
     times = f", {value / limit.amount:.3g} times the limit" if limit.amount else ""
-    return f"budget {limit.text} BROKEN: {found}, {amount(value - limit.amount, limit.relative)} too much{times}"
+    return f"budget {limit.text} BROKEN: {measurement}, {amount(value - limit.amount, limit.relative)} too much{times}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -72,7 +72,7 @@ def _equalised(program: Program) -> bool:
 def _recipe(program: Program) -> Recipe:
     """What the metadata say that a package was made with; the defaults for a package of other makers."""
     try:
-        told: dict[str, Any] = dict(json.loads(program.metadata.get(_RECIPE, "{}")))
-        return make_recipe(told, "the package's metadata")
+        settings: dict[str, Any] = dict(json.loads(program.metadata.get(_RECIPE, "{}")))
+        return make_recipe(settings, "the package's metadata")
     except (ValueError, TypeError) as error:
         raise InputError(f"the recipe in the package's metadata cannot be read ({error}): export it again") from error

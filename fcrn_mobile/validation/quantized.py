@@ -86,10 +86,10 @@ def gains(program: Program) -> dict[str, float]:
     Returns:
         Name of a tensor → its factor, where it is not 1.
     """
-    found: dict[str, float] = {}
+    factors: dict[str, float] = {}
     given_by = producers(program)
     for operation in program.operations:
-        read = [found.get(name, 1.0) for name in sorted(operation.references)] or [1.0]
+        read = [factors.get(name, 1.0) for name in sorted(operation.references)] or [1.0]
         factor = read[0] if max(read) < (1 + _NEAR) * min(read) else 1.0
         if operation.kind == "dequantize":
             down = quantizer(operation.name, given_by)
@@ -99,16 +99,16 @@ def gains(program: Program) -> dict[str, float]:
         elif operation.kind != "quantize" and not OPERATORS[operation.kind].is_homogeneous:
             factor = 1.0
         if abs(factor - 1) > _NEAR:
-            found |= {info.name: factor for info in operation.outputs}
-    return found
+            factors |= {info.name: factor for info in operation.outputs}
+    return factors
 
 
 def _pair(name: str, shape: tuple[int, ...], like: Operation, factor: float) -> tuple[Operation, Operation]:
     """Quantize and dequantize of a tensor as a ``quantize`` does it whose input is larger by a factor."""
     steps, values = f"{name}_quantized", f"{name}_dequantized"
-    held = {key: value for key, value in like.arguments.items() if key in ("scale", "zero_point", "axis")}
-    held["scale"] = held["scale"] / factor
-    into = {"input": Reference(name), "output_dtype": like.arguments["output_dtype"], **held}
+    parameters = {key: value for key, value in like.arguments.items() if key in ("scale", "zero_point", "axis")}
+    parameters["scale"] = parameters["scale"] / factor
+    into = {"input": Reference(name), "output_dtype": like.arguments["output_dtype"], **parameters}
     down = Operation("quantize", into, (TensorInfo(steps, like.outputs[0].dtype, shape),))
-    up = Operation("dequantize", {"input": Reference(steps), **held}, (TensorInfo(values, "FLOAT32", shape),))
+    up = Operation("dequantize", {"input": Reference(steps), **parameters}, (TensorInfo(values, "FLOAT32", shape),))
     return down, up
