@@ -100,7 +100,7 @@ def measure(folder: Path, rounds: int) -> dict[str, Any]:
         "median_ms": {name: 1e3 * statistics.median(times) for name, times in {**samples, "Core AI": slow["Core AI"]}.items()},
         "memory": used,
         "samples_s": samples | {"Core AI": slow["Core AI"], "load": loads},
-        "machine": machine(),
+        "machine": vars(machine()),
     }
 
 

@@ -28,7 +28,7 @@ from peer_networks import ENGINES, FORMS, Engine, build, difference, opener, ran
 from fcrn_mobile.data import open_source
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.latency.compare import LAUNCHES, in_turns, judge
-from fcrn_mobile.latency.latency import machine, to_json
+from fcrn_mobile.latency.latency import machine
 from fcrn_mobile.network.fcrn import FCRNConfig, preset
 from fcrn_mobile.validation.attribution import spread
 
@@ -94,7 +94,7 @@ def measure(config: FCRNConfig, builtin: str = "builtin", launches: int = LAUNCH
         "launches": launches,
         "least_fps": LEAST_FPS,
         "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
-        "machine": machine(),
+        "machine": vars(machine()),
     }
 
 
@@ -159,11 +159,11 @@ def timed(
         row: dict[str, Any] = {"engine": engine.name, "missing": missing.get(engine)}
         for form in FORMS if engine not in missing else ():
             row[form] = {"threads": given[engine, form], "difference": candidates.differences[engine][form]}
-            row[form] |= to_json(latencies[engine, form])
+            row[form] |= latencies[engine, form].to_json()
         if engine not in missing:
             slow, ours = (blocks[engine, form] for form in FORMS)
-            row["literal_over_ours"] = judge(f"literal in {engine.name}", f"ours in {engine.name}", slow, ours).to_json()
-            row["literal_over_best"] = judge(f"literal in {engine.name}", f"ours in {best[0].name}", slow, blocks[best]).to_json()
+            row["literal_over_ours"] = vars(judge(f"literal in {engine.name}", f"ours in {engine.name}", slow, ours))
+            row["literal_over_best"] = vars(judge(f"literal in {engine.name}", f"ours in {best[0].name}", slow, blocks[best]))
         rows.append(row)
     return {
         "network": candidates.network,

@@ -89,7 +89,7 @@ def measure(folder: Path, rounds: int, images: Sequence[int] = IMAGES) -> dict[s
         "export_s": exports,
         "validate": {str(count): found for count, found in validations.items()},
         "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
-        "machine": machine(),
+        "machine": vars(machine()),
     }
 
 

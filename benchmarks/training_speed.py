@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     source = open_source(arguments.data)
-    result = {"networks": [measure(name, source, arguments.rounds) for name in NETWORKS], "machine": machine()}
+    result = {"networks": [measure(name, source, arguments.rounds) for name in NETWORKS], "machine": vars(machine())}
     show(result)
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")

@@ -66,7 +66,7 @@ def main() -> None:
         result = video(arguments.clip, arguments.out, arguments.epochs or 160)
     else:
         result = stereo(arguments.out, arguments.pairs, arguments.epochs or 20)
-    result |= {"published": PUBLISHED, "machine": machine()}
+    result |= {"published": PUBLISHED, "machine": vars(machine())}
     show(result)
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")

@@ -85,7 +85,7 @@ def command(
 
         write_page(Page(latencies=tuple(results), notes=(comparison.sentence,) if comparison else ()), html, force)
     if json_out:
-        write_json(json_out, report(results, began, threads, comparison.to_json() if comparison else None))
+        write_json(json_out, report(results, began, threads, comparison))
     if json_out != "-":
         print_latency(results, threads)
         if comparison:

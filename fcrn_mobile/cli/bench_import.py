@@ -45,7 +45,7 @@ def _print(reports: "Sequence[DeviceReport]") -> None:
     for report in reports:
         states = list(dict.fromkeys(state for _, state in report.thermal))
         thermal = f"thermal state {' → '.join(states)}" if states else "no thermal state"
-        print(f"{report.path.name}: {report.processor}, {report.content['machine']['system']}, {thermal}")
+        print(f"{report.path.name}: {report.machine.processor}, {report.machine.system}, {thermal}")
     found = differences(reports)
     for difference in found:
         print(f"warning: {difference}")

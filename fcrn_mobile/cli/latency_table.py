@@ -27,7 +27,7 @@ def print_latency(results: "Sequence[Latency]", threads: int | None = None) -> N
     for warning in (warning for result in results for warning in result.warnings()):
         print(f"warning: {warning}")
     facts = machine(threads)
-    print(f"{facts['processor']}, {facts['cores']} cores, {facts['threads']} threads, load {facts['load_1min']:.1f}")
+    print(f"{facts.processor}, {facts.cores} cores, {facts.threads} threads, load {facts.load_1min:.1f}")
     if not any(result.backend == "coreml" for result in results):
         print("measured here, not on a device: the Neural Engine is not involved")
 

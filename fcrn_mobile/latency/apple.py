@@ -8,6 +8,7 @@ import asyncio
 import platform
 from collections import Counter
 from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,8 @@ async def measure(benchmarker: Any, opened: Opened, runs: int, device: Any = Non
     samples = (await benchmarker.benchmark_predict(iterations=runs)).samples
     facts = Opened(opened.name, opened.backend, opened.metadata, opened.compute_units, None, float(load_ms))
     latency = summarise(facts, warm, [(float(sample),) for sample in samples], None)
-    values = {field: getattr(latency, field) for field in Latency.__dataclass_fields__}
-    name = values["device"] if device is None else f"{device.name}, {device.os_version}"
-    return Latency(**{**values, "device": name, "preferred_units": preferred})
+    name = latency.device if device is None else f"{device.name}, {device.os_version}"
+    return replace(latency, device=name, preferred_units=preferred)
 
 
 async def _warm_up(benchmarker: Any) -> WarmUp:

@@ -8,8 +8,7 @@ stays as long as they live. So models are opened anew several times, and a launc
 import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.stats
@@ -62,10 +61,6 @@ class Comparison:
             f"{self.first} takes {self.ratio:.3f} of the time of {self.second}, {self.confidence:.0%} interval "
             f"{self.low:.3f} to {self.high:.3f} over {self.pairs} interleaved pairs in {self.launches} launches: {judged}"
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-serialisable."""
-        return asdict(self)
 
 
 def order(rounds: int, count: int = 2) -> list[tuple[int, ...]]:

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.latency.latency import Latency, statistics
+from fcrn_mobile.latency.latency import Latency, Machine, statistics
 
 _SCHEMA = "bench-v1.json"
-_KEYS = {field.name for field in fields(Latency)}
 
 
 @dataclass(frozen=True)
@@ -32,13 +31,19 @@ class DeviceReport:
 
     @property
     def results(self) -> list[Latency]:
-        """Its results; keys of later versions are left out."""
-        return [Latency(**{key: value for key, value in result.items() if key in _KEYS}) for result in self.content["results"]]
+        """Its results."""
+        return [Latency.from_json(result) for result in self.content["results"]]
 
     @property
-    def processor(self) -> str:
-        """Processor, or device model."""
-        return str(self.content["machine"]["processor"])
+    def machine(self) -> Machine:
+        """What they were measured on."""
+        content = self.content["machine"]
+        return Machine(**{field.name: content.get(field.name) for field in fields(Machine)})
+
+    @property
+    def created(self) -> str:
+        """When the benchmark began, ISO 8601 in UTC; empty where it was not recorded."""
+        return str(self.content.get("created", ""))
 
     @property
     def thermal(self) -> list[tuple[float, str]]:
@@ -126,7 +131,7 @@ def differences(reports: Sequence[DeviceReport]) -> list[str]:
 
 def _between(one: DeviceReport, other: DeviceReport) -> Iterator[str]:
     where = f"between '{one.path}' and '{other.path}'"
-    versions = one.content["machine"]["versions"], other.content["machine"]["versions"]
+    versions = one.machine.versions, other.machine.versions
     for tool in sorted(versions[0].keys() & versions[1].keys()):
         if versions[0][tool] != versions[1][tool]:
             yield f"version of {tool} differs {where}: {versions[0][tool]}, {versions[1][tool]}"
@@ -157,11 +162,12 @@ def _between_models(name: str, one: Latency, other: Latency, where: str) -> Iter
 
 
 def _check_statistics(report: DeviceReport) -> None:
-    for index, result in enumerate(report.content["results"]):
-        for key, value in statistics(result["samples_ms"]).items():
-            if key != "samples_ms" and not math.isclose(result[key], value, rel_tol=1e-6):
+    for index, result in enumerate(report.results, 1):
+        for key, value in vars(statistics(result.samples_ms)).items():
+            said = getattr(result, key)
+            if not math.isclose(said, value, rel_tol=1e-6):
                 raise InputError(
-                    f"'{report.path}': {key} of result {index + 1} is {result[key]:g}, but its samples give {value:g}: "
+                    f"'{report.path}': {key} of result {index} is {said:g}, but its samples give {value:g}: "
                     "the file was changed after it was written; export it again"
                 )
 

@@ -4,20 +4,38 @@ import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import fcrn_mobile
+from fcrn_mobile.json_text import plain
 from fcrn_mobile.latency.stability import NOISY, WarmUp, spread, warm_up
 from fcrn_mobile.latency.stages import STAGES
 from fcrn_mobile.latency.worker import Open, Opened, Worker
 
+if TYPE_CHECKING:
+    from fcrn_mobile.latency.compare import Comparison
+
 #: Version of ``benchmarks/schema/bench-v1.json``.
 SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of times in ms; quantiles are linear, FPS = 1000/median."""
+
+    mean_ms: float
+    median_ms: float
+    p90_ms: float
+    p95_ms: float
+    p99_ms: float
+    min_ms: float
+    max_ms: float
+    fps: float
 
 
 @dataclass(frozen=True)
@@ -71,6 +89,16 @@ class Latency:
         mode = ", live" if self.mode == "live" else ", end to end" if self.stages_ms else ""
         return f"{self.model} ({self.backend}{units}{mode})"
 
+    def to_json(self) -> dict[str, Any]:
+        """As ``benchmarks/schema/bench-v1.json`` has it; what is not known has no key."""
+        return {key: value for key, value in vars(self).items() if value is not None}
+
+    @classmethod
+    def from_json(cls, result: Mapping[str, Any]) -> "Latency":
+        """What ``to_json`` or the iOS app wrote; keys of later versions are left out."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{key: value for key, value in result.items() if key in known})
+
     def warnings(self) -> list[str]:
         """What makes its figures doubtful, a sentence each."""
         found = []
@@ -82,6 +110,27 @@ class Latency:
                 f"more than {NOISY:.0%}): close other programs and repeat"
             )
         return found
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What figures were measured on.
+
+    Attributes:
+        processor: or device model.
+        cores: None where the system does not say.
+        system: operating system and its version.
+        versions: of each tool.
+        threads: that predictions may use.
+        load_1min: mean number of running processes over the last minute.
+    """
+
+    processor: str
+    cores: int | None
+    threads: int | None
+    load_1min: float | None
+    system: str
+    versions: dict[str, str]
 
 
 def measure(open_model: Open, runs: int, end_to_end: bool = False) -> Latency:
@@ -105,12 +154,14 @@ def summarise(opened: Opened, warm: WarmUp, times: Sequence[tuple[float, ...]], 
     """The figures of timed predictions, given as the ms of each prediction's stages."""
     samples = [sum(stages) for stages in times]
     medians = np.median(np.asarray(times), axis=0)
+    metadata = opened.metadata
     return Latency(
         model=opened.name,
         backend=opened.backend,
         device=processor_name(),
         compute_units=opened.compute_units,
-        **statistics(samples),
+        samples_ms=samples,
+        **vars(statistics(samples)),
         load_ms=opened.load_ms,
         peak_memory_bytes=peak_memory,
         first_predict_ms=warm.first_ms,
@@ -119,64 +170,51 @@ def summarise(opened: Opened, warm: WarmUp, times: Sequence[tuple[float, ...]], 
         spread=spread(samples),
         stages_ms=dict(zip(STAGES, map(float, medians), strict=True)) if len(medians) == len(STAGES) else None,
         arithmetic=opened.arithmetic,
-        **provenance(opened.metadata),
+        checkpoint_sha256=metadata.get("fcrn_mobile.checkpoint_sha256") or metadata.get("checkpoint_sha256"),
+        recipe=json.loads(metadata["fcrn_mobile.recipe"]) if metadata.get("fcrn_mobile.recipe") else None,
     )
 
 
-def statistics(samples: Sequence[float]) -> dict[str, Any]:
-    """``samples_ms`` and what is computed from it; quantiles are linear."""
+def statistics(samples: Sequence[float]) -> Statistics:
+    """Of times in ms."""
     median, p90, p95, p99 = (float(q) for q in np.quantile(samples, (0.5, 0.9, 0.95, 0.99)))
-    ends = {"mean_ms": float(np.mean(samples)), "min_ms": float(min(samples)), "max_ms": float(max(samples))}
-    return {"samples_ms": list(samples), "median_ms": median, "p90_ms": p90, "p95_ms": p95, "p99_ms": p99, "fps": 1000 / median, **ends}
+    return Statistics(float(np.mean(samples)), median, p90, p95, p99, float(min(samples)), float(max(samples)), 1000 / median)
 
 
-def provenance(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Hash of the checkpoint and recipe that a model's metadata names; None where it doesn't."""
-    recipe = metadata.get("fcrn_mobile.recipe")
-    return {
-        "checkpoint_sha256": metadata.get("fcrn_mobile.checkpoint_sha256") or metadata.get("checkpoint_sha256"),
-        "recipe": json.loads(recipe) if recipe else None,
-    }
-
-
-def machine(threads: int | None = None) -> dict[str, Any]:
-    """What the figures were measured on; ``threads`` as given to the runtimes, or what torch takes by itself."""
+def machine(threads: int | None = None) -> Machine:
+    """The one that this runs on; ``threads`` as given to the runtimes, or what torch takes by itself."""
     import torch
 
-    return {
-        "processor": processor_name(),
-        "cores": os.cpu_count(),
-        "threads": threads or torch.get_num_threads(),
-        "load_1min": os.getloadavg()[0],
-        "system": platform.platform(),
-        "versions": {"fcrn-mobile": fcrn_mobile.__version__, "torch": torch.__version__, "python": platform.python_version()},
-    }
+    return Machine(
+        processor=processor_name(),
+        cores=os.cpu_count(),
+        threads=threads or torch.get_num_threads(),
+        load_1min=os.getloadavg()[0],
+        system=platform.platform(),
+        versions={"fcrn-mobile": fcrn_mobile.__version__, "torch": torch.__version__, "python": platform.python_version()},
+    )
 
 
 def report(
     results: Sequence[Latency],
     created: datetime | None = None,
     threads: int | None = None,
-    comparison: Mapping[str, Any] | None = None,
+    comparison: "Comparison | None" = None,
 ) -> dict[str, Any]:
-    """The results as the command line and the iOS app write them.
+    """The results as JSON of ``benchmarks/schema/bench-v1.json``, which the iOS app writes too; ``devices.read_report`` reads it back.
 
     Args:
         results: at least one.
         created: when the benchmark began.
         threads: that the runtimes were given.
-        comparison: as ``Comparison.to_json`` gives it.
+        comparison: of two results.
     """
     content: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
     if created:
         content["created"] = created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    content |= {"machine": machine(threads), "results": [to_json(result) for result in results]}
-    return content | ({"comparison": dict(comparison)} if comparison else {})
-
-
-def to_json(latency: Latency) -> dict[str, Any]:
-    """A result; what is not known has no key."""
-    return {key: value for key, value in asdict(latency).items() if value is not None}
+    content |= {"machine": machine(threads), "results": results} | ({"comparison": comparison} if comparison else {})
+    written: dict[str, Any] = plain(content)
+    return written
 
 
 def processor_name() -> str:

@@ -240,7 +240,7 @@ def _devices(reports: Sequence[DeviceReport]) -> dict[str, Any]:
     return {
         "headline": f"Latency from {files}: {len(rows)} {'result' if len(rows) == 1 else 'results'}",
         "differences": differences(reports),
-        "reports": [(report, report.content["machine"]) for report in reports],
+        "reports": reports,
         "rows": [(report, result, *charts.style(index)) for index, (report, result) in enumerate(rows)],
         "over_time": charts.latency_over_time(reports),
         "thermal": any(report.thermal for report in reports),

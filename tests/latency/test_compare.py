@@ -116,7 +116,7 @@ def test_processes_take_turns_and_the_slower_one_is_found(monkeypatch: pytest.Mo
     assert found.difference_shown
     assert found.ratio < 1
     assert found.sentence.startswith("sleep-4 (sleep) takes 0.")
-    content = json.loads(json.dumps(report([first, second], comparison=found.to_json())))
+    content = json.loads(json.dumps(report([first, second], comparison=found)))
     Draft202012Validator(schema()).validate(content)
     assert content["comparison"]["pairs"] == 10
     assert content["comparison"]["launches"] == 2

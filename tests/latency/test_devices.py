@@ -153,7 +153,7 @@ def test_a_chart_has_every_sample_and_the_colour_of_every_state(tmp_path) -> Non
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
 def test_a_picture_has_the_names_whatever_they_hold(tmp_path, suffix: str) -> None:
     def name(content: dict[str, Any]) -> None:
-        content["results"][0].update(model="a $ b $ \\frac", **statistics([3.0]))
+        content["results"][0].update(model="a $ b $ \\frac", samples_ms=[3.0], **vars(statistics([3.0])))
 
     save_latency_over_time([read_report(written(tmp_path / "a.json", name))], tmp_path / f"out{suffix}")
     assert (tmp_path / f"out{suffix}").stat().st_size > 1000

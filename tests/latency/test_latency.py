@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 from PIL import Image
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.latency.compare import Comparison
 from fcrn_mobile.latency.devices import schema
 from fcrn_mobile.latency.latency import Latency, measure, report, statistics, summarise
 from fcrn_mobile.latency.plan import Subject, check, subjects
@@ -30,10 +31,10 @@ def test_statistics_are_those_that_numpy_gives() -> None:
     samples = list(np.random.default_rng(1).lognormal(3, 0.3, 37))
     found = statistics(samples)
     for key, share in (("median_ms", 50), ("p90_ms", 90), ("p95_ms", 95), ("p99_ms", 99)):
-        assert found[key] == pytest.approx(np.percentile(samples, share))
-    assert found["mean_ms"] == pytest.approx(sum(samples) / 37)
-    assert (found["min_ms"], found["max_ms"]) == (min(samples), max(samples))
-    assert found["fps"] == pytest.approx(1000 / sorted(samples)[18])
+        assert getattr(found, key) == pytest.approx(np.percentile(samples, share))
+    assert found.mean_ms == pytest.approx(sum(samples) / 37)
+    assert (found.min_ms, found.max_ms) == (min(samples), max(samples))
+    assert found.fps == pytest.approx(1000 / sorted(samples)[18])
 
 
 def test_a_model_is_measured_in_a_process_of_its_own(capfd) -> None:
@@ -151,3 +152,17 @@ def test_threads_are_refused_where_a_backend_has_no_such_setting() -> None:
 def test_a_remote_device_is_neither_compared_nor_measured_end_to_end() -> None:
     with pytest.raises(InputError, match="leave --device out"):
         check([Subject("a.mlpackage", "coreml", "float32", None, "all")], 30, None, elsewhere=True)
+
+
+def test_a_report_has_the_keys_of_its_format_in_their_order_and_is_read_back_as_it_was() -> None:
+    result = latency(QUIET)
+    compared = Comparison("a", "b", 0.5, 0.4, 0.6, 0.95, 10, 5, True)
+    content = json.loads(json.dumps(report([result], datetime(2026, 1, 2, tzinfo=UTC), comparison=compared)))
+    assert list(content) == ["schema_version", "created", "machine", "results", "comparison"]
+    assert list(content["machine"]) == ["processor", "cores", "threads", "load_1min", "system", "versions"]
+    assert list(content["comparison"]) == ["first", "second", "ratio", "low", "high", "confidence", "pairs", "launches", "difference_shown"]
+    named = ["model", "backend", "device", "compute_units", "samples_ms"]
+    times = ["mean_ms", "median_ms", "p90_ms", "p95_ms", "p99_ms", "min_ms", "max_ms", "fps", "load_ms"]
+    known = ["peak_memory_bytes", "first_predict_ms", "warm_up", "settled", "spread", "arithmetic"]
+    assert list(content["results"][0]) == [*named, *times, *known]
+    assert Latency.from_json(content["results"][0] | {"of_a_later_version": 1}) == result
