@@ -14,9 +14,6 @@ from fcrn_mobile.whole_file import written_whole
 if TYPE_CHECKING:
     from fcrn_mobile.runs.history import History
 
-#: Settings that make another thing of an objective's own loss.
-_OF_OWN_LOSS = ("objective", "ssim", "smoothness", "scales", "explainability", "minimum", "automask")
-
 
 @click.command("compare", cls=Command)
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN RUN...")
@@ -25,7 +22,7 @@ _OF_OWN_LOSS = ("objective", "ssim", "smoothness", "scales", "explainability", "
 @json_option
 def command(runs: tuple[Path, ...], figure: Path | None, force: bool, json_out: str | None) -> None:
     """Training runs side by side: the settings that differ, the best and last metrics, and the curves."""
-    from fcrn_mobile.runs.history import differences, read_runs
+    from fcrn_mobile.runs.comparison import differences, read_runs
 
     histories = read_runs(runs)
     differing = differences(histories)
@@ -43,6 +40,8 @@ def command(runs: tuple[Path, ...], figure: Path | None, force: bool, json_out: 
 
 
 def _print(runs: "list[History]", differing: dict[str, list[Any]]) -> None:
+    from fcrn_mobile.runs.comparison import monitors, reservations
+
     names = [run.name for run in runs]
     if differing:
         rows = [[name, *map(_text, values)] for name, values in differing.items()]
@@ -50,24 +49,20 @@ def _print(runs: "list[History]", differing: dict[str, list[Any]]) -> None:
     else:
         print("no setting differs")
     print()
-    monitors = list(dict.fromkeys(run.monitor.metric for run in runs))
-    metrics = [name for name in dict.fromkeys((*monitors, *SHOWN_METRICS)) if any(name in run.best for run in runs)]
-    one = len(monitors) == 1
+    chosen_by = monitors(runs)
+    metrics = [name for name in dict.fromkeys((*chosen_by, *SHOWN_METRICS)) if any(name in run.best for run in runs)]
+    one = len(chosen_by) == 1
     best = [(run, f"{run.best_epoch} of {run.epochs[-1]}", [] if one else [run.monitor.metric]) for run in runs]
     print_table(
-        f"Validation, best epoch by {monitors[0]}" if one else "Validation, each run's best epoch by its own metric",
+        f"Validation, best epoch by {chosen_by[0]}" if one else "Validation, each run's best epoch by its own metric",
         ["run", "best epoch", *([] if one else ["by"]), *metrics],
         [[run.name, epoch, *by, *_numbers(run.best, metrics)] for run, epoch, by in best],
     )
     print()
     last = [[run.name, str(run.epochs[-1]), *_numbers(run.last, metrics)] for run in runs]
     print_table("Validation, last epoch", ["run", "epoch", *metrics], last)
-    apart = [name for name in ("val_data", "val_frames", "protocol") if name in differing]
-    if apart:
-        print(f"{' and '.join(apart)} {'differ' if len(apart) > 1 else 'differs'}: these metrics do not compare")
-    # The objective's own loss is another thing for every objective and weight in it.
-    if "loss" in monitors and any(name in differing for name in _OF_OWN_LOSS):
-        print("loss is each run's own objective, and their settings differ: these losses do not compare")
+    for line in reservations(runs, differing):
+        print(line)
 
 
 def _text(value: Any) -> str:

@@ -109,26 +109,28 @@ def command(context: click.Context, config: Path | None, json_out: str | None, *
     elif not (out and settings.get("data")):
         raise InputError("nothing to train: give --data SPEC and --out RUN, or --resume RUN")
     from fcrn_mobile.data.mixture import join_parts
+    from fcrn_mobile.report.examples import draw_examples
+    from fcrn_mobile.runs.folder import BEST, RECORD
     from fcrn_mobile.training import run as runs
     from fcrn_mobile.training import train as training
 
     if run_folder:
-        checkpoint, folder = training.resume(run_folder, show_progress(), settings.get("epochs")), run_folder
+        checkpoint, folder = training.resume(run_folder, show_progress(), settings.get("epochs"), draw_examples), run_folder
     else:
         if options["data"]:
             settings["data"] = join_parts(options["data"])
         run = runs.make_run(settings, shlex.join(["fcrn-mobile", *sys.argv[1:]]))
-        checkpoint, folder = training.train(run, Path(out), show_progress()), Path(out)
+        checkpoint, folder = training.train(run, Path(out), show_progress(), draw_examples), Path(out)
     if not training.is_first_process():
         return
-    best = folder / "best.safetensors"
+    best = folder / BEST
     if json_out:
         write_json(json_out, {"checkpoint": str(best), "metrics": checkpoint.metrics, "training": checkpoint.training})
     if json_out != "-":
         print_metrics(checkpoint.metrics)
         print(f"best checkpoint: {best}")
         if checkpoint.quantization is not None:
-            record = runs.load_run(folder / "run.json")
+            record = runs.load_run(folder / RECORD)
             for line in next_commands(best, checkpoint.quantization.settings["precision"], record.start, record.specs[1]):
                 print(f"next: {line}")
 

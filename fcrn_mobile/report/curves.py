@@ -65,12 +65,7 @@ def _draw(axis: Axes, run: History, curve: str, index: int, marker: str | None) 
         axis.plot(run.best_epoch, best, "o", color=line.get_color(), markersize=9, fillstyle="none", markeredgewidth=1.6)
 
 
-def _loss(run: History) -> str:
-    objective = run.settings.get("objective", "supervised")
-    return str(run.settings.get("loss", "?") if objective == "supervised" else objective)
-
-
 def _title(title: str, runs: Sequence[History]) -> str:
     """The losses' names, where they say that the lines do not compare."""
-    losses = list(dict.fromkeys(_loss(run) for run in runs))
+    losses = list(dict.fromkeys(run.loss for run in runs))
     return f"{title} ({losses[0]})" if len(losses) == 1 else f"{title}: {', '.join(losses)} (not comparable)"

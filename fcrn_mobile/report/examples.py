@@ -1,7 +1,6 @@
 """One picture of example frames: image, true depth and prediction of each, all depths under one colour bar."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
@@ -12,24 +11,10 @@ from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from fcrn_mobile.report.figures import COLOURS, SPARSE, UNKNOWN_COLOUR
+from fcrn_mobile.runs.examples import Example
 from fcrn_mobile.text import printable
 
 _TITLES = ("image", "true depth", "prediction")
-
-
-@dataclass(frozen=True)
-class Example:
-    """One frame.
-
-    Attributes:
-        image: H×W×3 uint8.
-        true: H×W metres; gray where not finite or not positive.
-        predicted: h×w metres, any size; gray where not finite.
-    """
-
-    image: NDArray[np.uint8]
-    true: NDArray[np.float32]
-    predicted: NDArray[np.float32]
 
 
 def draw_examples(examples: Sequence[Example], title: str) -> NDArray[np.uint8]:

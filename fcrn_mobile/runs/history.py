@@ -12,11 +12,9 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.runs.folder import BEST, METRICS, RECORD
 from fcrn_mobile.runs.monitor import Monitor, monitor_of
-
-METRICS_FILE = "metrics.csv"
-#: Of a run's records: what is no setting, or follows from others.
-_NO_SETTINGS = ("command", "epoch", "step", "track", "processes", "transforms", "monitor")
+from fcrn_mobile.runs.record import monitor_in, settings_of
 
 _ABS_REL = monitor_of(quantized=False, has_depth=True)
 
@@ -46,25 +44,15 @@ class History:
     monitor: Monitor = _ABS_REL
 
     @property
+    def loss(self) -> str:
+        """What its training loss is: the loss on true depth, or the objective without any."""
+        objective = self.settings.get("objective", "supervised")
+        return str(self.settings.get("loss", "?") if objective == "supervised" else objective)
+
+    @property
     def last(self) -> dict[str, float]:
         """Validation metrics of the last epoch."""
         return {key.removeprefix("val/"): values[-1] for key, values in self.curves.items() if key.startswith("val/")}
-
-
-def read_runs(folders: Sequence[Path]) -> list[History]:
-    """The histories of several runs.
-
-    Raises:
-        InputError: fewer than two folders, one given twice, or one that ``read_run`` refuses.
-    """
-    if len(folders) < 2:
-        raise InputError(f"one run alone has nothing to be compared with: give two or more folders, not only '{folders[0]}'")
-    places = [folder.absolute() for folder in folders]
-    for folder, place in zip(folders, places, strict=True):
-        if places.count(place) > 1:
-            raise InputError(f"run '{folder}' is given twice: give different ones")
-    names = [place.name for place in places]
-    return [read_run(folder, str(folder) if names.count(name) > 1 else name) for folder, name in zip(folders, names, strict=True)]
 
 
 def read_run(folder: Path, name: str) -> History:
@@ -73,14 +61,14 @@ def read_run(folder: Path, name: str) -> History:
     Raises:
         InputError: it is no run's folder, no epoch of it is finished, or a file of it is damaged.
     """
-    record = folder / "run.json"
+    record = folder / RECORD
     if not record.is_file():
         raise InputError(f"'{folder}' is no run's folder (it has no run.json): give what 'fcrn-mobile train' got as --out")
-    best = folder / "best.safetensors"
-    rows = _rows(folder / METRICS_FILE)
+    best = folder / BEST
+    rows = _rows(folder / METRICS)
     try:
         run = json.loads(record.read_text())
-        monitor = _monitor(run, rows)
+        monitor = monitor_in(run, rows)
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"run '{folder}' cannot be read ({error}): run.json is damaged") from error
     epochs, curves = _curves(rows, monitor)
@@ -92,16 +80,9 @@ def read_run(folder: Path, name: str) -> History:
             metadata: dict[str, str] = file.metadata() or {}
         training = json.loads(metadata["training"])
         metrics = json.loads(metadata["metrics"])
-        return History(name, folder, _settings(run, training), epochs, curves, metrics, int(training["epoch"]), monitor)
+        return History(name, folder, settings_of(run, training), epochs, curves, metrics, int(training["epoch"]), monitor)
     except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise InputError(f"run '{folder}' cannot be read ({error}): best.safetensors is damaged") from error
-
-
-def differences(runs: Sequence[History]) -> dict[str, list[Any]]:
-    """Settings in which the runs are not all the same → their value in each run; None where a run has none."""
-    names = dict.fromkeys(name for run in runs for name in run.settings)
-    values = {name: [run.settings.get(name) for run in runs] for name in names}
-    return {name: column for name, column in values.items() if any(value != column[0] for value in column)}
 
 
 def kept_rows(path: Path, step: int) -> list[dict[str, str]]:
@@ -128,15 +109,6 @@ def _rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _monitor(run: Mapping[str, Any], rows: Sequence[Mapping[str, str]]) -> Monitor:
-    """What a run recorded as its monitor; in older records, which said nothing, what its metrics and settings tell."""
-    recorded = run.get("monitor")
-    if recorded:
-        return Monitor(**recorded)
-    quantized = run.get("hyper", {}).get("quantization", "none") != "none"
-    return monitor_of(quantized, has_depth=any("val/abs_rel" in row for row in rows) or not any("val/loss" in row for row in rows))
-
-
 def _curves(rows: Sequence[Mapping[str, str]], monitor: Monitor) -> tuple[list[int], dict[str, list[float]]]:
     """Finished epochs and the metrics of each; an epoch is finished when its validation was logged."""
     by_epoch: dict[int, dict[str, float]] = {}
@@ -146,19 +118,3 @@ def _curves(rows: Sequence[Mapping[str, str]], monitor: Monitor) -> tuple[list[i
     finished = sorted(epoch for epoch, values in by_epoch.items() if f"val/{monitor.metric}" in values)
     names = sorted({name for epoch in finished for name in by_epoch[epoch]})
     return [epoch + 1 for epoch in finished], {name: [by_epoch[epoch].get(name, math.nan) for epoch in finished] for name in names}
-
-
-def _settings(run: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Any]:
-    """What run.json says, and of the training record what that lacks: numbers of frames, versions, data by its portable name."""
-    return _flat(run) | _flat({key: value for key, value in training.items() if key != "hyperparameters"})
-
-
-def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping) and key not in _NO_SETTINGS:
-            flat |= {f"version of {name}" if key == "versions" else name: item for name, item in _flat(value).items()}
-        # A list without anything, such as no extension, is what records lacked before there was any.
-        elif key not in _NO_SETTINGS and value is not None and value != []:
-            flat[key] = value
-    return flat

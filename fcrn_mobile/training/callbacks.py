@@ -10,8 +10,8 @@ from lightning import Callback, LightningModule, Trainer
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import save_checkpoint
+from fcrn_mobile.runs.folder import BEST, LAST, STATE
 from fcrn_mobile.training.divergence import DivergenceError
-from fcrn_mobile.training.folder import STATE
 from fcrn_mobile.training.module import DepthTraining
 from fcrn_mobile.whole_file import replaced_whole
 
@@ -44,8 +44,8 @@ class RunCheckpoints(Callback):
         score = float(metrics[pl_module.monitor])
         if score < self.best:
             self.best = score
-            self._write("best", trainer, pl_module, metrics)
-        self._write("last", trainer, pl_module, metrics)
+            self._write(BEST, trainer, pl_module, metrics)
+        self._write(LAST, trainer, pl_module, metrics)
         self._write_state(trainer)
         if not trainer.is_global_zero:
             return
@@ -66,14 +66,13 @@ class RunCheckpoints(Callback):
         if trainer.global_step > 0 and isinstance(pl_module, DepthTraining) and not useless:
             # On a full disk this fails as the write before it did, which is the error to report.
             with suppress(InputError):
-                self._write("last", trainer, pl_module, {})
+                self._write(LAST, trainer, pl_module, {})
 
     def _write(self, name: str, trainer: Trainer, module: DepthTraining, metrics: dict[str, Any]) -> None:
         if trainer.is_global_zero:
             training = self.training | {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
-            with self._naming(f"{name}.safetensors"):
-                file = self.folder / f"{name}.safetensors"
-                save_checkpoint(module.result, file, training, metrics, quantization=module.quantization)
+            with self._naming(name):
+                save_checkpoint(module.result, self.folder / name, training, metrics, quantization=module.quantization)
 
     def _write_state(self, trainer: Trainer) -> None:
         """All that ``--resume`` needs; it appears whole, which Lightning's own file does only with temporary files on the same disk."""

@@ -16,10 +16,9 @@ from lightning.pytorch.loggers import MLFlowLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.runs.folder import TRACKED
 
 TRACKER = "mlflow"
-#: In the run's folder: which run of which store it is, so that a resumed run continues it.
-RECORD = "mlflow.json"
 _SQLITE = "sqlite:///"
 
 log = logging.getLogger(__name__)
@@ -132,7 +131,7 @@ def open_run(track: str, folder: Path) -> MLflowRun:
     try:
         if run_id:
             run.experiment.update_run(run_id, status="RUNNING")
-        (folder / RECORD).write_text(json.dumps({"uri": uri, "run_id": run.run_id}, indent=2) + "\n")
+        (folder / TRACKED).write_text(json.dumps({"uri": uri, "run_id": run.run_id}, indent=2) + "\n")
     except MlflowException as error:
         raise InputError(f"MLflow store '{uri}' refuses run '{folder.name}' of experiment '{experiment}' ({error.message})") from error
     return run
@@ -144,7 +143,7 @@ def _experiment(folder: Path) -> str:
 
 def _recorded(folder: Path) -> tuple[str, str] | None:
     """Store and run that a folder belongs to."""
-    path = folder / RECORD
+    path = folder / TRACKED
     if not path.is_file():
         return None
     try:

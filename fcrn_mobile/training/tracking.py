@@ -14,8 +14,9 @@ from torch.utils.tensorboard.summary import hparams
 
 from fcrn_mobile.data.module import ResizedFrames
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.report.examples import Example, draw_examples
-from fcrn_mobile.runs.history import METRICS_FILE, kept_rows
+from fcrn_mobile.runs.examples import Drawing, Example
+from fcrn_mobile.runs.folder import BEST, LAST, METRICS, PICTURES
+from fcrn_mobile.runs.history import kept_rows
 from fcrn_mobile.training.callbacks import summary
 from fcrn_mobile.training.mlflow_store import MLflowRun, open_run
 from fcrn_mobile.training.module import DepthTraining
@@ -23,7 +24,6 @@ from fcrn_mobile.whole_file import replaced_whole
 
 #: A value of the configuration as every logger shows it.
 Setting = bool | int | float | str
-PICTURES = "pictures"
 EXAMPLES = 3
 #: What TensorBoard's table of hyper-parameters shows beside them: tags that every validated epoch logs.
 _SHOWN = ("val/abs_rel", "val/rmse", "val/log10", "val/delta1", "val/delta2", "val/delta3")
@@ -47,7 +47,7 @@ def run_loggers(folder: Path, track: str | None, checkpoint: Path | None) -> lis
     if rank_zero_only.rank != 0:
         return [table, board]
     if step is not None:
-        rows = kept_rows(folder / METRICS_FILE, step)
+        rows = kept_rows(folder / METRICS, step)
         # Lightning deletes the metrics.csv that it finds.
         table.experiment.metrics.extend(rows)
         table.save()
@@ -80,12 +80,14 @@ class Tracking(Callback):
         folder: the run's.
         configuration: flat, see ``flat_configuration``.
         frames: of validation; up to three, evenly spaced, are the examples.
+        draw: makes a picture of them; None for no pictures.
     """
 
-    def __init__(self, folder: Path, configuration: dict[str, Setting], frames: ResizedFrames) -> None:
+    def __init__(self, folder: Path, configuration: dict[str, Setting], frames: ResizedFrames, draw: Drawing | None) -> None:
         self.folder = folder
         self.configuration = configuration
         self.frames = frames
+        self.draw = draw
         self.indices = sorted(set(np.linspace(0, len(frames) - 1, EXAMPLES).round().astype(int).tolist()))
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -98,11 +100,11 @@ class Tracking(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, DepthTraining)
-        if not trainer.is_global_zero:
+        if not trainer.is_global_zero or self.draw is None:
             return
         epoch = trainer.current_epoch + 1
         title = f"epoch {epoch}   {summary(pl_module.validation.compute())}"
-        picture = draw_examples(self._examples(pl_module), title)
+        picture = self.draw(self._examples(pl_module), title)
         path = self.folder / PICTURES / f"epoch_{epoch:03d}.png"
         path.parent.mkdir(exist_ok=True)
         with replaced_whole(path) as partial:
@@ -123,7 +125,7 @@ class Tracking(Callback):
     def _hand_over(self, trainer: Trainer) -> None:
         for logger in trainer.loggers:
             if isinstance(logger, MLflowRun) and trainer.is_global_zero:
-                for name in ("best.safetensors", "last.safetensors"):
+                for name in (BEST, LAST):
                     if (self.folder / name).is_file():
                         logger.add_file(self.folder / name, "checkpoints")
 

@@ -24,12 +24,14 @@ from fcrn_mobile.network.checkpoints import METRES, UP_TO_SCALE, Checkpoint, loa
 from fcrn_mobile.network.encoders import load_imagenet_weights
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.resnet import RESNETS
+from fcrn_mobile.runs.examples import Drawing
+from fcrn_mobile.runs.folder import BEST, LAST, RECORD, STATE, TRACKED, clear, naming_a_full_disk, require_new
+from fcrn_mobile.runs.lock import claimed
 from fcrn_mobile.runs.monitor import monitor_of
 from fcrn_mobile.training.callbacks import RunCheckpoints
 from fcrn_mobile.training.distillation import QuantizationTraining
 from fcrn_mobile.training.distributed import synchronise_batch_norms
 from fcrn_mobile.training.divergence import DivergenceError
-from fcrn_mobile.training.folder import RECORD, STATE, claimed, clear, naming_a_full_disk, require_new
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.mlflow_store import check_track
 from fcrn_mobile.training.module import DepthTraining
@@ -43,7 +45,7 @@ from fcrn_mobile.training.tracking import Tracking, epochs_done, flat_configurat
 log = logging.getLogger(__name__)
 
 
-def train(run: Run, out: Path, progress: bool = False) -> Checkpoint:
+def train(run: Run, out: Path, progress: bool = False, draw: Drawing | None = None) -> Checkpoint:
     """Train from the start.
 
     Args:
@@ -51,6 +53,7 @@ def train(run: Run, out: Path, progress: bool = False) -> Checkpoint:
         out: the run's folder; it must not exist, be empty, or hold a run that failed within its first epoch. Receives run.json,
             metrics.csv, TensorBoard events, pictures/, best.safetensors, last.safetensors and last.ckpt.
         progress: show a progress bar with the remaining time on standard error.
+        draw: makes the pictures; None for none.
 
     Returns:
         The best checkpoint by the run's ``monitor``.
@@ -68,16 +71,16 @@ def train(run: Run, out: Path, progress: bool = False) -> Checkpoint:
         if is_first_process():
             # Another process may have started in the meantime, and ended too.
             require_new(out, claimed_here=True)
-            (out / "mlflow.json").unlink(missing_ok=True)
-        return _begin(run, network, data, out, progress)
+            (out / TRACKED).unlink(missing_ok=True)
+        return _begin(run, network, data, out, progress, draw)
 
 
-def resume(out: Path, progress: bool = False, epochs: int | None = None) -> Checkpoint:
+def resume(out: Path, progress: bool = False, epochs: int | None = None, draw: Drawing | None = None) -> Checkpoint:
     """Continue a run from its last whole epoch; one without any begins again, as it was set.
 
     Args:
         out: the run's folder.
-        progress: as of ``train``.
+        progress, draw: as of ``train``.
         epochs: to be done in all, if a finished run is to go on, see ``Run.extended_at``.
 
     Raises:
@@ -91,8 +94,8 @@ def resume(out: Path, progress: bool = False, epochs: int | None = None) -> Chec
             if epochs is not None and epochs != run.hyper.epochs:
                 raise InputError(f"no epoch of '{out}' has ended, so --epochs has nothing to add to: leave it out, and it begins again")
             log.info("no epoch of '%s' has ended: it begins again", out)
-            return _begin(*_prepared(run, out), out, progress)
-        return _continue(run, out, progress, epochs)
+            return _begin(*_prepared(run, out), out, progress, draw)
+        return _continue(run, out, progress, epochs, draw)
 
 
 def is_first_process() -> bool:
@@ -121,14 +124,14 @@ def _make_folder(out: Path) -> None:
         raise InputError(f"'{out}' cannot be a folder ({error.strerror}): choose another --out") from error
 
 
-def _begin(run: Run, network: FCRN, data: DepthDataModule, out: Path, progress: bool) -> Checkpoint:
+def _begin(run: Run, network: FCRN, data: DepthDataModule, out: Path, progress: bool, draw: Drawing | None) -> Checkpoint:
     if is_first_process():
         clear(out)
         save_run(run, out / RECORD)
-    return _fit(run, network, data, out, progress, resume=None)
+    return _fit(run, network, data, out, progress, draw)
 
 
-def _continue(run: Run, out: Path, progress: bool, epochs: int | None) -> Checkpoint:
+def _continue(run: Run, out: Path, progress: bool, epochs: int | None, draw: Drawing | None) -> Checkpoint:
     state = out / STATE
     done = epochs_done(state)
     if epochs is not None:
@@ -139,7 +142,7 @@ def _continue(run: Run, out: Path, progress: bool, epochs: int | None) -> Checkp
     data = _data_module(run)
     if epochs is not None and is_first_process():
         save_run(run, out / RECORD)
-    return _fit(run, FCRN(run.network), data, out, progress, resume=state)
+    return _fit(run, FCRN(run.network), data, out, progress, draw, resume=state)
 
 
 def _fresh_network(run: Run) -> FCRN:
@@ -179,12 +182,14 @@ def _augmentation(run: Run) -> Augmentation:
     return Augmentation(run.network.input_size, hyper.max_scale, hyper.max_degrees, hyper.jitter, hyper.random_crop, hyper.resize)
 
 
-def _fit(run: Run, network: FCRN, data: DepthDataModule, out: Path, progress: bool, resume: Path | None) -> Checkpoint:
+def _fit(
+    run: Run, network: FCRN, data: DepthDataModule, out: Path, progress: bool, draw: Drawing | None, resume: Path | None = None
+) -> Checkpoint:
     hyper = run.hyper
     seed_everything(hyper.manual_seed, verbose=False)
     record = _training_record(run, data)
     configuration = flat_configuration({"network": asdict(run.network)} | record)
-    callbacks: list[Callback] = [RunCheckpoints(out, record), Tracking(out, configuration, data.validation_frames)]
+    callbacks: list[Callback] = [RunCheckpoints(out, record), Tracking(out, configuration, data.validation_frames, draw)]
     if progress and is_first_process():
         callbacks.append(TQDMProgressBar())
     _quieten_lightning()
@@ -229,7 +234,7 @@ def _fit(run: Run, network: FCRN, data: DepthDataModule, out: Path, progress: bo
 
 
 def _best(out: Path, run: Run) -> Checkpoint:
-    best = out / "best.safetensors"
+    best = out / BEST
     if not best.is_file():
         metric = run.monitor.metric if run.monitor else "abs_rel"
         raise InputError(f"no epoch of '{out}' ended with a finite {metric}: lower --lr, or check the validation data")
@@ -240,7 +245,7 @@ def _kept(out: Path) -> str:
     """What a run that diverged still has, as the end of a sentence."""
     if not (out / STATE).is_file():
         return f"; no epoch had ended, so --out {shlex.quote(str(out))} may start again"
-    last = out / "last.safetensors"
+    last = out / LAST
     return f"; '{last}' keeps the epoch before: go on from it with --resume {shlex.quote(str(last))} and another --out"
 
 

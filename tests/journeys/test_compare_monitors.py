@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from fcrn_mobile.report.curves import panels
-from fcrn_mobile.runs.history import read_runs
+from fcrn_mobile.runs.comparison import read_runs
 from tests.journeys.command import Result
 
 Call = Callable[..., Result]

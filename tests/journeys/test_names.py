@@ -15,7 +15,8 @@ from PIL import Image
 
 import fcrn_mobile.runtimes
 from fcrn_mobile.json_text import json_text
-from fcrn_mobile.report.examples import Example, draw_examples
+from fcrn_mobile.report.examples import draw_examples
+from fcrn_mobile.runs.examples import Example
 from fcrn_mobile.text import printable
 from tests.journeys.command import Result
 

@@ -2,7 +2,8 @@ import matplotlib
 import numpy as np
 import pytest
 
-from fcrn_mobile.report.examples import Example, draw_examples
+from fcrn_mobile.report.examples import draw_examples
+from fcrn_mobile.runs.examples import Example
 
 
 def example(shape: tuple[int, int], depth: float, predicted: float) -> Example:

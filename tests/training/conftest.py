@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from fcrn_mobile.network.fcrn import preset
-from fcrn_mobile.training import tracking
 from fcrn_mobile.training import train as training
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.run import Run
@@ -34,13 +32,7 @@ def broken_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run, Path], None]:
 
 
 @pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures are black: drawing them takes most of the time of small runs."""
-    monkeypatch.setattr(tracking, "draw_examples", lambda *_: np.zeros((4, 4, 3), np.uint8))
-
-
-@pytest.fixture
-def small_run(undrawn: None) -> Run:
+def small_run() -> Run:
     """Two epochs of two steps, in a second."""
     network = preset("fcrn-plain", widths=(16, 8, 8, 8), input_size=(32, 48))
     hyper = Hyperparameters(epochs=2, batch_size=2, lr=1e-2, print_freq=1)

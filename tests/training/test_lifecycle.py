@@ -16,10 +16,10 @@ from safetensors.torch import load_file
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
+from fcrn_mobile.runs.folder import require_new
 from fcrn_mobile.training import module as training_module
 from fcrn_mobile.training import train as training
 from fcrn_mobile.training.divergence import DivergenceError, require_finite_weights
-from fcrn_mobile.training.folder import require_new
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.module import DepthTraining
 from fcrn_mobile.training.run import Run, extended, load_run

@@ -18,8 +18,6 @@ from fcrn_mobile.training.losses import depth_loss
 from fcrn_mobile.training.module import DepthTraining
 from fcrn_mobile.training.run import Run
 
-pytestmark = pytest.mark.usefixtures("undrawn")
-
 
 class Recorder(Callback):
     """Weights before training and after every step, and the gradients of every batch by themselves."""

@@ -6,7 +6,7 @@ import json
 import socket
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,9 @@ from fcrn_mobile.evaluation.evaluate import evaluate
 from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.fcrn import preset
-from fcrn_mobile.runs.history import METRICS_FILE
+from fcrn_mobile.report.examples import draw_examples
+from fcrn_mobile.runs.examples import Example
+from fcrn_mobile.runs.folder import METRICS
 from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.training import tracking
 from fcrn_mobile.training.hyperparameters import Hyperparameters
@@ -61,14 +63,14 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", refuse)
         patch.setattr(socket, "getaddrinfo", refuse)
-        train(replace(make_run(), track="mlflow"), folder)
+        train(replace(make_run(), track="mlflow"), folder, draw=draw_examples)
     assert reached == []
     assert MLFLOW_DISABLE_TELEMETRY.get()
     return folder
 
 
 def table(folder: Path) -> list[dict[str, float]]:
-    with (folder / METRICS_FILE).open() as file:
+    with (folder / METRICS).open() as file:
         return [{key: float(cell) for key, cell in row.items() if cell} for row in csv.DictReader(file)]
 
 
@@ -178,15 +180,14 @@ def test_every_epoch_has_a_picture_in_the_folder_and_in_tensorboard(tracked: Pat
     assert len(list((tracked / "pictures").iterdir())) == 2
 
 
-def test_the_pictures_show_fixed_frames_under_the_network_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pictures_show_fixed_frames_under_the_network_as_it_is(tmp_path: Path) -> None:
     drawn = []
 
-    def note(examples: list[tracking.Example], title: str) -> np.ndarray:
+    def note(examples: Sequence[Example], title: str) -> np.ndarray:
         drawn.append((examples, title))
         return np.zeros((4, 4, 3), np.uint8)
 
-    monkeypatch.setattr(tracking, "draw_examples", note)
-    train(make_run(), tmp_path / "run")
+    train(make_run(), tmp_path / "run", draw=note)
     (first, _), (last, title) = drawn
     held_back = open_source("sample#val")
     network = load_checkpoint(str(tmp_path / "run/last.safetensors")).network
@@ -200,9 +201,8 @@ def test_the_pictures_show_fixed_frames_under_the_network_as_it_is(tmp_path: Pat
     assert f"abs_rel {from_csv(tmp_path / 'run', 'val/abs_rel')[9]:.3f}" in title
 
 
-def test_the_pictures_do_not_disturb_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    train(make_run(), tmp_path / "with")
-    monkeypatch.setattr(tracking.Tracking, "on_train_epoch_end", lambda *_: None)
+def test_the_pictures_do_not_disturb_training(tmp_path: Path) -> None:
+    train(make_run(), tmp_path / "with", draw=draw_examples)
     train(make_run(), tmp_path / "without")
     assert table(tmp_path / "with") == table(tmp_path / "without")
 
@@ -221,7 +221,7 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DepthTraining, "training_step", break_down)
         with pytest.raises(RuntimeError, match="broken"):
-            train(replace(make_run(), track="mlflow"), folder)
+            train(replace(make_run(), track="mlflow"), folder, draw=draw_examples)
     store, run_id = client(folder)
     yield folder, store.get_run(run_id).info.status
 
@@ -243,7 +243,7 @@ def test_a_resumed_run_logs_as_an_undisturbed_one(interrupted: tuple[Path, str],
     record = json.loads((folder / "run.json").read_text())
     record["hyper"]["cache_mb"] = 1
     (folder / "run.json").write_text(json.dumps(record))
-    resume(folder)
+    resume(folder, draw=draw_examples)
     assert table(folder) == table(tracked)
     for name in (*PER_BATCH, "val/abs_rel"):
         assert from_tensorboard(folder, name) == pytest.approx(from_csv(tracked, name), rel=1e-6)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.training.folder import claimed, clear, require_new
+from fcrn_mobile.runs.folder import clear, require_new
+from fcrn_mobile.runs.lock import claimed
 from tests.journeys.command import Result, call, refused
 
 __all__ = ["call"]
@@ -18,7 +19,7 @@ __all__ = ["call"]
 #: Claims the folder of its argument, leaves a child behind as loader processes are, and waits to be killed.
 HOLDER = """
 import os, pathlib, sys, time
-from fcrn_mobile.training.folder import claimed
+from fcrn_mobile.runs.lock import claimed
 with claimed(pathlib.Path(sys.argv[1])):
     child = os.fork()
     os.write(1, f"{child or os.getpid()}\\n".encode())

@@ -1,7 +1,6 @@
-"""A run's folder: one process at a time trains in it, and a run that ended within its first epoch leaves nothing to keep."""
+"""A run's folder: what stands in it, and that a run that ended within its first epoch leaves nothing to keep."""
 
 import errno
-import os
 import shlex
 import threading
 from collections.abc import Iterator
@@ -9,49 +8,27 @@ from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.runs.lock import LOCK, OWNER, claimed
 from fcrn_mobile.whole_file import NO_ROOM, partial_name
 
+#: All that the run depends on; and all that the trainer needs to go on.
 RECORD, STATE = "run.json", "last.ckpt"
+#: Its networks, by the monitored metric and by the last epoch.
+BEST, LAST = "best.safetensors", "last.safetensors"
+#: A line per logged step; a picture per epoch; its place in an MLflow store.
+METRICS, PICTURES, TRACKED = "metrics.csv", "pictures", "mlflow.json"
 #: A disk that takes no more, or fails.
 _UNWRITABLE = (*NO_ROOM, errno.EIO)
-_LOCK, _OWNER = ".lock", ".pid"
 #: What training has written before its first epoch has ended, half-written files of a killed process included.
 _BEFORE_AN_EPOCH = (
     RECORD,
-    "metrics.csv",
+    METRICS,
     "hparams.yaml",
-    "mlflow.json",
+    TRACKED,
     "events.out.tfevents.*",
-    *(partial_name(name) for name in ("best.safetensors", "last.safetensors", STATE, RECORD)),
+    *(partial_name(name) for name in (BEST, LAST, STATE, RECORD)),
 )
-
-
-@contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """Keep other processes from training in an existing folder; the system lets go of it when this process dies.
-
-    Raises:
-        InputError: another process trains in it, or nothing can be written there.
-    """
-    lock = FileLock(folder / _LOCK)
-    try:
-        lock.acquire(timeout=0)
-        (folder / _OWNER).write_text(f"{os.getpid()}\n")
-    except Timeout:
-        raise InputError(
-            f"process {_owner(folder)} is training in '{folder}': wait until it has ended, stop it, or choose another --out"
-        ) from None
-    except OSError as error:
-        lock.release()
-        raise InputError(f"cannot write in '{folder}' ({error.strerror}): give a folder with room that you may write to") from error
-    try:
-        yield
-    finally:
-        (folder / _OWNER).unlink(missing_ok=True)
-        lock.release()
 
 
 @contextmanager
@@ -93,7 +70,7 @@ def require_new(folder: Path, claimed_here: bool = False) -> None:
     if not folder.exists():
         return
     if folder.is_dir():
-        if (folder / _LOCK).exists() and not claimed_here:
+        if (folder / LOCK).exists() and not claimed_here:
             with claimed(folder):
                 pass
         names = _names(folder)
@@ -110,20 +87,13 @@ def require_new(folder: Path, claimed_here: bool = False) -> None:
 def clear(folder: Path) -> None:
     """Remove what a run has left behind of which no epoch has ended, but for its record and its place in an MLflow store."""
     for name in _names(folder):
-        if _is_left_behind(name) and name not in (RECORD, "mlflow.json"):
+        if _is_left_behind(name) and name not in (RECORD, TRACKED):
             (folder / name).unlink()
 
 
 def _names(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir() if path.name not in (_LOCK, _OWNER)]
+    return [path.name for path in folder.iterdir() if path.name not in (LOCK, OWNER)]
 
 
 def _is_left_behind(name: str) -> bool:
     return any(fnmatch(name, pattern) for pattern in _BEFORE_AN_EPOCH)
-
-
-def _owner(folder: Path) -> str:
-    try:
-        return (folder / _OWNER).read_text().strip() or "?"
-    except OSError:
-        return "?"

@@ -1,0 +1,34 @@
+"""A run's record, and what its checkpoints say of their training, as settings by name."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fcrn_mobile.runs.monitor import Monitor, monitor_of
+
+#: What is no setting, or follows from others.
+_NO_SETTINGS = ("command", "epoch", "step", "track", "processes", "transforms", "monitor")
+
+
+def monitor_in(run: Mapping[str, Any], rows: Sequence[Mapping[str, str]]) -> Monitor:
+    """What a run recorded as its monitor; in older records, which said nothing, what its metrics and settings tell."""
+    recorded = run.get("monitor")
+    if recorded:
+        return Monitor(**recorded)
+    quantized = run.get("hyper", {}).get("quantization", "none") != "none"
+    return monitor_of(quantized, has_depth=any("val/abs_rel" in row for row in rows) or not any("val/loss" in row for row in rows))
+
+
+def settings_of(run: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Any]:
+    """What run.json says, and of the training record what that lacks: numbers of frames, versions, data by its portable name."""
+    return _flat(run) | _flat({key: value for key, value in training.items() if key != "hyperparameters"})
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and key not in _NO_SETTINGS:
+            flat |= {f"version of {name}" if key == "versions" else name: item for name, item in _flat(value).items()}
+        # A list without anything, such as no extension, is what records lacked before there was any.
+        elif key not in _NO_SETTINGS and value is not None and value != []:
+            flat[key] = value
+    return flat
