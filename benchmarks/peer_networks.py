@@ -33,7 +33,7 @@ from fcrn_mobile.network.checkpoints import Checkpoint, checkpoint_path, load_ch
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig, set_form
 from fcrn_mobile.network.resnet import BasicBlock, Bottleneck
 from fcrn_mobile.runtimes import Runtime, open_runtime
-from fcrn_mobile.runtimes.opening import THREADED
+from fcrn_mobile.runtimes.backends import BACKENDS
 from fcrn_mobile.runtimes.openvino_runtime import check_installed
 from fcrn_mobile.runtimes.torch_runtime import CompiledTorchRuntime, LiteralTorchRuntime
 
@@ -59,7 +59,7 @@ class Engine:
     @property
     def threaded(self) -> bool:
         """Whether its number of threads can be set."""
-        return self.backend in THREADED
+        return BACKENDS[self.backend].threaded
 
 
 ENGINES = (
@@ -102,7 +102,7 @@ def build(model: str, engine: Engine, form: str, folder: Path, images: list[NDAr
     Raises:
         InputError: the engine is not installed.
     """
-    suffix = {"onnxruntime": ".onnx", "openvino": ".onnx", "coreai": ".aimodel"}.get(engine.backend, ".safetensors")
+    suffix = BACKENDS[engine.backend].suffix
     if engine.backend == "openvino":
         check_installed()
     path = folder / f"{form}{'-int8' if engine.int8 else ''}{suffix}"

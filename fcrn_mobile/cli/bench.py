@@ -11,6 +11,8 @@ from fcrn_mobile.cli.latency_table import print_latency
 from fcrn_mobile.cli.outputs import PICTURES, OutputFile
 from fcrn_mobile.cli.page import html_options, write_page
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.runtimes.backends import BACKENDS
+from fcrn_mobile.text import enumerated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     default=("auto",),
     show_default="auto",
     multiple=True,
-    help="torch, torch-compiled, torch-literal, onnxruntime, openvino, mil, coreml or coreai; repeat it to measure several.",
+    help=f"{enumerated(list(BACKENDS), 'or')}; repeat it to measure several.",
 )
 @click.option("--arithmetic", default="float32", show_default=True, metavar="float32|float16|ane", help="Of the mil backend.")
 @click.option("--compute-units", "units", multiple=True, metavar="UNITS", help="Of the coreml backend (macOS); default: each in turn.")
@@ -98,12 +100,12 @@ def _measure(chosen: "Sequence[Subject]", runs: int, end_to_end: bool, device: s
     from fcrn_mobile.latency.apple import benchmark
     from fcrn_mobile.latency.latency import measure
 
-    packages = [(Path(subject.model), subject.compute_units) for subject in chosen if subject.backend == "coreml"]
+    packages = [(Path(subject.model), subject.compute_units) for subject in chosen if subject.runs_on.on_device]
     results = benchmark(packages, runs, device, team) if packages else []
     jobs = [(subject, whole) for subject in chosen for whole in ((False, True) if end_to_end else (False,))]
     with progress("bench") as on_model:
         for index, (subject, whole) in enumerate(jobs):
-            if whole or subject.backend != "coreml":
+            if whole or not subject.runs_on.on_device:
                 results.append(measure(subject.opener(), runs, whole))
             on_model(index + 1, len(jobs))
     return results

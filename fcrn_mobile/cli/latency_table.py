@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from fcrn_mobile.cli.common import print_table
+from fcrn_mobile.runtimes.backends import is_on_device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,7 @@ def print_latency(results: "Sequence[Latency]", threads: int | None = None) -> N
         print(f"warning: {warning}")
     facts = machine(threads)
     print(f"{facts.processor}, {facts.cores} cores, {facts.threads} threads, load {facts.load_1min:.1f}")
-    if not any(result.backend == "coreml" for result in results):
+    if not any(is_on_device(result.backend) for result in results):
         print("measured here, not on a device: the Neural Engine is not involved")
 
 

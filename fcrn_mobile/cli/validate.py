@@ -10,6 +10,7 @@ from fcrn_mobile.cli.common import SHOWN_METRICS, json_option, print_table, prog
 from fcrn_mobile.cli.exits import end
 from fcrn_mobile.cli.frames import protocol_option, rule_for, skip_bad_option, sound_frames
 from fcrn_mobile.cli.page import html_options, write_page
+from fcrn_mobile.runtimes.backends import is_on_device
 
 if TYPE_CHECKING:
     from fcrn_mobile.validation.drift import Drift, Validation
@@ -84,7 +85,7 @@ def print_drift(result: "Validation") -> None:
         rows.append([candidate.name, f"{candidate.size_bytes / 1e6:.1f}", *change, *closeness, candidate.verdict])
     print_table(title, columns, rows)
     engines = dict.fromkeys(candidate.engine for candidate in result.candidates)
-    on_device = any(engine.startswith("coreml") for engine in engines)
+    on_device = any(map(is_on_device, engines))
     print(f"candidates ran on {'; '.join(engines)}{'' if on_device else '; not run on a device'}")
     networks = len(result.candidates) + 1
     print(f"{images} images through {networks} networks in {result.seconds:.1f} s: {result.images_per_second:.1f} images per second")

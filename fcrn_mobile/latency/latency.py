@@ -16,6 +16,7 @@ from fcrn_mobile.json_text import plain
 from fcrn_mobile.latency.stability import NOISY, WarmUp, spread, warm_up
 from fcrn_mobile.latency.stages import STAGES
 from fcrn_mobile.latency.worker import Open, Opened, Worker
+from fcrn_mobile.runtimes.backends import is_on_device
 
 if TYPE_CHECKING:
     from fcrn_mobile.latency.compare import Comparison
@@ -85,7 +86,7 @@ class Latency:
     @property
     def label(self) -> str:
         """Name and what ran it, for people."""
-        units = f", {self.compute_units}" if self.backend == "coreml" or self.compute_units != "cpuOnly" else ""
+        units = f", {self.compute_units}" if is_on_device(self.backend) or self.compute_units != "cpuOnly" else ""
         mode = ", live" if self.mode == "live" else ", end to end" if self.stages_ms else ""
         return f"{self.model} ({self.backend}{units}{mode})"
 

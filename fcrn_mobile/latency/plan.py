@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.latency.compare import BLOCK, LEAST_PAIRS
 from fcrn_mobile.latency.worker import Open
 from fcrn_mobile.mil.arithmetic import POLICIES, Arithmetic
-from fcrn_mobile.network.checkpoints import BUILTIN
-from fcrn_mobile.runtimes import BACKENDS, open_runtime
+from fcrn_mobile.runtimes import open_runtime
+from fcrn_mobile.runtimes.backends import BACKENDS, Backend
 from fcrn_mobile.runtimes.coreml_runtime import COMPUTE_UNITS
-from fcrn_mobile.runtimes.opening import THREADED, choose_backend
+from fcrn_mobile.runtimes.opening import backend_named, check_threads, choose_backend, model_suffix, require_model
+from fcrn_mobile.text import enumerated
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,11 @@ class Subject:
     arithmetic: Arithmetic
     threads: int | None
     compute_units: str
+
+    @property
+    def runs_on(self) -> Backend:
+        """What runs it."""
+        return BACKENDS[self.backend]
 
     def opener(self) -> Open:
         """Opens it, in any process."""
@@ -44,9 +49,7 @@ def subjects(
         InputError: a model that does not exist or that no backend given runs, a backend without a model, or a setting
             that is unknown or that no backend chosen has.
     """
-    for backend in backends:
-        if backend != "auto" and backend not in BACKENDS:
-            raise InputError(f"unknown backend '{backend}': use one of auto, {', '.join(BACKENDS)}")
+    asked = {name: backend_named(name) for name in backends if name != "auto"}
     if arithmetic not in POLICIES:
         raise InputError(f"unknown --arithmetic '{arithmetic}': use one of {', '.join(POLICIES)}")
     for unit in units:
@@ -54,20 +57,19 @@ def subjects(
             raise InputError(f"unknown --compute-units '{unit}': use one of {', '.join(COMPUTE_UNITS)}")
     found = []
     for model in models:
-        if model != BUILTIN and not Path(model).exists():
-            raise InputError(f"no model at '{model}': give an existing file, or '{BUILTIN}'")
-        suffix = ".safetensors" if model == BUILTIN else Path(model).suffix
-        fitting = [backend for backend in backends if backend == "auto" or BACKENDS[backend] == suffix]
-        for backend in fitting or backends[:1]:
-            name = choose_backend(model, backend)
-            choices = (tuple(units) or tuple(COMPUTE_UNITS)) if name == "coreml" else ("cpuOnly",)
-            found += [Subject(model, name, arithmetic, threads, choice) for choice in choices]
-    for backend in backends:
-        if backend != "auto" and not any(subject.backend == backend for subject in found):
-            raise InputError(f"--backend {backend} runs {BACKENDS[backend]}, and no model given is one: leave it out, or give one")
+        require_model(model)
+        fitting = [name for name in backends if name == "auto" or asked[name].suffix == model_suffix(model)]
+        for name in fitting or backends[:1]:
+            backend = choose_backend(model, name)
+            choices = (tuple(units) or tuple(COMPUTE_UNITS)) if backend.on_device else ("cpuOnly",)
+            found += [Subject(model, backend.name, arithmetic, threads, choice) for choice in choices]
+    for name, backend in asked.items():
+        if not any(subject.backend == name for subject in found):
+            raise InputError(f"--backend {name} runs {backend.suffix}, and no model given is one: leave it out, or give one")
     for option, value in (("--compute-units", units[0] if units else None), ("--device", device)):
-        if value and not any(subject.backend == "coreml" for subject in found):
-            raise InputError(f"{option} '{value}' is for the coreml backend, which nothing here runs on: leave it out")
+        if value and not any(subject.runs_on.on_device for subject in found):
+            names = enumerated([backend.name for backend in BACKENDS.values() if backend.on_device], "or")
+            raise InputError(f"{option} '{value}' is for the {names} backend, which nothing here runs on: leave it out")
     return found
 
 
@@ -83,8 +85,8 @@ def check(chosen: Sequence[Subject], runs: int, threads: int | None, compared: b
     if threads is not None and threads < 1:
         raise InputError(f"--threads is {threads}: give at least 1")
     for subject in chosen:
-        if threads and subject.backend not in THREADED:
-            raise InputError(f"backend '{subject.backend}' chooses its threads itself: leave --threads out")
+        if threads:
+            check_threads(subject.runs_on)
     if elsewhere:
         raise InputError("--compare and --end-to-end measure this machine only: leave --device out")
     if not compared:

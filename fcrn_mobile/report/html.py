@@ -19,6 +19,7 @@ from fcrn_mobile.latency.latency import Latency, machine
 from fcrn_mobile.report import charts, scenes, verdict
 from fcrn_mobile.report.operators import Operators, OpRow
 from fcrn_mobile.report.scenes import Scene
+from fcrn_mobile.runtimes.backends import is_on_device
 from fcrn_mobile.validation.drift import Drift, Validation
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -107,7 +108,7 @@ def _drift(page: Page) -> dict[str, Any]:
         "sentences": verdict.sentences(validation, names),
         "warnings": validation.warnings,
         "engines": engines,
-        "on_device": any(engine.startswith("coreml") for engine in engines),
+        "on_device": any(map(is_on_device, engines)),
         "data": portable(validation.data),
         "images": validation.reference_metrics["images"],
         "protocol": _protocol(validation.protocol),
@@ -230,7 +231,7 @@ def _latency(page: Page) -> dict[str, Any]:
         "results": page.latencies,
         "keys": [(f"{latency.model} ({latency.backend})", colour) for latency, colour in zip(page.latencies, colours, strict=True)],
         "histograms": charts.latency_histograms(page.latencies, colours),
-        "on_device": any(latency.backend == "coreml" for latency in page.latencies),
+        "on_device": any(is_on_device(latency.backend) for latency in page.latencies),
     }
 
 

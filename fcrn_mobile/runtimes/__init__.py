@@ -1,6 +1,16 @@
-"""One interface over everything that turns an image into depth."""
+"""One interface over everything that turns an image into depth; what runs it is imported when it is first used (``backends.py``)."""
 
-from fcrn_mobile.runtimes.opening import BACKENDS, open_runtime
-from fcrn_mobile.runtimes.runtime import FindsOverflow, Runtime
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["BACKENDS", "FindsOverflow", "Runtime", "open_runtime"]
+if TYPE_CHECKING:
+    from fcrn_mobile.runtimes.opening import open_runtime
+    from fcrn_mobile.runtimes.runtime import FindsOverflow, Runtime
+
+__all__ = ["FindsOverflow", "Runtime", "open_runtime"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"{__name__}.{'opening' if name == 'open_runtime' else 'runtime'}"), name)

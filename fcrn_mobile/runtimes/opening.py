@@ -6,22 +6,11 @@ from pathlib import Path
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil.arithmetic import Arithmetic
 from fcrn_mobile.network.checkpoints import BUILTIN
+from fcrn_mobile.runtimes.backends import BACKENDS, CHECKPOINT, Backend
 from fcrn_mobile.runtimes.runtime import Runtime
+from fcrn_mobile.text import enumerated
 
-#: Backend → suffix of the models it runs; the first of a suffix is the one that ``auto`` picks away from macOS.
-BACKENDS = {
-    "torch": ".safetensors",
-    "torch-compiled": ".safetensors",
-    "torch-literal": ".safetensors",
-    "mil": ".mlpackage",
-    "coreml": ".mlpackage",
-    "onnxruntime": ".onnx",
-    "openvino": ".onnx",
-    "coreai": ".aimodel",
-}
-#: Backends whose number of threads can be set.
-THREADED = ("torch", "torch-compiled", "torch-literal", "mil", "onnxruntime", "openvino")
-_TORCH_THREADS = ("torch", "torch-compiled", "torch-literal", "mil")
+__all__ = ["backend_named", "check_threads", "choose_backend", "model_suffix", "open_runtime", "require_model"]
 
 
 def open_runtime(
@@ -33,67 +22,74 @@ def open_runtime(
         model: ``builtin``, a .safetensors, .mlpackage, .onnx or .aimodel path.
         backend: one of ``BACKENDS``; ``auto`` picks coreml for packages on macOS and mil elsewhere.
         arithmetic: of the mil backend; ``float16`` shows what a device's half precision does.
-        threads: of the prediction, for ``THREADED`` backends; None leaves the backend's own choice. Torch's are the whole process's.
+        threads: of the prediction, for backends that are ``threaded``; None leaves the backend's own choice. Torch's are the whole
+            process's.
         compute_units: of the coreml backend, one of ``coreml_runtime.COMPUTE_UNITS``.
 
     Raises:
         InputError: no such file, unknown kind or backend, or a damaged artefact.
     """
-    path = Path(model)
-    backend = choose_backend(model, backend)
-    if model != BUILTIN and not path.exists():
-        raise InputError(f"no model at '{model}': give an existing file, or '{BUILTIN}'")
-    if threads and backend not in THREADED:
-        raise InputError(f"backend '{backend}' chooses its threads itself: leave --threads out")
-    if threads and backend in _TORCH_THREADS:
+    chosen = choose_backend(model, backend)
+    require_model(model)
+    if threads:
+        check_threads(chosen)
+    if threads and chosen.torch_threads:
         import torch
 
         torch.set_num_threads(threads)
-    if BACKENDS[backend] == ".safetensors":
-        from fcrn_mobile.runtimes.torch_runtime import CompiledTorchRuntime, LiteralTorchRuntime, TorchRuntime
-
-        return {"torch": TorchRuntime, "torch-compiled": CompiledTorchRuntime, "torch-literal": LiteralTorchRuntime}[backend](model)
-    if backend == "mil":
-        from fcrn_mobile.runtimes.mil_runtime import MilRuntime
-
-        return MilRuntime(path, arithmetic)
-    if backend == "coreml":
-        from fcrn_mobile.runtimes.coreml_runtime import CoreMLRuntime
-
-        return CoreMLRuntime(path, compute_units)
-    if backend == "coreai":
-        from fcrn_mobile.runtimes.coreai_runtime import CoreAIRuntime
-
-        return CoreAIRuntime(path)
-    if backend == "openvino":
-        from fcrn_mobile.runtimes.openvino_runtime import OpenVINORuntime
-
-        return OpenVINORuntime(path, threads)
-    from fcrn_mobile.runtimes.onnx_runtime import OnnxRuntime
-
-    return OnnxRuntime(path, threads)
+    return chosen.open(model, {"arithmetic": arithmetic, "threads": threads, "compute_units": compute_units})
 
 
-def choose_backend(model: str, backend: str = "auto") -> str:
+def choose_backend(model: str, backend: str = "auto") -> Backend:
     """The backend for a model, from its name alone.
 
     Raises:
         InputError: unknown kind of model or backend, or the backend does not run that kind.
     """
-    suffix = ".safetensors" if model == BUILTIN else Path(model).suffix
-    if backend == "auto":
-        return _backend_of(model, suffix)
-    if backend not in BACKENDS:
-        raise InputError(f"unknown backend '{backend}': use one of auto, {', '.join(BACKENDS)}")
-    if suffix != BACKENDS[backend]:
-        raise InputError(f"backend '{backend}' runs {BACKENDS[backend]} files, not '{model}': leave --backend out")
-    return backend
+    suffix = model_suffix(model)
+    if backend != "auto":
+        chosen = backend_named(backend)
+        if suffix != chosen.suffix:
+            raise InputError(f"backend '{backend}' runs {chosen.suffix} files, not '{model}': leave --backend out")
+        return chosen
+    fitting = [each for each in BACKENDS.values() if each.suffix == suffix]
+    if not fitting:
+        suffixes = enumerated(list(dict.fromkeys(each.suffix for each in BACKENDS.values())), "or")
+        raise InputError(f"'{model}' is not a model: give '{BUILTIN}' or a file ending in {suffixes}")
+    return next((each for each in fitting if each.chosen_on == sys.platform), fitting[0])
 
 
-def _backend_of(model: str, suffix: str) -> str:
-    if suffix == ".mlpackage":
-        return "coreml" if sys.platform == "darwin" else "mil"
-    for backend, known in BACKENDS.items():
-        if suffix == known:
-            return backend
-    raise InputError(f"'{model}' is not a model: give '{BUILTIN}' or a file ending in .safetensors, .mlpackage, .onnx or .aimodel")
+def backend_named(name: str) -> Backend:
+    """The record of a backend.
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    if name not in BACKENDS:
+        raise InputError(f"unknown backend '{name}': use one of auto, {', '.join(BACKENDS)}")
+    return BACKENDS[name]
+
+
+def model_suffix(model: str) -> str:
+    """What the name of a model says of its kind."""
+    return CHECKPOINT if model == BUILTIN else Path(model).suffix
+
+
+def require_model(model: str) -> None:
+    """Pass if there is such a model.
+
+    Raises:
+        InputError: there is not.
+    """
+    if model != BUILTIN and not Path(model).exists():
+        raise InputError(f"no model at '{model}': give an existing file, or '{BUILTIN}'")
+
+
+def check_threads(backend: Backend) -> None:
+    """Pass if the number of a backend's threads can be set.
+
+    Raises:
+        InputError: it cannot.
+    """
+    if not backend.threaded:
+        raise InputError(f"backend '{backend.name}' chooses its threads itself: leave --threads out")
