@@ -13,6 +13,7 @@ from fcrn_mobile.conversion.weights import is_constant, is_weight, plain
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.ops import OPERATORS, kinds
+from fcrn_mobile.package.pymil import changed, graph_pass, operations
 
 if TYPE_CHECKING:
     import coremltools as ct
@@ -73,13 +74,9 @@ def quantize_activations(model: "ct.models.MLModel", ranges: Mapping[str, Range]
         InputError: no operator is chosen.
         RuntimeError: coremltools left one as it was.
     """
-    from coremltools.converters.mil.frontend.milproto.load import load
-    from coremltools.converters.mil.mil.passes.graph_pass import PassOption
-    from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
-    from coremltools.models.utils import _apply_graph_pass
     from coremltools.optimize.coreml import OpLinearQuantizerConfig, OptimizationConfig
 
-    candidates = [op for op in _operators(model) if op.op_type in _QUANTIZABLE]
+    candidates = [op for op in operations(model) if op.op_type in _QUANTIZABLE]
     kept = [op for op in candidates if not chosen(_names(op))]
     if len(kept) == len(candidates):
         raise InputError("no operator is left for int8 activations: let [[ops]] exclude fewer, or leave activations out")
@@ -87,27 +84,18 @@ def quantize_activations(model: "ct.models.MLModel", ranges: Mapping[str, Range]
     int8 = OpLinearQuantizerConfig(mode="linear_symmetric", dtype="int8")
     statistics = {name: {"rmin": -(limit := _limit(found)), "rmax": limit} for name, found in ranges.items()}
     # As in ``linear_quantize_activations``, which calibrates with ``predict`` and thus on macOS only.
-    passes = [PASS_REGISTRY[f"compression::insert_{place}_quantize_dequantize_pair"] for place in ("prefix", "suffix")]
-    for step, left_out in zip(passes, ({op.name for op in kept}, silent), strict=True):
+    steps = []
+    for place, left_out in (("prefix", {op.name for op in kept}), ("suffix", silent)):
         config = OptimizationConfig(global_config=int8, op_name_configs=dict.fromkeys(sorted(left_out)))
-        step.set_options([PassOption("config", config), PassOption("activation_stats", statistics)])
-    passes.append(PASS_REGISTRY["common::dequantize_quantize_pair_elimination"])
-    version = model.get_spec().specificationVersion
-    made = _apply_graph_pass(model, passes, spec_version=version, pymil_load_func=load, skip_model_load=True)
+        name = f"compression::insert_{place}_quantize_dequantize_pair"
+        steps.append(graph_pass(name, config=config, activation_stats=statistics))
+    made = changed(model, *steps, graph_pass("common::dequantize_quantize_pair_elimination"))
     _check(made, chosen)
     return made
 
 
 def _limit(found: Range) -> float:
     return min(max(found.magnitude, _LEAST), _MOST)
-
-
-def _operators(model: "ct.models.MLModel") -> list[Any]:
-    from coremltools.converters.mil.frontend.milproto.load import load
-
-    specification = model.get_spec()
-    (function,) = load(specification, specification.specificationVersion, model.weights_dir).functions.values()
-    return list(function.operations)
 
 
 def _names(op: Any) -> set[str]:
@@ -142,7 +130,7 @@ def _feeders(op: Any) -> Iterator[Any]:
 
 
 def _check(model: "ct.models.MLModel", chosen: Chooser) -> None:
-    for op in _operators(model):
+    for op in operations(model):
         # Pools may come to work on the integers themselves; what has one constant operand has no pair.
         if op.op_type not in ("conv", "linear", "add") or (op.op_type == "add" and any(map(_constant, (op.x, op.y)))):
             continue

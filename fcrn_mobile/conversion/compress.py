@@ -1,7 +1,7 @@
 """Weights of a Core ML model compressed as a recipe says, and read back: nothing is claimed that the package does not hold."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.weights import Weight, read_weights
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.package.pymil import changed, graph_pass
 from fcrn_mobile.quantize.scheme import FLOATS, Linear, Palette, Scheme, Sparsity
 
 if TYPE_CHECKING:
@@ -29,18 +30,16 @@ def compress(model: "ct.models.MLModel", recipe: Recipe) -> "ct.models.MLModel":
         InputError: an override that matches nothing, or a scheme that does not fit a weight.
         RuntimeError: coremltools left a weight otherwise than it was asked to.
     """
-    from coremltools.optimize import coreml as cto
-
     weights, names = read_weights(model)
     plan = plan_weights(weights, names, recipe)
     joint = any("-" in scheme.kind for _, scheme in plan)
-    model = _applied(cto.prune_weights, model, [(weight, _pruner(s.sparsity, weight)) for weight, s in plan if s.sparsity])
+    model = _applied("prune_weights", model, [(weight, _pruner(s.sparsity, weight)) for weight, s in plan if s.sparsity])
     # With several threads k-means sums in an order that changes from run to run.
     with threadpool_limits(limits=1):
         palettes = [(weight, _palettizer(s.palette)) for weight, s in plan if s.palette]
-        model = _applied(cto.palettize_weights, model, palettes, joint_compression=joint)
+        model = _applied("palettize_weights", model, palettes, joint_compression=joint)
     linear = [(weight, _quantizer(s.linear)) for weight, s in plan if s.linear]
-    model = _applied(cto.linear_quantize_weights, model, linear, joint_compression=joint)
+    model = _applied("linear_quantize_weights", model, linear, joint_compression=joint)
     _check(model, plan)
     return model
 
@@ -141,15 +140,17 @@ def _divisors(number: int) -> list[int]:
 
 
 def _applied(
-    step: Callable[..., "ct.models.MLModel"], model: "ct.models.MLModel", settings: list[tuple[Weight, Any]], **arguments: Any
+    name: str, model: "ct.models.MLModel", settings: list[tuple[Weight, Any]], joint_compression: bool = False
 ) -> "ct.models.MLModel":
+    """The model after a step of ``coremltools.optimize.coreml``, by its name there."""
     from coremltools.optimize.coreml import OptimizationConfig
 
     if not settings:
         return model
     # Not by operator: two of them may share a bias, and coremltools asks that all readers of a constant want the same.
     constants = {weight.ops: weight.constant for weight in read_weights(model)[0]}
-    return step(model, OptimizationConfig(op_name_configs={constants[weight.ops]: setting for weight, setting in settings}), **arguments)
+    config = OptimizationConfig(op_name_configs={constants[weight.ops]: setting for weight, setting in settings})
+    return changed(model, graph_pass(f"compression::{name}", config=config, joint_compression=joint_compression))
 
 
 def _pruner(sparsity: Sparsity, weight: Weight) -> Any:

@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fcrn_mobile.package.pymil import changed, operations
+
 if TYPE_CHECKING:
     import coremltools as ct
 
@@ -127,7 +129,7 @@ def stored_weights(model: "ct.models.MLModel") -> dict[str, Encoding]:
     Left out: weights that several operators read, and those stored as sparse, as vectors of a table or by a quantized table.
     """
     found = {}
-    for op in _operations(model):
+    for op in operations(model):
         var = op.inputs.get("weight")
         if op.op_type == "conv" and var is not None and var.rank == 4 and len(set(var.child_ops)) == 1:
             stored = _stored(var.op)
@@ -138,23 +140,20 @@ def stored_weights(model: "ct.models.MLModel") -> dict[str, Encoding]:
 
 def float_weights(model: "ct.models.MLModel") -> dict[str, Tensor]:
     """Uncompressed weights of 2-D convolutions by the name of the convolution's result, float32, C_out×C_in/groups×kh×kw."""
-    convs = (op for op in _operations(model) if op.op_type == "conv" and op.weight.op is not None and op.weight.rank == 4)
+    convs = (op for op in operations(model) if op.op_type == "conv" and op.weight.op is not None and op.weight.rank == 4)
     return {op.outputs[0].name: _tensor(op.weight) for op in convs if op.weight.op.op_type == "const"}
 
 
 def with_constants(model: "ct.models.MLModel", constants: Mapping[str, Mapping[str, NDArray[Any]]]) -> "ct.models.MLModel":
     """The model with other constants; one that several operators share is given to each of them apart."""
-    from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
-    from coremltools.models.utils import _apply_graph_pass
 
-    class Replace(AbstractGraphPass):
-        def apply(self, program: Any) -> None:
-            for function in program.functions.values():
-                for op in list(function.operations):
-                    for argument, value in constants.get(op.outputs[0].name, {}).items() if op.outputs else ():
-                        _replace(function, op, argument, value)
+    def replace(program: Any) -> None:
+        for function in program.functions.values():
+            for op in list(function.operations):
+                for argument, value in constants.get(op.outputs[0].name, {}).items() if op.outputs else ():
+                    _replace(function, op, argument, value)
 
-    return _apply_graph_pass(model, Replace(), spec_version=model.get_spec().specificationVersion)
+    return changed(model, replace)
 
 
 def _replace(function: Any, op: Any, argument: str, value: NDArray[Any]) -> None:
@@ -166,15 +165,6 @@ def _replace(function: Any, op: Any, argument: str, value: NDArray[Any]) -> None
     with function:
         const = Builder.const(val=value.astype(held.val.dtype), name=f"{held.name}_corrected", before_op=target)
     target.set_inputs(no_check_var_types=True, **{key: const})
-
-
-def _operations(model: "ct.models.MLModel") -> list[Any]:
-    from coremltools.converters.mil.frontend.milproto.load import load
-
-    specification = model.get_spec()
-    program = load(specification, specification.specificationVersion, model.weights_dir)
-    (function,) = program.functions.values()
-    return list(function.operations)
 
 
 def _stored(op: Any) -> Encoding | None:

@@ -2,14 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 from fcrn_mobile.conversion.weights import read_weights
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import BUILTIN, Checkpoint, checkpoint_path
 from fcrn_mobile.network.fcrn import FCRN
-from fcrn_mobile.network.quantized import Indices, Integers, Quantization
+from fcrn_mobile.network.quantized import Integers, Quantization
+from fcrn_mobile.package.pymil import note_compression
 
 if TYPE_CHECKING:
     import coremltools as ct
@@ -38,18 +39,14 @@ def check_learned(checkpoint: Checkpoint, recipe: Recipe) -> None:
 
 
 def register_learned(network: FCRN, quantization: Quantization) -> FCRN:
-    """Note integers and tables beside the weights, as buffers that coremltools' converter reads (in place); returns the network.
-
-    Their names are its documented way for models that were compressed in torch (coremltools guide, "Converting Compressed Source
-    Models").
-    """
-    from coremltools.optimize.torch._utils.metadata_utils import CompressionMetadata
-
+    """Note integers and tables beside the weights, for coremltools' converter (in place); returns the network."""
     for name, weight in quantization.weights.items():
         module, _, parameter = name.rpartition(".")
-        metadata = CompressionMetadata(parameter)
-        _describe(metadata, weight)
-        metadata.register(network.get_submodule(module))
+        owner = network.get_submodule(module)
+        if isinstance(weight, Integers):
+            note_compression(owner, parameter, "quantization", quantization_n_bits=weight.bits, quantization_scale=weight.scale)
+        else:
+            note_compression(owner, parameter, "palettization", lut=weight.table)
     return network
 
 
@@ -65,15 +62,6 @@ def check_stored(model: "ct.models.MLModel", quantization: Quantization) -> "ct.
         if made != weight.kind:
             raise RuntimeError(f"coremltools stored '{name}' as {made} instead of {weight.kind}: report this with the checkpoint")
     return model
-
-
-def _describe(metadata: Any, weight: Integers | Indices) -> None:
-    if isinstance(weight, Integers):
-        metadata.quantization_n_bits, metadata.quantization_scale = weight.bits, weight.scale
-        metadata.compression_type = ["quantization"]
-    else:
-        metadata.lut = weight.table
-        metadata.compression_type = ["palettization"]
 
 
 def float_start(checkpoint: Checkpoint, name: str) -> str | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fcrn_mobile.package.pymil import operations
 from fcrn_mobile.quiet import quiet_coremltools
 
 if TYPE_CHECKING:
@@ -86,14 +87,9 @@ def read_weights(model: "ct.models.MLModel") -> tuple[list[Weight], set[str]]:
 
     A weight is a constant of floats that an operator reads, with at least two axes and ten elements.
     """
-    from coremltools.converters.mil.frontend.milproto.load import load
-
-    specification = model.get_spec()
-    program = load(specification, specification.specificationVersion, model.weights_dir)
-    (function,) = program.functions.values()
     weights: dict[str, Weight] = {}
     names: set[str] = set()
-    for op in function.operations:
+    for op in operations(model):
         if is_constant(op):
             continue
         names |= {name for full in (op.name, *(var.name for var in op.outputs)) for name in (full, plain(full))}

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from fcrn_mobile.network.quantized import ActivationQuantizer, Indices, Integers, reduced, restored, spread
-from fcrn_mobile.quiet import quiet_coremltools
+from fcrn_mobile.package.pymil import weighted_kmeans
 
 #: Batches whose activations set the range that training starts from.
 OBSERVED = 8
@@ -154,20 +154,17 @@ class LearnedActivation(nn.Module):
 
 
 def kmeans(rows: Tensor, clusters: int) -> Tensor:
-    """Centres of values, R×n → R×``clusters`` in ascending order, with the least squared error (kmeans1d, which coremltools carries).
+    """Centres of values, R×n → R×``clusters`` in ascending order, with the least squared error.
 
     Values are gathered in ``_BINS`` means first, which costs the error about 1e-4 of itself. Where there are fewer means than clusters,
     the last of them is repeated.
     """
-    with quiet_coremltools():
-        from coremltools._deps import _kmeans1d
-
     found = []
     for row in rows.double().numpy():
         count = np.histogram(row, _BINS)[0]
         used = count > 0
         means = np.histogram(row, _BINS, weights=row)[0][used] / count[used]
-        centres = _kmeans1d.cluster(means, clusters, weights=count[used].astype(float)).centroids
+        centres = weighted_kmeans(means, clusters, count[used].astype(float))
         found.append(np.pad(np.sort(centres), (0, clusters - len(centres)), mode="edge"))
     return torch.from_numpy(np.stack(found)).float()
 

@@ -1,0 +1,104 @@
+"""A Core ML model's program in memory, parsed once; the only module that uses parts of coremltools which are not documented.
+
+coremltools keeps the program (PyMIL) of each model that it has made, but has no public way to it, and its own steps parse the package
+anew. Here a program is parsed where coremltools has none, and a step takes over the program of the model before it. Written against
+coremltools 9.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fcrn_mobile.quiet import quiet_coremltools
+
+if TYPE_CHECKING:
+    import coremltools as ct
+    from torch import nn
+
+#: Changes a PyMIL program in place.
+Step = Callable[[Any], None]
+
+
+def operations(model: "ct.models.MLModel") -> list[Any]:
+    """The PyMIL operators of a model's only function, constants among them, in their order. They are the model's own: change none."""
+    (function,) = _program(model).functions.values()
+    return list(function.operations)
+
+
+def changed(model: "ct.models.MLModel", *steps: Step) -> "ct.models.MLModel":
+    """The model after changes of its program.
+
+    The program moves on to the result: who asks for that of ``model`` again has its package parsed, which stays as it was.
+    """
+    from coremltools.converters.mil.converter import mil_convert
+
+    program, specification = _program(model), model.get_spec()
+    model._mil_program = None
+    for function in program.functions.values():
+        function._essential_scope_sources.clear()  # what the converter asks of each operator, and passes do not give it
+    for step in steps:
+        step(program)
+    return mil_convert(
+        program,
+        convert_from="milinternal",
+        convert_to="mlprogram",
+        compute_units=model.compute_unit,
+        specification_version=specification.specificationVersion,
+        model_description=specification.description,
+        skip_model_load=True,
+    )
+
+
+def graph_pass(name: str, **options: Any) -> Step:
+    """A pass of coremltools.
+
+    Args:
+        name: with its namespace, as in ``compression::palettize_weights``.
+        options: of the pass.
+    """
+    from coremltools.converters.mil.mil.passes.graph_pass import PassOption
+    from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
+
+    found = PASS_REGISTRY[name]
+    found.set_options([PassOption(key, value) for key, value in options.items()])
+    apply: Step = found.apply
+    return apply
+
+
+def note_compression(module: "nn.Module", parameter: str, kind: str, **facts: Any) -> None:
+    """Note beside a parameter how it is to be stored, as buffers that coremltools' converter reads.
+
+    Their names are its documented way for models that were compressed in torch (coremltools guide, "Converting Compressed Source
+    Models").
+
+    Args:
+        module: whose parameter it is.
+        parameter: its name in the module.
+        kind: ``quantization`` or ``palettization``.
+        facts: ``quantization_n_bits`` and ``quantization_scale``, or ``lut``.
+    """
+    from coremltools.optimize.torch._utils.metadata_utils import CompressionMetadata
+
+    note = CompressionMetadata(parameter)
+    for name, value in (facts | {"compression_type": [kind]}).items():
+        setattr(note, name, value)
+    note.register(module)
+
+
+def weighted_kmeans(values: Sequence[float], clusters: int, weights: Sequence[float]) -> list[float]:
+    """Centres of at most ``clusters`` clusters of weighted numbers with the least squared error.
+
+    By coremltools' copy of kmeans1d; the library itself takes no weights.
+    """
+    with quiet_coremltools():
+        from coremltools._deps import _kmeans1d
+
+    return list(_kmeans1d.cluster(values, clusters, weights=weights).centroids)
+
+
+def _program(model: "ct.models.MLModel") -> Any:
+    from coremltools.converters.mil.frontend.milproto.load import load
+
+    if model._mil_program is None:
+        specification = model.get_spec()
+        model._mil_program = load(specification, specification.specificationVersion, model.weights_dir)
+    return model._mil_program

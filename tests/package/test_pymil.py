@@ -1,0 +1,154 @@
+"""Programs in memory: parsed once, handed on, and known to one module."""
+
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import fcrn_mobile
+from fcrn_mobile.conversion.coreml import export_coreml
+from fcrn_mobile.conversion.recipe import make_recipe
+from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.network.fcrn import FCRN, preset
+from fcrn_mobile.package.pymil import changed, graph_pass, operations, weighted_kmeans
+from fcrn_mobile.quiet import quiet_coremltools
+
+with quiet_coremltools():
+    import coremltools as ct
+    from coremltools.converters.mil.frontend.milproto import load as milproto
+    from coremltools.optimize.coreml import OpLinearQuantizerConfig, OptimizationConfig
+
+SOURCES = Path(fcrn_mobile.__file__).parent
+OWNER = SOURCES / "package" / "pymil.py"
+#: Parts of coremltools without an underscore that its documentation does not name either.
+UNDOCUMENTED = ("frontend.milproto", "mil.passes", "mil.converter")
+#: An import from coremltools with parts that are private: only here, where the test of the test below can see one.
+PRIVATE = "from coremltools._deps import _kmeans1d"
+
+
+def private_names(source: str) -> Iterator[str]:
+    """What a module imports, or names for an import, of coremltools' private parts, and its private attributes of a model."""
+    for node in ast.walk(ast.parse(source)):
+        names: list[str] = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.Attribute):
+            if node.attr in ("_mil_program", "_spec", "_weights_dir"):
+                yield node.attr
+            names = [ast.unparse(node)] if ast.unparse(node).startswith(("ct.", "coremltools.")) else []
+        for name in names:
+            inside = name.partition(".")[0] in ("coremltools", "ct")
+            if inside and (any(part.startswith("_") for part in name.split(".")) or any(each in name for each in UNDOCUMENTED)):
+                yield name
+
+
+def test_one_module_uses_private_parts_of_coremltools() -> None:
+    assert set(private_names(PRIVATE)) == {"coremltools._deps._kmeans1d"}
+    assert len(set(private_names(OWNER.read_text()))) > 4
+    others = {path: set(private_names(path.read_text())) for path in SOURCES.rglob("*.py") if path != OWNER}
+    assert {path: names for path, names in others.items() if names} == {}
+
+
+@pytest.fixture
+def parses(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders of weights that coremltools has parsed."""
+    found: list[Path] = []
+    parse = milproto.load_mil_proto
+
+    def counted(program: Any, version: int, folder: str = "") -> Any:
+        found.append(Path(folder))
+        return parse(program, version, folder)
+
+    monkeypatch.setattr(milproto, "load_mil_proto", counted)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("values", "most"),
+    [
+        ({"precision": "fp16"}, 0),
+        ({"precision": "int8"}, 0),
+        ({"precision": "sparse50-int8", "target": "iOS18"}, 0),
+        ({"precision": "w8a8", "calibration": {"data": "sample", "images": 1}, "target": "iOS17"}, 0),
+        # Corrections compare with the float weights, whose program the compressed ones have taken over.
+        ({"precision": "int8", "correct": {}, "calibration": {"data": "sample", "images": 1}}, 1),
+    ],
+)
+def test_an_export_parses_weights_at_most_once(values: dict[str, Any], most: int, parses: list[Path], tmp_path: Path) -> None:
+    network = FCRN(preset("fcrn-plain", widths=(32, 32, 16, 16), input_size=(32, 32))).eval()
+    export_coreml(Checkpoint("net", network), make_recipe(values, "test"), tmp_path / "a.mlpackage")
+    assert len(parses) == most
+
+
+@pytest.fixture
+def convert() -> Callable[[nn.Module], Any]:
+    def made(network: nn.Module) -> Any:
+        with quiet_coremltools():
+            return ct.convert(
+                torch.jit.trace(network.eval(), torch.zeros(1, 4, 8, 8)),
+                inputs=[ct.TensorType(shape=(1, 4, 8, 8))],
+                minimum_deployment_target=ct.target.iOS17,
+                skip_model_load=True,
+            )
+
+    return made
+
+
+def int8() -> Callable[[Any], None]:
+    config = OptimizationConfig(global_config=OpLinearQuantizerConfig(dtype="int8", weight_threshold=0))
+    return graph_pass("compression::linear_quantize_weights", config=config, joint_compression=False)
+
+
+def kinds(model: Any) -> list[str]:
+    return [op.op_type for op in operations(model)]
+
+
+def weight(model: Any) -> np.ndarray:
+    (found,) = (op.weight for op in operations(model) if op.op_type == "conv")
+    return np.asarray(found.val)
+
+
+def test_a_change_leaves_the_model_before_it_as_it_was(convert, parses) -> None:
+    model = convert(nn.Conv2d(4, 4, 3))
+    before, stored = kinds(model), weight(model).copy()
+    with quiet_coremltools():
+        made = changed(model, int8())
+    assert "constexpr_affine_dequantize" in kinds(made) and parses == []
+    assert kinds(model) == before and len(parses) == 1
+    np.testing.assert_array_equal(weight(model), stored)
+    assert kinds(model) == before and len(parses) == 1, "it is parsed anew no more than once"
+
+
+def test_a_package_from_disk_and_the_model_that_wrote_it_have_one_program(convert, parses, tmp_path) -> None:
+    with quiet_coremltools():
+        made = changed(convert(nn.Conv2d(4, 4, 3)), int8())
+        made.save(str(tmp_path / "a.mlpackage"))
+        read = ct.models.MLModel(str(tmp_path / "a.mlpackage"), skip_model_load=True)
+    # An operator's constants may stand in another order.
+    assert sorted((op.op_type, op.name) for op in operations(read)) == sorted((op.op_type, op.name) for op in operations(made))
+    assert len(parses) == 1
+    np.testing.assert_array_equal(weight(read), weight(made))
+
+
+def test_steps_are_taken_in_their_order_with_their_own_options(convert) -> None:
+    model = convert(nn.Conv2d(4, 4, 3))
+    seen: list[str] = []
+    with quiet_coremltools():
+        made = changed(model, lambda program: seen.append("first"), int8(), lambda program: seen.append("last"))
+    assert seen == ["first", "last"]
+    assert "constexpr_affine_dequantize" in kinds(made)
+    with pytest.raises(NotImplementedError, match="doesn't support option `nothing`"):
+        graph_pass("compression::linear_quantize_weights", nothing=1)
+
+
+def test_kmeans_weighs_its_values() -> None:
+    assert weighted_kmeans([0.0, 1.0, 10.0], 2, [1.0, 3.0, 5.0]) == [0.75, 10.0]
+    assert weighted_kmeans([0.0, 1.0, 10.0], 2, [1.0, 1.0, 1e-9])[0] == 0.0
+    assert weighted_kmeans([2.0], 4, [1.0]) == [2.0]
