@@ -5,7 +5,7 @@ anew. Here a program is parsed where coremltools has none, and a step takes over
 coremltools 9.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from fcrn_mobile.quiet import quiet_coremltools
@@ -84,7 +84,7 @@ def note_compression(module: "nn.Module", parameter: str, kind: str, **facts: An
     note.register(module)
 
 
-def weighted_kmeans(values: Sequence[float], clusters: int, weights: Sequence[float]) -> list[float]:
+def weighted_kmeans(values: Iterable[float], clusters: int, weights: Iterable[float]) -> list[float]:
     """Centres of at most ``clusters`` clusters of weighted numbers with the least squared error.
 
     By coremltools' copy of kmeans1d; the library itself takes no weights.
@@ -92,7 +92,7 @@ def weighted_kmeans(values: Sequence[float], clusters: int, weights: Sequence[fl
     with quiet_coremltools():
         from coremltools._deps import _kmeans1d
 
-    return list(_kmeans1d.cluster(values, clusters, weights=weights).centroids)
+    return list(_kmeans1d.cluster(list(values), clusters, weights=list(weights)).centroids)
 
 
 def _program(model: "ct.models.MLModel") -> Any:
