@@ -17,7 +17,7 @@ from torch import Tensor
 
 from fcrn_mobile.conversion.calibration import CalibrationImages, calibration_images
 from fcrn_mobile.conversion.correct_table import Correct
-from fcrn_mobile.conversion.encoding import Corrections, Encoding, Steps, float_weights, stored_weights, with_constants
+from fcrn_mobile.conversion.encoding import Corrections, Encoding, float_weights, stored_weights, with_constants
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.rounding import Moments, choose, fitted, patches
 from fcrn_mobile.data.images import fit
@@ -25,6 +25,7 @@ from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.operation import Operation
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.program import Values
+from fcrn_mobile.quantize.grids import Integers
 
 if TYPE_CHECKING:
     import coremltools as ct
@@ -76,7 +77,7 @@ def fitted_scales(stored: Mapping[str, Encoding], weights: Mapping[str, Tensor])
     """Scales, and integers of the nearest values, with the least squared error of the weights themselves."""
     constants: Corrections = {}
     for name, layer in stored.items():
-        if isinstance(layer.grid, Steps):
+        if isinstance(layer.grid, Integers):
             layer = replace(layer, grid=fitted(weights[name], layer.grid))
             constants[name] = layer.scale() | layer.data(weights[name])
     return constants

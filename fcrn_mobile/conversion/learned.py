@@ -9,8 +9,9 @@ from fcrn_mobile.conversion.weights import read_weights
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import BUILTIN, Checkpoint, checkpoint_path
 from fcrn_mobile.network.fcrn import FCRN
-from fcrn_mobile.network.quantized import Integers, Quantization
+from fcrn_mobile.network.quantized import Quantization
 from fcrn_mobile.package.pymil import note_compression
+from fcrn_mobile.quantize.grids import Integers
 
 if TYPE_CHECKING:
     import coremltools as ct
@@ -42,11 +43,11 @@ def register_learned(network: FCRN, quantization: Quantization) -> FCRN:
     """Note integers and tables beside the weights, for coremltools' converter (in place); returns the network."""
     for name, weight in quantization.weights.items():
         module, _, parameter = name.rpartition(".")
-        owner = network.get_submodule(module)
-        if isinstance(weight, Integers):
-            note_compression(owner, parameter, "quantization", quantization_n_bits=weight.bits, quantization_scale=weight.scale)
+        owner, grid = network.get_submodule(module), weight.grid
+        if isinstance(grid, Integers):
+            note_compression(owner, parameter, "quantization", quantization_n_bits=grid.bits, quantization_scale=grid.scale)
         else:
-            note_compression(owner, parameter, "palettization", lut=weight.table)
+            note_compression(owner, parameter, "palettization", lut=grid.entries)
     return network
 
 
@@ -59,8 +60,8 @@ def check_stored(model: "ct.models.MLModel", quantization: Quantization) -> "ct.
     stored = {weight.name: weight.stored for weight in read_weights(model)[0]}
     for name, weight in quantization.weights.items():
         made = stored.get(name.replace(".", "_"), "nothing")
-        if made != weight.kind:
-            raise RuntimeError(f"coremltools stored '{name}' as {made} instead of {weight.kind}: report this with the checkpoint")
+        if made != weight.grid.kind:
+            raise RuntimeError(f"coremltools stored '{name}' as {made} instead of {weight.grid.kind}: report this with the checkpoint")
     return model
 
 

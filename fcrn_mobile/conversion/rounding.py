@@ -14,9 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fcrn_mobile.conversion.encoding import Grid, Steps
 from fcrn_mobile.mil.operation import Operation
 from fcrn_mobile.mil.ops.arguments import ints, spatial_pads, torch_pads
+from fcrn_mobile.quantize.blocks import reduced
+from fcrn_mobile.quantize.grids import Grid, Integers
 
 #: Weight of staying at the float weights, relative to the mean square of the inputs: few images do not span all patches.
 _DAMPING = 0.01
@@ -160,32 +161,25 @@ def choose(weight: Tensor, grid: Grid, moments: Moments, centred: bool) -> Tenso
         As ``weight``; no output channel has a larger error on those inputs than with the nearest values.
     """
     problem = Problem.of(weight, moments, centred)
-    matrix = grid.matrix(problem.weight.shape[0])
-    return problem.solve(matrix).reshape(weight.shape)
+    return problem.solve(grid.matrix(problem.weight.shape[0], weight.shape)).reshape(weight.shape)
 
 
 def _blocks(columns: int) -> list[slice]:
     return [slice(start, min(start + _BLOCK, columns)) for start in range(0, columns, _BLOCK)]
 
 
-def fitted(weight: Tensor, grid: Steps) -> Steps:
+def fitted(weight: Tensor, grid: Integers) -> Integers:
     """The grid with scales that make the squared error of the weights least, instead of those that reach the largest weight.
 
     Args:
         weight: C_out×C_in/groups×kh×kw.
         grid: whose scales reach the largest weight.
     """
-    least, best = torch.full(grid.shape, float("inf")), torch.ones(grid.shape)
+    blocks = grid.scale.shape
+    least, best = torch.full(blocks, float("inf")), torch.ones(blocks)
     for share in _SHARES:
-        error = _block_sums((replace(grid, step=grid.step * share).nearest(weight) - weight) ** 2, grid.shape)
+        error = reduced((replace(grid, scale=grid.scale * share).nearest(weight) - weight).square(), blocks).sum(-1)
         best = torch.where(error < least, share, best)
         least = torch.minimum(error, least)
-    for axis, (count, length) in enumerate(zip(grid.shape, weight.shape, strict=True)):
-        best = best.repeat_interleave(length // count, dim=axis)
     # As it will be stored.
-    return replace(grid, step=(grid.step * best).half().float())
-
-
-def _block_sums(values: Tensor, blocks: tuple[int, ...]) -> Tensor:
-    split = [side for count, length in zip(blocks, values.shape, strict=True) for side in (count, length // count)]
-    return values.reshape(split).sum(dim=tuple(range(1, len(split), 2)))
+    return replace(grid, scale=(grid.scale * best).half().float())

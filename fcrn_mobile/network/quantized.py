@@ -14,61 +14,9 @@ from torch import Tensor, nn
 
 from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
+from fcrn_mobile.quantize.grids import Grid, Integers, Quantized, Table
 
 _SCALE, _TABLE = "/scale", "/table"
-
-
-@dataclass(frozen=True, eq=False)
-class Integers:
-    """A weight as integers times scales.
-
-    Attributes:
-        values: int8, of the weight's shape.
-        scale: float32, of the weight's rank; an axis is that of the weight, divided into equal blocks (one block: 1).
-        bits: 8 or 4.
-    """
-
-    values: Tensor
-    scale: Tensor
-    bits: int
-
-    @property
-    def kind(self) -> str:
-        return f"int{self.bits}"
-
-    def expanded(self) -> Tensor:
-        """The weight, float32."""
-        return self.values.float() * spread(self.scale, self.values.shape)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """By suffix of the weight's name."""
-        return {"": self.values, _SCALE: self.scale}
-
-
-@dataclass(frozen=True, eq=False)
-class Indices:
-    """A weight as indices into tables.
-
-    Attributes:
-        values: uint8, of the weight's shape.
-        table: float32, shaped as ``Integers.scale``, with an axis more for the table's entries.
-    """
-
-    values: Tensor
-    table: Tensor
-
-    @property
-    def kind(self) -> str:
-        return f"palette{self.table.shape[-1].bit_length() - 1}"
-
-    def expanded(self) -> Tensor:
-        """The weight, float32."""
-        tables = torch.stack([spread(entry, self.values.shape) for entry in self.table.unbind(-1)], -1)
-        return tables.gather(-1, self.values.long().unsqueeze(-1)).squeeze(-1)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """By suffix of the weight's name."""
-        return {"": self.values, _TABLE: self.table}
 
 
 @dataclass(frozen=True)
@@ -83,8 +31,7 @@ class ActivationQuantizer:
         return (self._traced(inputs[0]) if torch.jit.is_tracing() else self._computed(inputs[0]), *inputs[1:])
 
     def _computed(self, x: Tensor) -> Tensor:
-        low, high = (-128, 127) if self.signed else (0, 255)
-        return (x / self.scale).round_().clamp_(low, high).mul_(self.scale)
+        return Integers(torch.tensor(self.scale, device=x.device), signed=self.signed).nearest(x)
 
     def _traced(self, x: Tensor) -> Tensor:
         """The same by torch's quantized tensors, which coremltools converts to quantize and dequantize."""
@@ -102,7 +49,7 @@ class Quantization:
     """
 
     settings: dict[str, Any]
-    weights: dict[str, Integers | Indices] = field(default_factory=dict)
+    weights: dict[str, Quantized] = field(default_factory=dict)
     ranges: dict[str, ActivationQuantizer] = field(default_factory=dict)
 
     def apply(self, network: FCRN) -> FCRN:
@@ -119,8 +66,9 @@ class Quantization:
         """A deployed network's state with its weights as they are stored, and what they are as JSON."""
         tensors = dict(state)
         for name, weight in self.weights.items():
-            tensors |= {name + suffix: tensor for suffix, tensor in weight.tensors().items()}
-        kinds = {name: weight.kind for name, weight in self.weights.items()}
+            suffix, parameter = (_SCALE, weight.grid.scale) if isinstance(weight.grid, Integers) else (_TABLE, weight.grid.entries)
+            tensors |= {name: weight.codes, name + suffix: parameter}
+        kinds = {name: weight.grid.kind for name, weight in self.weights.items()}
         ranges = {name: asdict(limits) for name, limits in self.ranges.items()}
         return tensors, json.dumps({"settings": self.settings, "weights": kinds, "ranges": ranges})
 
@@ -133,13 +81,15 @@ def unpack(config: FCRNConfig, tensors: dict[str, Tensor], text: str) -> tuple[F
     """
     described = json.loads(text)
     floats = dict(tensors)
-    weights: dict[str, Integers | Indices] = {}
+    weights: dict[str, Quantized] = {}
     for name, kind in described["weights"].items():
-        values = floats.pop(name)
+        codes = floats.pop(name)
+        grid: Grid
         if kind.startswith("int"):
-            weights[name] = Integers(values, floats.pop(name + _SCALE), int(kind.removeprefix("int")))
+            grid = Integers(floats.pop(name + _SCALE), bits=int(kind.removeprefix("int")), symmetric=True)
         else:
-            weights[name] = Indices(values, floats.pop(name + _TABLE))
+            grid = Table(floats.pop(name + _TABLE))
+        weights[name] = Quantized(codes, grid)
     ranges = {name: ActivationQuantizer(**limits) for name, limits in described["ranges"].items()}
     quantization = Quantization(described["settings"], weights, ranges)
     network = deployed(FCRN(config).eval())
@@ -154,24 +104,3 @@ def deployed(network: FCRN) -> FCRN:
     for parameter in network.parameters():
         parameter.data = parameter.data.clone()
     return network
-
-
-def spread(blocks: Tensor, shape: torch.Size) -> Tensor:
-    """One value per block → one per element: of every axis of ``shape``, ``blocks`` has a divisor."""
-    size = shape.numel() // max(blocks.numel(), 1)
-    return restored(blocks.unsqueeze(-1).expand(*blocks.shape, size), blocks.shape, shape)
-
-
-def reduced(values: Tensor, blocks: torch.Size) -> Tensor:
-    """Elements by block: the shape of ``blocks``, and a last axis for those of one block."""
-    sizes = [side for size, count in zip(values.shape, blocks, strict=True) for side in (count, size // count)]
-    rank = len(blocks)
-    return values.reshape(sizes).permute([*range(0, 2 * rank, 2), *range(1, 2 * rank, 2)]).reshape(*blocks, -1)
-
-
-def restored(elements: Tensor, blocks: torch.Size, shape: torch.Size) -> Tensor:
-    """The inverse of ``reduced``."""
-    rank = len(blocks)
-    sizes = [size // count for size, count in zip(shape, blocks, strict=True)]
-    order = [axis for pair in zip(range(rank), range(rank, 2 * rank), strict=True) for axis in pair]
-    return elements.reshape(*blocks, *sizes).permute(order).reshape(shape)

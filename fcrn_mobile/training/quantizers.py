@@ -13,8 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fcrn_mobile.network.quantized import ActivationQuantizer, Indices, Integers, reduced, restored, spread
+from fcrn_mobile.network.quantized import ActivationQuantizer
 from fcrn_mobile.package.pymil import weighted_kmeans
+from fcrn_mobile.quantize.blocks import reduced, restored, spread
+from fcrn_mobile.quantize.grids import Integers, Quantized, Table
 
 #: Batches whose activations set the range that training starts from.
 OBSERVED = 8
@@ -41,24 +43,26 @@ class LearnedIntegers(nn.Module):
 
     def __init__(self, weight: Tensor, bits: int, blocks: torch.Size) -> None:
         super().__init__()
-        self.bits, self.limit = bits, 2 ** (bits - 1) - 1
-        self.register_buffer("start", _best_scale(weight, self.limit, blocks))
+        self.bits = bits
+        self.register_buffer("start", _best_scale(weight, bits, blocks))
         self.stretch = nn.Parameter(torch.zeros_like(self.start))
         self.steps = nn.Parameter(weight / spread(self.start, weight.shape))
 
     def forward(self) -> Tensor:
         """The weight as the package's integers give it."""
-        return self._rounded() * spread(self._scale(), self.steps.shape)
+        return self._grid().values(self._rounded())
 
-    def stored(self) -> Integers:
+    @torch.no_grad()
+    def stored(self) -> Quantized:
         """What the package is to hold."""
-        return Integers(self._rounded().detach().to(torch.int8).contiguous(), self._scale().detach().contiguous(), self.bits)
+        return Quantized(self._rounded().to(torch.int8).contiguous(), self._grid())
 
-    def _scale(self) -> Tensor:
-        return half((self.start * (_GENTLE * self.stretch).exp()).clamp_min(_LEAST))
+    def _grid(self) -> Integers:
+        return _symmetric(half((self.start * (_GENTLE * self.stretch).exp()).clamp_min(_LEAST)), self.bits)
 
     def _rounded(self) -> Tensor:
-        return _round(self.steps * spread(torch.exp(-_GENTLE * self.stretch), self.steps.shape)).clamp(-self.limit, self.limit)
+        grid = self._grid()
+        return _round(self.steps * spread(torch.exp(-_GENTLE * self.stretch), self.steps.shape)).clamp(grid.low, grid.high)
 
 
 class LearnedTable(nn.Module):
@@ -83,15 +87,15 @@ class LearnedTable(nn.Module):
     def forward(self) -> Tensor:
         """The weight as the package's tables give it."""
         table = self._table()
-        entries = table.gather(-1, self._indices(table))
         latent = self.values * self.unit
-        return restored(entries + (latent - latent.detach()), self.blocks, self.shape)
+        return restored(Table(table.unsqueeze(1)).values(self._indices(table)) + (latent - latent.detach()), self.blocks, self.shape)
 
-    def stored(self) -> Indices:
+    @torch.no_grad()
+    def stored(self) -> Quantized:
         """What the package is to hold."""
-        table = self._table().detach()
+        table = self._table()
         indices = restored(self._indices(table), self.blocks, self.shape)
-        return Indices(indices.to(torch.uint8).contiguous(), table.view(*self.blocks, -1).contiguous())
+        return Quantized(indices.to(torch.uint8).contiguous(), Table(table.view(*self.blocks, -1)))
 
     def _table(self) -> Tensor:
         return half((self.entries * self.unit).sort(-1).values)
@@ -135,22 +139,21 @@ class LearnedActivation(nn.Module):
         """``x`` of any shape, as the package's quantize and dequantize give it."""
         if self.training and int(self.seen) < OBSERVED:
             self._observe(x.detach())
-        low, high = (-128, 127) if self.signed else (0, 255)
-        scale = self._scale()
-        return _round(x / scale).clamp(low, high) * scale
+        grid = self._grid()
+        return grid.values(_round(x / grid.scale).clamp(grid.low, grid.high))
 
     def stored(self) -> ActivationQuantizer:
         """What the package is to hold."""
-        return ActivationQuantizer(float(self._scale().detach()), bool(self.signed))
+        return ActivationQuantizer(float(self._grid().scale.detach()), bool(self.signed))
 
     def _observe(self, x: Tensor) -> None:
         self.seen += 1
         self.signed |= x.min() < 0
         self.largest.copy_(torch.maximum(self.largest, x.abs().max()))
 
-    def _scale(self) -> Tensor:
+    def _grid(self) -> Integers:
         steps = torch.where(self.signed, 127.0, 255.0)
-        return half((self.largest * (_GENTLE * self.stretch).exp() / steps).clamp_min(_LEAST))
+        return Integers(half((self.largest * (_GENTLE * self.stretch).exp() / steps).clamp_min(_LEAST)), signed=bool(self.signed))
 
 
 def kmeans(rows: Tensor, clusters: int) -> Tensor:
@@ -169,12 +172,18 @@ def kmeans(rows: Tensor, clusters: int) -> Tensor:
     return torch.from_numpy(np.stack(found)).float()
 
 
-def _best_scale(weight: Tensor, limit: int, blocks: torch.Size) -> Tensor:
+def _symmetric(scale: Tensor, bits: int) -> Integers:
+    """Integers as hardware expects them: without a zero point and without their lowest."""
+    return Integers(scale, bits=bits, symmetric=True)
+
+
+def _best_scale(weight: Tensor, bits: int, blocks: torch.Size) -> Tensor:
     """Of each block, the scale with the least squared error: outliers are clipped where that helps the rest."""
     rows = reduced(weight, blocks)
     largest = rows.abs().amax(-1)
+    limit = 2 ** (bits - 1) - 1
     scales = torch.stack([half((clip * largest / limit).clamp_min(_LEAST)) for clip in _CLIPS])
-    errors = torch.stack([((rows / s[..., None]).round().clamp(-limit, limit) * s[..., None] - rows).square().sum(-1) for s in scales])
+    errors = torch.stack([reduced((_symmetric(s, bits).nearest(weight) - weight).square(), blocks).sum(-1) for s in scales])
     return scales.gather(0, errors.argmin(0, keepdim=True))[0]
 
 

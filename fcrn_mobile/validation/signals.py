@@ -12,8 +12,8 @@ from torch import Tensor
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.arithmetic import Arithmetic, largest
 from fcrn_mobile.mil.operation import Operation, Reference
-from fcrn_mobile.mil.ops.quantization import along
 from fcrn_mobile.mil.program import Values
+from fcrn_mobile.quantize.blocks import along
 from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
 from fcrn_mobile.validation.quantized import gains
 from fcrn_mobile.validation.sensitivity import depth, start

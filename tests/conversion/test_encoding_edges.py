@@ -9,8 +9,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from fcrn_mobile.conversion.encoding import Steps, Table, float_weights, stored_weights, with_constants
+from fcrn_mobile.conversion.encoding import float_weights, stored_weights, with_constants
 from fcrn_mobile.conversion.weights import read_weights
+from fcrn_mobile.quantize.blocks import spread
+from fcrn_mobile.quantize.grids import Integers, Table
 from fcrn_mobile.quiet import quiet_coremltools
 
 with quiet_coremltools():
@@ -121,13 +123,13 @@ def test_integers_are_read_with_their_scales_and_limits(pair: tuple[Case, Any]) 
     case, made = pair
     (stored,) = stored_weights(made).values()
     grid = stored.grid
-    assert isinstance(grid, Steps)
-    assert (grid.low, grid.high, grid.shape) == (case.low, case.high, case.blocks)
-    assert (stored.argument, stored.packed, stored.scale_rank) == (case.argument, None, case.scale.ndim)
-    assert grid.step.shape == grid.zero.shape == SHAPE
+    assert isinstance(grid, Integers)
+    assert (grid.low, grid.high) == (case.low, case.high)
+    assert spread(grid.scale, torch.Size(case.blocks)).shape == case.blocks
+    assert (stored.argument, stored.packed, stored.scale_shape) == (case.argument, None, case.scale.shape)
     values = torch.from_numpy(case.values)
     assert torch.equal(grid.codes(values), torch.from_numpy(case.codes.astype(np.float32)))
-    torch.testing.assert_close(grid.nearest(values + 0.1 * grid.step), values)
+    torch.testing.assert_close(grid.nearest(values + 0.1 * spread(grid.scale, values.shape)), values)
     scale = stored.scale()["weight.scale"]
     np.testing.assert_array_equal(scale, case.scale)
     assert (scale.shape, scale.dtype) == (case.scale.shape, case.scale.dtype)
@@ -170,7 +172,7 @@ def test_codes_of_a_table_are_packed_from_the_lowest_bit(bits: int) -> None:
     packed = np.packbits(np.array([[code >> bit & 1 for bit in range(bits)] for code in codes.flat], np.uint8), bitorder="little")
     made = model(lambda: Builder.constexpr_lut_to_dense(indices=packed, lut=table, shape=np.uint32(SHAPE)), "iOS16")
     (stored,) = stored_weights(made).values()
-    assert (stored.argument, stored.packed, stored.scale_dtype, stored.scale_rank) == ("indices", bits, None, 0)
+    assert (stored.argument, stored.packed, stored.scale_dtype, stored.scale_shape) == ("indices", bits, None, None)
     values = torch.from_numpy(table[codes])
     np.testing.assert_array_equal(stored.grid.codes(values).numpy(), codes)
     assert torch.equal(stored.grid.nearest(values), values)
@@ -230,35 +232,3 @@ def test_a_constant_that_two_read_is_given_to_each_apart() -> None:
     np.testing.assert_array_equal(found["y0"].numpy(), weight)
     np.testing.assert_array_equal(found["y1"].numpy(), 2 * weight)
     assert len(read_weights(again)[0]) == 2
-
-
-def steps(step: Any, zero: float = 0.0) -> Steps:
-    return Steps(torch.tensor(step), torch.full((len(step),), zero), -7, 7, (len(step),))
-
-
-def test_the_scale_of_zeros_gives_zeros() -> None:
-    grid = steps([0.0, 0.5])
-    assert grid.codes(torch.tensor([3.0, 3.0])).tolist() == [0, 6]
-    assert grid.nearest(torch.tensor([3.0, 3.0])).tolist() == [0, 3]
-
-
-def test_halves_go_to_the_even_integer_behind_the_zero_point() -> None:
-    assert steps([1.0] * 4).codes(torch.tensor([0.5, 1.5, -0.5, -1.5])).tolist() == [0, 2, 0, -2]
-    assert steps([2.0] * 3, zero=1.0).codes(torch.tensor([2.0, -4.0, 20.0])).tolist() == [2, -1, 7]
-
-
-def test_a_matrix_of_groups_and_its_columns_are_the_same_grid() -> None:
-    shape = (4, 3, 1, 2)
-    step = torch.arange(1.0, 25).view(shape)
-    grid = Steps(step, -step, -3, 9, (4, 1, 1, 1))
-    matrix = grid.matrix(2)
-    assert torch.equal(matrix.step, step.view(2, 2, 6)) and torch.equal(matrix.zero, -step.view(2, 2, 6))
-    column = matrix.column(4)
-    assert torch.equal(column.step, step.view(2, 2, 6)[..., 4]) and torch.equal(column.zero, -column.step)
-    assert {(each.low, each.high, each.shape) for each in (grid, matrix, column)} == {(-3, 9, (4, 1, 1, 1))}
-    entries = torch.arange(8.0).view(4, 1, 1, 1, 2)
-    assert torch.equal(Table(entries).matrix(2).entries, entries.view(2, 2, 1, 2))
-    assert torch.equal(Table(entries).matrix(2).column(5).entries, entries.view(2, 2, 2))
-    one = Table(entries[:1]).matrix(2)
-    assert one.entries.shape == (1, 1, 1, 2)
-    assert one.nearest(torch.tensor([[[0.2, 0.8]], [[0.4, 9.0]]])).tolist() == [[[0, 1]], [[0, 1]]]

@@ -14,7 +14,8 @@ from fcrn_mobile.conversion.recipe import make_recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
-from fcrn_mobile.network.quantized import Indices, Integers, Quantization
+from fcrn_mobile.network.quantized import Quantization
+from fcrn_mobile.quantize.grids import Integers, Quantized, Table
 
 INT4 = {"precision": "int4", "block_size": 32, "otherwise": "int8"}
 
@@ -86,9 +87,9 @@ def test_integers_and_tables_are_noted_beside_their_weights() -> None:
     network.inner = torch.nn.Conv2d(4, 2, 1)
     network.head = torch.nn.Conv2d(2, 1, 1)
     scale, table = torch.full((2, 1, 1, 1), 0.5), torch.linspace(-1, 1, 16).view(1, 1, 1, 1, 16)
-    weights: dict[str, Integers | Indices] = {
-        "inner.weight": Integers(torch.ones(2, 4, 1, 1, dtype=torch.int8), scale, 4),
-        "head.weight": Indices(torch.zeros(1, 2, 1, 1, dtype=torch.uint8), table),
+    weights: dict[str, Quantized] = {
+        "inner.weight": Quantized(torch.ones(2, 4, 1, 1, dtype=torch.int8), Integers(scale, bits=4, symmetric=True)),
+        "head.weight": Quantized(torch.zeros(1, 2, 1, 1, dtype=torch.uint8), Table(table)),
     }
     assert register_learned(network, Quantization({}, weights, {})) is network
     inner, head = ({name.rpartition("/")[2]: value for name, value in each.named_buffers()} for each in (network.inner, network.head))
@@ -114,9 +115,9 @@ def test_integers_and_tables_are_noted_beside_their_weights() -> None:
     ],
 )
 def test_what_coremltools_made_of_it_is_looked_at(stored: dict[str, str], message: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    weights: dict[str, Integers | Indices] = {
-        "a.weight": Integers(torch.ones(1, 1), torch.ones(1, 1), 4),
-        "b.weight": Indices(torch.zeros(1, 1, dtype=torch.uint8), torch.zeros(1, 1, 16)),
+    weights: dict[str, Quantized] = {
+        "a.weight": Quantized(torch.ones(1, 1), Integers(torch.ones(1, 1), bits=4, symmetric=True)),
+        "b.weight": Quantized(torch.zeros(1, 1, dtype=torch.uint8), Table(torch.zeros(1, 1, 16))),
     }
     made: Any = object()
     monkeypatch.setattr(

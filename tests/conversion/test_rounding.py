@@ -1,6 +1,7 @@
 """Chosen rounding: on the grid, never worse than nearest on the calibration inputs, near the best there is."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,22 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fcrn_mobile.conversion.encoding import Grid, Steps, Table
 from fcrn_mobile.conversion.rounding import Moments, choose, fitted, patches
 from fcrn_mobile.mil.operation import Operation, TensorInfo
+from fcrn_mobile.quantize.grids import Grid, Integers, Table
 
 
-def integers(weight: Tensor, bits: int, granularity: str) -> Steps:
+def integers(weight: Tensor, bits: int, granularity: str) -> Integers:
     """Symmetric integers by the largest weight."""
     axes = {"per_tensor": (0, 1, 2, 3), "per_channel": (1, 2, 3)}[granularity]
     step = weight.abs().amax(axes, keepdim=True) / (2 ** (bits - 1) - 1)
-    limit = 2 ** (bits - 1) - 1
-    return Steps(step.expand_as(weight), torch.zeros_like(weight), -limit, limit, tuple(step.shape))
+    return Integers(step, bits=bits, symmetric=True)
 
 
 def table(weight: Tensor, entries: int, tables: int = 1) -> Table:
     quantiles = torch.quantile(weight.reshape(tables, -1), torch.linspace(0, 1, entries), dim=1).T  # tables×entries
-    return Table(quantiles.repeat_interleave(len(weight) // tables if tables > 1 else 1, 0).view(-1, 1, 1, 1, entries))
+    return Table(quantiles.view(-1, 1, 1, 1, entries))
 
 
 def conv(groups: int = 1, **arguments: object) -> Operation:
@@ -112,7 +112,7 @@ def test_it_is_close_to_the_best_of_all_roundings() -> None:
         return difference.square().mean((0, 2, 3)).view(-1, 10)
 
     offsets = torch.tensor(list(itertools.product((-1, 0, 1, 2), repeat=6))).view(-1, 1, 2, 1, 3)
-    every = ((weight / grid.step).floor() + offsets).clamp(grid.low, grid.high) * grid.step
+    every = ((weight / grid.scale).floor() + offsets).clamp(grid.low, grid.high) * grid.scale
     best, nearest = loss(every).amin(0), loss(grid.nearest(weight)[None])[0]
     ours = loss(chosen[None])[0]
     assert (best <= ours + 1e-6).all()
@@ -153,9 +153,6 @@ def test_fitted_scales_have_no_larger_error_than_those_of_the_largest_weight(gra
     assert after.sum() < 0.98 * before.sum()
     # No scale of a fine sweep is much better.
     sweep = torch.stack(
-        [
-            (Steps(grid.step * share, grid.zero, grid.low, grid.high, grid.shape).nearest(weight) - weight).square().sum(axes)
-            for share in torch.linspace(0.3, 1, 141)
-        ]
+        [(replace(grid, scale=grid.scale * share).nearest(weight) - weight).square().sum(axes) for share in torch.linspace(0.3, 1, 141)]
     )
     assert (after <= sweep.amin(0) * 1.1).all()

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fcrn_mobile.conversion.encoding import Steps
 from fcrn_mobile.conversion.rounding import Moments, Problem, fitted, patches
 from fcrn_mobile.mil.operation import Operation, TensorInfo
+from fcrn_mobile.quantize.grids import Integers
 
 
 def seeded(*shape: int, seed: int = 0) -> Tensor:
@@ -62,14 +62,14 @@ def test_the_error_is_that_of_the_output_up_to_what_the_float_weights_have() -> 
     assert problem.error(weight).tolist() == [[0, 0]]
 
 
-def by_column(problem: Problem, grid: Steps) -> Tensor:
+def by_column(problem: Problem, grid: Integers) -> Tensor:
     """Each row: round a column, let the optimum of the rest follow, column after column; then two rounds of coordinate descent."""
     result = problem.weight.clone()
     for g, r in np.ndindex(*problem.weight.shape[:2]):
         square, target = problem.square[g], problem.target[g, r]
 
         def nearest(k: int, value: Tensor, at: tuple[int, int] = (g, r)) -> Tensor:
-            step = grid.step[(*at, k)]
+            step = grid.scale[(*at, k)]
             return (value / step).round().clamp(grid.low, grid.high) * step
 
         best = torch.linalg.solve(square, target)
@@ -95,7 +95,7 @@ def test_the_blocks_compute_what_columns_one_by_one_do(groups: int, rows: int, c
     weight = seeded(groups, rows, columns, seed=2)
     problem = Problem(weight, x @ x.mT, weight @ (x @ x.mT).mT + seeded(groups, rows, columns, seed=3))
     step = (weight.abs().amax(-1, keepdim=True) / 7).expand_as(weight)
-    grid = Steps(step, torch.zeros_like(step), -7, 7, (1,))
+    grid = Integers(step, bits=4, symmetric=True)
     found, expected = problem.solve(grid), by_column(problem, grid)
     torch.testing.assert_close(found, expected)
     assert not torch.equal(found, grid.nearest(weight))
@@ -124,8 +124,7 @@ def test_patches_are_what_a_convolution_reads(arguments: dict[str, object], by_t
 def test_fitted_scales_are_the_best_of_every_fiftieth_down_to_half(shape: tuple[int, ...]) -> None:
     weight = seeded(4, 6, 1, 2, seed=5).float() ** 3
     counts = torch.tensor([length // count for length, count in zip(weight.shape, shape, strict=True)])
-    step = torch.empty(weight.shape)
-    expected = torch.empty(weight.shape)
+    step, expected = torch.empty(shape), torch.empty(shape)
     for block in np.ndindex(*shape):
         where = tuple(slice(int(k * n), int((k + 1) * n)) for k, n in zip(block, counts, strict=True))
         values = weight[where].double().numpy()
@@ -135,8 +134,8 @@ def test_fitted_scales_are_the_best_of_every_fiftieth_down_to_half(shape: tuple[
             scale = float(np.float32(largest * np.float32(share / 100)))
             errors[share] = float(((np.clip(np.rint(values / scale), -7, 7) * scale - values) ** 2).sum())
         best = min(errors, key=lambda share: errors[share])
-        step[where], expected[where] = float(largest), float(np.float16(largest * np.float32(best / 100)))
-    found = fitted(weight, Steps(step, torch.zeros(weight.shape), -7, 7, shape))
-    torch.testing.assert_close(found.step, expected, rtol=1e-3, atol=0)
-    assert torch.equal(found.step, found.step.half().float()), "as it will be stored"
-    assert (found.low, found.high, found.shape) == (-7, 7, shape)
+        step[block], expected[block] = float(largest), float(np.float16(largest * np.float32(best / 100)))
+    found = fitted(weight, Integers(step, bits=4, symmetric=True))
+    torch.testing.assert_close(found.scale, expected, rtol=1e-3, atol=0)
+    assert torch.equal(found.scale, found.scale.half().float()), "as it will be stored"
+    assert (found.low, found.high, found.scale.shape) == (-7, 7, shape)

@@ -26,7 +26,8 @@ from fcrn_mobile.mil import Program
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import FCRN, preset
-from fcrn_mobile.network.quantized import ActivationQuantizer, Integers, Quantization, reduced, restored, spread
+from fcrn_mobile.network.quantized import ActivationQuantizer, Quantization
+from fcrn_mobile.quantize.grids import Integers
 from fcrn_mobile.quiet import quiet_coremltools
 from fcrn_mobile.training import train as training
 from fcrn_mobile.training.distillation import relative_difference
@@ -154,14 +155,14 @@ def test_the_package_holds_the_learned_integers_tables_and_scales_exactly(scheme
     assert len(held) == len(quantization.weights) > 10
     for name, weight in quantization.weights.items():
         stored = next(values for key, values in held.items() if key.startswith(name.replace(".", "_")))
-        if isinstance(weight, Integers):
+        if isinstance(weight.grid, Integers):
             integers = stored.get("data", stored.get("quantized_data"))
-            np.testing.assert_array_equal(integers.astype(int), weight.values.numpy().astype(int))
-            np.testing.assert_array_equal(stored["scale"].astype(np.float32).ravel(), weight.scale.numpy().ravel())
+            np.testing.assert_array_equal(integers.astype(int), weight.codes.numpy().astype(int))
+            np.testing.assert_array_equal(stored["scale"].astype(np.float32).ravel(), weight.grid.scale.numpy().ravel())
             assert np.all(stored.get("zero_point", np.zeros(1)) == 0)
         else:
-            np.testing.assert_array_equal(stored["indices"], weight.values.numpy())
-            np.testing.assert_array_equal(stored["lut"].astype(np.float32)[..., 0], weight.table.numpy())
+            np.testing.assert_array_equal(stored["indices"], weight.codes.numpy())
+            np.testing.assert_array_equal(stored["lut"].astype(np.float32)[..., 0], weight.grid.entries.numpy())
 
 
 def test_the_package_holds_the_learned_ranges_exactly(tuned, package) -> None:
@@ -231,35 +232,18 @@ def test_an_interrupted_run_ends_where_an_undisturbed_one_does(start, tmp_path, 
     assert whole.ranges == parts.ranges
 
 
-shapes = st.tuples(*[st.integers(1, 3)] * 4)
-
-
-@settings(max_examples=40, deadline=None)
-@given(blocks=shapes, sizes=shapes, seed=st.integers(0, 99))
-def test_blocks_are_spread_as_numpy_repeats_them(blocks, sizes, seed) -> None:
-    shape = torch.Size(np.multiply(blocks, sizes).tolist())
-    values = torch.from_numpy(np.random.default_rng(seed).standard_normal(blocks))
-    expected = values.numpy()
-    for axis, size in enumerate(sizes):
-        expected = np.repeat(expected, size, axis)
-    np.testing.assert_array_equal(spread(values, shape).numpy(), expected)
-    full = torch.from_numpy(np.random.default_rng(seed).standard_normal(tuple(shape)))
-    assert torch.equal(restored(reduced(full, torch.Size(blocks)), torch.Size(blocks), shape), full)
-    assert torch.equal(reduced(spread(values, shape), torch.Size(blocks))[..., 0], values)
-
-
 @settings(max_examples=30, deadline=None)
 @given(bits=st.sampled_from([4, 8]), magnitude=st.floats(1e-3, 1e3), seed=st.integers(0, 99))
 def test_integers_start_within_half_a_step_of_the_weight_or_clipped(bits, magnitude, seed) -> None:
     weight = magnitude * torch.randn(6, 8, 3, 3, generator=torch.Generator().manual_seed(seed))
     learned = LearnedIntegers(weight, bits, torch.Size((6, 2, 1, 1)))
     stored = learned.stored()
-    scale = stored.scale.numpy()
+    scale = stored.grid.scale.numpy()
     assert np.array_equal(scale, scale.astype(np.float16).astype(np.float32))
     limit = 2 ** (bits - 1) - 1
     step = np.repeat(scale, 4, 1)
     expected = np.clip(np.round(weight.numpy() / step), -limit, limit)
-    np.testing.assert_array_equal(stored.values.numpy(), expected)
+    np.testing.assert_array_equal(stored.codes.numpy(), expected)
     np.testing.assert_allclose(learned().detach().numpy(), expected * step, rtol=1e-6)
     assert torch.equal(stored.expanded(), learned().detach())
 
@@ -269,7 +253,7 @@ def test_rounding_passes_gradients_except_where_it_clips() -> None:
     with torch.no_grad():
         learned.steps.copy_(torch.tensor([[2.2, -9.0, 6.6]]))
     learned().sum().backward()
-    scale = float(learned.stored().scale)
+    scale = float(learned.stored().grid.scale)
     np.testing.assert_allclose(learned.steps.grad.numpy(), [[scale, 0, scale]], rtol=1e-6)
     # Esser et al. 2020, equation 3: round(v) - v inside, the limit outside; the scale grows with exp(0.1 · stretch).
     np.testing.assert_allclose(learned.stretch.grad.numpy(), [[0.1 * scale * ((2 - 2.2) - 7 + (7 - 6.6))]], rtol=1e-5)
@@ -296,7 +280,7 @@ def test_an_entry_of_a_table_gets_the_gradients_of_all_weights_that_take_it() ->
     upstream = torch.randn(8, 4, 3, 3, generator=torch.Generator().manual_seed(2))
     learned().backward(upstream)
     stored = learned.stored()
-    indices, table = stored.values.numpy().reshape(2, -1), stored.table.numpy().reshape(2, -1)
+    indices, table = stored.codes.numpy().reshape(2, -1), stored.grid.entries.numpy().reshape(2, -1)
     nearest = np.abs(weight.numpy().reshape(2, -1, 1) - table[:, None]).argmin(-1)
     np.testing.assert_array_equal(indices, nearest)
     np.testing.assert_array_equal(stored.expanded().numpy().reshape(2, -1), np.take_along_axis(table, indices, 1))

@@ -7,23 +7,24 @@ from torch import Tensor
 
 from fcrn_mobile.mil.ops.arguments import ints
 from fcrn_mobile.mil.ops.operator import Operator
-from fcrn_mobile.mil.ops.quantization import along
 from fcrn_mobile.package.blob import unpack
 from fcrn_mobile.package.errors import MilError
+from fcrn_mobile.quantize.blocks import along
+from fcrn_mobile.quantize.grids import Integers, Table
 
 
 def constexpr_affine_dequantize(quantized_data: Tensor, zero_point: Tensor, scale: Tensor, axis: Tensor) -> Tensor:
     """scale·(q - zero_point), with one scale and zero point, or one per slice along ``axis`` (iOS 16)."""
-    rank = quantized_data.dim()
-    return (quantized_data.float() - along(zero_point.float(), rank, axis)) * along(scale, rank, axis)
+    scale, zero_point = (along(each, quantized_data.dim(), axis) for each in (scale, zero_point))
+    return Integers(scale, zero_point).values(quantized_data)
 
 
 def constexpr_blockwise_shift_scale(data: Tensor, scale: Tensor, offset: Tensor | None = None) -> Tensor:
     """scale·(q - offset), with one scale and offset per block; the block's size follows from the shapes (iOS 18)."""
-    values = data.float()
-    if offset is not None:
-        values = values - _repeated(offset.float(), data.shape)
-    return values * _repeated(scale, data.shape)
+    for parameter in (scale, offset):
+        if parameter is not None:
+            _check_blocks(parameter.shape, data.shape, "scales")
+    return Integers(scale, offset).values(data)
 
 
 def constexpr_cast(source_val: Tensor, output_dtype: str) -> Tensor:
@@ -44,27 +45,16 @@ def constexpr_lut_to_dense(indices: Tensor, lut: Tensor, shape: Tensor | None = 
     """
     if shape is not None:
         lengths = ints(shape)
-        bits = round(math.log2(lut.numel()))
-        return lut[_unpacked(indices, bits, math.prod(lengths)).long()].reshape(lengths)
-    tables = lut.shape[:-2]
-    entries, vector = lut.shape[-2:]
-    if vector > 1:
-        if vector_axis is None:
-            raise MilError("a look-up table of vectors names no vector_axis")
-        axis = int(vector_axis) % indices.dim()
-    # Which table an index reads, per axis: blocks of equal length.
-    table = torch.zeros((), dtype=torch.int64)
-    for position, (count, length) in enumerate(zip(tables, indices.shape, strict=True)):
-        if length % count:
-            raise MilError(f"{count} look-up tables do not divide an axis of length {length}")
-        blocks = torch.arange(length) // (length // count)
-        table = table * count + blocks.reshape([-1 if a == position else 1 for a in range(indices.dim())])
-    values = lut.reshape(-1, vector)[table * entries + indices.long()]  # indices…×vector
-    if vector == 1:
-        return values.squeeze(-1)
-    dense = list(indices.shape)
-    dense[axis] *= vector
-    return values.movedim(-1, axis + 1).reshape(dense)
+        indices = _unpacked(indices, round(math.log2(lut.numel())), math.prod(lengths)).reshape(lengths)
+        lut = lut.reshape(*[1] * len(lengths), -1, 1)
+    _check_blocks(lut.shape[:-2], indices.shape, "look-up tables")
+    if lut.shape[-1] == 1:
+        return Table(lut.squeeze(-1)).values(indices)
+    if vector_axis is None:
+        raise MilError("a look-up table of vectors names no vector_axis")
+    axis = int(vector_axis) % indices.dim()
+    elements = [Table(entries).values(indices) for entries in lut.unbind(-1)]
+    return torch.stack(elements, axis + 1).flatten(axis, axis + 1)
 
 
 def constexpr_lut_to_sparse(
@@ -102,15 +92,10 @@ def constexpr_sparse_to_dense(nonzero_data: Tensor, mask: Tensor, shape: Tensor 
     return dense
 
 
-def _repeated(parameters: Tensor, shape: torch.Size) -> Tensor:
-    """Block parameters at the shape of the data, or broadcastable to it."""
-    for axis, length in enumerate(shape):
-        count = parameters.shape[axis]
-        if count not in (1, length):
-            if length % count:
-                raise MilError(f"{count} scales do not divide an axis of length {length}")
-            parameters = parameters.repeat_interleave(length // count, dim=axis)
-    return parameters
+def _check_blocks(blocks: torch.Size, shape: torch.Size, what: str) -> None:
+    for count, length in zip(blocks, shape, strict=True):
+        if length % count:
+            raise MilError(f"{count} {what} do not divide an axis of length {length}")
 
 
 def _unpacked(packed: Tensor, bits: int, count: int) -> Tensor:

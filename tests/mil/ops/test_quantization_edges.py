@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fcrn_mobile.mil import MilError
-from fcrn_mobile.mil.ops.quantization import OPERATORS, along
+from fcrn_mobile.mil.ops.quantization import OPERATORS
 
 
 def test_an_unknown_type_is_refused_with_the_known_ones() -> None:
@@ -26,13 +26,3 @@ def test_the_zero_point_is_added_behind_the_rounding() -> None:
     back = OPERATORS["dequantize"].run(out, torch.tensor(0.5), torch.tensor(3, dtype=torch.int8))
     assert back.tolist() == [-1.0, 0.0]
     assert OPERATORS["dequantize"].run(torch.tensor([200], dtype=torch.uint8), torch.tensor(0.5)).tolist() == [100.0]
-
-
-def test_a_vector_lies_along_its_axis_and_a_scalar_everywhere() -> None:
-    vector = torch.arange(3)
-    assert along(vector, 3, torch.tensor(0)).shape == (3, 1, 1)
-    assert along(vector, 3, torch.tensor(-2)).shape == (1, 3, 1)
-    assert along(vector, 2, torch.tensor(1)).shape == (1, 3)
-    assert along(vector, 3, None) is vector
-    scalar = torch.tensor(2)
-    assert along(scalar, 3, torch.tensor(0)) is scalar
