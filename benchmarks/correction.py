@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from shelf import RECIPES, default_data
 
-from fcrn_mobile.conversion.activations import float_program, quantize_activations
+from fcrn_mobile.conversion.activations import as_program, quantize_activations
 from fcrn_mobile.conversion.calibration import calibration_images
 from fcrn_mobile.conversion.compress import compress
 from fcrn_mobile.conversion.coreml import convert, prepared, trace
@@ -125,7 +125,7 @@ def calibrations(checkpoint: Checkpoint, data: str) -> Models:
     """W8A8 with ranges of one image, the last of a draw, and of all images by every method; with its recipe's layers left out and none."""
     recipe = read_recipe(RECIPES / "w8a8.toml")
     model = converted(checkpoint, recipe)
-    program = float_program(model)
+    program = as_program(model)
     with quiet_coremltools():
         compressed = compress(model, recipe)
     draws = [drawn(data, CALIBRATED_ON, seed) for seed in range(DRAWS)]

@@ -47,12 +47,12 @@ def with_int8_activations(
 ) -> "ct.models.MLModel":
     """The compressed model with int8 activations; ranges come from the float one, run over the images."""
     calibration = recipe.calibration or Calibration()
-    program = float_program(model)
+    program = as_program(model)
     ranges = measure_ranges(program, images.images, calibration.method, calibration.percentile, on_image)
     return quantize_activations(compressed, ranges, recipe.quantizes_activations)
 
 
-def float_program(model: "ct.models.MLModel") -> Program:
+def as_program(model: "ct.models.MLModel") -> Program:
     """A model as the MIL runtime runs it, in float32 arithmetic."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "float.mlpackage"

@@ -1,10 +1,10 @@
 """The float program that a package is held against: another package, or a checkpoint prepared as the package's network was."""
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from fcrn_mobile.conversion.activations import as_program
 from fcrn_mobile.conversion.coreml import convert, prepared, trace
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 from fcrn_mobile.errors import InputError
@@ -58,10 +58,8 @@ def _converted(checkpoint: Checkpoint, recipe: Recipe, size: tuple[int, ...]) ->
     # An array: a Float16 image would round the reference's depth.
     plain = Recipe(precision="fp32", output="array", target=recipe.target)
     height, width = size
-    with tempfile.TemporaryDirectory() as folder, quiet_coremltools():
-        path = Path(folder) / "float.mlpackage"
-        convert(trace(prepared(checkpoint, recipe), (height, width)), (height, width), plain).save(str(path))
-        return Program.load(path)
+    with quiet_coremltools():
+        return as_program(convert(trace(prepared(checkpoint, recipe), (height, width)), (height, width), plain))
 
 
 def _equalised(program: Program) -> bool:

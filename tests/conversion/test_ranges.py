@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from fcrn_mobile.conversion.activations import float_program, quantize_activations
+from fcrn_mobile.conversion.activations import as_program, quantize_activations
 from fcrn_mobile.conversion.artefact import provenance
 from fcrn_mobile.conversion.calibration import (
     METADATA_KEY,
@@ -79,7 +79,7 @@ def saved(made: Any, folder: Path) -> Program:
 
 
 def test_minmax_is_that_of_all_images_in_numpy(model: Any, images: list[np.ndarray]) -> None:
-    program = float_program(model)
+    program = as_program(model)
     ranges = measure_ranges(program, images, "minmax")
     traces = [dict(program.trace({"image": image})) for image in images]
     (pad,) = (o for o in program.operations if o.kind == "pad")
@@ -150,7 +150,7 @@ def test_mse_clip_is_as_good_as_trying_every_clip(seed: int, tail: float) -> Non
 
 
 def test_scales_of_the_package_are_magnitude_by_127(model: Any, images: list[np.ndarray], tmp_path: Path) -> None:
-    ranges = measure_ranges(float_program(model), images, "minmax")
+    ranges = measure_ranges(as_program(model), images, "minmax")
     with quiet_coremltools():
         program = saved(quantize_activations(model, ranges, lambda names: True), tmp_path)
         spec = ct.models.MLModel(str(tmp_path / "made.mlpackage"), skip_model_load=True).get_spec()
@@ -166,7 +166,7 @@ def test_scales_of_the_package_are_magnitude_by_127(model: Any, images: list[np.
         # The addition runs on multiples, and what follows it too: only tensors that are named as before can be compared.
         if source in ranges and given_by[source].kind != "relu":
             assert float(down.arguments["scale"]) == pytest.approx(ranges[source].magnitude / 127, rel=2e-3)
-    exact, coarse = (p.predict({"image": images[0]})["y"] for p in (float_program(model), program))
+    exact, coarse = (p.predict({"image": images[0]})["y"] for p in (as_program(model), program))
     assert 0 < np.abs(coarse - exact).max() < 0.1 * np.abs(exact).max()
 
 
@@ -174,7 +174,7 @@ def test_scales_of_the_package_are_magnitude_by_127(model: Any, images: list[np.
 def test_scales_stay_normal_numbers_of_half_precision_whatever_was_measured(magnitude: float, model: Any, tmp_path: Path) -> None:
     """Twice 32752 is the largest difference that half precision holds; 2^-14 is its smallest normal number."""
     with quiet_coremltools():
-        names = [info.name for operation in float_program(model).operations for info in operation.outputs]
+        names = [info.name for operation in as_program(model).operations for info in operation.outputs]
         ranges = dict.fromkeys([*names, "image"], Range(-magnitude, magnitude))
         program = saved(quantize_activations(model, ranges, lambda names: True), tmp_path)
     scales = [float(operation.arguments["scale"]) for operation in program.operations if operation.kind == "quantize"]
@@ -187,7 +187,7 @@ def test_scales_stay_normal_numbers_of_half_precision_whatever_was_measured(magn
 
 def test_an_excluded_operator_reads_and_gives_half_precision(model: Any, images: list[np.ndarray], tmp_path: Path) -> None:
     recipe = make_recipe({"precision": "a8", "ops": [{"match": "body_*", "activations": "fp16"}]}, "test")
-    ranges = measure_ranges(float_program(model), images, "minmax")
+    ranges = measure_ranges(as_program(model), images, "minmax")
     with quiet_coremltools():
         program = saved(quantize_activations(model, ranges, recipe.quantizes_activations), tmp_path)
     given_by = {o.name: o for o in program.operations}
@@ -202,7 +202,7 @@ def test_an_excluded_operator_reads_and_gives_half_precision(model: Any, images:
 
 
 def test_nothing_left_to_quantize_is_an_error(model: Any, images: list[np.ndarray]) -> None:
-    ranges = measure_ranges(float_program(model), images, "minmax")
+    ranges = measure_ranges(as_program(model), images, "minmax")
     with quiet_coremltools(), pytest.raises(InputError, match="no operator is left for int8 activations"):
         quantize_activations(model, ranges, lambda names: False)
 
