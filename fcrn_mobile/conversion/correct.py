@@ -4,10 +4,8 @@ One walk along the float and the compressed program side by side, over all calib
 what the corrected layers before it give.
 """
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fcrn_mobile.conversion.activations import as_program
 from fcrn_mobile.conversion.calibration import CalibrationImages, calibration_images
 from fcrn_mobile.conversion.correct_table import Correct
 from fcrn_mobile.conversion.encoding import Corrections, Encoding, float_weights, stored_weights, with_constants
@@ -66,10 +65,8 @@ def correct(
         compressed = with_constants(compressed, fitted_scales(stored_weights(compressed), weights))
     if not images or not settings.sees_images:
         return compressed
-    with tempfile.TemporaryDirectory() as folder:
-        reference, candidate = (_program(each, Path(folder) / name) for name, each in (("a.mlpackage", model), ("b.mlpackage", compressed)))
     rounding, bias = (switch is not False for switch in (settings.rounding, settings.bias))
-    walk = Walk(reference, candidate, rounding, bias, stored_weights(compressed), weights)
+    walk = Walk(as_program(model), as_program(compressed), rounding, bias, stored_weights(compressed), weights)
     return with_constants(compressed, walk.run(images, on_operator))
 
 
@@ -81,11 +78,6 @@ def fitted_scales(stored: Mapping[str, Encoding], weights: Mapping[str, Tensor])
             layer = replace(layer, grid=fitted(weights[name], layer.grid))
             constants[name] = layer.scale() | layer.data(weights[name])
     return constants
-
-
-def _program(model: "ct.models.MLModel", path: Path) -> Program:
-    model.save(str(path))
-    return Program.load(path)
 
 
 @dataclass
