@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from side_by_side import in_turn, ratio
 
-from fcrn_mobile.data import Source, open_source
-from fcrn_mobile.data.module import DepthDataModule, TrainingBatch
+from fcrn_mobile.data import Sample, Source, open_source
+from fcrn_mobile.data.batches import TrainingBatch
+from fcrn_mobile.data.module import DataModule, depth_data
 from fcrn_mobile.data.transforms import Augmentation, depth_tensor, image_tensor
 from fcrn_mobile.latency.latency import machine
 from fcrn_mobile.network.fcrn import FCRN, preset
@@ -82,7 +83,7 @@ def our_loop(name: str, source: Source, batch_size: int) -> Callable[[], None]:
     config = preset(name)
     network = FCRN(config).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9)
-    data = DepthDataModule(source, source, config.input_size, Augmentation(config.input_size), batch_size, workers=0, seed=0)
+    data = depth_data(source, source, config.input_size, Augmentation(config.input_size), batch_size, workers=0, seed=0)
     batches = endless(data)
 
     def step() -> None:
@@ -96,10 +97,10 @@ def our_loop(name: str, source: Source, batch_size: int) -> Callable[[], None]:
     return step
 
 
-def endless(data: DepthDataModule) -> Iterator[TrainingBatch]:
+def endless(data: DataModule[Sample]) -> Iterator[TrainingBatch]:
     """Batches of one epoch after another."""
     while True:
-        yield from data.train_dataloader()  # type: ignore[misc] # the loader's collate makes batches of its samples
+        yield from data.train_dataloader()
 
 
 def show(result: dict[str, Any]) -> None:

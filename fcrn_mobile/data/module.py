@@ -1,89 +1,41 @@
-"""Batches for training and validation."""
+"""Data for training and validation, as Lightning takes it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
 from lightning import LightningDataModule
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 
+from fcrn_mobile.data.batches import Batch, training_batch, validation_batch, views_batch
 from fcrn_mobile.data.cache import Cached
+from fcrn_mobile.data.loading import Batches, EpochSampler
 from fcrn_mobile.data.mixture import Mixture
-from fcrn_mobile.data.source import Sample, Source
-from fcrn_mobile.data.transforms import Transform, depth_tensor, image_tensor, resize
+from fcrn_mobile.data.source import Indexed, Sample, Source
+from fcrn_mobile.data.transforms import Transform, image_tensor, resize
+from fcrn_mobile.data.views import ViewAugmentation, Views, ViewSource, resize_views
+
+#: What a data set is made of: frames, or the views of a scene.
+Item = TypeVar("Item", Sample, Views)
 
 
-@dataclass(frozen=True)
-class TrainingBatch:
-    """Images N×3×H×W in 0..1 and true depth N×1×H×W in metres, 0 where invalid."""
+class Augmented(Dataset[Item], Generic[Item]):
+    """Items under a random transform whose randomness depends on seed, epoch and item alone, not on workers or order."""
 
-    images: Tensor
-    depths: Tensor
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ValidationBatch:
-    """Images N×3×H×W in 0..1 at the network's size, and the true depths at their own sizes."""
-
-    images: Tensor
-    depths: tuple[NDArray[np.float32], ...]
-    names: tuple[str, ...]
-
-
-class AugmentedFrames(Dataset[Sample]):
-    """Frames under a random transform whose randomness depends on seed, epoch and frame alone, not on workers or order."""
-
-    def __init__(self, source: Source, transform: Transform, seed: int) -> None:
-        self.source = source
-        self.transform = transform
+    def __init__(self, source: Indexed[Item], transform: Callable[[Item, np.random.Generator], Item], seed: int) -> None:
+        self.source: Indexed[Item] = source
+        self.transform: Callable[[Item, np.random.Generator], Item] = transform
         self.seed = seed
 
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(self, key: tuple[int, int]) -> Sample:
+    def __getitem__(self, key: tuple[int, int]) -> Item:
         epoch, index = key
         return self.transform(self.source[index], np.random.default_rng((self.seed, epoch, index)))
-
-
-class EpochSampler(Sampler[tuple[int, int]]):
-    """(epoch, index) pairs in an order drawn from seed and epoch; Lightning calls ``set_epoch``.
-
-    Of several processes each takes every ``processes``-th frame, so that their n-th batches together are the n-th batch of one
-    process with a batch as large as theirs together. All take equally many: what doesn't divide is left to another epoch's order.
-
-    Args:
-        count: frames of an epoch.
-        seed: of the order.
-        rank, processes: of this process, and how many there are.
-        mixture: tells which frames are an epoch's; None takes all ``count``.
-    """
-
-    def __init__(self, count: int, seed: int, rank: int = 0, processes: int = 1, mixture: Mixture | None = None) -> None:
-        self.count = count // processes
-        self.total = count
-        self.mixture = mixture
-        self.seed = seed
-        self.rank = rank
-        self.processes = processes
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.total)
-        if self.mixture is not None:
-            order = self.mixture.drawn(self.seed, self.epoch)[order]
-        return iter([(self.epoch, int(index)) for index in order[self.rank :: self.processes][: self.count]])
 
 
 class ResizedFrames(Dataset[tuple[Tensor, Sample]]):
@@ -101,8 +53,109 @@ class ResizedFrames(Dataset[tuple[Tensor, Sample]]):
         return image_tensor(resize(sample, *self.input_size).image), sample
 
 
-class DepthDataModule(LightningDataModule):
-    """Training batches under a transform, validation batches of whole frames.
+class ResizedViews(Dataset[Views]):
+    """Views at the network's size."""
+
+    def __init__(self, source: ViewSource, input_size: tuple[int, int]) -> None:
+        self.source = source
+        self.input_size = input_size
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> Views:
+        return resize_views(self.source[index], *self.input_size)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The target pictures of views as RGB-D frames on which no depth is known."""
+
+    views: ViewSource
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.views.names
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+    def __getitem__(self, index: int) -> Sample:
+        views = self.views[index]
+        return Sample(views.images[0], np.zeros(views.size, np.float32), views.name)
+
+
+class DataModule(LightningDataModule, Generic[Item]):
+    """Training batches under a transform, and validation batches; ``depth_data`` and ``views_data`` make them.
+
+    Args:
+        frames: to train on.
+        collate: makes a training batch of them.
+        validation_frames: whole frames to validate with, and to show.
+        validation_views: views to validate with in place of the frames, on which then no depth is known.
+        batch_size: items per batch.
+        workers: loader processes; 0 loads in the training process.
+        mixture: tells which frames are an epoch's; None takes all.
+    """
+
+    def __init__(
+        self,
+        frames: Augmented[Item],
+        collate: Callable[[Sequence[Item]], Batch],
+        validation_frames: ResizedFrames,
+        validation_views: ResizedViews | None,
+        batch_size: int,
+        workers: int,
+        mixture: Mixture | None = None,
+    ) -> None:
+        super().__init__()
+        self.frames: Augmented[Item] = frames
+        self.collate: Callable[[Sequence[Item]], Batch] = collate
+        self.validation_frames = validation_frames
+        self.validation_views = validation_views
+        self.batch_size = batch_size
+        self.workers = workers
+        self.mixture = mixture
+
+    @property
+    def has_depth(self) -> bool:
+        """Whether validation frames come with true depth."""
+        return self.validation_views is None
+
+    def train_dataloader(self) -> Batches:
+        count = sum(self.mixture.shown) if self.mixture else len(self.frames)
+        sampler = EpochSampler(count, self.frames.seed, *self._place(), self.mixture)
+        # A last batch of one frame would make batch norm fail on a 1×1 map.
+        drop_last = len(sampler) > self.batch_size
+        return Batches(self.frames, self.collate, sampler, self.batch_size, self.workers, drop_last)
+
+    def val_dataloader(self) -> Batches:
+        rank, processes = self._place()
+        if self.validation_views is not None:
+            places = range(rank, len(self.validation_views), processes)
+            return Batches(self.validation_views, views_batch, places, self.batch_size, self.workers)
+        places = range(rank, len(self.validation_frames), processes)
+        return Batches(self.validation_frames, validation_batch, places, self.batch_size, self.workers)
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        return batch.to(device)
+
+    def _place(self) -> tuple[int, int]:
+        """The process's rank and how many there are."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+
+def depth_data(
+    train: Source,
+    val: Source,
+    input_size: tuple[int, int],
+    transform: Transform,
+    batch_size: int,
+    workers: int,
+    seed: int,
+    cache_mb: int = 0,
+) -> DataModule[Sample]:
+    """Frames with true depth.
 
     Args:
         train, val: sources.
@@ -113,85 +166,40 @@ class DepthDataModule(LightningDataModule):
         seed: of order and augmentation.
         cache_mb: megabytes of decoded frames to keep, for training and for validation each, in every loader process; 0 keeps none.
     """
-
-    def __init__(
-        self,
-        train: Source,
-        val: Source,
-        input_size: tuple[int, int],
-        transform: Transform,
-        batch_size: int,
-        workers: int,
-        seed: int,
-        cache_mb: int = 0,
-    ) -> None:
-        super().__init__()
-        self.mixture = train if isinstance(train, Mixture) else None
-        if cache_mb:
-            train, val = Cached(train, cache_mb), Cached(val, cache_mb)
-        self.batch_size = batch_size
-        self.workers = workers
-        self.frames = AugmentedFrames(train, transform, seed)
-        self.validation_frames = ResizedFrames(val, input_size)
-
-    def train_dataloader(self) -> DataLoader[Any]:
-        return self._training_loader(_training_batch)
-
-    def _training_loader(self, collate: Callable[[list[Any]], Any]) -> DataLoader[Any]:
-        rank, processes = self._place()
-        count = sum(self.mixture.shown) if self.mixture else len(self.frames)
-        sampler = EpochSampler(count, self.frames.seed, rank, processes, self.mixture)
-        # A last batch of one frame would make batch norm fail on a 1×1 map.
-        drop_last = len(sampler) > self.batch_size
-        return DataLoader(
-            self.frames,
-            self.batch_size,
-            sampler=sampler,
-            num_workers=self.workers,
-            collate_fn=collate,
-            drop_last=drop_last,
-            persistent_workers=self.workers > 0,
-        )
-
-    def val_dataloader(self) -> DataLoader[Any]:
-        rank, processes = self._place()
-        return DataLoader(
-            self.validation_frames,
-            self.batch_size,
-            sampler=range(rank, len(self.validation_frames), processes),
-            num_workers=self.workers,
-            collate_fn=_validation_batch,
-            persistent_workers=self.workers > 0,
-        )
-
-    def _place(self) -> tuple[int, int]:
-        """The process's rank and how many there are."""
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-
-    def transfer_batch_to_device(self, batch: object, device: torch.device, dataloader_idx: int) -> object:
-        if isinstance(batch, TrainingBatch):
-            return TrainingBatch(_to_device(batch.images, device), batch.depths.to(device, non_blocking=True), batch.names)
-        if isinstance(batch, ValidationBatch):
-            return ValidationBatch(_to_device(batch.images, device), batch.depths, batch.names)
-        return super().transfer_batch_to_device(batch, device, dataloader_idx)
+    mixture = train if isinstance(train, Mixture) else None
+    frames = Augmented(_cached(train, cache_mb), transform, seed)
+    return DataModule(frames, training_batch, ResizedFrames(_cached(val, cache_mb), input_size), None, batch_size, workers, mixture)
 
 
-def _to_device(images: Tensor, device: torch.device) -> Tensor:
-    # Depthwise convolutions run backward several times slower in NCHW.
-    return images.to(device, non_blocking=True, memory_format=torch.channels_last)
+def views_data(
+    train: ViewSource,
+    val: ViewSource | None,
+    truth: Source | None,
+    transform: ViewAugmentation,
+    batch_size: int,
+    workers: int,
+    seed: int,
+    cache_mb: int = 0,
+) -> DataModule[Views]:
+    """Views for the objectives that need no depth.
+
+    Args:
+        train: views to train on.
+        val: views on which the objective's own loss is taken.
+        truth: frames with true depth to measure depth on, in place of ``val``.
+        transform: of training views, ending at the network's input size.
+        batch_size: scenes per batch.
+        workers, seed: as of ``depth_data``.
+        cache_mb: megabytes of decoded views or frames to keep, as of ``depth_data``; a picture counts in each of its scenes.
+    """
+    frames, size = Augmented(_cached(train, cache_mb), transform, seed), transform.input_size
+    if truth is not None:
+        return DataModule(frames, views_batch, ResizedFrames(_cached(truth, cache_mb), size), None, batch_size, workers)
+    if val is None:
+        raise ValueError("give views or frames to validate with")
+    views = _cached(val, cache_mb)
+    return DataModule(frames, views_batch, ResizedFrames(Targets(views), size), ResizedViews(views, size), batch_size, workers)
 
 
-def _training_batch(samples: list[Sample]) -> TrainingBatch:
-    return TrainingBatch(
-        images=torch.stack([image_tensor(sample.image) for sample in samples]),
-        depths=torch.stack([depth_tensor(sample.depth) for sample in samples]),
-        names=tuple(sample.name for sample in samples),
-    )
-
-
-def _validation_batch(items: list[tuple[Tensor, Sample]]) -> ValidationBatch:
-    return ValidationBatch(
-        images=torch.stack([image for image, _ in items]),
-        depths=tuple(sample.depth for _, sample in items),
-        names=tuple(sample.name for _, sample in items),
-    )
+def _cached(source: Indexed[Item], megabytes: int) -> Indexed[Item]:
+    return Cached(source, megabytes) if megabytes else source

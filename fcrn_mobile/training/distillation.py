@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from fcrn_mobile.data.module import TrainingBatch, ValidationBatch
+from fcrn_mobile.data.batches import TrainingBatch, ValidationBatch
 from fcrn_mobile.evaluation.metrics import DepthMetrics, protocol
 from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import FCRN

@@ -9,7 +9,7 @@ from lightning import LightningModule
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fcrn_mobile.data.module import TrainingBatch, ValidationBatch
+from fcrn_mobile.data.batches import TrainingBatch, ValidationBatch
 from fcrn_mobile.data.source import Sample
 from fcrn_mobile.evaluation.metrics import DepthMetrics, protocol
 from fcrn_mobile.network.fcrn import FCRN

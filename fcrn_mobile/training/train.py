@@ -15,10 +15,9 @@ from lightning.pytorch.utilities import rank_zero_only
 
 import fcrn_mobile
 from fcrn_mobile.data.mixture import open_mixture, portable_mixture
-from fcrn_mobile.data.module import DepthDataModule
+from fcrn_mobile.data.module import DataModule, depth_data
 from fcrn_mobile.data.spec import open_source, portable
 from fcrn_mobile.data.transforms import Augmentation
-from fcrn_mobile.data.views_module import ViewsDataModule
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import METRES, UP_TO_SCALE, Checkpoint, load_checkpoint
 from fcrn_mobile.network.encoders import load_imagenet_weights
@@ -103,18 +102,17 @@ def is_first_process() -> bool:
     return rank_zero_only.rank == 0
 
 
-def _prepared(run: Run, out: Path) -> tuple[Run, FCRN, DepthDataModule]:
+def _prepared(run: Run, out: Path) -> tuple[Run, FCRN, DataModule[Any]]:
     """The run with all that its data and objective settle, its network before the first step, and its data."""
     data = _data_module(run)
-    if isinstance(data, ViewsDataModule):
+    if run.hyper.objective != "supervised":
         run = with_inverse_depth(run, data)
     network = _fresh_network(run)
     if run.start is None and run.encoder_weights != RANDOM and run.hyper.objective == "supervised":
         network.start_at(mean_depth(data.frames.source))
     if run.track is not None and is_first_process():
         check_track(run.track, out)
-    has_depth = not isinstance(data, ViewsDataModule) or data.has_depth
-    return replace(run, monitor=monitor_of(run.hyper.quantization != NONE, has_depth)), network, data
+    return replace(run, monitor=monitor_of(run.hyper.quantization != NONE, data.has_depth)), network, data
 
 
 def _make_folder(out: Path) -> None:
@@ -124,7 +122,7 @@ def _make_folder(out: Path) -> None:
         raise InputError(f"'{out}' cannot be a folder ({error.strerror}): choose another --out") from error
 
 
-def _begin(run: Run, network: FCRN, data: DepthDataModule, out: Path, progress: bool, draw: Drawing | None) -> Checkpoint:
+def _begin(run: Run, network: FCRN, data: DataModule[Any], out: Path, progress: bool, draw: Drawing | None) -> Checkpoint:
     if is_first_process():
         clear(out)
         save_run(run, out / RECORD)
@@ -160,12 +158,12 @@ def _fresh_network(run: Run) -> FCRN:
     return network
 
 
-def _data_module(run: Run) -> DepthDataModule:
+def _data_module(run: Run) -> DataModule[Any]:
     train_spec, val_spec = run.specs
     hyper = run.hyper
     if hyper.objective != "supervised":
         return views_data(run)
-    return DepthDataModule(
+    return depth_data(
         open_mixture(train_spec),
         open_source(val_spec),
         run.network.input_size,
@@ -183,7 +181,7 @@ def _augmentation(run: Run) -> Augmentation:
 
 
 def _fit(
-    run: Run, network: FCRN, data: DepthDataModule, out: Path, progress: bool, draw: Drawing | None, resume: Path | None = None
+    run: Run, network: FCRN, data: DataModule[Any], out: Path, progress: bool, draw: Drawing | None, resume: Path | None = None
 ) -> Checkpoint:
     hyper = run.hyper
     seed_everything(hyper.manual_seed, verbose=False)
@@ -226,9 +224,6 @@ def _fit(
         raise KeyboardInterrupt from error
     except DivergenceError as error:
         raise DivergenceError(f"{error}{_kept(out)}") from error
-    except InputError as error:
-        # A loader process's error comes wrapped in its traceback.
-        raise InputError(str(error).strip().splitlines()[-1].removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")) from error
     trainer.strategy.barrier()
     return _best(out, run)
 
@@ -249,13 +244,13 @@ def _kept(out: Path) -> str:
     return f"; '{last}' keeps the epoch before: go on from it with --resume {shlex.quote(str(last))} and another --out"
 
 
-def _module(network: FCRN, hyper: Hyperparameters, data: DepthDataModule) -> DepthTraining:
-    if isinstance(data, ViewsDataModule):
+def _module(network: FCRN, hyper: Hyperparameters, data: DataModule[Any]) -> DepthTraining:
+    if hyper.objective != "supervised":
         return SelfSupervisedTraining(network, hyper, data.has_depth)
     return DepthTraining(network, hyper) if hyper.quantization == NONE else QuantizationTraining(network, hyper)
 
 
-def _training_record(run: Run, data: DepthDataModule) -> dict[str, Any]:
+def _training_record(run: Run, data: DataModule[Any]) -> dict[str, Any]:
     train_spec, val_spec = run.specs
     return {
         # The place of the data on this machine is nobody else's business.
@@ -263,7 +258,7 @@ def _training_record(run: Run, data: DepthDataModule) -> dict[str, Any]:
         "frames": len(data.frames),
         "val_data": portable(val_spec),
         "val_frames": len(data.validation_frames),
-        "transforms": (view_augmentation(run) if isinstance(data, ViewsDataModule) else _augmentation(run)).steps,
+        "transforms": (_augmentation(run) if run.hyper.objective == "supervised" else view_augmentation(run)).steps,
         "depth": _depth_units(run),
         "encoder_weights": portable(run.encoder_weights),
         "start": portable(run.start) if run.start else None,

@@ -6,11 +6,12 @@ import pytest
 import torch
 from PIL import Image
 
+from fcrn_mobile.data.batches import ViewsBatch, views_batch
 from fcrn_mobile.data.cache import Cached
+from fcrn_mobile.data.module import views_data
 from fcrn_mobile.data.rectification import MOST_OFF, vertical_disparity
 from fcrn_mobile.data.spec import open_source, open_views
 from fcrn_mobile.data.views import Intrinsics, ViewAugmentation, Views, flip_views, in_order, recolour, resize_views
-from fcrn_mobile.data.views_module import ViewsBatch, ViewsDataModule, views_batch
 from fcrn_mobile.errors import InputError
 from tests.clips import lossless, turn, waves, write_clip
 from tests.motorcycle import BASELINE, FOCAL, motorcycle
@@ -118,7 +119,7 @@ def test_a_phone_video_is_upright_and_so_is_its_camera(tmp_path: Path) -> None:
 def test_a_cache_gives_the_same_views_and_decodes_each_once(clip: Path) -> None:
     def batches(cache_mb: int) -> list[ViewsBatch]:
         source = open_views(f"frames:{clip}?fx=70", "video")
-        module = ViewsDataModule(source, source, None, ViewAugmentation((32, 64)), 2, workers=0, seed=1, cache_mb=cache_mb)
+        module = views_data(source, source, None, ViewAugmentation((32, 64)), 2, workers=0, seed=1, cache_mb=cache_mb)
         result = [batch for _ in range(2) for loader in (module.train_dataloader(), module.val_dataloader()) for batch in loader]
         if cache_mb:
             for cache in (module.frames.source, module.validation_views.source):
@@ -294,14 +295,14 @@ def test_frames_in_a_row_are_split_in_a_row() -> None:
 
 def test_batches_hold_target_and_sources_with_their_cameras(clip: Path) -> None:
     source = open_views(f"frames:{clip}?fx=70", "video")
-    data = ViewsDataModule(source, source, None, ViewAugmentation((32, 64)), batch_size=4, workers=0, seed=1)
+    data = views_data(source, source, None, ViewAugmentation((32, 64)), batch_size=4, workers=0, seed=1)
     batch = next(iter(data.train_dataloader()))
     assert batch.images.shape == (4, 3, 3, 32, 64)
     assert batch.intrinsics[:, 0].tolist() == pytest.approx([70 * 64 / 80] * 4)
     assert len(batch.names) == 4
     validated = [name for part in data.val_dataloader() for name in part.names]
     assert validated == list(source.names)
-    again = next(iter(ViewsDataModule(source, source, None, ViewAugmentation((32, 64)), 4, 0, seed=1).train_dataloader()))
+    again = next(iter(views_data(source, source, None, ViewAugmentation((32, 64)), 4, 0, seed=1).train_dataloader()))
     assert again.names == batch.names
     assert (again.images == batch.images).all()
 

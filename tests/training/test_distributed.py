@@ -14,7 +14,7 @@ import torch.multiprocessing as multiprocessing
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from fcrn_mobile.data.module import EpochSampler
+from fcrn_mobile.data.loading import EpochSampler
 from fcrn_mobile.evaluation.metrics import DepthMetrics, protocol
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.training.distributed import SyncedBatchNorm, synchronise_batch_norms

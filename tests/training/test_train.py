@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fcrn_mobile.data.module import EpochSampler
+from fcrn_mobile.data.loading import EpochSampler
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.run import Run

@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fcrn_mobile.data.module import ValidationBatch
+from fcrn_mobile.data.batches import ValidationBatch, ViewsBatch
 from fcrn_mobile.data.source import Sample
-from fcrn_mobile.data.views_module import ViewsBatch
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.metrics import DepthMetrics, protocol
 from fcrn_mobile.network.fcrn import FCRN

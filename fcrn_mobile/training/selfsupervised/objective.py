@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch.nn.functional as F
 from torch import Tensor
 
-from fcrn_mobile.data.views_module import ViewsBatch
+from fcrn_mobile.data.batches import ViewsBatch
 from fcrn_mobile.network.fcrn import FCRN
 
 

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
+from fcrn_mobile.data import module
 from fcrn_mobile.data.mixture import parse_mixture
 from fcrn_mobile.data.spec import open_source, open_views, without_depth
 from fcrn_mobile.data.views import ViewAugmentation, Views
-from fcrn_mobile.data.views_module import ViewsDataModule
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.fcrn import FCRNConfig
 from fcrn_mobile.training.hyperparameters import Hyperparameters
@@ -21,7 +21,7 @@ LARGEST_DISPARITY = 0.3
 FARTHEST = 100.0
 
 
-def views_data(run: Run) -> ViewsDataModule:
+def views_data(run: Run) -> module.DataModule[Views]:
     """Views to train on, and what to validate with: depth if ``val_data`` has it, else the objective's own loss on views.
 
     Raises:
@@ -32,7 +32,7 @@ def views_data(run: Run) -> ViewsDataModule:
     if len(parse_mixture(train_spec)) > 1:
         raise InputError(f"objective '{hyper.objective}' learns from one source of views, not from '{run.data}': give --data once")
     loss_only = run.val_data is None or without_depth(val_spec)
-    return ViewsDataModule(
+    return module.views_data(
         open_views(train_spec, hyper.objective),
         open_views(val_spec, hyper.objective) if loss_only else None,
         None if loss_only else open_source(val_spec),
@@ -49,9 +49,9 @@ def view_augmentation(run: Run) -> ViewAugmentation:
     return ViewAugmentation(run.network.input_size, run.hyper.jitter)
 
 
-def with_inverse_depth(run: Run, data: ViewsDataModule) -> Run:
+def with_inverse_depth(run: Run, data: module.DataModule[Views]) -> Run:
     """The run with a network whose depth is positive, in the range that the objective's paper gives."""
-    values = VIDEO_RANGE if run.hyper.objective == "video" else stereo_range(data.frames.source[0])  # type: ignore[arg-type]
+    values = VIDEO_RANGE if run.hyper.objective == "video" else stereo_range(data.frames.source[0])
     return replace(run, network=replace(run.network, inverse_depth=values))
 
 

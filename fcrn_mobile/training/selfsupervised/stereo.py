@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from fcrn_mobile.data.views_module import ViewsBatch
+from fcrn_mobile.data.batches import ViewsBatch
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 from fcrn_mobile.training.selfsupervised.geometry import shift
 from fcrn_mobile.training.selfsupervised.objective import Terms, resample

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fcrn_mobile.data.views_module import ViewsBatch
+from fcrn_mobile.data.batches import ViewsBatch
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 from fcrn_mobile.training.selfsupervised.geometry import pose_matrix, scale_intrinsics, warp
 from fcrn_mobile.training.selfsupervised.objective import Terms, resample

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fcrn_mobile.data.views_module import ViewsBatch
+from fcrn_mobile.data.batches import ViewsBatch
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.training.selfsupervised.geometry import shift
 from fcrn_mobile.training.selfsupervised.photometric import photometric_error
