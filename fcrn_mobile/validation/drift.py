@@ -221,15 +221,7 @@ def validate(
     standing = StandingMeter(rule, scaled, data)
     meters = [_CandidateMeter(candidate, DepthMetrics(rule, scaled)) for candidate in candidates]
     start = time.perf_counter()
-    for index in range(len(source)):
-        sample = source[index]
-        output = reference.predict(sample.image)
-        abs_rel = reference_metrics.update(output, sample.depth, sample.name)["abs_rel"]
-        standing.update(output, sample.depth)
-        for meter in meters:
-            meter.update(sample, output, abs_rel)
-        if on_frame:
-            on_frame(index + 1, len(source))
+    _run(reference, source, reference_metrics, standing, meters, on_frame)
     seconds = time.perf_counter() - start
     values: dict[str, Any] = reference_metrics.compute()
     return Validation(
@@ -244,6 +236,26 @@ def validate(
         standing=standing.compute(reference.name),
         left_out=left_out,
     )
+
+
+def _run(
+    reference: Runtime,
+    source: Source,
+    metrics: DepthMetrics,
+    standing: StandingMeter,
+    meters: Sequence[_CandidateMeter],
+    on_frame: OnFrame | None,
+) -> None:
+    """Every frame through the reference, and then through each candidate, which is held against what the reference gave."""
+    for index in range(len(source)):
+        sample = source[index]
+        output = reference.predict(sample.image)
+        abs_rel = metrics.update(output, sample.depth, sample.name)["abs_rel"]
+        standing.update(output, sample.depth)
+        for meter in meters:
+            meter.update(sample, output, abs_rel)
+        if on_frame:
+            on_frame(index + 1, len(source))
 
 
 def _check_unseen(source: Source, hashes: frozenset[str], data: str) -> None:
