@@ -132,7 +132,7 @@ def _feeders(op: Any) -> Iterator[Any]:
 def _check(model: "ct.models.MLModel", chosen: Chooser) -> None:
     for op in operations(model):
         # Pools may come to work on the integers themselves; what has one constant operand has no pair.
-        if op.op_type not in ("conv", "linear", "add") or (op.op_type == "add" and any(map(_constant, (op.x, op.y)))):
+        if op.op_type not in _QUANTIZABLE or op.op_type.endswith("pool") or (op.op_type == "add" and any(map(_constant, (op.x, op.y)))):
             continue
         quantized = op.x.op is not None and op.x.op.op_type == "dequantize"
         if quantized != chosen(_names(op)):

@@ -136,10 +136,15 @@ def _gather_shape(declared: Declared) -> Shape:
     return (*rest, *declared.shape("indices")[int(declared.number("batch_dims", 0)) :])
 
 
+def _gather_nd_shape(declared: Declared) -> Shape:
+    indices = declared.shape("indices")
+    return (*indices[:-1], *declared.shape("x")[int(declared.number("batch_dims", 0)) + sum(indices[-1:]) :])
+
+
 OPERATORS = {
     "gather": Operator(gather, "moved", grows=_gather_shape),
     "gather_along_axis": Operator(gather_along_axis, "moved"),
-    "gather_nd": Operator(gather_nd, "moved"),
+    "gather_nd": Operator(gather_nd, "moved", grows=_gather_nd_shape),
     "non_zero": Operator(non_zero, "exact"),
     "one_hot": Operator(
         one_hot, "exact", grows=lambda declared: (*declared.shape("indices"), int(declared.number("one_hot_vector_size", 1)))

@@ -78,13 +78,24 @@ def _matmul_macs(declared: Declared) -> int:
     return math.prod(declared.result) * (x[-2] if declared.number("transpose_x", 0) and len(x) > 1 else x[-1])
 
 
+def _einsum_shape(declared: Declared) -> Shape:
+    lengths = _einsum_lengths(declared)
+    return tuple(lengths.get(index, 1) for index in declared.text("equation").partition("->")[2].strip())
+
+
 def _einsum_macs(declared: Declared) -> int:
     """Every combination of its indices once."""
+    lengths = _einsum_lengths(declared)
+    return math.prod(lengths.values()) if lengths else 0
+
+
+def _einsum_lengths(declared: Declared) -> dict[str, int]:
+    """Index of the equation → its length."""
     lengths: dict[str, int] = {}
     for indices, shape in zip(declared.text("equation").partition("->")[0].split(","), declared.shapes("values"), strict=False):
         for index, length in zip(indices.strip(), shape, strict=False):
             lengths[index] = max(length, lengths.get(index, length))
-    return math.prod(lengths.values()) if lengths else 0
+    return lengths
 
 
 def _attention_shape(declared: Declared) -> Shape:
@@ -99,7 +110,7 @@ def _attention_macs(declared: Declared) -> int:
 
 
 OPERATORS = {
-    "einsum": Operator(einsum, "computed", macs=_einsum_macs, lists=("values",)),
+    "einsum": Operator(einsum, "computed", grows=_einsum_shape, macs=_einsum_macs, lists=("values",)),
     "linear": Operator(
         linear, "computed", fresh=True, grows=_linear_shape, macs=_linear_macs, weight_axes=(0, 1), bias_axis=-1, quantizable=True
     ),

@@ -181,13 +181,17 @@ def _corners(boxes: Tensor, mode: str) -> tuple[Tensor, Tensor]:
     return (first - second / 2, first + second / 2) if mode.startswith("CENTER") else (first, second)
 
 
+def _affine_shape(declared: Declared) -> Shape:
+    return (*declared.shape("x")[:2], int(declared.number("output_height", 1)), int(declared.number("output_width", 1)))
+
+
 def _crop_resize_shape(declared: Declared) -> Shape:
     boxes = declared.shape("roi") or declared.shape("boxes")
     return (*boxes[:1], *declared.shape("x")[-3:-2], int(declared.number("target_height", 1)), int(declared.number("target_width", 1)))
 
 
 OPERATORS = {
-    "affine": Operator(affine, "computed"),
+    "affine": Operator(affine, "computed", grows=_affine_shape),
     "crop_resize": Operator(crop_resize, "computed", grows=_crop_resize_shape),
     "resample": Operator(resample, "computed"),
 }

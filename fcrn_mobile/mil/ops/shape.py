@@ -148,7 +148,7 @@ OPERATORS = {
     "flatten2d": Operator(flatten2d, "moved", free=True),
     "pad": Operator(pad, "exact", grows=padded, refusal=_refusal, spans=True),
     "reshape": Operator(reshape, "moved", grows=lambda declared: tuple(1 for _ in declared.lengths("shape")), free=True),
-    "reshape_like": Operator(reshape_like, "moved", lists=("begins", "end_masks", "ends", "ref_tensors")),
+    "reshape_like": Operator(reshape_like, "moved", lists=("begins", "end_masks", "ends", "ref_tensors"), free=True),
     "split": Operator(split, "moved"),
     "squeeze": Operator(squeeze, "moved", free=True),
     "stack": Operator(stack, "moved", grows=_joined, lists=("values",)),

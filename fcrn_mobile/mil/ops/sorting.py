@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from fcrn_mobile.mil.declared import Declared, Shape
 from fcrn_mobile.mil.ops.operator import Operator
 
 _INDEX_TYPES = {"int32": torch.int32, "uint16": torch.int32}
@@ -89,8 +90,13 @@ def _overlaps(boxes: Tensor) -> Tensor:
     return torch.where(union > 0, shared / union, torch.zeros(()))
 
 
+def _suppressed_shape(declared: Declared) -> Shape:
+    """The boxes, or if there are many classes the scores."""
+    return (*declared.shape("boxes")[:1], int(declared.number("max_boxes", 1)), max((4, *declared.shape("scores")[1:])))
+
+
 OPERATORS = {
     "argsort": Operator(argsort, "exact"),
-    "non_maximum_suppression": Operator(non_maximum_suppression, "exact"),
+    "non_maximum_suppression": Operator(non_maximum_suppression, "exact", grows=_suppressed_shape),
     "topk": Operator(topk, "picked"),
 }
