@@ -71,8 +71,8 @@ def command(
         raise InputError(f"--figure '{figure}' draws what --import reads: add --import, or use --html")
     from datetime import UTC, datetime
 
-    from fcrn_mobile.latency.latency import report
     from fcrn_mobile.latency.plan import check, subjects
+    from fcrn_mobile.latency.reports import report
 
     chosen = subjects(models, backends, arithmetic, threads, units, device)
     check(chosen, runs, threads, compared, device is not None and (compared or end_to_end))

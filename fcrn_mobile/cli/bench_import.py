@@ -11,12 +11,12 @@ from fcrn_mobile.whole_file import written_whole
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fcrn_mobile.latency.devices import DeviceReport
+    from fcrn_mobile.latency.reports import DeviceReport
 
 
 def show(paths: list[Path], figure: Path | None, html: Path | None, force: bool, json_out: str | None) -> None:
     """Reports side by side: table, JSON, picture, page."""
-    from fcrn_mobile.latency.devices import merged, read_reports
+    from fcrn_mobile.latency.reports import merged, read_reports
 
     reports = read_reports(paths)
     if figure:
@@ -38,7 +38,7 @@ def show(paths: list[Path], figure: Path | None, html: Path | None, force: bool,
 
 
 def _print(reports: "Sequence[DeviceReport]") -> None:
-    from fcrn_mobile.latency.devices import differences
+    from fcrn_mobile.latency.reports import differences
 
     rows = [[*latency_row(result), result.device, result.compute_units] for report in reports for result in report.results]
     print_table("Latency as the files say; not measured here", [*LATENCY_COLUMNS, "device", "units"], rows)

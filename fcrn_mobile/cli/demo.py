@@ -39,7 +39,8 @@ def command(out: Path, runs: int, json_out: str | None) -> None:
     from fcrn_mobile.conversion.recipe import Recipe
     from fcrn_mobile.data import open_source
     from fcrn_mobile.evaluation import metrics
-    from fcrn_mobile.latency.latency import measure, report
+    from fcrn_mobile.latency.latency import measure
+    from fcrn_mobile.latency.reports import report
     from fcrn_mobile.network.checkpoints import BUILTIN, load_checkpoint
     from fcrn_mobile.report.html import Page
     from fcrn_mobile.report.operators import operators

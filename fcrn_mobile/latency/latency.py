@@ -5,24 +5,16 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 import fcrn_mobile
-from fcrn_mobile.json_text import plain
 from fcrn_mobile.latency.stability import NOISY, WarmUp, spread, warm_up
 from fcrn_mobile.latency.stages import STAGES
 from fcrn_mobile.latency.worker import Open, Opened, Worker
 from fcrn_mobile.runtimes.backends import is_on_device
-
-if TYPE_CHECKING:
-    from fcrn_mobile.latency.compare import Comparison
-
-#: Version of ``benchmarks/schema/bench-v1.json``.
-SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -194,28 +186,6 @@ def machine(threads: int | None = None) -> Machine:
         system=platform.platform(),
         versions={"fcrn-mobile": fcrn_mobile.__version__, "torch": torch.__version__, "python": platform.python_version()},
     )
-
-
-def report(
-    results: Sequence[Latency],
-    created: datetime | None = None,
-    threads: int | None = None,
-    comparison: "Comparison | None" = None,
-) -> dict[str, Any]:
-    """The results as JSON of ``benchmarks/schema/bench-v1.json``, which the iOS app writes too; ``devices.read_report`` reads it back.
-
-    Args:
-        results: at least one.
-        created: when the benchmark began.
-        threads: that the runtimes were given.
-        comparison: of two results.
-    """
-    content: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
-    if created:
-        content["created"] = created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    content |= {"machine": machine(threads), "results": results} | ({"comparison": comparison} if comparison else {})
-    written: dict[str, Any] = plain(content)
-    return written
 
 
 def processor_name() -> str:

@@ -4,12 +4,12 @@ import io
 import time
 from collections.abc import Callable
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from fcrn_mobile.data.images import fit
+from fcrn_mobile.palette import depth_colours
 from fcrn_mobile.runtimes.runtime import Runtime
 
 #: Steps from end to end, in order.
@@ -66,7 +66,7 @@ def sample_photo() -> bytes:
 
 def colour_table() -> NDArray[np.uint8]:
     """256×3: the colours of near (first) to far."""
-    table: NDArray[np.float64] = matplotlib.colormaps["magma_r"](np.arange(256))[:, :3]
+    table: NDArray[np.float64] = depth_colours()(np.arange(256))[:, :3]
     return np.round(table * 255).astype(np.uint8)
 
 

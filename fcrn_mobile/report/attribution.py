@@ -8,13 +8,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fcrn_mobile.palette import ACCENT, BAD, LINE
 from fcrn_mobile.validation.attribution import Attribution
 from fcrn_mobile.validation.op_drift import OpDrift
 
 #: Operators that are numbered and named.
 _NAMED = 8
 _PLATE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6}
-_LINE, _OWN, _OVER = "#2b5c8a", "#c8553d", "#b00020"
 
 
 def save_attribution(attribution: Attribution, title: str, path: Path) -> None:
@@ -52,16 +52,18 @@ def _draw_ratio(axis: Axes, attribution: Attribution, named: list[OpDrift]) -> N
     places = np.array([op.index for op in ops])
     ratios = np.array([op.snr_db for op in ops], dtype=float)
     finite = np.isfinite(ratios)
-    axis.plot(places[finite], ratios[finite], color=_LINE, linewidth=1.2, marker=".", markersize=4)
+    axis.plot(places[finite], ratios[finite], color=LINE, linewidth=1.2, marker=".", markersize=4)
     low, high = (float(ratios[finite].min()), float(ratios[finite].max())) if finite.any() else (0.0, 1.0)
     axis.set_ylim(low - 0.12 * (high - low) - 1, high + 0.12 * (high - low) + 1)
     over = [op for op in attribution.ops if op.beyond > 0]
     if over:
         label = f"runs over half precision, first {over[0].weights or over[0].name}"
-        axis.plot([op.index for op in over], [axis.get_ylim()[0]] * len(over), "x", color=_OVER, clip_on=False, label=label)
+        axis.plot([op.index for op in over], [axis.get_ylim()[0]] * len(over), "x", color=BAD, clip_on=False, label=label)
     steepest = attribution.steepest
     if steepest.fall_db > 0 and steepest.snr_db is not None and math.isfinite(steepest.snr_db):
-        axis.plot(steepest.index, steepest.snr_db, "v", color=_OWN, markersize=8, label=f"falls most: {steepest.weights or steepest.name}")
+        axis.plot(
+            steepest.index, steepest.snr_db, "v", color=ACCENT, markersize=8, label=f"falls most: {steepest.weights or steepest.name}"
+        )
     for number, op in enumerate(named, 1):
         if op.snr_db is not None and math.isfinite(op.snr_db):
             _number(axis, number, op.index, op.snr_db)
@@ -74,8 +76,8 @@ def _draw_ratio(axis: Axes, attribution: Attribution, named: list[OpDrift]) -> N
 def _draw_own(axis: Axes, attribution: Attribution, named: list[OpDrift]) -> None:
     ops = [op for op in attribution.worst if math.isfinite(op.own_drift)]
     if ops:
-        lines = axis.stem([op.index for op in ops], [op.own_drift for op in ops], linefmt=_OWN, markerfmt="o", basefmt=" ")
-        lines.markerline.set(color=_OWN, markersize=4)
+        lines = axis.stem([op.index for op in ops], [op.own_drift for op in ops], linefmt=ACCENT, markerfmt="o", basefmt=" ")
+        lines.markerline.set(color=ACCENT, markersize=4)
     for number, op in enumerate(named, 1):
         if op.own is not None and math.isfinite(op.own_drift):
             _number(axis, number, op.index, op.own_drift)

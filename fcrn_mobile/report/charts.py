@@ -14,19 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from fcrn_mobile.evaluation.budget import FIDELITY
-from fcrn_mobile.latency.devices import DeviceReport, timeline
 from fcrn_mobile.latency.latency import Latency
+from fcrn_mobile.latency.reports import DeviceReport, timeline
+from fcrn_mobile.palette import EDGE, GRID, INK, SERIES, THERMAL
 from fcrn_mobile.validation.drift import Validation
 
-#: Dark enough on white for small marks (contrast 4.5 or more); the marks differ in shape too.
-COLOURS = ("#0b5fa5", "#b3430c", "#00704f", "#85378a", "#7a5c00")
 #: Character in the legend → matplotlib's marker.
 MARKS = {"●": "o", "■": "s", "▲": "^", "◆": "D", "▼": "v", "★": "*"}
-#: Of the reference, where it stands beside candidates.
-REFERENCE_COLOUR = "#4d5966"
-#: Thermal state → background; from cool to hot, each darker than the one before.
-THERMAL = {"nominal": "#eaf4ec", "fair": "#fbeebd", "serious": "#f7c98b", "critical": "#ec9a8f"}
-_INK, _GRID = "#1d2733", "#d9dee4"
 #: Ratio of largest to smallest value from which an axis is logarithmic.
 _LOG_FROM = 8.0
 _SETTINGS: dict[Any, Any] = {
@@ -34,17 +28,17 @@ _SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "fcrn-mobile",
     "font.family": "sans-serif",
     "font.size": 9,
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "axes.edgecolor": "#8a949e",
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": EDGE,
+    "xtick.color": INK,
+    "ytick.color": INK,
 }
 
 
 def style(index: int) -> tuple[str, str]:
     """Colour and legend character of the candidate or model with this index."""
-    return COLOURS[index % len(COLOURS)], list(MARKS)[index % len(MARKS)]
+    return SERIES[index % len(SERIES)], list(MARKS)[index % len(MARKS)]
 
 
 @matplotlib.rc_context(_SETTINGS)
@@ -57,7 +51,7 @@ def drift_per_image(validation: Validation, ringed: Sequence[int] = ()) -> str:
         points = np.array([(image.reference, image.fidelity) for image in candidate.per_image], dtype=float)
         axis.plot(*points.T, MARKS[mark], color=colour, markersize=4.5, alpha=0.75, markeredgewidth=0)
         shown = points[[i for i in ringed if i < len(points)]]
-        axis.plot(*shown.T, "o", color=_INK, markersize=8.5, fillstyle="none", markeredgewidth=0.9)
+        axis.plot(*shown.T, "o", color=INK, markersize=8.5, fillstyle="none", markeredgewidth=0.9)
         limits = [check.limit.amount for check in candidate.checks if check.limit.metric == FIDELITY]
         for limit in limits:
             axis.axhline(limit, color=colour, linestyle="--", linewidth=1)
@@ -75,7 +69,7 @@ def size_against_drift(validation: Validation) -> str:
     for index, candidate in enumerate(validation.candidates):
         colour, mark = style(index)
         axis.plot(candidate.size_bytes / 1e6, candidate.fidelity.abs_rel, MARKS[mark], color=colour, markersize=8)
-    axis.axvline(validation.reference_size_bytes / 1e6, color=_INK, linestyle=":", linewidth=1)
+    axis.axvline(validation.reference_size_bytes / 1e6, color=INK, linestyle=":", linewidth=1)
     _scale(axis, "y", [candidate.fidelity.abs_rel for candidate in validation.candidates])
     axis.set_xlim(left=0)
     axis.set_xlabel("size, MB")
@@ -95,7 +89,7 @@ def latency_histograms(latencies: Sequence[Latency], colours: Sequence[str]) -> 
     bins = np.geomspace(low, high, 49) if logarithmic else np.linspace(low, high, 49)
     for axis, latency, colour in zip(axes, latencies, colours, strict=True):
         axis.hist(latency.samples_ms, bins, color=colour, alpha=0.75)
-        axis.axvline(latency.median_ms, color=_INK, linewidth=1)
+        axis.axvline(latency.median_ms, color=INK, linewidth=1)
         axis.yaxis.set_major_locator(MaxNLocator(2, integer=True))
         axis.spines[["top", "right"]].set_visible(False)
     if logarithmic:
@@ -162,7 +156,7 @@ def _plain(name: str) -> str:
 def _chart() -> tuple[Figure, Axes]:
     figure = Figure(figsize=(4.1, 2.9), layout="constrained")
     axis = figure.subplots()
-    axis.grid(color=_GRID, linewidth=0.6)
+    axis.grid(color=GRID, linewidth=0.6)
     axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)
     return figure, axis

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -10,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
-from fcrn_mobile.report.figures import COLOURS, SPARSE, UNKNOWN_COLOUR
+from fcrn_mobile.palette import depth_colours
+from fcrn_mobile.report.figures import SPARSE
 from fcrn_mobile.runs.examples import Example
 from fcrn_mobile.text import printable
 
@@ -52,8 +52,7 @@ def draw_examples(examples: Sequence[Example], title: str) -> NDArray[np.uint8]:
 
 
 def _show(axis: Axes, depth: np.ma.MaskedArray, far: float) -> AxesImage:
-    colours = matplotlib.colormaps[COLOURS].with_extremes(bad=UNKNOWN_COLOUR)
     if 0 < depth.count() < SPARSE * depth.size:
         rows, places = np.nonzero(~np.ma.getmaskarray(depth))
-        axis.scatter(places, rows, c=depth[rows, places], cmap=colours, vmin=0, vmax=far, s=1.5, linewidths=0)
-    return axis.imshow(depth, cmap=colours, vmin=0, vmax=far, interpolation="nearest")
+        axis.scatter(places, rows, c=depth[rows, places], cmap=depth_colours(), vmin=0, vmax=far, s=1.5, linewidths=0)
+    return axis.imshow(depth, cmap=depth_colours(), vmin=0, vmax=far, interpolation="nearest")

@@ -4,17 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from fcrn_mobile.palette import DIFFERENCE, depth_colours
 from fcrn_mobile.text import printable
 
-COLOURS = "magma_r"
-DIFFERENCE_COLOURS = "viridis"
-UNKNOWN_COLOUR = "#9a9a9a"
 #: Share of known pixels below which each becomes a dot: single pixels of LiDAR would vanish when the picture is scaled down.
 SPARSE = 0.25
 
@@ -47,8 +44,8 @@ def save_comparison(rows: Sequence[Row], difference_title: str, path: Path) -> N
         line[0].imshow(row.image, extent=extent, aspect=aspect)
         for axis, depth in zip(line[1:], row.depths.values(), strict=False):
             shown = np.ma.masked_where(depth <= 0, depth)
-            depth_picture = axis.imshow(shown, cmap=COLOURS, vmin=0, vmax=far, extent=extent, aspect=aspect)
-        difference_picture = line[-1].imshow(row.difference, cmap=DIFFERENCE_COLOURS, vmin=0, vmax=largest, extent=extent, aspect=aspect)
+            depth_picture = axis.imshow(shown, cmap=depth_colours(), vmin=0, vmax=far, extent=extent, aspect=aspect)
+        difference_picture = line[-1].imshow(row.difference, cmap=DIFFERENCE, vmin=0, vmax=largest, extent=extent, aspect=aspect)
         for axis in line:
             axis.set_axis_off()
     for axis, title in zip(axes[0], titles, strict=True):
@@ -88,13 +85,12 @@ def save_panel(
     axes = figure.subplots(4 // columns, columns).ravel()
     axes[0].imshow(image)
     axes[0].set_title("image", fontsize=11)
-    colours = matplotlib.colormaps[COLOURS].with_extremes(bad=UNKNOWN_COLOUR)
     for axis, (name, values) in zip(axes[1:], maps.items(), strict=True):
-        picture = axis.imshow(values, cmap=colours, vmin=0, vmax=far, interpolation="nearest")
+        picture = axis.imshow(values, cmap=depth_colours(), vmin=0, vmax=far, interpolation="nearest")
         axis.set_title(name, fontsize=11)
         if values.count() < SPARSE * values.size:
             rows, places = np.nonzero(~np.ma.getmaskarray(values))
-            axis.scatter(places, rows, c=values[rows, places], cmap=colours, vmin=0, vmax=far, s=2.5, linewidths=0)
+            axis.scatter(places, rows, c=values[rows, places], cmap=depth_colours(), vmin=0, vmax=far, s=2.5, linewidths=0)
     for axis in axes:
         axis.set_axis_off()
     figure.suptitle(printable(title), fontsize=12, parse_math=False)
@@ -105,16 +101,21 @@ def save_panel(
 
 def colour_map(depth: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Depth h×w → h×w×3 uint8, from the 2nd to the 98th percentile of its finite values; not finite is gray."""
+    finite = depth[np.isfinite(depth)]
+    near, far = np.percentile(finite, (2, 98)) if finite.size else (0.0, 1.0)
+    return coloured(depth, float(near), float(far))
+
+
+def coloured(depth: NDArray[np.float32], near: float, far: float) -> NDArray[np.uint8]:
+    """Depth h×w → h×w×3 uint8, the map spanning two depths; not finite is gray."""
     finite = np.isfinite(depth)
-    near, far = np.percentile(depth[finite], (2, 98)) if finite.any() else (0.0, 1.0)
     scaled = np.clip((np.where(finite, depth, near) - near) / max(far - near, 1e-6), 0, 1)
-    colours = (matplotlib.colormaps[COLOURS](scaled)[..., :3] * 255).astype(np.uint8)
-    colours[~finite] = 128
+    colours: NDArray[np.uint8] = depth_colours()(np.ma.masked_where(~finite, scaled), bytes=True)[..., :3]
     return colours
 
 
 def save_side_by_side(image: NDArray[np.uint8], depth: NDArray[np.float32], path: Path) -> None:
     """The image and its colour-mapped depth at the image's size, side by side, as PNG."""
     height, width = image.shape[:2]
-    coloured = Image.fromarray(colour_map(depth)).resize((width, height), Image.Resampling.BILINEAR)
-    Image.fromarray(np.hstack((image, np.asarray(coloured)))).save(path)
+    picture = Image.fromarray(colour_map(depth)).resize((width, height), Image.Resampling.BILINEAR)
+    Image.fromarray(np.hstack((image, np.asarray(picture)))).save(path)

@@ -11,11 +11,12 @@ from typing import Any
 import jinja2
 
 import fcrn_mobile
+from fcrn_mobile import palette
 from fcrn_mobile.data.spec import portable
 from fcrn_mobile.evaluation.budget import FIDELITY
 from fcrn_mobile.evaluation.metrics import HIGHER_IS_BETTER, METRICS, protocol
-from fcrn_mobile.latency.devices import DeviceReport, differences
 from fcrn_mobile.latency.latency import Latency, machine
+from fcrn_mobile.latency.reports import DeviceReport, differences
 from fcrn_mobile.report import charts, scenes, verdict
 from fcrn_mobile.report.operators import Operators, OpRow
 from fcrn_mobile.report.scenes import Scene
@@ -63,6 +64,7 @@ def render(page: Page, when: datetime) -> str:
         loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["number"] = number
+    environment.globals["palette"] = palette.PAGE
     context: dict[str, Any] = {
         "when": when.strftime("%Y-%m-%d %H:%M %Z").strip(),
         "version": fcrn_mobile.__version__,
@@ -254,7 +256,7 @@ def _model_colours(page: Page) -> list[str]:
         return [charts.style(index)[0] for index in range(len(page.latencies))]
     candidates = [candidate.name for candidate in page.validation.candidates]
     known = {name: charts.style(index)[0] for index, name in enumerate(candidates)}
-    return [known.get(latency.model, charts.REFERENCE_COLOUR) for latency in page.latencies]
+    return [known.get(latency.model, palette.REFERENCE) for latency in page.latencies]
 
 
 def _ops(ops: Sequence[OpRow]) -> list[dict[str, Any]]:

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fcrn_mobile.evaluation.budget import FIDELITY
+from fcrn_mobile.palette import ACCENT, BAD, BESIDE, LINE
 from fcrn_mobile.tuning.result import Point, Tuning
 
-_FRONT, _UNIFORM, _CHOSEN, _LIMIT = "#2b5c8a", "#7a7a7a", "#c8553d", "#b00020"
 #: Width of the chosen point's label, as a share of the axis.
 _LABEL = 0.24
 _PLATE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6}
@@ -27,16 +27,16 @@ def save_pareto(tuning: Tuning, path: Path) -> None:
     axis = figure.subplots()
     points = [point for point in tuning.points if point.drift > 0 and math.isfinite(point.drift)]
     front = sorted((point for point in points if point.kind == "front"), key=lambda point: point.size_bytes)
-    axis.plot(*_places(front), color=_FRONT, marker=".", label="mixed, predicted on the images searched on")
+    axis.plot(*_places(front), color=LINE, marker=".", label="mixed, predicted on the images searched on")
     uniform = [point for point in points if point.kind in ("uniform", "float")]
-    axis.plot(*_places(uniform), "s", color=_UNIFORM, markersize=6, label="uniform, measured there (float32; fp16 as it is)")
+    axis.plot(*_places(uniform), "s", color=BESIDE, markersize=6, label="uniform, measured there (float32; fp16 as it is)")
     chosen = [point for point in points if point.kind == "chosen"]
     verdict = "chosen" if tuning.held else "nearest, budget BROKEN"
     label = f"{verdict}: measured on {tuning.verified} unseen images"
-    axis.plot(*_places(chosen), "*", color=_CHOSEN, markersize=17, markeredgecolor="white", label=label)
+    axis.plot(*_places(chosen), "*", color=ACCENT, markersize=17, markeredgecolor="white", label=label)
     for check in tuning.chosen.drift.checks:
         if check.limit.metric == FIDELITY:
-            axis.axhline(check.limit.amount, color=_LIMIT, linewidth=1, linestyle="--", label=f"budget {check.limit.text}")
+            axis.axhline(check.limit.amount, color=BAD, linewidth=1, linestyle="--", label=f"budget {check.limit.text}")
     _scales(axis)
     _name(axis, uniform, [point.name for point in uniform])
     share = tuning.chosen.drift.size_bytes / tuning.float_bytes

@@ -13,15 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcrn_mobile.data.source import Source
-from fcrn_mobile.report.figures import COLOURS, SPARSE, UNKNOWN_COLOUR
+from fcrn_mobile.palette import DEPTH, SIGNED_DIFFERENCE, UNKNOWN
+from fcrn_mobile.report.figures import SPARSE
 from fcrn_mobile.runtimes import Runtime
 from fcrn_mobile.validation.drift import Drift, Validation
 from fcrn_mobile.validation.fidelity import same_size
 
 #: Pixels across; more than a phone or a column of the page shows.
 WIDTH = 320
-#: Of signed differences: blue is nearer than the reference, red farther, white equal.
-SIGNED_COLOURS = "RdBu_r"
 #: Shares of the values, in percent, that a scale reaches from and to: single stray pixels must not wash out the rest.
 _RANGE = (0.5, 99.5)
 _UNKNOWN = 255
@@ -119,7 +118,7 @@ def depth_scale(scenes: Sequence[Scene]) -> Scale:
     """One scale for every depth map, from what is true and what the reference sees: a broken candidate must not bend it."""
     values = np.concatenate([depth[_known(depth)] for scene in scenes for depth in (scene.true, scene.expected)])
     low, high = np.percentile(values, _RANGE) if values.size else (0.0, 1.0)
-    return Scale(COLOURS, float(low), float(high))
+    return Scale(DEPTH, float(low), float(high))
 
 
 def difference_scale(scenes: Sequence[Scene], candidate: int) -> Scale:
@@ -128,7 +127,7 @@ def difference_scale(scenes: Sequence[Scene], candidate: int) -> Scale:
         gaps = [np.abs(scene.predictions[candidate] - scene.expected) for scene in scenes]
     values = np.concatenate([gap[np.isfinite(gap)] for gap in gaps])
     largest = float(np.percentile(values, _RANGE[1])) if values.size else 0.0
-    return Scale(SIGNED_COLOURS, -(largest or 1e-6), largest or 1e-6)
+    return Scale(SIGNED_DIFFERENCE, -(largest or 1e-6), largest or 1e-6)
 
 
 def depth_picture(depth: Depth, scale: Scale) -> str:
@@ -178,7 +177,7 @@ def _known(depth: Depth) -> NDArray[np.bool_]:
 
 def _paletted(index: NDArray[np.uint8], colours: str) -> str:
     table = matplotlib.colormaps[colours](np.linspace(0, 1, _UNKNOWN), bytes=True)[:, :3]
-    gray = to_rgb(UNKNOWN_COLOUR)
+    gray = to_rgb(UNKNOWN)
     picture = Image.fromarray(index)
     picture.putpalette([*table.ravel().tolist(), *(round(255 * part) for part in gray)])
     return _data_uri(picture, "png", optimize=True)

@@ -9,15 +9,15 @@ from math import exp
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageColor, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 from fcrn_mobile.data.video import Video, load_av, read_frames
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.palette import BAR_GROUND
 from fcrn_mobile.report.extent import Extent
-from fcrn_mobile.report.figures import COLOURS, UNKNOWN_COLOUR
+from fcrn_mobile.report.figures import coloured
 from fcrn_mobile.whole_file import written_whole
 
 #: Seconds over which a range that is not fixed follows the scene.
@@ -29,7 +29,6 @@ CUT = 0.5
 _QUALITY = {"crf": "18", "preset": "veryfast", "mbtree": "0"}
 _BT709 = 1  # FFmpeg's number, for matrix, primaries and transfer alike
 _LIMITED = 1
-_BACKGROUND = "#303030"  # the farthest colour is black
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -144,17 +143,9 @@ def compose(image: NDArray[np.uint8], depth: NDArray[np.float32], metres: tuple[
         H'×W'×3 uint8, W' = 2·W + the bar, both even as H.264 wants them: columns 0..W-1 are the image, W..2·W-1 the depth.
     """
     height, width = image.shape[:2]
-    coloured = Image.fromarray(_colour(depth, *metres)).resize((width, height), Image.Resampling.BILINEAR)
-    picture = np.hstack((image, np.asarray(coloured), _colour_bar(height, *metres, unit)))
+    right = Image.fromarray(coloured(depth, *metres)).resize((width, height), Image.Resampling.BILINEAR)
+    picture = np.hstack((image, np.asarray(right), _colour_bar(height, *metres, unit)))
     return np.pad(picture, ((0, height % 2), (0, 0), (0, 0)), mode="edge")
-
-
-def _colour(depth: NDArray[np.float32], near: float, far: float) -> NDArray[np.uint8]:
-    finite = np.isfinite(depth)
-    scaled = np.clip((np.where(finite, depth, near) - near) / max(far - near, 1e-6), 0, 1)
-    colours: NDArray[np.uint8] = matplotlib.colormaps[COLOURS](scaled, bytes=True)[..., :3]
-    colours[~finite] = ImageColor.getrgb(UNKNOWN_COLOUR)
-    return colours
 
 
 @lru_cache(maxsize=1)
@@ -162,8 +153,8 @@ def _colour_bar(height: int, near: float, far: float, unit: str) -> NDArray[np.u
     """H×w×3: far above, near below, ticks with their unit; w depends on the height alone, and is even."""
     size = min(max(height // 24, 9), 40)
     digits = 1 if far - near >= 1 else 2
-    strip = _colour(np.linspace(far, near, height, dtype=np.float32)[:, None].repeat(size, axis=1), near, far)
-    canvas = Image.new("RGB", (size * 11 // 2 // 2 * 2, height), _BACKGROUND)
+    strip = coloured(np.linspace(far, near, height, dtype=np.float32)[:, None].repeat(size, axis=1), near, far)
+    canvas = Image.new("RGB", (size * 11 // 2 // 2 * 2, height), BAR_GROUND)
     canvas.paste(Image.fromarray(strip), (size // 2, 0))
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size)
     ticks = min(max(height // (3 * size), 2), 6)

@@ -10,7 +10,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +18,8 @@ from fcrn_mobile.conversion.contract import Port, violations
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.network.checkpoints import UP_TO_SCALE, Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
-from fcrn_mobile.report.figures import COLOURS, colour_map
+from fcrn_mobile.palette import DEPTH, depth_colours
+from fcrn_mobile.report.figures import colour_map
 
 IOS_DEMO = Path(__file__).resolve().parent.parent
 FIXTURES = Path("DepthCore/Tests/DepthCoreTests/Fixtures")
@@ -62,7 +62,7 @@ def _json(value: Any) -> bytes:
 
 def _colours() -> NDArray[np.uint8]:
     """256×3, near to far, rounded as ``colour_map`` does."""
-    colours: NDArray[np.uint8] = (matplotlib.colormaps[COLOURS](np.arange(256))[:, :3] * 255).astype(np.uint8)
+    colours: NDArray[np.uint8] = (depth_colours()(np.arange(256))[:, :3] * 255).astype(np.uint8)
     return colours
 
 
@@ -71,7 +71,7 @@ def _table() -> bytes:
     values = ",\n".join("  " + ", ".join(map(str, row)) for row in rows)
     return (
         "// swift-format-ignore-file\n"
-        f"// matplotlib's {COLOURS}, written by scripts/make_fixtures.py: change it there.\n\n"
+        f"// matplotlib's {DEPTH}, written by scripts/make_fixtures.py: change it there.\n\n"
         f"let depthColours: [UInt8] = [\n{values},\n]\n"
     ).encode()
 

@@ -23,7 +23,7 @@ from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.data.images import read_image
 from fcrn_mobile.network.checkpoints import load_checkpoint
-from fcrn_mobile.report.figures import COLOURS
+from fcrn_mobile.palette import depth_colours
 from fcrn_mobile.runtimes import open_runtime
 
 IOS_DEMO = Path(__file__).resolve().parent.parent
@@ -111,7 +111,7 @@ def icon() -> Image.Image:
     across = np.abs(np.linspace(-1, 1, 1024))
     share = 1 - np.maximum(across[:, None], across)
     steps = np.floor(share * 8) / 8
-    return Image.fromarray((matplotlib.colormaps[COLOURS](steps)[..., :3] * 255).astype(np.uint8))
+    return Image.fromarray((depth_colours()(steps)[..., :3] * 255).astype(np.uint8))
 
 
 def main() -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from fcrn_mobile.latency.latency import Latency, report
+from fcrn_mobile.latency.latency import Latency
+from fcrn_mobile.latency.reports import report
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "ios_demo/DepthCore/Tests/DepthCoreTests/Fixtures"

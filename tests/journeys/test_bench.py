@@ -8,7 +8,7 @@ import pytest
 import torch
 from jsonschema import Draft202012Validator
 
-from fcrn_mobile.latency.devices import schema
+from fcrn_mobile.latency.reports import schema
 from fcrn_mobile.network.checkpoints import save_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
 from tests.conftest import settled

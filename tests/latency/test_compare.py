@@ -20,8 +20,7 @@ from fcrn_mobile.latency.compare import (
     pairs_for,
     ratio_interval,
 )
-from fcrn_mobile.latency.devices import schema
-from fcrn_mobile.latency.latency import report
+from fcrn_mobile.latency.reports import report, schema
 from tests.latency.runtimes import sleeping
 
 

@@ -10,9 +10,9 @@ from PIL import Image
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.latency.compare import Comparison
-from fcrn_mobile.latency.devices import schema
-from fcrn_mobile.latency.latency import Latency, measure, report, statistics, summarise
+from fcrn_mobile.latency.latency import Latency, measure, statistics, summarise
 from fcrn_mobile.latency.plan import Subject, check, subjects
+from fcrn_mobile.latency.reports import report, schema
 from fcrn_mobile.latency.stability import WarmUp
 from fcrn_mobile.latency.stages import STAGES, colour_table, coloured, end_to_end, model_only, sample_photo
 from fcrn_mobile.latency.worker import Opened, Worker

@@ -40,7 +40,7 @@ def test_a_prediction_of_any_size_is_drawn_as_large_as_the_frame() -> None:
 
 def test_what_is_unknown_or_broken_is_gray() -> None:
     broken = Example(np.zeros((60, 80, 3), np.uint8), np.zeros((60, 80), np.float32), np.full((30, 40), np.nan, np.float32))
-    assert share(draw_examples([broken], "nothing known"), (154, 154, 154)) > 0.3
+    assert share(draw_examples([broken], "nothing known"), (128, 128, 128)) > 0.3
 
 
 def test_single_lidar_points_stay_visible() -> None:

@@ -21,7 +21,7 @@ from fcrn_mobile.report.scenes import (
 )
 from tests.report.page import drift_of, validated
 
-GRAY = (154, 154, 154)
+GRAY = (128, 128, 128)
 
 
 def pixels(uri: str) -> np.ndarray:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.latency.devices import differences, merged, read_report, read_reports, schema, timeline
 from fcrn_mobile.latency.latency import statistics
-from fcrn_mobile.report.charts import THERMAL, latency_over_time, save_latency_over_time
+from fcrn_mobile.latency.reports import differences, merged, read_report, read_reports, schema, timeline
+from fcrn_mobile.palette import THERMAL
+from fcrn_mobile.report.charts import latency_over_time, save_latency_over_time
 from fcrn_mobile.report.html import Page
 from tests.report.page import parsed
 

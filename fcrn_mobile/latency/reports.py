@@ -1,9 +1,10 @@
-"""Latency reports of several devices: read, checked, and held against each other."""
+"""Latency reports, this tool's and the iOS app's: written, read, checked, and held against each other."""
 
 import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,9 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.latency.latency import Latency, Machine, statistics
+from fcrn_mobile.json_text import plain
+from fcrn_mobile.latency.compare import Comparison
+from fcrn_mobile.latency.latency import Latency, Machine, machine, statistics
 
-_SCHEMA = "bench-v1.json"
+#: Version of ``benchmarks/schema/bench-v1.json``.
+SCHEMA_VERSION = 1
+_SCHEMA = f"bench-v{SCHEMA_VERSION}.json"
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,28 @@ class DeviceReport:
     def thermal(self) -> list[tuple[float, str]]:
         """Seconds since the benchmark began, and the thermal state from then on, in order; empty where none was recorded."""
         return sorted((float(entry["t_s"]), str(entry["state"])) for entry in self.content.get("thermal", []))
+
+
+def report(
+    results: Sequence[Latency],
+    created: datetime | None = None,
+    threads: int | None = None,
+    comparison: Comparison | None = None,
+) -> dict[str, Any]:
+    """The results as JSON of ``benchmarks/schema/bench-v1.json``, which the iOS app writes too; ``read_report`` reads it back.
+
+    Args:
+        results: at least one.
+        created: when the benchmark began.
+        threads: that the runtimes were given.
+        comparison: of two results.
+    """
+    content: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+    if created:
+        content["created"] = created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    content |= {"machine": machine(threads), "results": results} | ({"comparison": comparison} if comparison else {})
+    written: dict[str, Any] = plain(content)
+    return written
 
 
 def schema() -> dict[str, Any]:
@@ -90,8 +117,8 @@ def read_report(path: Path) -> DeviceReport:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"'{path}' is not JSON ({reason}): give a file of the app or of bench --json") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
-    if isinstance(version, int) and version != 1:
-        raise InputError(f"'{path}' has schema version {version}, this reads version 1: update fcrn-mobile or the app")
+    if isinstance(version, int) and version != SCHEMA_VERSION:
+        raise InputError(f"'{path}' has schema version {version}, this reads version {SCHEMA_VERSION}: update fcrn-mobile or the app")
     wrong = best_match(Draft202012Validator(schema()).iter_errors(content))
     if wrong is not None:
         reason = " ".join(wrong.message.split())[:120]
