@@ -18,8 +18,6 @@ from fcrn_mobile.whole_file import written_whole
 
 #: Width of tables where standard output is no terminal: nothing is folded in a pipe.
 _PIPE_WIDTH = 160
-#: Metrics in tables; JSON holds all of them.
-SHOWN_METRICS = ("abs_rel", "rmse", "log10", "delta1", "delta2", "delta3")
 
 
 class _Console(Console):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcrn_mobile.cli.command import Command
-from fcrn_mobile.cli.common import SHOWN_METRICS, json_option, print_table, write_json
+from fcrn_mobile.cli.common import json_option, print_table, write_json
 from fcrn_mobile.cli.outputs import PICTURES, OutputFile
+from fcrn_mobile.evaluation.formulas import shown
 from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _print(runs: "list[History]", differing: dict[str, list[Any]]) -> None:
         print("no setting differs")
     print()
     chosen_by = monitors(runs)
-    metrics = [name for name in dict.fromkeys((*chosen_by, *SHOWN_METRICS)) if any(name in run.best for run in runs)]
+    metrics = [name for name in dict.fromkeys((*chosen_by, *shown())) if any(name in run.best for run in runs)]
     one = len(chosen_by) == 1
     best = [(run, f"{run.best_epoch} of {run.epochs[-1]}", [] if one else [run.monitor.metric]) for run in runs]
     print_table(

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from fcrn_mobile.evaluation.metrics import DepthMetrics, EvaluationProtocol
     from fcrn_mobile.runtimes import Runtime
 
-#: What the table says behind a metric: its unit, and which way is better where lower is not.
-UNITS = {"sq_rel": "m", "mae": "m", "irmse": "1/km", "imae": "1/km", "delta1": "higher is better"}
 #: Value of ``--baselines`` without a spec: the #train part beside the evaluated one.
 _BESIDE = "#train"
 #: The pictures of ``--panels``.
@@ -129,17 +127,19 @@ def command(
 
 def print_columns(columns: "dict[str, DepthMetrics]") -> None:
     """One line per metric, one column per model, both kinds of rms by name."""
-    from fcrn_mobile.evaluation.metrics import METRICS
+    from fcrn_mobile.evaluation.formulas import METRICS
 
     values = {name: column.compute() for name, column in columns.items()}
     averages = {name: column.averages() for name, column in columns.items()}
-    rows = []
-    for key in METRICS:
+    rows, said = [], set()
+    for key, metric in METRICS.items():
         if key == "rmse":
             rows.append(["rmse per image (m)", *(f"{averages[name]['rmse']:.4f}" for name in columns)])
             rows.append(["rmse_pooled (m)", *(f"{values[name]['rmse_pooled']:.4f}" for name in columns)])
         else:
-            label = f"{key} ({UNITS[key]})" if key in UNITS else key
+            # That higher is better is said once.
+            label = f"{key} ({metric.hint})" if metric.hint and not (metric.higher_is_better and metric.hint in said) else key
+            said.add(metric.hint)
             rows.append([label, *(f"{values[name][key]:.4f}" for name in columns)])
     print_table("", ["metric", *columns], rows)
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 import click
 
 from fcrn_mobile.cli.command import Command
-from fcrn_mobile.cli.common import SHOWN_METRICS, json_option, print_table, progress, write_json
+from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
 from fcrn_mobile.cli.exits import end
 from fcrn_mobile.cli.frames import protocol_option, rule_for, skip_bad_option, sound_frames
 from fcrn_mobile.cli.page import html_options, write_page
+from fcrn_mobile.evaluation.formulas import shown
 from fcrn_mobile.runtimes.backends import is_on_device
 
 if TYPE_CHECKING:
@@ -76,11 +77,11 @@ def print_drift(result: "Validation") -> None:
     for warning in result.warnings:
         print(f"warning: {warning}")
     title = f"Drift on {result.data}: {images} images, protocol {result.protocol}"
-    columns = ["model", "MB", *SHOWN_METRICS, "fidelity", "dB", "verdict"]
-    reference = [f"{result.reference_metrics[key]:.4f}" for key in SHOWN_METRICS]
+    columns = ["model", "MB", *shown(), "fidelity", "dB", "verdict"]
+    reference = [f"{result.reference_metrics[key]:.4f}" for key in shown()]
     rows = [[f"{result.reference_name} (reference)", f"{result.reference_size_bytes / 1e6:.1f}", *reference, "", "", ""]]
     for candidate in result.candidates:
-        change = [f"{candidate.metrics[key]:.4f} {candidate.change[key]:+.4f}" for key in SHOWN_METRICS]
+        change = [f"{candidate.metrics[key]:.4f} {candidate.change[key]:+.4f}" for key in shown()]
         closeness = [f"{candidate.fidelity.abs_rel:.4f}", f"{candidate.fidelity.psnr_db:.1f}"]
         rows.append([candidate.name, f"{candidate.size_bytes / 1e6:.1f}", *change, *closeness, candidate.verdict])
     print_table(title, columns, rows)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.evaluation.metrics import HIGHER_IS_BETTER, METRICS
+from fcrn_mobile.evaluation.formulas import compared
 
 FIDELITY = "fidelity"
 #: Relative rounding of a depth in float32, half a unit in its last place (IEEE 754): two engines that compute the same differ by that,
@@ -39,7 +39,7 @@ def parse_limit(text: str) -> Limit:
         InputError: another form, an unknown metric, a negative amount, or one below the rounding of float32.
     """
     metric, equals, amount_text = (part.strip() for part in text.partition("="))
-    metrics = (FIDELITY, *METRICS, "rmse_pooled")
+    metrics = (FIDELITY, *compared())
     if not equals or metric not in metrics:
         raise InputError(f"budget '{text}': write METRIC=AMOUNT with one of {', '.join(metrics)}")
     percent = amount_text.endswith("%")
@@ -95,7 +95,7 @@ def check(limit: Limit, reference: Mapping[str, float], candidate: Mapping[str, 
     if limit.metric == FIDELITY:
         return Check(limit, fidelity)
     worsening = candidate[limit.metric] - reference[limit.metric]
-    if limit.metric in HIGHER_IS_BETTER:
+    if compared()[limit.metric].higher_is_better:
         worsening = -worsening
     if not limit.relative:
         return Check(limit, worsening)

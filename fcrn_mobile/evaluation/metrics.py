@@ -1,10 +1,4 @@
-"""Depth metrics: masked, streaming, pooled over pixels and averaged over images.
-
-Formulas (p predicted, d true, both in metres, over valid pixels; Eigen et al. 2014, arXiv 1406.2283, and the KITTI depth
-benchmark for silog, imae and irmse): abs_rel = mean |p-d|/d; sq_rel = mean (p-d)²/d; rmse = √mean (p-d)²;
-rmse_log = √mean (ln p - ln d)²; log10 = mean |log10 p - log10 d|; silog = 100·√(mean e² - (mean e)²) with e = ln p - ln d;
-mae = mean |p-d|; irmse and imae of 1/p - 1/d in 1/km; δk = share of pixels with max(p/d, d/p) < 1.25^k.
-"""
+"""Depth metrics of images: masked, streaming, pooled over pixels and averaged over images (``formulas``: what they are)."""
 
 import csv
 import io
@@ -16,14 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.formulas import METRICS, Errors, means
 
 Array = NDArray[np.float32]
-
-#: Means over pixels from which every metric follows.
-_MOMENTS = ("abs_rel", "sq_rel", "square", "log_square", "log10", "log", "mae", "inv_square", "imae", "delta1", "delta2", "delta3")
-
-METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "mae", "irmse", "imae", "delta1", "delta2", "delta3")
-HIGHER_IS_BETTER = frozenset({"delta1", "delta2", "delta3"})
 
 
 @dataclass(frozen=True)
@@ -118,52 +107,20 @@ def valid_mask(depth: Array, rule: EvaluationProtocol) -> NDArray[np.bool_]:
 
 
 def pixel_moments(prediction: Array, depth: Array) -> NDArray[np.float64]:
-    """Means over pixels, in the order of ``_MOMENTS``, from which ``metrics_from_moments`` derives every metric.
+    """Means over pixels, in the order of ``formulas.means``, from which ``metrics_from_moments`` derives every metric.
 
     Args:
         prediction, depth: equal-shaped arrays of metres > 0, valid pixels only; at least one.
     """
     p, d = prediction.astype(np.float64), depth.astype(np.float64)
-    error = p - d
-    log_error = np.log(p) - np.log(d)
-    inverse_error = 1000.0 / p - 1000.0 / d  # 1/km
-    ratio = np.maximum(p / d, d / p)
-    return np.array(
-        [
-            np.mean(np.abs(error) / d),
-            np.mean(error**2 / d),
-            np.mean(error**2),
-            np.mean(log_error**2),
-            np.mean(np.abs(log_error)) / math.log(10),
-            np.mean(log_error),
-            np.mean(np.abs(error)),
-            np.mean(inverse_error**2),
-            np.mean(np.abs(inverse_error)),
-            # A NaN is no hit: comparisons with it are false.
-            *(np.mean(ratio < 1.25**k) for k in (1, 2, 3)),
-        ]
-    )
+    errors = Errors(d, p - d, np.log(p) - np.log(d), 1000.0 / p - 1000.0 / d, np.maximum(p / d, d / p))
+    return np.array([mean(errors) for mean in means()])
 
 
 def metrics_from_moments(moments: NDArray[np.float64]) -> dict[str, float]:
     """The metrics of ``METRICS`` from means over pixels."""
-    m = dict(zip(_MOMENTS, moments.tolist(), strict=True))
-    variance = m["log_square"] - m["log"] ** 2
-    return {
-        "abs_rel": m["abs_rel"],
-        "sq_rel": m["sq_rel"],
-        "rmse": math.sqrt(m["square"]),
-        "rmse_log": math.sqrt(m["log_square"]),
-        "log10": m["log10"],
-        # Rounding can leave a tiny negative variance when all errors are equal.
-        "silog": 100 * math.sqrt(max(variance, 0.0)) if not math.isnan(variance) else math.nan,
-        "mae": m["mae"],
-        "irmse": math.sqrt(m["inv_square"]),
-        "imae": m["imae"],
-        "delta1": m["delta1"],
-        "delta2": m["delta2"],
-        "delta3": m["delta3"],
-    }
+    values = dict(zip(means(), moments.tolist(), strict=True))
+    return {name: metric.value(*(values[mean] for mean in metric.means)) for name, metric in METRICS.items()}
 
 
 def counted_pixels(depth: Array, rule: EvaluationProtocol, name: str) -> NDArray[np.bool_]:
@@ -194,13 +151,15 @@ class DepthMetrics:
         median_scaling: whether each prediction is scaled to the truth's median first. Such metrics say how well the shape of
             the scene is seen, and nothing about metres.
         per_image: image name → its metrics, in the order of the updates.
+        pixels: how many were counted.
+        summed: over them, what ``pixel_moments`` takes the mean of.
     """
 
     rule: EvaluationProtocol
     median_scaling: bool = False
     per_image: dict[str, dict[str, float]] = field(default_factory=dict)
-    _pixels: int = 0
-    _pooled: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(_MOMENTS)))
+    pixels: int = 0
+    summed: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
 
     def update(self, prediction: Array, depth: Array, name: str) -> dict[str, float]:
         """Count one image.
@@ -223,15 +182,15 @@ class DepthMetrics:
         except InputError as error:
             raise InputError(f"'{name}': {error}") from error
         moments = pixel_moments(aligned[mask], depth[mask])
-        self._pooled = self._pooled + moments * count
-        self._pixels += count
+        self.summed = self.summed + moments * count
+        self.pixels += count
         self.per_image[name] = metrics_from_moments(moments)
         return self.per_image[name]
 
     def merge(self, other: "DepthMetrics") -> None:
         """Count the images of ``other`` too, as if they had been updated here."""
-        self._pooled = self._pooled + other._pooled
-        self._pixels += other._pixels
+        self.summed = self.summed + other.summed
+        self.pixels += other.pixels
         self.per_image.update(other.per_image)
 
     def compute(self) -> dict[str, float | int | str]:
@@ -241,7 +200,7 @@ class DepthMetrics:
             InputError: no image was counted.
         """
         averaged = self.averages()
-        pooled = metrics_from_moments(self._pooled / self._pixels)
+        pooled = metrics_from_moments(self.summed / self.pixels)
         return {
             **(pooled if self.rule.pooled else averaged),
             "rmse_pooled": pooled["rmse"],

@@ -8,12 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from fcrn_mobile.evaluation.formulas import METRICS
 from fcrn_mobile.runs.history import History
 
 #: Up to so many epochs each has a dot.
 DOTTED = 20
 #: Metrics drawn besides what the runs chose their best epochs by.
-_DRAWN = {"abs_rel": "lower", "delta1": "higher"}
+_DRAWN = ("abs_rel", "delta1")
 #: Characters that the titles of all panels have room for.
 _TITLES = 144
 _RING = "ring: epoch of the best checkpoint"
@@ -48,7 +49,7 @@ def save_curves(runs: Sequence[History], path: Path) -> None:
 
 def panels(runs: Sequence[History]) -> dict[str, str]:
     """Curve → title and which way is better, of those that any of the runs has."""
-    metrics = {run.monitor.metric: run.monitor.direction for run in runs} | _DRAWN
+    metrics = {run.monitor.metric: run.monitor.direction for run in runs} | {name: METRICS[name].direction for name in _DRAWN}
     titles = {f"val/{metric}": f"validation {metric} ({direction} is better)" for metric, direction in metrics.items()}
     return {"train/loss": "training loss"} | {curve: title for curve, title in titles.items() if any(curve in run.curves for run in runs)}
 

@@ -14,7 +14,8 @@ import fcrn_mobile
 from fcrn_mobile import palette
 from fcrn_mobile.data.spec import portable
 from fcrn_mobile.evaluation.budget import FIDELITY
-from fcrn_mobile.evaluation.metrics import HIGHER_IS_BETTER, METRICS, protocol
+from fcrn_mobile.evaluation.formulas import METRICS, compared
+from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.latency.latency import Latency, machine
 from fcrn_mobile.latency.reports import DeviceReport, differences
 from fcrn_mobile.report import charts, scenes, verdict
@@ -24,11 +25,8 @@ from fcrn_mobile.runtimes.backends import is_on_device
 from fcrn_mobile.validation.drift import Drift, Validation
 
 _TEMPLATES = Path(__file__).with_name("templates")
-_UNITS = {"sq_rel": "m", "rmse": "m", "rmse_pooled": "m", "mae": "m", "irmse": "1/km", "imae": "1/km"}
 #: Operators in the table; the largest own drifts.
 _MOST_OPS = 15
-#: Both kinds of rms beside each other.
-_ORDER = tuple(key for metric in METRICS for key in ((metric, "rmse_pooled") if metric == "rmse" else (metric,)))
 _VERDICT, _ENGINE = "verdict", "ran on"
 
 
@@ -145,9 +143,9 @@ def _rows(validation: Validation) -> list[dict[str, Any]]:
         row("cosine", "", "", lambda c: number(c.fidelity.cosine, ".6f")),
         row("size", "MB", f"{validation.reference_size_bytes / 1e6:.1f}", lambda c: f"{c.size_bytes / 1e6:.1f}"),
     ]
-    for key in _ORDER:
-        unit = "higher is better" if key in HIGHER_IS_BETTER else _UNITS.get(key, "")
-        rows.append(row(key, unit, number(reference[key]), lambda c, key=key: number(c.metrics[key]), key))  # type: ignore[misc]
+    # Both kinds of rms beside each other.
+    for key in (key for metric in METRICS for key in ((metric, "rmse_pooled") if metric == "rmse" else (metric,))):
+        rows.append(row(key, compared()[key].hint, number(reference[key]), lambda c, key=key: number(c.metrics[key]), key))  # type: ignore[misc]
     return [*rows, row(_ENGINE, "", validation.reference_engine, lambda c: c.engine, _ENGINE)]
 
 

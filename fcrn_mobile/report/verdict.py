@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fcrn_mobile.evaluation.budget import FIDELITY, Check
+from fcrn_mobile.evaluation.formulas import compared
 from fcrn_mobile.latency.latency import Latency
-from fcrn_mobile.validation.drift import COMPARED, Drift, Validation
+from fcrn_mobile.validation.drift import Drift, Validation
 
 #: Verdict → how it is written out.
 WORDS = {"held": "HELD", "broken": "BROKEN", "no budget": "NO BUDGET"}
@@ -58,7 +59,7 @@ def sentences(validation: Validation, names: Sequence[str]) -> list[Sentence]:
 def sentence(drift: Drift, name: str) -> Sentence:
     """Why a candidate has its verdict."""
     reasons = [_judged(check) for check in drift.checks]
-    lost = [key for key in COMPARED if not math.isfinite(drift.metrics[key])]
+    lost = [key for key in compared() if not math.isfinite(drift.metrics[key])]
     if lost or not math.isfinite(drift.fidelity.abs_rel):
         images = sum(not math.isfinite(image.fidelity) for image in drift.per_image)
         where = f" on {images} of {len(drift.per_image)} images" if images else ""

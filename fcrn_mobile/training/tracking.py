@@ -14,6 +14,7 @@ from torch.utils.tensorboard.summary import hparams
 
 from fcrn_mobile.data.module import ResizedFrames
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.formulas import shown
 from fcrn_mobile.runs.examples import Drawing, Example
 from fcrn_mobile.runs.folder import BEST, LAST, METRICS, PICTURES
 from fcrn_mobile.runs.history import kept_rows
@@ -25,8 +26,6 @@ from fcrn_mobile.whole_file import replaced_whole
 #: A value of the configuration as every logger shows it.
 Setting = bool | int | float | str
 EXAMPLES = 3
-#: What TensorBoard's table of hyper-parameters shows beside them: tags that every validated epoch logs.
-_SHOWN = ("val/abs_rel", "val/rmse", "val/log10", "val/delta1", "val/delta2", "val/delta3")
 
 
 def run_loggers(folder: Path, track: str | None, checkpoint: Path | None) -> list[Logger]:
@@ -167,8 +166,8 @@ def _show_configuration(board: TensorBoardLogger, configuration: dict[str, Setti
     cells = {key: str(value).replace("|", "\\|") for key, value in configuration.items()}
     lines = ["| setting | value |", "|---|---|", *(f"| {key} | {value} |" for key, value in cells.items())]
     board.experiment.add_text("configuration", "\n".join(lines))
-    # The metrics are named alone: their values are those that the epochs log.
-    experiment, start, _ = hparams(configuration, dict.fromkeys(_SHOWN, 0.0))
+    # The metrics, tags that every validated epoch logs, are named alone: their values are those that the epochs log.
+    experiment, start, _ = hparams(configuration, {f"val/{name}": 0.0 for name in shown()})
     writer = board.experiment.file_writer
     writer.add_summary(experiment)
     writer.add_summary(start)

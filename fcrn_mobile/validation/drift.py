@@ -16,14 +16,12 @@ from fcrn_mobile.conversion.export import artefact_size
 from fcrn_mobile.data.source import Sample, Source
 from fcrn_mobile.evaluation.budget import Check, Limit, check, parse_limit
 from fcrn_mobile.evaluation.evaluate import OnFrame
-from fcrn_mobile.evaluation.metrics import METRICS, DepthMetrics, EvaluationProtocol
+from fcrn_mobile.evaluation.formulas import compared
+from fcrn_mobile.evaluation.metrics import DepthMetrics, EvaluationProtocol
 from fcrn_mobile.evaluation.standing import Standing, StandingMeter
 from fcrn_mobile.runtimes import FindsOverflow, Runtime
 from fcrn_mobile.runtimes.runtime import is_metric
 from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
-
-#: Metrics whose change is reported.
-COMPARED = (*METRICS, "rmse_pooled")
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class Drift:
     @property
     def verdict(self) -> str:
         """``held``, ``broken``, or ``no budget``. A NaN or an infinite metric is always broken."""
-        finite = all(math.isfinite(self.metrics[key]) for key in COMPARED) and math.isfinite(self.fidelity.abs_rel)
+        finite = all(math.isfinite(self.metrics[key]) for key in compared()) and math.isfinite(self.fidelity.abs_rel)
         if not finite or not all(item.held for item in self.checks):
             return "broken"
         return "held" if self.checks else "no budget"
@@ -178,7 +176,7 @@ class _CandidateMeter:
             path=str(self.runtime.path),
             size_bytes=artefact_size(self.runtime.path),
             metrics=metrics,
-            change={key: metrics[key] - reference[key] for key in COMPARED},
+            change={key: metrics[key] - reference[key] for key in compared()},
             fidelity=fidelity,
             checks=tuple(check(limit, reference, metrics, fidelity.abs_rel) for limit in limits),
             overflow=self._overflow,

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.evaluation.metrics import METRICS, PROTOCOLS, DepthMetrics, align, median_scale, protocol, valid_mask
+from fcrn_mobile.evaluation.formulas import METRICS
+from fcrn_mobile.evaluation.metrics import PROTOCOLS, DepthMetrics, align, median_scale, protocol, valid_mask
 
 
 def by_hand(p: np.ndarray, d: np.ndarray) -> dict[str, float]:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.formulas import METRICS
 from fcrn_mobile.evaluation.metrics import (
-    METRICS,
     PROTOCOLS,
     DepthMetrics,
     align,

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from fcrn_mobile.data import open_source
-from fcrn_mobile.evaluation.metrics import METRICS
+from fcrn_mobile.evaluation.formulas import METRICS
 from fcrn_mobile.report import figures
 from tests.journeys.command import refused
 

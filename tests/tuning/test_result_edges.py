@@ -10,10 +10,11 @@ import pytest
 import fcrn_mobile
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.evaluation.budget import Check, parse_limit
+from fcrn_mobile.evaluation.formulas import compared
 from fcrn_mobile.tuning.bound import FEW, half_width
 from fcrn_mobile.tuning.result import Attempt, Point, Tuning, counts
 from fcrn_mobile.tuning.search import Fit
-from fcrn_mobile.validation.drift import COMPARED, Drift, ImageDrift
+from fcrn_mobile.validation.drift import Drift, ImageDrift
 from fcrn_mobile.validation.fidelity import FidelityValues
 
 FIT = Fit({"a": "int8", "b": "fp16", "c": "fp16"}, 123.0, 0.011, 0.012, False)
@@ -23,7 +24,7 @@ SPREAD = (0.009, 0.011, 0.010)
 def drift(fidelity: float, budget: float = 0.02, spread: tuple[float, ...] = SPREAD) -> Drift:
     rows = tuple(ImageDrift(str(index), value, 0.2, 0.2) for index, value in enumerate(spread))
     checks = (Check(parse_limit(f"fidelity={budget}"), fidelity),)
-    metrics, change = dict.fromkeys(COMPARED, 0.3), dict.fromkeys(COMPARED, 0.01)
+    metrics, change = dict.fromkeys(compared(), 0.3), dict.fromkeys(compared(), 0.01)
     return Drift("best", "/x/best.mlpackage", 1000, metrics, change, FidelityValues(fidelity, 40.0, 0.1, 1.0), checks, per_image=rows)
 
 
@@ -64,7 +65,7 @@ def tuning(**changes: Any) -> Tuning:
         (attempt(0.0199), False),  # the bound is beyond
         (attempt(math.nan), False),
         (replace(attempt(0.01), drift=replace(drift(0.01), checks=())), False),
-        (replace(attempt(0.01), drift=replace(drift(0.01), metrics=dict.fromkeys(COMPARED, math.nan))), False),
+        (replace(attempt(0.01), drift=replace(drift(0.01), metrics=dict.fromkeys(compared(), math.nan))), False),
     ],
 )
 def test_an_attempt_holds_what_it_measured_and_what_other_images_may_give(made: Attempt, held: bool) -> None:
@@ -104,7 +105,7 @@ def test_an_outcome_as_json() -> None:
         "mean_bits": 5.5,
         "latency_estimate_ms": 1.25,
         "fidelity": {"abs_rel": 0.01, "psnr_db": 40.0, "max_abs": 0.1, "cosine": 1.0},
-        "change": dict.fromkeys(COMPARED, 0.01),
+        "change": dict.fromkeys(compared(), 0.01),
         "choice": FIT.choice,
         "predicted": 0.011,
         "measured_on_search": 0.012,

@@ -14,6 +14,7 @@ import fcrn_mobile
 from fcrn_mobile.conversion.recipe import Override, Recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.budget import Check, parse_limit
+from fcrn_mobile.evaluation.formulas import compared
 from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.tuning import tune as module
 from fcrn_mobile.tuning.candidates import CANDIDATES, OLDER
@@ -21,7 +22,7 @@ from fcrn_mobile.tuning.measured import ALL, NONE, Sensitivities
 from fcrn_mobile.tuning.result import Point, Tuning
 from fcrn_mobile.tuning.search import Fit
 from fcrn_mobile.tuning.tune import ATTEMPTS, MARGIN, Request, base_recipe, tune
-from fcrn_mobile.validation.drift import COMPARED, Drift, ImageDrift
+from fcrn_mobile.validation.drift import Drift, ImageDrift
 from fcrn_mobile.validation.fidelity import FidelityValues
 
 BASE = Recipe(name="mine", target="iOS18")
@@ -32,7 +33,7 @@ def drift(path: str, fidelity: float, budgets: Sequence[str]) -> Drift:
     """Of two images that agree, so that the bound is the value."""
     checks = tuple(Check(parse_limit(text), fidelity) for text in budgets)
     rows = tuple(ImageDrift(str(index), fidelity, 0.2, 0.2) for index in range(2))
-    values = dict.fromkeys(COMPARED, 0.3)
+    values = dict.fromkeys(compared(), 0.3)
     return Drift(Path(path).stem, path, 700, values, values, FidelityValues(fidelity, 40, 0.1, 1), checks, per_image=rows)
 
 

@@ -16,7 +16,8 @@ from fcrn_mobile.data import Sample
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.budget import parse_limit
 from fcrn_mobile.evaluation.evaluate import evaluate
-from fcrn_mobile.evaluation.metrics import METRICS, protocol
+from fcrn_mobile.evaluation.formulas import METRICS
+from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.runtimes.runtime import UNITS, UP_TO_SCALE
 from fcrn_mobile.validation.drift import Validation, recipe_limits, validate
 
