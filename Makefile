@@ -4,7 +4,7 @@ READY := .venv/.installed
 PAIR := .venv/share/test-data
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test lint format clean ios-check shelf correction recovery peers tool-speed mutants
+.PHONY: demo test lint format clean ios-check shelf correction recovery peers tool-speed mutants pack-training
 
 demo: $(READY)  ## the main job on the built-in sample; results in demo/
 	$(BIN)/fcrn-mobile demo
@@ -39,6 +39,9 @@ tool-speed: $(READY)  ## speed of the tool itself: --help, export, validate; ben
 
 mutants: $(READY)  ## small faults in the code that decides, and whether the tests beside it notice: hours; benchmarks/results/mutants.json
 	$(BIN)/python benchmarks/mutants/run.py --json benchmarks/results/mutants.json
+
+pack-training: $(READY)  ## the frames of FCRN_TEST_DATA in one file, for training on a machine with a GPU: minutes; runs/training.npz
+	$(BIN)/python benchmarks/training/gpu/pack.py --out runs/training.npz
 
 ios-check: $(READY)  ## all that can be checked of ios_demo without a Mac; installs Swift into the user's cache once
 	FCRN_SWIFT=install ios_demo/scripts/check_linux.sh
