@@ -24,7 +24,7 @@ from lightning import Callback, LightningDataModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from fcrn_mobile.data.module import DepthDataModule, TrainingBatch
+from fcrn_mobile.data.batches import TrainingBatch
 from fcrn_mobile.data.source import Sample
 from fcrn_mobile.data.transforms import Augmentation
 from fcrn_mobile.evaluation.metrics import METRICS, PROTOCOLS, DepthMetrics
@@ -49,18 +49,18 @@ class Losses(Callback):
         self.values.append(float(outputs["loss"]))
 
 
-class Given(DepthDataModule):
+class Given(LightningDataModule):
     """The same batches in each epoch."""
 
     def __init__(self, batches: list[TrainingBatch]) -> None:
-        LightningDataModule.__init__(self)
+        super().__init__()
         self.batches = batches
 
     def train_dataloader(self) -> DataLoader[Any]:
         return DataLoader(self.batches, batch_size=None)  # type: ignore[arg-type]
 
-    def val_dataloader(self) -> Any:
-        return []
+    def transfer_batch_to_device(self, batch: TrainingBatch, device: torch.device, dataloader_idx: int) -> TrainingBatch:
+        return batch
 
 
 def batches_of(count: int, size: tuple[int, int]) -> list[TrainingBatch]:
