@@ -57,8 +57,8 @@ def command(model: str, function: str | None, estimated: bool, json_out: str | N
 
 def _on_device(package: Path, function: str | None, estimated: bool) -> dict[str, Any]:
     from fcrn_mobile.latency.estimate import estimate
-    from fcrn_mobile.latency.graph import read_graph
     from fcrn_mobile.latency.placement import place
+    from fcrn_mobile.mil.graph import read_graph
 
     graph = read_graph(package, function)
     return {"placement": place(graph), **({"estimate": estimate(graph)} if estimated else {})}

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.latency.graph import BITS, Graph, Node, Tensor
 from fcrn_mobile.latency.sources import Sources, sources
+from fcrn_mobile.mil.graph import Graph, Node, Tensor
 from fcrn_mobile.mil.ops import kinds
 
 BASIS = "estimate from published latencies, not run on a device"
@@ -159,7 +159,7 @@ def work(graph: Graph) -> list[Work]:
 
 def _work(node: Node, narrow: set[str], quantized: set[str]) -> Work:
     def moved(tensor: Tensor) -> float:
-        return tensor.elements * (8 if tensor.name in narrow else BITS.get(tensor.dtype, 16)) / 8
+        return tensor.elements * (8 if tensor.name in narrow else tensor.bits) / 8
 
     activations = sum(moved(tensor) for tensor in (*node.inputs, *node.outputs))
     weights = sum(w.stored_bytes for key, w in node.weights.items() if w.tensor.dtype.startswith("FLOAT") and key != "bias")

@@ -10,8 +10,8 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from fcrn_mobile.latency.graph import BITS, Graph, Node, Tensor
 from fcrn_mobile.latency.sources import Sources, sources
+from fcrn_mobile.mil.graph import Graph, Node, Tensor
 from fcrn_mobile.mil.shapes import by
 
 BASIS = "published rules, not run on a device"
@@ -234,7 +234,7 @@ def padding(tensor: Tensor) -> float:
     """How many times its bytes a tensor takes with its last axis padded; 1 if that is aligned, unknown or not there."""
     if not tensor.shape or tensor.shape[-1] < 1:
         return 1.0
-    last = tensor.shape[-1] * BITS.get(tensor.dtype, 16) / 8
+    last = tensor.shape[-1] * tensor.bits / 8
     unit = _published()["alignment"]["bytes"]
     return float(ceil(last / unit) * unit / last)
 

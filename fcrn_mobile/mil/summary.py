@@ -7,23 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from fcrn_mobile.mil.check import read_function
 from fcrn_mobile.mil.costs import count_macs
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.refused import refusals
-from fcrn_mobile.mil.values import Constants, shape_of, type_name
-from fcrn_mobile.package.blob import PACKED, WHOLE
+from fcrn_mobile.mil.values import BITS, Constants, shape_of, type_name
 from fcrn_mobile.package.reading import metadata
 
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Block, Operation, Value
-
-#: Stored type → bits of an element; types that no reader here has yet are of one byte unless named.
-_BITS = {name: 8 * np.dtype(dtype).itemsize for name, (_, dtype) in WHOLE.items()}
-_BITS |= {name: bits for name, (_, bits, _) in PACKED.items()} | {"BFLOAT16": 16}
 
 
 @dataclass(frozen=True)
@@ -110,4 +103,4 @@ def _weight_bytes(block: "Block") -> dict[str, int]:
 
 
 def _stored_bytes(value: "Value") -> int:
-    return math.ceil(math.prod(shape_of(value.type)) * _BITS.get(type_name(value.type), 8) / 8)
+    return math.ceil(math.prod(shape_of(value.type)) * BITS.get(type_name(value.type), 8) / 8)

@@ -31,6 +31,10 @@ NUMPY_TYPES: dict[str, type[np.generic]] = {
     "INT64": np.int64,
 }
 
+#: Data type → bits of one element, of types that no reader here has yet as well.
+BITS = {name: 8 * np.dtype(dtype).itemsize for name, dtype in NUMPY_TYPES.items()}
+BITS |= {name: bits for name, (_, bits, _) in PACKED.items()} | {"BFLOAT16": 16, "FLOAT8E4M3FN": 8, "FLOAT8E5M2": 8}
+
 #: NumPy types that this runtime does not compute in, because torch hardly does either → what they become.
 _COMPUTED_AS: dict[np.dtype[Any], torch.dtype] = {
     np.dtype(np.float16): torch.float32,
@@ -169,11 +173,11 @@ def _immediate(tensor: "TensorValue", name: str, count: int, what: str) -> NDArr
 
 def _from_bytes(raw: bytearray, name: str, count: int, what: str) -> NDArray[np.generic]:
     dtype = np.dtype(NUMPY_TYPES[name])
-    bits = PACKED[name][1] if name in PACKED else 8 * dtype.itemsize
-    if len(raw) != math.ceil(bits * count / 8):
-        raise MilError(f"{what} holds {len(raw)} bytes where its shape takes {math.ceil(bits * count / 8)}: export the package again")
+    size = math.ceil(BITS[name] * count / 8)
+    if len(raw) != size:
+        raise MilError(f"{what} holds {len(raw)} bytes where its shape takes {size}: export the package again")
     if name in PACKED:
-        return unpack(np.frombuffer(raw, np.uint8), bits, PACKED[name][2], count)
+        return unpack(np.frombuffer(raw, np.uint8), BITS[name], PACKED[name][2], count)
     return np.frombuffer(raw, dtype)
 
 

@@ -12,8 +12,8 @@ from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.weights import package_weights
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.latency.estimate import FREE, Work, work
-from fcrn_mobile.latency.graph import read_graph
 from fcrn_mobile.mil import Program
+from fcrn_mobile.mil.graph import read_graph
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.quiet import quiet_coremltools
 from fcrn_mobile.tuning.candidates import FLOAT, Candidate, assembled

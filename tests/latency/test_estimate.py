@@ -16,7 +16,7 @@ from torch import nn
 from fcrn_mobile.cli.inspect import command
 from fcrn_mobile.json_text import plain
 from fcrn_mobile.latency.estimate import CHIPS, FITTED, Coefficients, Work, estimate, latency_ms, matrix, notes, table, work
-from fcrn_mobile.latency.graph import read_graph
+from fcrn_mobile.mil.graph import read_graph
 from tests.mil.build import convert, ct, mb, save_program
 
 STORED: dict[str, Any] = json.loads(FITTED.read_text())

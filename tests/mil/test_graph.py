@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from fcrn_mobile.latency.graph import read_graph
+from fcrn_mobile.mil.graph import read_graph
 from fcrn_mobile.mil.summary import summarise
 from tests.mil.build import convert, ct, mb, quiet_coremltools, save_program
 

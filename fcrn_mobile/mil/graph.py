@@ -9,14 +9,10 @@ from typing import TYPE_CHECKING
 from fcrn_mobile.mil.check import CheckedFunction, read_function
 from fcrn_mobile.mil.costs import macs
 from fcrn_mobile.mil.declared import Declarations
-from fcrn_mobile.mil.values import shape_of, type_name
+from fcrn_mobile.mil.values import BITS, shape_of, type_name
 
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Argument, Operation, Value, ValueType
-
-#: Bits of one element by MIL's name of the data type.
-BITS = {"BOOL": 8, "FLOAT16": 16, "FLOAT32": 32, "FLOAT64": 64, "INT64": 64, "INT32": 32, "UINT32": 32, "INT16": 16, "UINT16": 16}
-BITS |= {"INT8": 8, "UINT8": 8, "INT4": 4, **{f"UINT{bits}": bits for bits in (1, 2, 3, 4, 6)}}
 
 
 @dataclass(frozen=True)
@@ -33,9 +29,14 @@ class Tensor:
         return prod(max(length, 1) for length in self.shape)
 
     @property
+    def bits(self) -> int:
+        """Of one element; 16 if its type is not known."""
+        return BITS.get(self.dtype, 16)
+
+    @property
     def bytes(self) -> float:
         """Of the whole tensor, unpadded."""
-        return self.elements * BITS.get(self.dtype, 16) / 8
+        return self.elements * self.bits / 8
 
 
 @dataclass(frozen=True)
