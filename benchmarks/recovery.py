@@ -26,8 +26,8 @@ from fcrn_mobile.data import open_source
 from fcrn_mobile.data.spec import portable
 from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.network.checkpoints import load_checkpoint
+from fcrn_mobile.quantize.scheme import ACTIVATION_NAMES, LEARNED
 from fcrn_mobile.runtimes import open_runtime
-from fcrn_mobile.training.quantization import SCHEMES
 from fcrn_mobile.training.run import make_run
 from fcrn_mobile.training.train import resume, train
 from fcrn_mobile.validation.drift import Drift, validate
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--schemes", nargs="+", choices=SCHEMES, default=["int4", "palette4", "w8a8"])
+    parser.add_argument("--schemes", nargs="+", choices=LEARNED, default=["int4", "palette4", "w8a8"])
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -103,8 +103,8 @@ def compare(scheme: str, run: Path, data: str) -> dict[str, Any]:
 
 def recipe_for(scheme: str, data: str = "") -> Recipe:
     """What the scheme is trained for; activations of an untrained network are calibrated."""
-    values: dict[str, Any] = dict(SCHEMES[scheme].settings)
-    if data and SCHEMES[scheme].activations:
+    values: dict[str, Any] = dict(LEARNED[scheme])
+    if data and values["precision"] in ACTIVATION_NAMES:
         images = min(CALIBRATED_ON, len(open_source(f"{data}#train")))
         values["calibration"] = {"data": f"{data}#train", "images": images, "method": "mse"}
     return make_recipe(values, scheme)

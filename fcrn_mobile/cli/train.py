@@ -12,6 +12,7 @@ from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_metrics, show_progress, write_json
 from fcrn_mobile.cli.outputs import OutputFolder
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.quantize.scheme import LEARNED
 
 
 class Integers(click.ParamType):
@@ -49,7 +50,7 @@ class Integers(click.ParamType):
 @click.option("--encoder-weights", default="imagenet", show_default=True, metavar="imagenet|random|FILE", help="Start of the encoder.")
 @click.option("--out", type=OutputFolder(path_type=str), help="Folder of the run.")
 @click.option("--resume", metavar="RUN|CHECKPOINT", help="Continue the run in this folder; or start from a checkpoint.")
-@click.option("--quantization", default="none", metavar="int8|w8a8|int4|palette4", help="Fine-tune the checkpoint of --resume for it.")
+@click.option("--quantization", default="none", metavar="|".join(LEARNED), help="Fine-tune the checkpoint of --resume for it.")
 @click.option("--epochs", type=int, default=30, show_default=True, help="In all; with --resume RUN, more than a finished run has done.")
 @click.option("--batch-size", type=int, default=8, show_default=True, help="Per device.")
 @click.option("--loss", default="l1", show_default=True, metavar="berhu|l1|l2|huber|log-l1|relative-l1")

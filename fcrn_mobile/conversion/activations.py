@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fcrn_mobile.conversion.calibration import CalibrationImages, calibration_images
-from fcrn_mobile.conversion.clipping import STEPS
 from fcrn_mobile.conversion.ranges import OnImage, Range, measure_ranges
 from fcrn_mobile.conversion.recipe import Calibration, Recipe
 from fcrn_mobile.conversion.weights import is_constant, is_weight, plain
@@ -14,6 +13,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.ops import OPERATORS, kinds
 from fcrn_mobile.package.pymil import changed, graph_pass, operations
+from fcrn_mobile.quantize.clipping import STEPS
 
 if TYPE_CHECKING:
     import coremltools as ct

@@ -8,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fcrn_mobile.conversion.clipping import BINS, histogram, mse_clip, percentile_clip
 from fcrn_mobile.data.images import fit
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.ops import OPERATORS
+from fcrn_mobile.quantize.clipping import BINS, histogram, mse_clip, percentile_clip
 
 #: Called with the number of images done and in all.
 OnImage = Callable[[int, int], None]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fcrn_mobile.mil.operation import Operation
 from fcrn_mobile.mil.ops.arguments import ints, spatial_pads, torch_pads
-from fcrn_mobile.quantize.blocks import reduced
+from fcrn_mobile.quantize.clipping import best_scale
 from fcrn_mobile.quantize.grids import Grid, Integers
 
 #: Weight of staying at the float weights, relative to the mean square of the inputs: few images do not span all patches.
@@ -175,11 +175,6 @@ def fitted(weight: Tensor, grid: Integers) -> Integers:
         weight: C_out×C_in/groups×kh×kw.
         grid: whose scales reach the largest weight.
     """
-    blocks = grid.scale.shape
-    least, best = torch.full(blocks, float("inf")), torch.ones(blocks)
-    for share in _SHARES:
-        error = reduced((replace(grid, scale=grid.scale * share).nearest(weight) - weight).square(), blocks).sum(-1)
-        best = torch.where(error < least, share, best)
-        least = torch.minimum(error, least)
+    best = best_scale(grid, weight, (grid.scale * share for share in _SHARES))
     # As it will be stored.
-    return replace(grid, scale=(grid.scale * best).half().float())
+    return replace(best, scale=best.scale.half().float())

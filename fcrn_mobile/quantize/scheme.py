@@ -1,7 +1,7 @@
 """How the weights of one operator are stored: a short name such as ``sparse50-palette4``, and options, read into typed parts."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,13 @@ TARGETS = ("iOS16", "iOS17", "iOS18")
 FLOATS = ("fp32", "fp16")
 #: Short names of weights whose activations are quantized too → the precision of the weights.
 ACTIVATION_NAMES = {"w8a8": "int8", "a8": "fp16"}
+#: What training can fine-tune a network for: its name → keys of the recipe that exports it.
+LEARNED: dict[str, dict[str, Any]] = {
+    "int8": {"precision": "int8"},
+    "w8a8": {"precision": "w8a8"},
+    "int4": {"precision": "int4", "block_size": 32, "otherwise": "int8"},
+    "palette4": {"precision": "palette4", "granularity": "per_grouped_channel", "group_size": 8},
+}
 #: Weights with at most as many elements stay float16 in the recipe-wide precision: they cost accuracy and save nothing.
 MIN_ELEMENTS = 512
 
@@ -131,6 +138,22 @@ class Scheme:
         }
         reason = next((text for text, holds in reasons.items() if holds), "")
         return ("iOS18", reason) if reason else ("iOS16", "")
+
+    def blocks(self, shape: Sequence[int], axes: tuple[int, int]) -> tuple[int, ...] | None:
+        """Scales or tables along each axis of a weight; None where they do not divide it.
+
+        Args:
+            shape: of the weight.
+            axes: of its output and of its input channels.
+        """
+        size, (outputs, inputs) = list(shape), axes
+        if self.palette:
+            size[outputs] = self.palette.group_size or size[outputs]
+        elif self.linear:
+            size[outputs] = size[outputs] if self.linear.granularity == "per_tensor" else 1
+            size[inputs] = self.linear.block_size or size[inputs]
+        sides = list(zip(shape, size, strict=True))
+        return tuple(length // part for length, part in sides) if not any(length % part for length, part in sides) else None
 
     def may_misfit(self) -> bool:
         """Whether there are weights whose shape it does not fit."""

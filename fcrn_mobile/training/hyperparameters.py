@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.metrics import protocol
+from fcrn_mobile.quantize.scheme import LEARNED
 from fcrn_mobile.training.losses import LOSSES
-from fcrn_mobile.training.quantization import NONE, SCHEMES
+from fcrn_mobile.training.quantization import NONE
 from fcrn_mobile.training.structure import TERMS
 
 OPTIMIZERS = ("adamw", "sgd")
@@ -42,7 +43,7 @@ class Hyperparameters:
         objective: ``supervised`` by true depth, or without any by ``video`` or ``stereo``, see ``selfsupervised``.
         loss: one of ``losses.LOSSES``; of ``supervised``.
         gradient, log_gradient, silog, normals: weights of ``structure.TERMS`` beside the loss; of ``supervised``.
-        quantization: ``none``, or one of ``quantization.SCHEMES`` to fine-tune for; then the loss is the drift, see ``distillation``.
+        quantization: ``none``, or one of ``scheme.LEARNED`` to fine-tune for; then the loss is the drift, see ``distillation``.
         optimizer: ``adamw``, or ``sgd`` with ``momentum``.
         lr: learning rate; the peak of ``one-cycle``.
         schedule: ``one-cycle`` (Smith 2018, arXiv 1803.09820), ``plateau`` (×0.1 after ``lr_patience`` epochs without a
@@ -117,7 +118,7 @@ class Hyperparameters:
     def __post_init__(self) -> None:
         for name, allowed in (
             ("objective", OBJECTIVES),
-            ("quantization", (NONE, *SCHEMES)),
+            ("quantization", (NONE, *LEARNED)),
             ("loss", tuple(LOSSES)),
             ("optimizer", OPTIMIZERS),
             ("schedule", SCHEDULES),

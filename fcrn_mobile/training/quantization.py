@@ -21,43 +21,12 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.deploy import FourPhaseConv
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.quantized import Quantization, deployed
+from fcrn_mobile.quantize.scheme import ACTIVATION_NAMES, LEARNED, Scheme, parse_scheme
 from fcrn_mobile.training.quantizers import LearnedActivation, LearnedFloat, LearnedIntegers, LearnedTable
 from fcrn_mobile.training.structure import TERMS
 
 #: The setting of a run that trains in float.
 NONE = "none"
-#: Weights with at most as many elements stay float, as in a recipe.
-MIN_ELEMENTS = 512
-
-
-@dataclass(frozen=True)
-class Scheme:
-    """What a network is trained for.
-
-    Attributes:
-        settings: keys of the recipe that exports it.
-        bits: of a weight's integers, or of its indices if there is a ``group``.
-        block: input channels that share a scale; where it doesn't divide them, and without one, an output channel has one scale, for
-            eight-bit integers.
-        group: output channels that share a table.
-        activations: whether the inputs of these convolutions have eight bits too.
-    """
-
-    settings: dict[str, Any]
-    bits: int
-    block: int | None = None
-    group: int | None = None
-    activations: bool = False
-
-
-SCHEMES = {
-    "int8": Scheme({"precision": "int8"}, 8),
-    "w8a8": Scheme({"precision": "w8a8"}, 8, activations=True),
-    "int4": Scheme({"precision": "int4", "block_size": 32, "otherwise": "int8"}, 4, block=32),
-    "palette4": Scheme({"precision": "palette4", "granularity": "per_grouped_channel", "group_size": 8}, 4, group=8),
-}
-
-
 #: Settings of a run that differ in fine-tuning, unless they are given.
 DEFAULTS: dict[str, Any] = {"epochs": 10, "weight_decay": 0.0}
 
@@ -87,21 +56,24 @@ class QuantizationAware(FCRN):
 
     Args:
         network: to start from; not changed.
-        scheme: one of ``SCHEMES``.
+        name: one of ``LEARNED``.
 
     Raises:
         InputError: a weight that the scheme does not fit.
     """
 
-    def __init__(self, network: FCRN, scheme: str) -> None:
+    def __init__(self, network: FCRN, name: str) -> None:
         nn.Module.__init__(self)
-        self.config, self.scheme = network.config, SCHEMES[scheme]
+        self.config, self.settings = network.config, LEARNED[name]
+        options = dict(self.settings)
+        precision = options.pop("precision")
+        scheme = parse_scheme(ACTIVATION_NAMES.get(precision, precision), options)
         self.deployed = deployed(network.eval())
         self.weights, self.ranges = nn.ModuleDict(), nn.ModuleDict()
-        for weight in _kernels(self.deployed):
-            self.weights[_key(weight.name)] = _learned(self.scheme, weight)
-            if self.scheme.activations:
-                self.ranges[_key(weight.owner)] = LearnedActivation()
+        for kernel in _kernels(self.deployed, scheme.min_elements):
+            self.weights[_key(kernel.name)] = _learned(scheme, kernel)
+            if precision in ACTIVATION_NAMES:
+                self.ranges[_key(kernel.owner)] = LearnedActivation()
         others = {name: value for name, value in self.deployed.named_parameters() if _key(name) not in self.weights}
         self.floats = nn.ModuleDict({_key(name): LearnedFloat(value.detach()) for name, value in others.items()})
         for key, limits in self.ranges.items():
@@ -117,7 +89,7 @@ class QuantizationAware(FCRN):
         """What has been learned, as the package is to hold it."""
         weights = {_name(key): weight.stored() for key, weight in self.weights.items()}  # type: ignore[operator]
         ranges = {_name(key): limits.stored() for key, limits in self.ranges.items()}  # type: ignore[operator]
-        return Quantization(self.scheme.settings, weights, ranges)
+        return Quantization(self.settings, weights, ranges)
 
     @torch.no_grad()
     def finished(self) -> FCRN:
@@ -154,8 +126,8 @@ class _Kernel:
     owner: str
 
 
-def _kernels(network: FCRN) -> Iterator[_Kernel]:
-    """All that a scheme is for: kernels of more than ``MIN_ELEMENTS``."""
+def _kernels(network: FCRN, min_elements: int) -> Iterator[_Kernel]:
+    """All that a scheme is for: kernels of more elements."""
     for owner, module in network.named_modules():
         if isinstance(module, FourPhaseConv):
             kernels = {f"{owner}.kernels.{index}": kernel for index, kernel in enumerate(module.kernels)}
@@ -164,26 +136,24 @@ def _kernels(network: FCRN) -> Iterator[_Kernel]:
         else:
             continue
         axes = (1, 0) if isinstance(module, nn.ConvTranspose2d) else (0, 1)
-        yield from (_Kernel(name, kernel, axes, owner) for name, kernel in kernels.items() if kernel.numel() > MIN_ELEMENTS)
+        yield from (_Kernel(name, kernel, axes, owner) for name, kernel in kernels.items() if kernel.numel() > min_elements)
 
 
-def _learned(scheme: Scheme, weight: _Kernel) -> LearnedIntegers | LearnedTable:
-    value = weight.value.detach()
-    outputs, inputs = weight.axes
-    blocks = [1] * value.dim()
-    if scheme.group:
-        if value.shape[outputs] % scheme.group:
-            raise InputError(
-                f"quantization '{scheme.settings['precision']}' shares tables among {scheme.group} output channels, and '{weight.name}' "
-                f"has {value.shape[outputs]}: use int4, or widths that {scheme.group} divides"
-            )
-        blocks[outputs] = value.shape[outputs] // scheme.group
-        return LearnedTable(value, scheme.bits, torch.Size(blocks))
-    blocks[outputs] = value.shape[outputs]
-    if scheme.block and value.shape[inputs] % scheme.block == 0:
-        blocks[inputs] = value.shape[inputs] // scheme.block
-        return LearnedIntegers(value, scheme.bits, torch.Size(blocks))
-    return LearnedIntegers(value, 8, torch.Size(blocks))
+def _learned(scheme: Scheme, kernel: _Kernel) -> LearnedIntegers | LearnedTable:
+    value = kernel.value.detach()
+    blocks = scheme.blocks(value.shape, kernel.axes)
+    if blocks is None and scheme.otherwise:
+        return _learned(scheme.otherwise, kernel)
+    if scheme.linear and blocks:
+        return LearnedIntegers(value, scheme.linear.bits, torch.Size(blocks))
+    assert scheme.palette
+    if blocks is None:
+        group = scheme.palette.group_size
+        raise InputError(
+            f"quantization '{scheme.name}' shares tables among {group} output channels, and '{kernel.name}' "
+            f"has {value.shape[kernel.axes[0]]}: use int4, or widths that {group} divides"
+        )
+    return LearnedTable(value, scheme.palette.bits, torch.Size(blocks))
 
 
 def _key(name: str) -> str:

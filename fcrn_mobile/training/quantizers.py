@@ -9,6 +9,8 @@ norms set them orders of magnitude apart. Scales and tables are rounded to half 
 trained is what is exported.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 from fcrn_mobile.network.quantized import ActivationQuantizer
 from fcrn_mobile.package.pymil import weighted_kmeans
 from fcrn_mobile.quantize.blocks import reduced, restored, spread
+from fcrn_mobile.quantize.clipping import best_scale
 from fcrn_mobile.quantize.grids import Integers, Quantized, Table
 
 #: Batches whose activations set the range that training starts from.
@@ -44,7 +47,7 @@ class LearnedIntegers(nn.Module):
     def __init__(self, weight: Tensor, bits: int, blocks: torch.Size) -> None:
         super().__init__()
         self.bits = bits
-        self.register_buffer("start", _best_scale(weight, bits, blocks))
+        self.register_buffer("start", _start(weight, bits, blocks))
         self.stretch = nn.Parameter(torch.zeros_like(self.start))
         self.steps = nn.Parameter(weight / spread(self.start, weight.shape))
 
@@ -152,8 +155,8 @@ class LearnedActivation(nn.Module):
         self.largest.copy_(torch.maximum(self.largest, x.abs().max()))
 
     def _grid(self) -> Integers:
-        steps = torch.where(self.signed, 127.0, 255.0)
-        return Integers(half((self.largest * (_GENTLE * self.stretch).exp() / steps).clamp_min(_LEAST)), signed=bool(self.signed))
+        grid = Integers(self.largest, signed=bool(self.signed))
+        return replace(grid, scale=half((self.largest * (_GENTLE * self.stretch).exp() / grid.high).clamp_min(_LEAST)))
 
 
 def kmeans(rows: Tensor, clusters: int) -> Tensor:
@@ -177,14 +180,11 @@ def _symmetric(scale: Tensor, bits: int) -> Integers:
     return Integers(scale, bits=bits, symmetric=True)
 
 
-def _best_scale(weight: Tensor, bits: int, blocks: torch.Size) -> Tensor:
+def _start(weight: Tensor, bits: int, blocks: torch.Size) -> Tensor:
     """Of each block, the scale with the least squared error: outliers are clipped where that helps the rest."""
-    rows = reduced(weight, blocks)
-    largest = rows.abs().amax(-1)
-    limit = 2 ** (bits - 1) - 1
-    scales = torch.stack([half((clip * largest / limit).clamp_min(_LEAST)) for clip in _CLIPS])
-    errors = torch.stack([reduced((_symmetric(s, bits).nearest(weight) - weight).square(), blocks).sum(-1) for s in scales])
-    return scales.gather(0, errors.argmin(0, keepdim=True))[0]
+    largest = reduced(weight, blocks).abs().amax(-1)
+    grid = _symmetric(largest, bits)
+    return best_scale(grid, weight, (half((clip * largest / grid.high).clamp_min(_LEAST)) for clip in _CLIPS)).scale
 
 
 def _round(x: Tensor) -> Tensor:

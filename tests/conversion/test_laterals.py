@@ -18,8 +18,9 @@ from fcrn_mobile.network.decoders import DECODERS
 from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.encoders import halvings
 from fcrn_mobile.network.fcrn import FCRN, preset
+from fcrn_mobile.quantize.scheme import LEARNED
 from fcrn_mobile.runtimes import open_runtime
-from fcrn_mobile.training.quantization import SCHEMES, QuantizationAware
+from fcrn_mobile.training.quantization import QuantizationAware
 from tests.conftest import settled
 
 KINDS = ("add", "concat")
@@ -117,7 +118,7 @@ def test_int8_activations_that_are_joined_share_a_scale(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", LEARNED)
 def test_a_learned_quantization_reaches_every_weight(kind: str, scheme: str, tmp_path: Path) -> None:
     made = network(kind)
     aware = QuantizationAware(made, scheme).train()
@@ -134,5 +135,5 @@ def test_a_learned_quantization_reaches_every_weight(kind: str, scheme: str, tmp
 def test_a_learned_quantization_is_what_the_package_computes(tmp_path: Path) -> None:
     aware = QuantizationAware(network("concat"), "palette4").eval()
     save_checkpoint(aware.finished(), tmp_path / "q.safetensors", {}, {}, quantization=aware.quantization())
-    path = package(load_checkpoint(str(tmp_path / "q.safetensors")), tmp_path, **SCHEMES["palette4"].settings)
+    path = package(load_checkpoint(str(tmp_path / "q.safetensors")), tmp_path, **LEARNED["palette4"])
     np.testing.assert_allclose(open_runtime(str(path), arithmetic="float32").predict(image()), depth(aware.finished()), rtol=1e-5)

@@ -23,7 +23,6 @@ from fcrn_mobile.conversion.calibration import (
     check_unseen,
     content_hash,
 )
-from fcrn_mobile.conversion.clipping import BINS, histogram, mse_clip, percentile_clip
 from fcrn_mobile.conversion.ranges import Range, measure_ranges, shared
 from fcrn_mobile.conversion.recipe import make_recipe
 from fcrn_mobile.data import open_source
@@ -31,6 +30,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
+from fcrn_mobile.quantize.clipping import BINS, histogram, mse_clip, percentile_clip
 from fcrn_mobile.quiet import quiet_coremltools
 
 with quiet_coremltools():

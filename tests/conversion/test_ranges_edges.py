@@ -8,12 +8,12 @@ import pytest
 import torch
 from coremltools.proto import Model_pb2
 
-from fcrn_mobile.conversion.clipping import BINS
 from fcrn_mobile.conversion.ranges import Range, measure_ranges, measured, shared
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
+from fcrn_mobile.quantize.clipping import BINS
 
 
 def test_ranges_are_joined_and_clipped() -> None:

@@ -22,7 +22,8 @@ from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import read_recipe
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
-from fcrn_mobile.training.quantization import SCHEMES, QuantizationAware
+from fcrn_mobile.quantize.scheme import LEARNED
+from fcrn_mobile.training.quantization import QuantizationAware
 
 RECORD = Path(__file__).with_name("same_weights.json")
 RECIPES = sorted((Path(__file__).parents[2] / "export").glob("*.toml"))
@@ -96,7 +97,7 @@ def cases() -> dict[str, tuple[str, str]]:
     return (
         {path.stem: ("lite0" if path.stem in DEEP else "small", path.stem) for path in RECIPES}
         | {f"lite0 {name}": ("lite0", name) for name in LITE}
-        | {f"learned {scheme}": ("learned", scheme) for scheme in SCHEMES}
+        | {f"learned {scheme}": ("learned", scheme) for scheme in LEARNED}
     )
 
 

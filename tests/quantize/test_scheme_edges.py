@@ -6,7 +6,18 @@ from typing import Any
 import pytest
 
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.quantize.scheme import MIN_ELEMENTS, TARGETS, Linear, Palette, Scheme, Sparsity, newest, parse_scheme
+from fcrn_mobile.quantize.scheme import (
+    ACTIVATION_NAMES,
+    LEARNED,
+    MIN_ELEMENTS,
+    TARGETS,
+    Linear,
+    Palette,
+    Scheme,
+    Sparsity,
+    newest,
+    parse_scheme,
+)
 
 
 def test_what_parts_are_unless_said_otherwise() -> None:
@@ -170,3 +181,32 @@ def test_the_newest_of_targets() -> None:
     assert newest([]) == "iOS16"
     for some in itertools.permutations(TARGETS, 2):
         assert newest(some) == max(some)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "blocks"),
+    [
+        ("int8", {}, (16, 1, 1, 1)),
+        ("int8", {"granularity": "per_tensor"}, (1, 1, 1, 1)),
+        ("int4", {"block_size": 8}, (16, 3, 1, 1)),
+        ("int4", {"block_size": 32}, None),
+        ("palette4", {}, (1, 1, 1, 1)),
+        ("palette4", {"granularity": "per_grouped_channel", "group_size": 8}, (2, 1, 1, 1)),
+        ("palette4", {"granularity": "per_grouped_channel", "group_size": 3}, None),
+    ],
+)
+def test_what_shares_a_scale_or_a_table(name: str, options: dict[str, Any], blocks: tuple[int, ...] | None) -> None:
+    assert parsed(name, **options).blocks((16, 24, 3, 5), (0, 1)) == blocks
+    transposed = None if blocks is None else (blocks[1], blocks[0], 1, 1)
+    assert parsed(name, **options).blocks((24, 16, 3, 5), (1, 0)) == transposed
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_what_can_be_learned_is_a_grid_that_fits_every_weight(name: str) -> None:
+    options = dict(LEARNED[name])
+    precision = options.pop("precision")
+    scheme = parse_scheme(ACTIVATION_NAMES.get(precision, precision), options)
+    assert scheme.sparsity is None and (scheme.linear is None) != (scheme.palette is None), "integers or tables, nothing joined"
+    assert scheme.linear is None or scheme.linear.symmetric
+    assert scheme.palette is None or scheme.palette.vector_size == 1
+    assert scheme.linear is None or not scheme.may_misfit() or scheme.otherwise is not None

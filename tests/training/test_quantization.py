@@ -28,11 +28,12 @@ from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.network.quantized import ActivationQuantizer, Quantization
 from fcrn_mobile.quantize.grids import Integers
+from fcrn_mobile.quantize.scheme import LEARNED
 from fcrn_mobile.quiet import quiet_coremltools
 from fcrn_mobile.training import train as training
 from fcrn_mobile.training.distillation import relative_difference
 from fcrn_mobile.training.hyperparameters import Hyperparameters
-from fcrn_mobile.training.quantization import SCHEMES, QuantizationAware
+from fcrn_mobile.training.quantization import QuantizationAware
 from fcrn_mobile.training.quantizers import LearnedActivation, LearnedIntegers, LearnedTable, kmeans
 from fcrn_mobile.training.run import Run, make_run
 from fcrn_mobile.training.train import resume, train
@@ -42,7 +43,6 @@ from tests.journeys.command import call, refused  # noqa: F401 - a fixture
 #: Every kind of convolution: transposed, of phases and plain ones; channels that blocks of 32 divide and some that they don't.
 #: Its normalisation is exact in half precision, so that nothing but the quantization separates package and network.
 SMALL = preset("fcrn-plain", widths=(32, 32, 16, 8), input_size=(32, 48), mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
-RECIPES = {name: scheme.settings for name, scheme in SCHEMES.items()}
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def package(tuned: Callable[[str], Checkpoint], tmp_path_factory: pytest.TempPat
 
 
 def recipe(scheme: str) -> Recipe:
-    return make_recipe(RECIPES[scheme] | {"output": "array"}, "test")
+    return make_recipe(LEARNED[scheme] | {"output": "array"}, "test")
 
 
 def frames() -> list[np.ndarray]:
@@ -145,7 +145,7 @@ def operators(package: Path, kind: str) -> dict[str, dict[str, np.ndarray]]:
         return {op.name: {name: var.val for name, var in op.inputs.items() if var.val is not None} for op in found}
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", LEARNED)
 def test_the_package_holds_the_learned_integers_tables_and_scales_exactly(scheme, tuned, package) -> None:
     quantization = tuned(scheme).quantization
     held = {
@@ -174,7 +174,7 @@ def test_the_package_holds_the_learned_ranges_exactly(tuned, package) -> None:
     assert not any("zero_point" in values for values in made.values())
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", LEARNED)
 def test_the_package_computes_what_was_trained(scheme, tuned, package) -> None:
     trained = computed(tuned(scheme).network)
     error = np.abs(outputs(package(scheme)) - trained) / trained
@@ -199,7 +199,7 @@ def test_a_checkpoint_rebuilds_the_quantized_network(scheme, tuned, tmp_path) ->
     save_checkpoint(checkpoint.network, tmp_path / "copy.safetensors", {}, {}, quantization=checkpoint.quantization)
     copy = load_checkpoint(str(tmp_path / "copy.safetensors"))
     np.testing.assert_array_equal(computed(copy.network), computed(checkpoint.network))
-    assert copy.quantization.settings == RECIPES[scheme]
+    assert copy.quantization.settings == LEARNED[scheme]
     assert copy.quantization.ranges == checkpoint.quantization.ranges
     tensors = load_file(tmp_path / "copy.safetensors")
     assert {tensors[name].dtype for name in copy.quantization.weights} <= {torch.int8, torch.uint8}
@@ -366,7 +366,7 @@ def test_a_damaged_quantization_is_named(quantized, call, tmp_path) -> None:  # 
     checkpoint = load_checkpoint(str(quantized))
     weights = dict(checkpoint.quantization.weights)
     weights["decoder.missing"] = weights.pop(next(iter(weights)))
-    broken = Quantization(RECIPES["int4"], weights)
+    broken = Quantization(LEARNED["int4"], weights)
     save_checkpoint(checkpoint.network, tmp_path / "broken.safetensors", {}, {}, quantization=broken)
     refused(call("export", "broken.safetensors", "--out", "depth.mlpackage"), "'broken.safetensors'", "do not fit")
 

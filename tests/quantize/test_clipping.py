@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from fcrn_mobile.conversion.clipping import BINS, histogram, mse_clip, percentile_clip
+from fcrn_mobile.quantize.clipping import BINS, best_scale, histogram, mse_clip, percentile_clip, squared_error
+from fcrn_mobile.quantize.grids import Integers
 
 
 def counts(**at: int) -> np.ndarray:
@@ -57,3 +58,25 @@ def test_mse_clip_is_the_best_of_all_that_are_tried(tail: int, peak: float) -> N
     low = np.zeros(BINS)
     low[: BINS // 16] = 1
     assert mse_clip(low, peak) == pytest.approx(by_hand(low, peak), rel=1e-9) == pytest.approx(peak / 16, rel=0.1)
+
+
+def test_each_block_gets_the_scale_of_its_least_error_and_the_first_of_equal_ones() -> None:
+    values = torch.tensor([[0.9, -2.0, 2.1, 60.0], [0.0, 0.0, 0.0, 0.0]])
+    grid = Integers(torch.full((2, 2), 5.0), bits=4, symmetric=True)
+    scales = [torch.full((2, 2), scale) for scale in (2.0, 1.0, 8.0)]
+    expected = np.empty((2, 2))
+    for row, column in np.ndindex(2, 2):
+        block = values[row, 2 * column : 2 * column + 2].numpy()
+        errors = [float(((np.clip(np.rint(block / scale), -7, 7) * scale - block) ** 2).sum()) for scale in (2.0, 1.0, 8.0)]
+        expected[row, column] = (2.0, 1.0, 8.0)[int(np.argmin(errors))]
+    best = best_scale(grid, values, scales)
+    np.testing.assert_array_equal(best.scale.numpy(), expected)
+    assert (best.low, best.high) == (-7, 7)
+    assert expected.tolist() == [[1.0, 8.0], [2.0, 2.0]]
+
+
+def test_values_count_as_often_as_there_are_of_them() -> None:
+    values, counts = torch.tensor([[0.4, 1.0, 3.3]]), torch.tensor([2.0, 5.0, 3.0])
+    grid = Integers(torch.tensor([[1.0]]))
+    assert squared_error(grid, values).item() == pytest.approx(0.4**2 + 0.3**2)
+    assert squared_error(grid, values, counts).item() == pytest.approx(2 * 0.4**2 + 3 * 0.3**2)
