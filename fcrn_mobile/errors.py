@@ -17,8 +17,8 @@ def why(error: OSError) -> str:
         # Copying a folder gathers (source, target, what went wrong) of every file: the first says it.
         _, target, text = error.args[0][0]
         return f"{_plain(str(text))}: '{target}'"
-    said = error.strerror or str(error) or type(error).__name__
-    return f"{said}: '{error.filename}'" if error.filename else said
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{reason}: '{error.filename}'" if error.filename else reason
 
 
 def _plain(text: str) -> str:

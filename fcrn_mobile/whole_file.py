@@ -73,7 +73,7 @@ def no_room(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return error.strerror or ""
     text = why(error) if isinstance(error, OSError) else str(error)
-    return next((said for said in map(os.strerror, NO_ROOM) if said in text), "")
+    return next((message for message in map(os.strerror, NO_ROOM) if message in text), "")
 
 
 def _remove(path: Path) -> None:

@@ -74,8 +74,8 @@ def warn_of_units(depth: NDArray[np.float32], where: str) -> None:
         depth: H×W metres, 0 where invalid.
         where: what to call it.
     """
-    seen = depth[depth > 0]
-    median = float(np.median(seen)) if seen.size else 1.0
+    depths = depth[depth > 0]
+    median = float(np.median(depths)) if depths.size else 1.0
     if not PLAUSIBLE[0] <= median <= PLAUSIBLE[1]:
         remedy = "check the units of the data (?scale=UNITS_PER_METRE says them); others like it are not named"
         warn_once("units", f"'{where}' has a median depth of {median:.3g} m, which few scenes have: {remedy}")
@@ -124,18 +124,18 @@ def _turned_with(photo: Photo, depth: NDArray[np.float32], name: str) -> NDArray
 
 def _array(data: bytes, name: str) -> NDArray[Any]:
     """The one map of an .npy file; a channel axis of length 1 is dropped."""
-    held = decode_npy(data, name)
-    array: NDArray[Any] = held[..., 0] if held.ndim == 3 and held.shape[2] == 1 else held[0] if held.ndim == 3 and len(held) == 1 else held
+    raw = decode_npy(data, name)
+    array: NDArray[Any] = raw[..., 0] if raw.ndim == 3 and raw.shape[2] == 1 else raw[0] if raw.ndim == 3 and len(raw) == 1 else raw
     if array.ndim != 2 or not array.size or array.dtype.kind not in "uif":
-        shape = "×".join(map(str, held.shape)) or "no dimension"
-        raise InputError(f"'{name}' holds {shape} of {held.dtype}: a depth map is H×W integers or floats")
+        shape = "×".join(map(str, raw.shape)) or "no dimension"
+        raise InputError(f"'{name}' holds {shape} of {raw.dtype}: a depth map is H×W integers or floats")
     return array
 
 
 def _metres(raw: NDArray[Any], units_per_metre: float) -> NDArray[np.float32]:
-    seen = np.isfinite(raw) & (raw > 0)
+    mask = np.isfinite(raw) & (raw > 0)
     if raw.dtype.kind != "f" and raw.dtype.itemsize > 1:
-        seen &= raw != np.iinfo(np.uint16).max
-    depth: NDArray[np.float32] = np.where(seen, raw, 0).astype(np.float32) / np.float32(units_per_metre)
+        mask &= raw != np.iinfo(np.uint16).max
+    depth: NDArray[np.float32] = np.where(mask, raw, 0).astype(np.float32) / np.float32(units_per_metre)
     depth[~(depth < _NOTHING)] = 0
     return depth

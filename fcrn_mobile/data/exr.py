@@ -27,17 +27,17 @@ def decode_exr(data: bytes, name: str) -> NDArray[Any]:
         import OpenEXR
     except ImportError as error:
         raise InputError(f"'{name}' needs OpenEXR: install it with pip install 'fcrn-mobile[exr]'") from error
-    said = StringIO()
+    messages = StringIO()
     try:
         # No threads of its own: a loader's forked process would wait for those of its parent. A part whose pixels are damaged is left out
         # with a line on standard output, where a command's result stands.
-        with redirect_stdout(said):
+        with redirect_stdout(messages):
             parts = OpenEXR.File(BytesIO(data), separate_channels=True, num_threads=0).parts
     except Exception as error:  # the binding raises RuntimeError, TypeError and others for what the C++ library throws
         raise InputError(f"'{name}' is a damaged EXR file ({' '.join(str(error).split())[:120]}): replace it") from error
-    if said.getvalue():
-        raise InputError(f"'{name}' is a damaged EXR file ({' '.join(said.getvalue().split())[-80:]}): replace it")
-    channels = {channel: held.pixels for part in parts for channel, held in part.channels.items()}
+    if messages.getvalue():
+        raise InputError(f"'{name}' is a damaged EXR file ({' '.join(messages.getvalue().split())[-80:]}): replace it")
+    channels = {channel: content.pixels for part in parts for channel, content in part.channels.items()}
     pixels = _depth_channel(channels, name)
     if pixels.ndim != 2 or pixels.dtype == object:
         raise InputError(f"'{name}' holds deep pixels, several depths each: flatten it first")

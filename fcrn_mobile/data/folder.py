@@ -99,10 +99,10 @@ def open_sample() -> FolderSource:
 
 
 def _no_pairs(path: Path, files: tuple[str, ...], matches: Matches, remarks: list[str]) -> str:
-    seen = "; ".join([*matches.remarks, *remarks])
+    notes = "; ".join([*matches.remarks, *remarks])
     hint = f"; a sequence of TUM RGB-D, as this seems to be, is read with tum:{path}" if _is_tum(files) else ""
     needed = "it needs rgb/NAME.jpg (or .png) and depth/NAME.png with equal names"
-    return f"no RGB-D pairs in '{path}'{f' ({seen})' if seen else ''}: {needed}{hint}"
+    return f"no RGB-D pairs in '{path}'{f' ({notes})' if notes else ''}: {needed}{hint}"
 
 
 def _is_tum(files: tuple[str, ...]) -> bool:

@@ -80,7 +80,7 @@ class Form:
     def usage(self) -> str:
         """As lists of forms show it: ``folder:PATH[?scale=UNITS_PER_METRE]``."""
         needed, others = (
-            "&".join(f"{o.name}={o.placeholder}" for o in self.options if bool(o.missing) == wanted) for wanted in (True, False)
+            "&".join(f"{o.name}={o.placeholder}" for o in self.options if bool(o.missing) == needed) for needed in (True, False)
         )
         text = f"{self.name}{':PATH' if self.has_path else ''}{'?' if needed else ''}{needed}"
         return text + (f"[{'&' if needed else '?'}{others}]" if others else "") + (f" ({self.remark})" if self.remark else "")

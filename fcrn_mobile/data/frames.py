@@ -104,13 +104,13 @@ class Triplets:
 
     def splits(self) -> dict[str, tuple[int, ...]]:
         """The last 15 % of every clip's frames are ``val``; no triplet has frames in both."""
-        found: dict[str, list[int]] = {"train": [], "val": []}
+        places_of: dict[str, list[int]] = {"train": [], "val": []}
         parts = [{name: set(frames) for name, frames in in_order(len(clip.names)).items()} for clip in self.clips]
         for place, (clip, index) in enumerate(self.targets):
             for name, frames in parts[clip].items():
                 if {index - self.step, index + self.step} <= frames:
-                    found[name].append(place)
-        return {name: tuple(places) for name, places in found.items()}
+                    places_of[name].append(place)
+        return {name: tuple(places) for name, places in places_of.items()}
 
     def __len__(self) -> int:
         return len(self.targets)

@@ -42,8 +42,8 @@ def _pictures(folder: Path) -> list[Path]:
     pictures = [file for file in candidates if file.is_file()]
     remarks = Listing((), tuple(file.name for file in candidates if file.is_symlink() and not file.exists())).remarks
     if not pictures:
-        seen = f" ({remarks[0]})" if remarks else ""
+        remark = f" ({remarks[0]})" if remarks else ""
         hint = "name the videos themselves" if any(map(is_video, files)) else f"it needs files ending in {', '.join(IMAGE_SUFFIXES)}"
-        raise InputError(f"no pictures in folder '{folder}'{seen}: {hint}")
+        raise InputError(f"no pictures in folder '{folder}'{remark}: {hint}")
     tell_left_out(folder, remarks)
     return pictures

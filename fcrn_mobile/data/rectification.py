@@ -30,10 +30,10 @@ def vertical_disparity(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> flo
         None where fewer than eight blocks have a clear match, in dark or plain pictures.
     """
     a, b = _gray(left), _gray(right)
-    found = [offset for row, column in _textured(a) if (offset := _row_offset(a, b, row, column)) is not None]
-    if len(found) < _NEEDED:
+    offsets = [offset for row, column in _textured(a) if (offset := _row_offset(a, b, row, column)) is not None]
+    if len(offsets) < _NEEDED:
         return None
-    return float(np.median(np.abs(found))) / a.shape[0] * 100
+    return float(np.median(np.abs(offsets))) / a.shape[0] * 100
 
 
 def _gray(image: NDArray[np.uint8]) -> NDArray[np.float64]:

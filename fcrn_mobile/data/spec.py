@@ -90,27 +90,27 @@ def training_camera(spec: str) -> TrainingCamera:
 
 
 def _opened(form: Form, text: SpecText, spec: str) -> Any:
-    given = _texts(form, text, spec)
+    texts = _texts(form, text, spec)
     path = text.path and reachable(text.path)
     for option in form.options:
-        if option.missing and option.name not in given:
+        if option.missing and option.name not in texts:
             raise InputError(f"'{spec}' does not say {option.missing}")
-    return form.open(path, {option.name: option.value(given[option.name], spec) for option in form.options if option.name in given})
+    return form.open(path, {option.name: option.value(texts[option.name], spec) for option in form.options if option.name in texts})
 
 
 def _texts(form: Form, text: SpecText, spec: str) -> dict[str, str]:
     """The options as written; none of them is unknown, empty or there twice."""
-    known = [option.name for option in form.options]
-    given: dict[str, str] = {}
+    names = [option.name for option in form.options]
+    texts: dict[str, str] = {}
     for name, value in text.options():
-        if name not in known:
-            raise InputError(f"unknown option '{name}' in '{spec}': allowed are {', '.join(known) or 'none'}{_hint(text)}")
+        if name not in names:
+            raise InputError(f"unknown option '{name}' in '{spec}': allowed are {', '.join(names) or 'none'}{_hint(text)}")
         if not value:
             raise InputError(f"option '{name}' in '{spec}' has no value: write {name}=VALUE")
-        if name in given:
+        if name in texts:
             raise InputError(f"option '{name}' stands twice in '{spec}': leave one out{_hint(text)}")
-        given[name] = value
-    return given
+        texts[name] = value
+    return texts
 
 
 def _part(source: Indexed[Item], text: SpecText, spec: str, why_empty: str) -> Indexed[Item]:

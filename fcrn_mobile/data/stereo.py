@@ -91,8 +91,8 @@ def open_stereo(
     matches = match(listing.files, *_SIDES)
     remarks = [*matches.remarks, *listing.remarks]
     if not matches.pairs:
-        seen = f" ({'; '.join(remarks)})" if remarks else ""
-        raise InputError(f"no pairs in '{path}'{seen}: it needs left/ and right/ with pictures of equal names")
+        notes = f" ({'; '.join(remarks)})" if remarks else ""
+        raise InputError(f"no pairs in '{path}'{notes}: it needs left/ and right/ with pictures of equal names")
     first, _ = next(iter(matches.pairs.values()))
     height, width = read_image(path / first).shape[:2]
     intrinsics = Intrinsics(fx, fx if fy is None else fy, (width - 1) / 2 if cx is None else cx, (height - 1) / 2 if cy is None else cy)

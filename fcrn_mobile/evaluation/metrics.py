@@ -132,9 +132,9 @@ def counted_pixels(depth: Array, rule: EvaluationProtocol, name: str) -> NDArray
     mask = valid_mask(depth, rule)
     if mask.any():
         return mask
-    known = depth[np.isfinite(depth) & (depth > 0)]
-    if known.size and np.median(known) > rule.max_depth:
-        far = f"'{name}' has a median depth of {np.median(known):.4g} m, beyond the {rule.max_depth:g} m of protocol '{rule.name}'"
+    depths = depth[np.isfinite(depth) & (depth > 0)]
+    if depths.size and np.median(depths) > rule.max_depth:
+        far = f"'{name}' has a median depth of {np.median(depths):.4g} m, beyond the {rule.max_depth:g} m of protocol '{rule.name}'"
         raise InputError(f"{far}: is it in another unit (?scale=UNITS_PER_METRE), or for --protocol garg, which reaches to 80 m?")
     raise InputError(f"'{name}' has no valid depth pixel under protocol '{rule.name}': remove it or use --protocol full")
 

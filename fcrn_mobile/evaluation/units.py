@@ -35,7 +35,7 @@ def unit_note(ratio: float, data: str) -> str:
         scale = float(dict(text.options()).get("scale", 1000))
     except ValueError:
         return doubt
-    likely = min(_KNOWN_SCALES, key=lambda known: abs(math.log(known * ratio / scale)))
+    likely = min(_KNOWN_SCALES, key=lambda unit: abs(math.log(unit * ratio / scale)))
     if abs(math.log(likely * ratio / scale)) > math.log(_CLOSE) or likely == scale:
         return f"{doubt} The files were read with {_called(scale)}: give ?scale=UNITS_PER_METRE"
     return f"{doubt} Depth in {_KNOWN_SCALES[likely]} that is read with {_called(scale)} looks like this: if it is, add ?scale={likely}"

@@ -110,13 +110,13 @@ def with_constants(operation: Operation, constants: Mapping[str, Any]) -> Operat
     """
     arguments = dict(operation.arguments)
     for key, value in constants.items():
-        held = arguments.get(key)
-        if not isinstance(held, torch.Tensor):
+        constant = arguments.get(key)
+        if not isinstance(constant, torch.Tensor):
             raise MilError(f"{operation} has no constant tensor '{key}': nothing can stand in for it")
-        given = torch.as_tensor(value)
-        if given.shape != held.shape:
-            raise MilError(f"'{key}' of {operation} is {by(held.shape)}, not {by(given.shape)}: give an array of its shape")
-        arguments[key] = given.to(held.dtype)
+        replacement = torch.as_tensor(value)
+        if replacement.shape != constant.shape:
+            raise MilError(f"'{key}' of {operation} is {by(constant.shape)}, not {by(replacement.shape)}: give an array of its shape")
+        arguments[key] = replacement.to(constant.dtype)
     return _prepare(replace(operation, arguments=arguments))
 
 

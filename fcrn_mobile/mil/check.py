@@ -176,9 +176,9 @@ def _check_constant(operation: "Operation", what: str) -> None:
         raise MilError(f"{what} has {len(operation.outputs)} results, a constant has one: {_AGAIN}")
     if "val" not in operation.attributes:
         raise MilError(f"{what} has no value: {_AGAIN}")
-    declared, held = operation.outputs[0].type, operation.attributes["val"].type
-    if (type_name(declared), shape_of(declared)) != (type_name(held), shape_of(held)):
-        raise MilError(f"{what} is declared as {_written(declared)} but holds {_written(held)}: {_AGAIN}")
+    declared, content = operation.outputs[0].type, operation.attributes["val"].type
+    if (type_name(declared), shape_of(declared)) != (type_name(content), shape_of(content)):
+        raise MilError(f"{what} is declared as {_written(declared)} but holds {_written(content)}: {_AGAIN}")
 
 
 def _check_value(value: "Value", what: str) -> None:

@@ -127,5 +127,5 @@ def _numbers(value: "Value") -> Numbers | None:
     field = tensor.WhichOneof("value")
     if field not in ("ints", "floats", "longInts", "bools"):
         return None
-    held: Any = getattr(tensor, field).values
-    return tuple(item if math.isfinite(item) else 0 for item in held) if len(held) <= MOST_NUMBERS else None
+    values: Any = getattr(tensor, field).values
+    return tuple(item if math.isfinite(item) else 0 for item in values) if len(values) <= MOST_NUMBERS else None

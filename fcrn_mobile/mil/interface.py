@@ -141,8 +141,8 @@ class Feature:
         array = np.asarray(value)
         channels = (_CHANNELS[self.dtype],) if self.dtype in _CHANNELS else ()
         if array.ndim != 2 + len(channels) or array.shape[2:] != channels:
-            wanted = by((*self.shape, *channels))
-            raise MilError(f"input '{self.name}' has shape {by(array.shape)}, the package takes {self.dtype} pixels such as {wanted}")
+            shape = by((*self.shape, *channels))
+            raise MilError(f"input '{self.name}' has shape {by(array.shape)}, the package takes {self.dtype} pixels such as {shape}")
         self._check_shape(array.shape[:2], array.shape)
         if self.dtype == "GRAYSCALE_FLOAT16":
             if not np.issubdtype(array.dtype, np.floating):

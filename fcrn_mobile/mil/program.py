@@ -103,10 +103,10 @@ class Program:
             A value per output, and the first tensor that runs over under this arithmetic, or None if all stay finite.
         """
         values = self.start(inputs)
-        found: Overflow | None = None
+        overflow: Overflow | None = None
         for operation in self.steps(values):
-            found = found or _overflow(operation, values)
-        return self.results(values), found
+            overflow = overflow or _overflow(operation, values)
+        return self.results(values), overflow
 
     def first_overflow(self, inputs: Mapping[str, Any]) -> Overflow | None:
         """The first tensor that runs over under this arithmetic, or None if all stay finite; the run ends there."""

@@ -103,27 +103,27 @@ class Constants:
         Raises:
             MilError: an unsupported type, values that do not fill the declared shape, or a weights file that cannot be read.
         """
-        held = value.WhichOneof("value")
-        if held == "immediateValue":
+        storage = value.WhichOneof("value")
+        if storage == "immediateValue":
             immediate = value.immediateValue
             kind = immediate.WhichOneof("value")
             if kind in ("tuple", "list"):
                 return tuple(self.read(item, what) for item in getattr(immediate, kind).values)
             if kind != "tensor":
                 raise MilError(f"{what} is of kind '{kind or 'none'}', which is not supported: only tensors, tuples and lists are")
-        elif held != "blobFileValue":
+        elif storage != "blobFileValue":
             raise MilError(f"{what} has no value: export the package again")
         name, shape = type_name(value.type), shape_of(value.type)
         if -1 in shape:
             raise MilError(f"{what} has an unknown dimension: export the package again")
         check_size(shape, what)
-        if name == "STRING" and held == "immediateValue":
+        if name == "STRING" and storage == "immediateValue":
             strings = tuple(value.immediateValue.tensor.strings.values)
             _check_count(len(strings), math.prod(shape), what)
             return strings if shape else strings[0]
         if name not in NUMPY_TYPES:
             raise MilError(f"{what} has data type {name}, which this runtime cannot read: export with float or integer constants")
-        if held == "blobFileValue":
+        if storage == "blobFileValue":
             array = self._stored(value, name, math.prod(shape), what)
         else:
             array = _immediate(value.immediateValue.tensor, name, math.prod(shape), what)
@@ -161,14 +161,14 @@ def _immediate(tensor: "TensorValue", name: str, count: int, what: str) -> NDArr
         raise MilError(f"{what} is declared as {name} but holds {field}: export the package again")
     if field == "bytes":
         return _from_bytes(bytearray(tensor.bytes.values), name, count, what)
-    held = np.array(getattr(tensor, field).values)
-    _check_count(held.size, count, what)
-    if held.size and dtype.kind in "iu":
+    array = np.array(getattr(tensor, field).values)
+    _check_count(array.size, count, what)
+    if array.size and dtype.kind in "iu":
         bounds = np.iinfo(dtype)
-        if held.min() < bounds.min or held.max() > bounds.max:
-            raise MilError(f"{what} has values from {held.min()} to {held.max()}, which {name} cannot hold: export the package again")
+        if array.min() < bounds.min or array.max() > bounds.max:
+            raise MilError(f"{what} has values from {array.min()} to {array.max()}, which {name} cannot hold: export the package again")
     with np.errstate(over="ignore"):
-        return held.astype(dtype, copy=False)
+        return array.astype(dtype, copy=False)
 
 
 def _from_bytes(raw: bytearray, name: str, count: int, what: str) -> NDArray[np.generic]:
@@ -181,6 +181,6 @@ def _from_bytes(raw: bytearray, name: str, count: int, what: str) -> NDArray[np.
     return np.frombuffer(raw, dtype)
 
 
-def _check_count(held: int, declared: int, what: str) -> None:
-    if held != declared:
-        raise MilError(f"{what} holds {held} elements where its shape takes {declared}: export the package again")
+def _check_count(count: int, declared: int, what: str) -> None:
+    if count != declared:
+        raise MilError(f"{what} holds {count} elements where its shape takes {declared}: export the package again")

@@ -99,9 +99,9 @@ class _Dtype(_StandIn):
     order: str
 
     def __new__(cls, code: object, *_: object) -> "_Dtype":
-        made = object.__new__(cls)
-        made.code, made.order = str(code), "="
-        return made
+        dtype = object.__new__(cls)
+        dtype.code, dtype.order = str(code), "="
+        return dtype
 
     def __setstate__(self, state: Any) -> None:
         _, self.order, subdtype, names, *_ = state
@@ -122,9 +122,9 @@ class _Array(_StandIn):
     value: list[Any] | np.ndarray | None
 
     def __new__(cls, *_: object) -> "_Array":
-        made = object.__new__(cls)
-        made.value = None
-        return made
+        array = object.__new__(cls)
+        array.value = None
+        return array
 
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, is_fortran, data = state

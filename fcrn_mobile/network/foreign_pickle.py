@@ -90,9 +90,9 @@ class _StandIn:
     state: dict[str, Any]
 
     def __new__(cls, *_: object, **__: object) -> "_StandIn":
-        made = super().__new__(cls)
-        made.state = {}
-        return made
+        instance = super().__new__(cls)
+        instance.state = {}
+        return instance
 
     def __call__(self, *_: object, **__: object) -> "_StandIn":
         # Methods are pickled as a call of getattr, whose result is called in turn.
@@ -245,11 +245,11 @@ def _read_stream(path: Path) -> tuple[Any, dict[str, bytearray], set[str]]:
     return content, storages, unpickler.unread
 
 
-def _places(content: Any, place: str, seen: set[int]) -> Iterator[tuple[str, dict[str, _StoredTensor]]]:
+def _places(content: Any, place: str, ids: set[int]) -> Iterator[tuple[str, dict[str, _StoredTensor]]]:
     """Every dict, list and object with its tensors, and the place where it stands; a module with those of all modules in it."""
-    if isinstance(content, _StoredTensor) or not isinstance(content, Mapping | list | tuple | _StandIn) or id(content) in seen:
+    if isinstance(content, _StoredTensor) or not isinstance(content, Mapping | list | tuple | _StandIn) or id(content) in ids:
         return
-    seen.add(id(content))
+    ids.add(id(content))
     if isinstance(content, _StandIn):
         yield place, dict(_members(content, "", frozenset()))
         inside = {key: value for key, value in content.state.items() if key not in _OF_MODULES and not isinstance(value, _StandIn)}
@@ -259,7 +259,7 @@ def _places(content: Any, place: str, seen: set[int]) -> Iterator[tuple[str, dic
         inside = {str(key): value for key, value in (content.items() if isinstance(content, Mapping) else enumerate(content))}
         yield place, {key: value for key, value in inside.items() if isinstance(value, _StoredTensor)}
     for key, value in inside.items():
-        yield from _places(value, f"{place}.{key}" if place else key, seen)
+        yield from _places(value, f"{place}.{key}" if place else key, ids)
 
 
 def _members(owner: _StandIn, prefix: str, above: frozenset[int]) -> Iterator[tuple[str, _StoredTensor]]:
@@ -276,13 +276,13 @@ def _members(owner: _StandIn, prefix: str, above: frozenset[int]) -> Iterator[tu
             yield from _members(child, f"{prefix}{name}.", above | {id(owner)})
 
 
-def _enlargements(content: Any, seen: set[int]) -> Iterator[tuple[int, int]]:
+def _enlargements(content: Any, ids: set[int]) -> Iterator[tuple[int, int]]:
     """Height and width of every ``nn.Upsample`` named ``bilinear`` in a pickled network."""
-    if not isinstance(content, Mapping | _StandIn) or isinstance(content, _StoredTensor) or id(content) in seen:
+    if not isinstance(content, Mapping | _StandIn) or isinstance(content, _StoredTensor) or id(content) in ids:
         return
-    seen.add(id(content))
+    ids.add(id(content))
     for name, child in (content if isinstance(content, Mapping) else content.state).items():
         size = child.state.get("size") if isinstance(child, _StandIn) and name == "bilinear" else None
         if isinstance(size, tuple) and len(size) == 2 and all(isinstance(side, int) for side in size):
             yield size
-        yield from _enlargements(child, seen)
+        yield from _enlargements(child, ids)

@@ -59,9 +59,9 @@ def networks(groups: list[Group], signs: tuple[str, ...]) -> list[Candidate]:
     Returns:
         One candidate per group and prefix. Averages that hold parameters alone are completed by the buffers of another candidate.
     """
-    made = [_candidate(group, prefix) for group in groups for prefix in _prefixes(group.tensors, signs)]
-    made = [_completed(one, made) if one.is_average else one for one in made]
-    return sorted(made, key=lambda one: not one.is_average)
+    candidates = [_candidate(group, prefix) for group in groups for prefix in _prefixes(group.tensors, signs)]
+    candidates = [_completed(one, candidates) if one.is_average else one for one in candidates]
+    return sorted(candidates, key=lambda one: not one.is_average)
 
 
 def largest(groups: list[Group]) -> Candidate:

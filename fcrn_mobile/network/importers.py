@@ -96,9 +96,9 @@ def import_network(path: Path, layout: str | None = None) -> Imported:
         if layout == IRO_CP:
             raise InputError(f"no .npy file at '{path}', which is how {IRO_CP} gives its weights away: give NYU_ResNet-UpProj.npy")
         foreign = read_torch_file(path)
-        layout, found, others = _recognise(path, foreign.groups, layout)
-        network = FCRN(_config(path, found.tensors, layout, foreign.upsampled_to or _INPUT_SIZE))
-        state, place = _renamed(path, network, found.tensors, layout), found.place if others else ""
+        layout, candidate, others = _recognise(path, foreign.groups, layout)
+        network = FCRN(_config(path, candidate.tensors, layout, foreign.upsampled_to or _INPUT_SIZE))
+        state, place = _renamed(path, network, candidate.tensors, layout), candidate.place if others else ""
     if names := not_finite(state):
         raise InputError(f"'{path}' holds weights that are not finite ({names}): its training diverged, give a sound checkpoint")
     network.load_state_dict(state)
@@ -111,16 +111,16 @@ def import_network(path: Path, layout: str | None = None) -> Imported:
 def _recognise(path: Path, groups: list[Group], layout: str | None) -> tuple[str, Candidate, tuple[str, ...]]:
     """The format, the network's weights, and where other networks stand."""
     formats = {name: f"{decoder}.layer" for name, decoder in TORCH_FORMATS.items() if layout in (None, name)}
-    found = networks(groups, (_ENCODER_KEY, *formats.values()))
-    whole = [(name, one) for one in found for name, sign in formats.items() if any(key.startswith(sign) for key in one.tensors)]
+    candidates = networks(groups, (_ENCODER_KEY, *formats.values()))
+    whole = [(name, one) for one in candidates for name, sign in formats.items() if any(key.startswith(sign) for key in one.tensors)]
     if whole:
         # One that lacks its encoder is named as that, unless there is a better one.
         whole.sort(key=lambda pair: _ENCODER_KEY not in pair[1].tensors)
         name, taken = whole[0]
         return name, taken, tuple(one.place for _, one in whole[1:] if _ENCODER_KEY in one.tensors)
     if layout is not None:
-        return layout, found[0] if found else largest(groups), ()
-    if found:
+        return layout, candidates[0] if candidates else largest(groups), ()
+    if candidates:
         command = shlex.join(["fcrn-mobile", "train", "--encoder-weights", str(path)])
         raise InputError(f"'{path}' holds a ResNet without a decoder: start training from it with {command}")
     raise InputError(
@@ -140,8 +140,8 @@ def _config(path: Path, tensors: dict[str, Tensor], layout: str, input_size: tup
     first = f"{TORCH_FORMATS[layout]}.layer1."
     decoder = next((name for name, (key, _) in _UP_BLOCKS.items() if first + key in tensors), None)
     if decoder is None:
-        found = some(sorted(key for key in tensors if key.startswith(first)))
-        raise InputError(f"'{path}' has an up-block of another kind ({first}* holds {found}): known are {', '.join(_UP_BLOCKS)}")
+        names = some(sorted(key for key in tensors if key.startswith(first)))
+        raise InputError(f"'{path}' has an up-block of another kind ({first}* holds {names}): known are {', '.join(_UP_BLOCKS)}")
     return FCRNConfig(
         preset=f"fcrn-{encoder}",
         encoder=encoder,

@@ -49,9 +49,9 @@ def read_iro_cp(path: Path) -> tuple[FCRNConfig, dict[str, Tensor]]:
     with torch.device("meta"):
         ours = FCRN(config).state_dict()
     sources = {key: _source(key) for key in ours if not key.endswith("num_batches_tracked")}
-    wanted = {source: tuple(ours[key].shape) for key, source in sources.items()}
-    wanted |= {f"{conv}/biases": wanted[f"{bn}/offset"] for bn, conv in _BIASED.items()}
-    require_fit(path, "the ResNet-50 up-projection of iro-cp", {name: tuple(value.shape) for name, value in theirs.items()}, wanted)
+    shapes = {source: tuple(ours[key].shape) for key, source in sources.items()}
+    shapes |= {f"{conv}/biases": shapes[f"{bn}/offset"] for bn, conv in _BIASED.items()}
+    require_fit(path, "the ResNet-50 up-projection of iro-cp", {name: tuple(value.shape) for name, value in theirs.items()}, shapes)
     state = {key: _folded(source, theirs) for key, source in sources.items()}
     return config, {key: state.get(key, torch.zeros((), dtype=torch.int64)) for key in ours}
 

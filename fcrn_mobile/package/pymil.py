@@ -58,9 +58,9 @@ def graph_pass(name: str, **options: Any) -> Step:
     from coremltools.converters.mil.mil.passes.graph_pass import PassOption
     from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
 
-    found = PASS_REGISTRY[name]
-    found.set_options([PassOption(key, value) for key, value in options.items()])
-    apply: Step = found.apply
+    entry = PASS_REGISTRY[name]
+    entry.set_options([PassOption(key, value) for key, value in options.items()])
+    apply: Step = entry.apply
     return apply
 
 

@@ -69,8 +69,10 @@ def function_block(model: "Model", package: Path, name: str | None = None) -> tu
         raise MilError(f"'{package}' has no function {name[:80]!r}: choose one of its functions ({_listed(functions)})")
     function = functions[name]
     if function.opset not in function.block_specializations:
-        held = _listed(function.block_specializations)
-        raise MilError(f"function {name[:80]!r} of '{package}' asks for operator set {function.opset[:80]!r}, it has {held}: export again")
+        others = _listed(function.block_specializations)
+        raise MilError(
+            f"function {name[:80]!r} of '{package}' asks for operator set {function.opset[:80]!r}, it has {others}: export again"
+        )
     return function, function.block_specializations[function.opset]
 
 

@@ -59,17 +59,17 @@ def check_input(model: str, inputs: Sequence[Port], dtypes: Sequence[str] = ("fl
     if len(inputs) != 1:
         raise InputError(f"{model} takes {_listed(inputs)}: {_ONE_IMAGE}")
     (port,) = inputs
-    wanted = f"{_ONE_IMAGE}, {' or '.join(dtypes)} 1×3×height×width of fixed size"
+    expectation = f"{_ONE_IMAGE}, {' or '.join(dtypes)} 1×3×height×width of fixed size"
     if port.dtype not in dtypes or port.shape is None or len(port.shape) != 4:
-        raise InputError(f"{model} takes {port}: {wanted}")
+        raise InputError(f"{model} takes {port}: {expectation}")
     batch, channels, height, width = port.shape
     if width == 3 and channels != 3:
-        raise InputError(f"{model} takes {port}, its channels last: {wanted}")
+        raise InputError(f"{model} takes {port}, its channels last: {expectation}")
     if batch not in (None, 1) or channels not in (None, 3) or 0 in (height, width):
-        raise InputError(f"{model} takes {port}: {wanted}")
+        raise InputError(f"{model} takes {port}: {expectation}")
     if batch is None or channels is None or height is None or width is None:
         remedy = "fix what is open (?) first (.onnx: python -m onnxruntime.tools.make_dynamic_shape_fixed)"
-        raise InputError(f"{model} takes {port}: {wanted}; {remedy}")
+        raise InputError(f"{model} takes {port}: {expectation}; {remedy}")
     return port.name, (height, width)
 
 

@@ -29,15 +29,15 @@ def open_runtime(
     Raises:
         InputError: no such file, unknown kind or backend, or a damaged artefact.
     """
-    chosen = choose_backend(model, backend)
+    record = choose_backend(model, backend)
     require_model(model)
     if threads:
-        check_threads(chosen)
-    if threads and chosen.torch_threads:
+        check_threads(record)
+    if threads and record.torch_threads:
         import torch
 
         torch.set_num_threads(threads)
-    return chosen.open(model, {"arithmetic": arithmetic, "threads": threads, "compute_units": compute_units})
+    return record.open(model, {"arithmetic": arithmetic, "threads": threads, "compute_units": compute_units})
 
 
 def choose_backend(model: str, backend: str = "auto") -> Backend:
@@ -48,10 +48,10 @@ def choose_backend(model: str, backend: str = "auto") -> Backend:
     """
     suffix = model_suffix(model)
     if backend != "auto":
-        chosen = backend_named(backend)
-        if suffix != chosen.suffix:
-            raise InputError(f"backend '{backend}' runs {chosen.suffix} files, not '{model}': leave --backend out")
-        return chosen
+        record = backend_named(backend)
+        if suffix != record.suffix:
+            raise InputError(f"backend '{backend}' runs {record.suffix} files, not '{model}': leave --backend out")
+        return record
     fitting = [each for each in BACKENDS.values() if each.suffix == suffix]
     if not fitting:
         suffixes = enumerated(list(dict.fromkeys(each.suffix for each in BACKENDS.values())), "or")

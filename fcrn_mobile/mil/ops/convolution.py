@@ -56,16 +56,16 @@ def conv_transpose(
     stride, dilation = ints(strides, 1, rank), ints(dilations, 1, rank)
     kernels = list(weight.shape[2:])
     full = [(x.shape[2 + a] - 1) * stride[a] + (kernels[a] - 1) * dilation[a] + 1 for a in range(rank)]
-    wanted = ints(output_shape)[-rank:] if output_shape is not None else None
+    target = ints(output_shape)[-rank:] if output_shape is not None else None
     if pad_type in ("same", "same_lower"):
         # "same" of a transposed convolution means output = input · stride, the surplus cut on both sides.
-        wanted = wanted or [x.shape[2 + a] * stride[a] for a in range(rank)]
-        surplus = [max(full[a] - wanted[a], 0) for a in range(rank)]
+        target = target or [x.shape[2 + a] * stride[a] for a in range(rank)]
+        surplus = [max(full[a] - target[a], 0) for a in range(rank)]
         halves = [(s // 2, s - s // 2) for s in surplus]
         cuts = halves if pad_type == "same" else [(b, a) for a, b in halves]
     else:
         cuts = spatial_pads(pad_type, pad, list(x.shape[2:]), kernels, stride, dilation)
-    lengths = [wanted[axis] if wanted else full[axis] - sum(cuts[axis]) for axis in range(rank)]
+    lengths = [target[axis] if target else full[axis] - sum(cuts[axis]) for axis in range(rank)]
     behind = [max(cuts[axis][0] + lengths[axis] - full[axis], 0) for axis in range(rank)]
     out = _CONV_TRANSPOSE[rank](x, weight, bias, stride, 0, behind, int(groups), dilation)
     for axis in range(rank):

@@ -56,11 +56,11 @@ def non_maximum_suppression(
     numbers = torch.zeros(boxes.shape[0], dtype=torch.int32)
     for image in range(boxes.shape[0]):
         least = float(score_threshold) if score_threshold is not None else float("-inf")
-        chosen = _survivors(boxes[image], scores[image], float(iou_threshold), least, per_class_suppression)[:count]
-        numbers[image] = len(chosen)
-        kept_boxes[image, : len(chosen)] = boxes[image, chosen]
-        kept_scores[image, : len(chosen)] = scores[image, chosen]
-        kept_indices[image, : len(chosen)] = torch.tensor(chosen, dtype=torch.int32)
+        survivors = _survivors(boxes[image], scores[image], float(iou_threshold), least, per_class_suppression)[:count]
+        numbers[image] = len(survivors)
+        kept_boxes[image, : len(survivors)] = boxes[image, survivors]
+        kept_scores[image, : len(survivors)] = scores[image, survivors]
+        kept_indices[image, : len(survivors)] = torch.tensor(survivors, dtype=torch.int32)
     if older:
         return kept_boxes, kept_scores, kept_indices, numbers
     return kept_boxes.transpose(1, 2), kept_scores.transpose(1, 2), kept_indices
@@ -71,14 +71,14 @@ def _survivors(boxes: Tensor, scores: Tensor, iou_threshold: float, score_thresh
     best, label = scores.max(dim=1)
     order = torch.sort(best, descending=True, stable=True).indices.tolist()
     overlap = _overlaps(boxes)
-    chosen: list[int] = []
+    survivors: list[int] = []
     for index in order:
         if best[index] < score_threshold:
             break
-        rivals = [other for other in chosen if not per_class or label[other] == label[index]]
+        rivals = [other for other in survivors if not per_class or label[other] == label[index]]
         if not rivals or float(overlap[index, rivals].max()) <= iou_threshold:
-            chosen.append(index)
-    return chosen
+            survivors.append(index)
+    return survivors
 
 
 def _overlaps(boxes: Tensor) -> Tensor:
