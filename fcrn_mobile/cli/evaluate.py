@@ -68,9 +68,9 @@ def command(
     from fcrn_mobile.evaluation.baselines import check_apart, learn_baselines, training_spec
     from fcrn_mobile.evaluation.evaluate import evaluate
     from fcrn_mobile.evaluation.standing import StandingMeter
+    from fcrn_mobile.package.metadata import Metadata
     from fcrn_mobile.runtimes import open_runtime
     from fcrn_mobile.runtimes.flip import FlipProcessed
-    from fcrn_mobile.runtimes.runtime import is_metric
 
     rule = rule_for(protocol, data)
     source, left_out = sound_frames(open_source(data), rule, skip_bad)
@@ -80,7 +80,7 @@ def command(
         check_apart(data, training_data)
         training = open_source(training_data)
     runtime: Runtime = open_runtime(model, backend)
-    if not median_scaling and not is_metric(runtime):
+    if not median_scaling and not Metadata.from_dict(runtime.metadata).is_metric:
         raise InputError(f"the depth of '{model}' is known up to a scale only, not in metres: evaluate it with --median-scaling")
     if flip:
         runtime = FlipProcessed(runtime)

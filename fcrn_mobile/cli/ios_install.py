@@ -18,12 +18,13 @@ from fcrn_mobile.cli.outputs import OutputFolder
 @json_option
 def command(model: Path, models: Path, force: bool, json_out: str | None) -> None:
     """Copy MODEL, an .mlpackage, into the iOS app, once it is sure that the app can show its depth."""
-    from fcrn_mobile.conversion.contract import check, install, is_metric
+    from fcrn_mobile.conversion.contract import check, install, read_ports
     from fcrn_mobile.conversion.export import artefact_size
+    from fcrn_mobile.package.metadata import Metadata
 
     violations = check(model)
     installed = None if violations else install(model, models, force)
-    size, metric = artefact_size(model), is_metric(model)
+    size, metric = artefact_size(model), Metadata.from_dict(read_ports(model)[2]).is_metric
     if json_out:
         path = str(installed) if installed else None
         write_json(json_out, {"model": str(model), "path": path, "size_bytes": size, "metric": metric, "violations": violations})

@@ -166,9 +166,10 @@ def _overflow(runtime: "Runtime", image: Any) -> str:
 def _camera_of_training(runtime: "Runtime") -> "TrainingCamera | None":
     """What the metres hold for; None where depth is known up to scale only."""
     from fcrn_mobile.data.spec import training_camera
-    from fcrn_mobile.runtimes.runtime import TRAINING_DATA, is_metric
+    from fcrn_mobile.package.metadata import Metadata
 
-    return training_camera(runtime.metadata.get(TRAINING_DATA, "")) if is_metric(runtime) else None
+    written = Metadata.from_dict(runtime.metadata)
+    return training_camera(written.training_data or "") if written.is_metric else None
 
 
 def _unit(lens: "TrainingCamera | None") -> str:

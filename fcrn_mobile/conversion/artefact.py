@@ -11,6 +11,7 @@ from fcrn_mobile.conversion.recipe import COREML_ONLY, Recipe
 from fcrn_mobile.data.spec import portable
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.package.metadata import Metadata
 
 #: Of a library's message that is shown: some hold whole graphs.
 _LONGEST = 200
@@ -47,14 +48,14 @@ def provenance(checkpoint: Checkpoint, recipe: Recipe, coreml: bool) -> dict[str
     if "calibration" in settings and "data" in settings["calibration"]:
         # Where images lie on this machine is nobody else's business.
         settings["calibration"] |= {"data": portable(settings["calibration"]["data"])}
-    return {
-        "fcrn_mobile.version": fcrn_mobile.__version__,
-        "fcrn_mobile.recipe": json.dumps(settings),
-        "fcrn_mobile.network": checkpoint.network.config.preset,
-        "fcrn_mobile.checkpoint_sha256": checkpoint.sha256,
-        "fcrn_mobile.training_data": str(checkpoint.training.get("data", "unknown")),
-        "fcrn_mobile.output_units": checkpoint.units,
-    }
+    return Metadata(
+        version=fcrn_mobile.__version__,
+        recipe=json.dumps(settings),
+        network=checkpoint.network.config.preset,
+        checkpoint_sha256=checkpoint.sha256,
+        training_data=str(checkpoint.training.get("data", "unknown")),
+        output_units=checkpoint.units,
+    ).to_dict()
 
 
 def recipe_of(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
@@ -67,11 +68,11 @@ def recipe_of(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
     Raises:
         InputError: it is not readable.
     """
-    text = metadata.get("fcrn_mobile.recipe", "{}")
+    written = Metadata.from_dict(metadata)
     try:
-        settings = json.loads(text)
-    except json.JSONDecodeError:
-        settings = None
-    if not isinstance(settings, dict) or not isinstance(settings.get("budget", {}), dict):
-        raise InputError(f"'{path}' has a recipe in its metadata that is not readable ('{text[:40]}'): export it again")
+        settings = written.settings()
+        if not isinstance(settings.get("budget", {}), dict):
+            raise TypeError("its budget is none")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"'{path}' has a recipe in its metadata that is not readable ('{written.recipe:.40}'): export it again") from error
     return settings

@@ -15,9 +15,8 @@ from fcrn_mobile.data.source import Sample
 from fcrn_mobile.data.spec import open_source, portable
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.package.metadata import Metadata, key
 
-#: Where an artefact's metadata keeps the fingerprints.
-METADATA_KEY = "fcrn_mobile.calibration"
 #: Of a fingerprint: 64 images take 700 characters, and two different images of a million share one with a chance of 3e-8.
 _BYTES = 8
 
@@ -43,7 +42,7 @@ class CalibrationImages:
     def to_metadata(self) -> dict[str, str]:
         """What an artefact keeps of them: where they come from, without folders, and their fingerprints."""
         packed = base64.b64encode(bytes.fromhex("".join(self.hashes))).decode()
-        return {METADATA_KEY: json.dumps({"data": portable(self.data), "seed": self.seed, "hashes": packed})}
+        return Metadata(calibration=json.dumps({"data": portable(self.data), "seed": self.seed, "hashes": packed})).to_dict()
 
 
 def calibration_images(data: str, count: int, seed: int = 0) -> CalibrationImages:
@@ -91,14 +90,14 @@ def calibrated_on(metadata: Mapping[str, str]) -> frozenset[str]:
     Raises:
         InputError: its metadata is not readable.
     """
-    text = metadata.get(METADATA_KEY)
+    text = Metadata.from_dict(metadata).calibration
     if text is None:
         return frozenset()
     try:
         told: dict[str, Any] = json.loads(text)
         packed = base64.b64decode(told["hashes"], validate=True).hex()
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"'{METADATA_KEY}' in the metadata is not readable ('{text[:40]}'): export it again") from error
+        raise InputError(f"'{key('calibration')}' in the metadata is not readable ('{text[:40]}'): export it again") from error
     return frozenset(packed[start : start + 2 * _BYTES] for start in range(0, len(packed), 2 * _BYTES))
 
 

@@ -3,7 +3,6 @@
 The rules, their order and their words are those of ``ModelContract`` in ``ios_demo/DepthCore``; both are tested with the same cases.
 """
 
-import json
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -11,25 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from fcrn_mobile.conversion.recipe import OUTPUTS
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.check import read_function
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.network.checkpoints import METRES, UP_TO_SCALE
 from fcrn_mobile.package.errors import MilError
+from fcrn_mobile.package.metadata import COMPUTE_UNITS, Metadata, key
 from fcrn_mobile.package.reading import metadata
 from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:
     from coremltools.proto.FeatureTypes_pb2 import FeatureDescription
 
-#: Of ``ComputeUnits`` in Swift.
-COMPUTE_UNITS = ("all", "cpuAndNeuralEngine", "cpuAndGPU", "cpuOnly")
-OUTPUTS = ("image", "array")
 #: User-defined metadata that must be there beside the recipe and the units.
 DESCRIBING = ("network", "training_data", "version")
 
-_UNITS = "fcrn_mobile.output_units"
 _EXPORT = "export it with fcrn-mobile"
 _AGAIN = "export it again"
 
@@ -64,13 +61,9 @@ def violations(inputs: Sequence[Port], outputs: Sequence[Port], metadata: Mappin
 
     The first is what the app itself says of the model.
     """
-    recipe = _recipe(metadata)
-    return [*_input(inputs), *_metadata(metadata), *_settings(recipe, inputs), *_output(outputs, recipe)]
-
-
-def is_metric(package: Path) -> bool:
-    """Whether the app shows the depth of a package that fits in metres; otherwise as relative, without a unit."""
-    return read_ports(package)[2].get(_UNITS) != UP_TO_SCALE
+    written = Metadata.from_dict(metadata)
+    recipe = _recipe(written)
+    return [*_input(inputs), *_metadata(written), *_settings(recipe, inputs), *_output(outputs, recipe)]
 
 
 def check(package: Path) -> list[str]:
@@ -137,15 +130,15 @@ def _input(inputs: Sequence[Port]) -> list[str]:
     return []
 
 
-def _metadata(metadata: Mapping[str, str]) -> list[str]:
+def _metadata(written: Metadata) -> list[str]:
     found = []
-    units = metadata.get(_UNITS, "")
+    units = written.output_units
     if not units:
         found.append(_missing("output_units"))
     elif units not in (METRES, UP_TO_SCALE):
         found.append(f"its depth is in '{units}', neither in metres nor up to scale: {_EXPORT}")
-    found += [_missing(key) for key in DESCRIBING if not metadata.get(f"fcrn_mobile.{key}")]
-    checkpoint = metadata.get("fcrn_mobile.checkpoint_sha256", "")
+    found += [_missing(name) for name in DESCRIBING if not getattr(written, name)]
+    checkpoint = written.checkpoint_sha256
     if not checkpoint:
         found.append(_missing("checkpoint_sha256"))
     elif not re.fullmatch("[0-9a-f]{64}", checkpoint):
@@ -153,23 +146,22 @@ def _metadata(metadata: Mapping[str, str]) -> list[str]:
     return found
 
 
-def _recipe(metadata: Mapping[str, str]) -> dict[str, Any] | str:
+def _recipe(written: Metadata) -> dict[str, Any] | str:
     """The settings, or what is wrong with them."""
-    text = metadata.get("fcrn_mobile.recipe", "")
-    if not text:
+    if not written.recipe:
         return _missing("recipe")
     try:
-        settings = json.loads(text)
+        settings = written.settings()
     except (ValueError, RecursionError):
         return _unreadable("it is not JSON")
-    if not isinstance(settings, dict):
-        return _unreadable("it is not JSON of an export")
-    for key, allowed in {"name": None, "precision": None, "output": OUTPUTS, "compute_units": COMPUTE_UNITS}.items():
-        value = settings.get(key)
+    except TypeError as error:
+        return _unreadable(str(error))
+    for setting, allowed in {"name": None, "precision": None, "output": OUTPUTS, "compute_units": COMPUTE_UNITS}.items():
+        value = settings.get(setting)
         if value is None:
-            return _unreadable(f"'{key}' is missing")
+            return _unreadable(f"'{setting}' is missing")
         if not isinstance(value, str) or (allowed and value not in allowed):
-            return _unreadable(f"'{key}' is {value!r:.80}")
+            return _unreadable(f"'{setting}' is {value!r:.80}")
     budget = settings.get("budget")
     if budget is not None and not (isinstance(budget, dict) and all(isinstance(amount, str) for amount in budget.values())):
         return _unreadable(f"'budget' is {budget!r:.80}")
@@ -204,8 +196,8 @@ def _output(outputs: Sequence[Port], recipe: dict[str, Any] | str) -> list[str]:
     return []
 
 
-def _missing(key: str) -> str:
-    return f"its metadata lack 'fcrn_mobile.{key}': {_EXPORT}"
+def _missing(name: str) -> str:
+    return f"its metadata lack '{key(name)}': {_EXPORT}"
 
 
 def _unreadable(reason: str) -> str:

@@ -18,6 +18,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import FCRN
+from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 #: Metadata that tells a runtime how to fill the input.
-INPUT_VALUES = {"fcrn_mobile.input_values": "RGB, 0..255"}
+INPUT_VALUES = "RGB, 0..255"
 
 
 def export_coreai(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = False) -> None:
@@ -71,7 +72,7 @@ def describe(checkpoint: Checkpoint, recipe: Recipe) -> "AIModelAssetMetadata":
     metadata.author = AUTHOR
     metadata.license = LICENCE
     metadata.model_description = f"Monocular depth {checkpoint.in_units} ({checkpoint.network.config.preset}, {recipe.precision})."
-    facts = provenance(checkpoint, recipe, coreml=False) | INPUT_VALUES
+    facts = provenance(checkpoint, recipe, coreml=False) | Metadata(input_values=INPUT_VALUES).to_dict()
     for key, value in facts.items():
         metadata.set_custom(key, value)
     return metadata

@@ -11,11 +11,11 @@ from fcrn_mobile.conversion.correct_table import Correct, make_correct
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.budget import check_half, parse_limit
 from fcrn_mobile.network.unpooling import Form
+from fcrn_mobile.package.metadata import COMPUTE_UNITS
 from fcrn_mobile.quantize.scheme import ACTIVATION_NAMES, FLOATS, OPTIONS, TARGETS, Scheme, newest, parse_scheme
 from fcrn_mobile.toml_file import read_toml
 
 OUTPUTS = ("image", "array")
-COMPUTE_UNITS = ("all", "cpuAndNeuralEngine", "cpuAndGPU", "cpuOnly")
 CALIBRATION_METHODS = ("minmax", "percentile", "mse")
 
 #: What only Core ML can do: an artefact of another kind is refused with it.
@@ -26,7 +26,7 @@ COREML_ONLY = ("output", "target", "compute_units", *COMPRESSION)
 _CHOICES = {
     "output": OUTPUTS,
     "target": TARGETS,
-    "compute_units": COMPUTE_UNITS,
+    "compute_units": tuple(COMPUTE_UNITS),
     "form": ("four", "fused"),
     "activations": ("fp16", "int8"),
 }

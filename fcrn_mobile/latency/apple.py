@@ -16,8 +16,8 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.latency.latency import Latency, summarise
 from fcrn_mobile.latency.stability import WarmUp, warm_up
 from fcrn_mobile.latency.worker import Opened
+from fcrn_mobile.package.metadata import COMPUTE_UNITS
 from fcrn_mobile.quiet import quiet_coremltools
-from fcrn_mobile.runtimes.coreml_runtime import COMPUTE_UNITS
 from fcrn_mobile.runtimes.runtime import model_name
 
 #: Class of a compute device of coremltools → what it is called here.

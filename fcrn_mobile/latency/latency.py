@@ -1,6 +1,5 @@
 """Latency of runtimes on this machine: warm-up, then raw samples, each model in a process of its own."""
 
-import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import fcrn_mobile
 from fcrn_mobile.latency.stability import NOISY, WarmUp, spread, warm_up
 from fcrn_mobile.latency.stages import STAGES
 from fcrn_mobile.latency.worker import Open, Opened, Worker
+from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.runtimes.backends import is_on_device
 
 
@@ -147,7 +147,7 @@ def summarise(opened: Opened, warm: WarmUp, times: Sequence[tuple[float, ...]], 
     """The figures of timed predictions, given as the ms of each prediction's stages."""
     samples = [sum(stages) for stages in times]
     medians = np.median(np.asarray(times), axis=0)
-    metadata = opened.metadata
+    written = Metadata.from_dict(opened.metadata)
     return Latency(
         model=opened.name,
         backend=opened.backend,
@@ -163,8 +163,8 @@ def summarise(opened: Opened, warm: WarmUp, times: Sequence[tuple[float, ...]], 
         spread=spread(samples),
         stages_ms=dict(zip(STAGES, map(float, medians), strict=True)) if len(medians) == len(STAGES) else None,
         arithmetic=opened.arithmetic,
-        checkpoint_sha256=metadata.get("fcrn_mobile.checkpoint_sha256") or metadata.get("checkpoint_sha256"),
-        recipe=json.loads(metadata["fcrn_mobile.recipe"]) if metadata.get("fcrn_mobile.recipe") else None,
+        checkpoint_sha256=written.checkpoint_sha256 or None,
+        recipe=written.settings() if written.recipe else None,
     )
 
 

@@ -8,9 +8,9 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.latency.compare import BLOCK, LEAST_PAIRS
 from fcrn_mobile.latency.worker import Open
 from fcrn_mobile.mil.arithmetic import POLICIES, Arithmetic
+from fcrn_mobile.package.metadata import COMPUTE_UNITS
 from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.runtimes.backends import BACKENDS, Backend
-from fcrn_mobile.runtimes.coreml_runtime import COMPUTE_UNITS
 from fcrn_mobile.runtimes.opening import backend_named, check_threads, choose_backend, model_suffix, require_model
 from fcrn_mobile.text import enumerated
 

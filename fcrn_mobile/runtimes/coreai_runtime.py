@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fcrn_mobile.conversion.coreai import INPUT_VALUES, quiet_coreai
 from fcrn_mobile.data.images import fit
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.runtimes.contract import Port, check_input, check_output, depth_map, run_failure
 from fcrn_mobile.runtimes.runtime import model_name
 
@@ -37,7 +38,7 @@ class CoreAIRuntime:
         self.name = model_name(path)
         self.path = path
         self.metadata = read_metadata(path)
-        if not INPUT_VALUES.items() <= self.metadata.items() or ENTRY not in signature.function_names:
+        if Metadata.from_dict(self.metadata).input_values != INPUT_VALUES or ENTRY not in signature.function_names:
             raise InputError(f"'{path}' does not say that it maps RGB in 0..255 to depth: export it with fcrn-mobile")
         with quiet_coreai():
             self._function = finished(_load(asset))

@@ -24,7 +24,7 @@ def open_runtime(
         arithmetic: of the mil backend; ``float16`` shows what a device's half precision does.
         threads: of the prediction, for backends that are ``threaded``; None leaves the backend's own choice. Torch's are the whole
             process's.
-        compute_units: of the coreml backend, one of ``coreml_runtime.COMPUTE_UNITS``.
+        compute_units: of the coreml backend, one of ``package.metadata.COMPUTE_UNITS``.
 
     Raises:
         InputError: no such file, unknown kind or backend, or a damaged artefact.

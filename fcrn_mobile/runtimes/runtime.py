@@ -7,12 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.mil.overflow import Overflow
-from fcrn_mobile.network.checkpoints import UP_TO_SCALE
-
-#: Key of the metadata that says what unit depth is in: ``metres``, or ``up to scale``. An artefact without it is in metres.
-UNITS = "fcrn_mobile.output_units"
-#: Key of the metadata that says what data the network learned from, as a data spec.
-TRAINING_DATA = "fcrn_mobile.training_data"
 
 #: Files that every run of training has.
 OF_EVERY_RUN = ("best", "last")
@@ -26,7 +20,7 @@ class Runtime(Protocol):
         path: its file or folder.
         backend: one of ``BACKENDS``.
         input_size: height and width that images are resized to.
-        metadata: what the artefact says about itself.
+        metadata: what the artefact says about itself, see ``package.metadata``.
     """
 
     name: str
@@ -52,8 +46,3 @@ class FindsOverflow(Protocol):
 def model_name(path: Path) -> str:
     """What a model is called in tables: its file's name, with the run's folder before what every run has: ``mine/best``."""
     return f"{path.resolve().parent.name}/{path.stem}" if path.stem in OF_EVERY_RUN else path.stem
-
-
-def is_metric(runtime: Runtime) -> bool:
-    """Whether a runtime's depth is in metres, not up to a scale that nobody knows."""
-    return runtime.metadata.get(UNITS) != UP_TO_SCALE

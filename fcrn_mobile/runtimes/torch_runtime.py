@@ -13,7 +13,8 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint, checkpoint_path, load_checkpoint
 from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import set_form
-from fcrn_mobile.runtimes.runtime import TRAINING_DATA, UNITS, model_name
+from fcrn_mobile.package.metadata import Metadata
+from fcrn_mobile.runtimes.runtime import model_name
 
 
 class TorchRuntime:
@@ -26,8 +27,12 @@ class TorchRuntime:
         self.name = model_name(checkpoint_path(model))
         self.path = checkpoint_path(model)
         self.input_size = checkpoint.network.config.input_size
-        self.metadata = {"checkpoint_sha256": checkpoint.sha256, "version": checkpoint.tool_version, UNITS: checkpoint.units}
-        self.metadata[TRAINING_DATA] = str(checkpoint.training.get("data", "unknown"))
+        self.metadata = Metadata(
+            version=checkpoint.tool_version,
+            checkpoint_sha256=checkpoint.sha256,
+            training_data=str(checkpoint.training.get("data", "unknown")),
+            output_units=checkpoint.units,
+        ).to_dict()
         self._network: torch.nn.Module = self._prepared(checkpoint)
 
     def _prepared(self, checkpoint: Checkpoint) -> torch.nn.Module:

@@ -19,8 +19,8 @@ from fcrn_mobile.evaluation.evaluate import OnFrame
 from fcrn_mobile.evaluation.formulas import compared
 from fcrn_mobile.evaluation.metrics import DepthMetrics, EvaluationProtocol
 from fcrn_mobile.evaluation.standing import Standing, StandingMeter
+from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.runtimes import FindsOverflow, Runtime
-from fcrn_mobile.runtimes.runtime import is_metric
 from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
 
 
@@ -214,7 +214,7 @@ def validate(
     """
     budgets = [list(limits) or recipe_limits(candidate) for candidate in candidates]
     _check_unseen(source, frozenset().union(*(calibrated_on(candidate.metadata) for candidate in candidates)), data)
-    scaled = not is_metric(reference)
+    scaled = not Metadata.from_dict(reference.metadata).is_metric
     reference_metrics = DepthMetrics(rule, scaled)
     standing = StandingMeter(rule, scaled, data)
     meters = [_CandidateMeter(candidate, DepthMetrics(rule, scaled)) for candidate in candidates]

@@ -1,8 +1,6 @@
 """The float program that a package is held against: another package, or a checkpoint prepared as the package's network was."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 from fcrn_mobile.conversion.activations import as_program
 from fcrn_mobile.conversion.coreml import convert, prepared, trace
@@ -10,10 +8,9 @@ from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.network.checkpoints import BUILTIN, Checkpoint, load_checkpoint
+from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.quiet import quiet_coremltools
 from fcrn_mobile.validation.sensitivity import check_depth_program
-
-_RECIPE = "fcrn_mobile.recipe"
 
 
 def float_program(reference: str, candidate: Program) -> Program:
@@ -70,7 +67,6 @@ def _equalised(program: Program) -> bool:
 def _recipe(program: Program) -> Recipe:
     """What the metadata say that a package was made with; the defaults for a package of other makers."""
     try:
-        settings: dict[str, Any] = dict(json.loads(program.metadata.get(_RECIPE, "{}")))
-        return make_recipe(settings, "the package's metadata")
+        return make_recipe(Metadata.from_dict(program.metadata).settings(), "the package's metadata")
     except (ValueError, TypeError) as error:
         raise InputError(f"the recipe in the package's metadata cannot be read ({error}): export it again") from error

@@ -11,7 +11,6 @@ import pytest
 
 from fcrn_mobile.conversion import calibration
 from fcrn_mobile.conversion.calibration import (
-    METADATA_KEY,
     CalibrationImages,
     calibrated_on,
     calibration_images,
@@ -25,6 +24,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.network.quantized import Quantization
+from fcrn_mobile.package.metadata import key
 
 
 def frame(number: int) -> Sample:
@@ -77,8 +77,8 @@ def test_a_fingerprint_is_that_of_size_and_pixels() -> None:
 def test_the_metadata_hold_the_fingerprints_and_no_folder() -> None:
     hashes = ("0123456789abcdef", "fedcba9876543210", "00000000000000ff")
     made = CalibrationImages("folder:/home/me/rooms#train", 7, (), (), hashes).to_metadata()
-    told = json.loads(made[METADATA_KEY])
-    assert (set(made), set(told), told["seed"]) == ({METADATA_KEY}, {"data", "seed", "hashes"}, 7)
+    told = json.loads(made[key("calibration")])
+    assert (set(made), set(told), told["seed"]) == ({key("calibration")}, {"data", "seed", "hashes"}, 7)
     assert "/home" not in told["data"] and told["data"].endswith("rooms#train")
     assert base64.b64decode(told["hashes"]) == bytes.fromhex("".join(hashes))
     assert calibrated_on(made) == set(hashes)
@@ -91,7 +91,7 @@ def test_an_artefact_without_fingerprints_was_calibrated_on_nothing() -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '{"hashes": 3}', '{"hashes": "?"}', '{"hashes": "AAA"}'])
 def test_fingerprints_that_cannot_be_read_are_an_error(text: str) -> None:
     with pytest.raises(InputError, match=r"in the metadata is not readable .*: export it again"):
-        calibrated_on({METADATA_KEY: text})
+        calibrated_on({key("calibration"): text})
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from fcrn_mobile.conversion.artefact import provenance
-from fcrn_mobile.conversion.contract import Port, check, is_metric, read_ports, violations
+from fcrn_mobile.conversion.contract import Port, check, read_ports, violations
 from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.network.checkpoints import UP_TO_SCALE, Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
+from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.quiet import quiet_coremltools
 from tests.journeys.command import Result, call, refused
 
@@ -97,7 +98,7 @@ def test_a_recipe_may_leave_the_size_open_or_name_the_models(size: list[int] | N
 def test_depth_without_a_unit_fits_and_is_told_from_metres(package: Path, relative: Path) -> None:
     assert read_ports(relative)[2]["fcrn_mobile.output_units"] == "up to scale"
     assert check(relative) == []
-    assert (is_metric(package), is_metric(relative)) == (True, False)
+    assert [Metadata.from_dict(read_ports(path)[2]).is_metric for path in (package, relative)] == [True, False]
 
 
 def test_a_unit_that_the_app_does_not_know_is_named(metadata: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from coremltools.proto import Model_pb2
 
 from fcrn_mobile.conversion import contract
-from fcrn_mobile.conversion.contract import Port, check, install, is_metric, read_ports, violations
+from fcrn_mobile.conversion.contract import Port, check, install, read_ports, violations
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import METRES, UP_TO_SCALE
 
@@ -211,9 +211,3 @@ def test_ports_are_what_the_package_declares(
     monkeypatch.setattr(contract, "read_function", lambda path: function)
     inputs, outputs, _ = read_ports(tmp_path)
     assert (inputs, outputs) == ([port], [Port("b", "half", (2, 3)), port])
-
-
-@pytest.mark.parametrize(("units", "metric"), [(METRES, True), (UP_TO_SCALE, False)])
-def test_depth_up_to_scale_is_not_metric(units: str, metric: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contract, "read_ports", lambda path: ([], [], metadata(output_units=units)))
-    assert is_metric(tmp_path) == metric

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from fcrn_mobile.conversion.activations import as_program, quantize_activations
 from fcrn_mobile.conversion.artefact import provenance
 from fcrn_mobile.conversion.calibration import (
-    METADATA_KEY,
     calibrated_on,
     calibration_images,
     calibration_notes,
@@ -30,6 +29,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
+from fcrn_mobile.package.metadata import key
 from fcrn_mobile.quantize.clipping import BINS, histogram, mse_clip, percentile_clip
 from fcrn_mobile.quiet import quiet_coremltools
 
@@ -221,7 +221,7 @@ def test_images_are_chosen_by_seed_and_known_by_their_pixels() -> None:
 def test_metadata_gives_the_fingerprints_back_and_refuses_a_frame_among_them() -> None:
     images = calibration_images("sample#train", 20)
     metadata = images.to_metadata()
-    assert len(metadata[METADATA_KEY]) < 400
+    assert len(metadata[key("calibration")]) < 400
     assert calibrated_on(metadata) == set(images.hashes)
     assert calibrated_on({}) == frozenset()
     validation = open_source("sample#val")
@@ -232,7 +232,7 @@ def test_metadata_gives_the_fingerprints_back_and_refuses_a_frame_among_them() -
     with pytest.raises(InputError, match=f"frame '{images.names[3]}' of 'sample' is one of the calibration images.*sample#val"):
         check_unseen(frame, calibrated_on(metadata), "sample")
     with pytest.raises(InputError, match="is not readable"):
-        calibrated_on({METADATA_KEY: json.dumps({"hashes": 3})})
+        calibrated_on({key("calibration"): json.dumps({"hashes": 3})})
 
 
 @pytest.mark.parametrize(

@@ -132,8 +132,7 @@ def test_a_core_ai_asset_too(channels: int, tmp_path: Path) -> None:
         converter = TorchConverter(mode=TorchConverter.Mode.RELEASE)
         converter.add_exported_program(exported, input_names=["image"], output_names=["depth"])
         metadata = AIModelAssetMetadata()
-        for key, value in INPUT_VALUES.items():
-            metadata.set_custom(key, value)
+        metadata.set_custom("fcrn_mobile.input_values", INPUT_VALUES)
         converter.to_coreai().save_asset(path, metadata=metadata)
     line = refusal(path, "coreai")
     assert ("takes 'image', float32 1×1×8×12" if channels == 1 else "gives 'depth', float32 1×3×8×12") in line

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 
 from fcrn_mobile.conversion.artefact import recipe_of
-from fcrn_mobile.conversion.calibration import METADATA_KEY, content_hash
+from fcrn_mobile.conversion.calibration import content_hash
 from fcrn_mobile.data import Sample
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.budget import parse_limit
 from fcrn_mobile.evaluation.evaluate import evaluate
 from fcrn_mobile.evaluation.formulas import METRICS
 from fcrn_mobile.evaluation.metrics import protocol
-from fcrn_mobile.runtimes.runtime import UNITS, UP_TO_SCALE
+from fcrn_mobile.network.checkpoints import UP_TO_SCALE
+from fcrn_mobile.package.metadata import key
 from fcrn_mobile.validation.drift import Validation, recipe_limits, validate
 
 FRAMES = [Sample(np.full((4, 4, 3), index, np.uint8), np.full((4, 4), 2, np.float32), f"room/{index}") for index in range(4)]
@@ -122,7 +123,7 @@ def test_one_broken_candidate_breaks_the_whole(path: Path) -> None:
 
 
 def test_candidates_of_a_reference_without_a_unit_are_median_scaled(path: Path) -> None:
-    reference = Model([4.0] * 4, path, {UNITS: UP_TO_SCALE})
+    reference = Model([4.0] * 4, path, {key("output_units"): UP_TO_SCALE})
     result = validate(reference, [Model([8.0] * 4, path)], FRAMES, protocol("full"))
     assert result.reference_metrics["scaling"] == "median"
     assert result.candidates[0].metrics["abs_rel"] == pytest.approx(0, abs=1e-6)
@@ -165,7 +166,7 @@ def test_one_metric_that_is_not_finite_is_enough_to_break(path: Path, metric: st
 @pytest.mark.parametrize("number", range(4))
 def test_a_frame_that_a_candidate_was_calibrated_on_is_refused_before_anything_runs(path: Path, number: int) -> None:
     hashes = base64.b64encode(bytes.fromhex(content_hash(FRAMES[number].image))).decode()
-    calibrated = Model([2.2] * 4, path, {METADATA_KEY: json.dumps({"hashes": hashes})})
+    calibrated = Model([2.2] * 4, path, {key("calibration"): json.dumps({"hashes": hashes})})
     with pytest.raises(InputError, match=rf"frame 'room/{number}' of 'room' is one of the calibration images"):
         validated(path, Model([2.2] * 4, path), calibrated, data="room")
     assert calibrated.looked_at == []

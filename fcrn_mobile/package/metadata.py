@@ -1,0 +1,68 @@
+"""What an artefact says of itself: one record for all of its keys, written by an export and read by everything that opens a model."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fcrn_mobile.network.checkpoints import UP_TO_SCALE
+
+_PREFIX = "fcrn_mobile."
+#: Compute units as a recipe and reports name them → as coremltools does.
+COMPUTE_UNITS = {"all": "ALL", "cpuAndNeuralEngine": "CPU_AND_NE", "cpuAndGPU": "CPU_AND_GPU", "cpuOnly": "CPU_ONLY"}
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """An artefact's user-defined metadata under ``fcrn_mobile.*``; None where it does not say.
+
+    Attributes:
+        version: of the tool that wrote it.
+        recipe: the settings that it was made with, as JSON; see ``settings``.
+        network: preset.
+        checkpoint_sha256: hash of the checkpoint's file.
+        training_data: what the network learned from, as a data spec.
+        output_units: ``metres`` or ``up to scale``.
+        input_values: how to fill the input, where its type leaves that open.
+        calibration: the images that it was measured on, as JSON; see ``conversion/calibration.py``.
+    """
+
+    version: str | None = None
+    recipe: str | None = None
+    network: str | None = None
+    checkpoint_sha256: str | None = None
+    training_data: str | None = None
+    output_units: str | None = None
+    input_values: str | None = None
+    calibration: str | None = None
+
+    @classmethod
+    def from_dict(cls, written: Mapping[str, str]) -> "Metadata":
+        """Of all metadata of an artefact, whoever wrote it."""
+        return cls(**{name: written.get(_PREFIX + name) for name in cls.__dataclass_fields__})
+
+    def to_dict(self) -> dict[str, str]:
+        """Key → value, as an artefact holds them."""
+        return {key(name): value for name, value in asdict(self).items() if value is not None}
+
+    @property
+    def is_metric(self) -> bool:
+        """Whether depth is in metres, not up to a scale that nobody knows; an artefact that does not say is in metres."""
+        return self.output_units != UP_TO_SCALE
+
+    def settings(self) -> dict[str, Any]:
+        """The recipe's settings; empty where there is none.
+
+        Raises:
+            ValueError: it is not JSON.
+            TypeError: it is JSON of something else.
+        """
+        settings = {} if self.recipe is None else json.loads(self.recipe)
+        if not isinstance(settings, dict):
+            raise TypeError("it is not JSON of an export")
+        return settings
+
+
+def key(name: str) -> str:
+    """The key of a field."""
+    return _PREFIX + name
