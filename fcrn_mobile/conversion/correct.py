@@ -16,7 +16,7 @@ from torch import Tensor
 from fcrn_mobile.conversion.activations import as_program
 from fcrn_mobile.conversion.calibration import CalibrationImages, calibration_images
 from fcrn_mobile.conversion.correct_table import Correct
-from fcrn_mobile.conversion.encoding import Corrections, Encoding, float_weights, stored_weights, with_constants
+from fcrn_mobile.conversion.encoding import Corrections, Encoding, float_weights, weight_encodings, with_constants
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.rounding import Moments, choose, fitted, patches
 from fcrn_mobile.data.images import fit
@@ -62,21 +62,21 @@ def correct(
     """
     weights = float_weights(model)
     if settings.scale:
-        compressed = with_constants(compressed, fitted_scales(stored_weights(compressed), weights))
+        compressed = with_constants(compressed, fitted_scales(weight_encodings(compressed), weights))
     if not images or not settings.sees_images:
         return compressed
     rounding, bias = (switch is not False for switch in (settings.rounding, settings.bias))
-    walk = Walk(as_program(model), as_program(compressed), rounding, bias, stored_weights(compressed), weights)
+    walk = Walk(as_program(model), as_program(compressed), rounding, bias, weight_encodings(compressed), weights)
     return with_constants(compressed, walk.run(images, on_operator))
 
 
-def fitted_scales(stored: Mapping[str, Encoding], weights: Mapping[str, Tensor]) -> Corrections:
+def fitted_scales(encodings: Mapping[str, Encoding], weights: Mapping[str, Tensor]) -> Corrections:
     """Scales, and integers of the nearest values, with the least squared error of the weights themselves."""
     constants: Corrections = {}
-    for name, layer in stored.items():
-        if isinstance(layer.grid, Integers):
-            layer = replace(layer, grid=fitted(weights[name], layer.grid))
-            constants[name] = layer.scale() | layer.data(weights[name])
+    for name, encoding in encodings.items():
+        if isinstance(encoding.grid, Integers):
+            encoding = replace(encoding, grid=fitted(weights[name], encoding.grid))
+            constants[name] = encoding.scale() | encoding.data(weights[name])
     return constants
 
 
@@ -87,7 +87,7 @@ class Walk:
     Attributes:
         reference, candidate: the float program and the compressed one, whose operators agree but for constants.
         rounding, bias: what to correct.
-        stored: compressed weights by operator.
+        encodings: compressed weights by operator.
         weights: float weights by operator.
         constants: found so far, to be written into the package.
     """
@@ -96,7 +96,7 @@ class Walk:
     candidate: Program
     rounding: bool
     bias: bool
-    stored: Mapping[str, Encoding]
+    encodings: Mapping[str, Encoding]
     weights: Mapping[str, Tensor]
     constants: Corrections = field(default_factory=dict)
 
@@ -107,7 +107,7 @@ class Walk:
         inputs = [{feature.name: fit(image, (height, width))} for image in images]
         expected, values = ([program.start(each) for each in inputs] for program in (self.reference, self.candidate))
         for index, operation in enumerate(self.reference.operations):
-            if self.rounding and operation.name in self.stored:
+            if self.rounding and operation.name in self.encodings:
                 self._round(operation, expected, values)
             _advance(self.reference, index, expected)
             _advance(self.candidate, index, values)
@@ -120,15 +120,15 @@ class Walk:
         return self.constants
 
     def _round(self, operation: Operation, expected: Sequence[Values], values: Sequence[Values]) -> None:
-        name, layer, weight = operation.name, self.stored[operation.name], self.weights[operation.name]
+        name, encoding, weight = operation.name, self.encodings[operation.name], self.weights[operation.name]
         source = operation.arguments["x"].name
         groups = int(operation.arguments.get("groups", 1))
         moments = Moments.zeros(groups, weight[0].numel())
         for run, run_expected in zip(values, expected, strict=True):
             moments.add(*(patches(each[source], operation, (weight.shape[2], weight.shape[3])) for each in (run, run_expected)))
-        chosen = choose(weight, layer.grid, moments, centred=self.bias)
-        self.constants.setdefault(name, {}).update(layer.data(chosen))
-        self.candidate = self.candidate.with_constants({name: {"weight": chosen}})
+        solution = choose(weight, encoding.grid, moments, centred=self.bias)
+        self.constants.setdefault(name, {}).update(encoding.data(solution))
+        self.candidate = self.candidate.with_constants({name: {"weight": solution}})
 
     def _shift(self, operation: Operation, expected: Sequence[Values], values: Sequence[Values]) -> None:
         name = operation.name

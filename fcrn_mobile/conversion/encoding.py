@@ -54,19 +54,19 @@ class Encoding:
         return {"weight.scale": self.grid.scale.numpy().astype(self.scale_dtype).reshape(self.scale_shape)}
 
 
-def stored_weights(model: "ct.models.MLModel") -> dict[str, Encoding]:
+def weight_encodings(model: "ct.models.MLModel") -> dict[str, Encoding]:
     """Compressed weights of 2-D convolutions by the name of the convolution's result.
 
     Left out: weights that several operators read, and those stored as sparse, as vectors of a table or by a quantized table.
     """
-    found = {}
+    encodings = {}
     for op in operations(model):
         var = op.inputs.get("weight")
         if op.op_type == "conv" and var is not None and var.rank == 4 and len(set(var.child_ops)) == 1:
-            stored = _stored(var.op)
-            if stored is not None:
-                found[op.outputs[0].name] = stored
-    return found
+            encoding = _encoding(var.op)
+            if encoding is not None:
+                encodings[op.outputs[0].name] = encoding
+    return encodings
 
 
 def float_weights(model: "ct.models.MLModel") -> dict[str, Tensor]:
@@ -92,13 +92,13 @@ def _replace(function: Any, op: Any, argument: str, value: NDArray[Any]) -> None
 
     owner, _, inner = argument.partition(".")
     target, key = (op.inputs[owner].op, inner) if inner else (op, owner)
-    held = target.inputs[key]
+    before = target.inputs[key]
     with function:
-        const = Builder.const(val=value.astype(held.val.dtype), name=f"{held.name}_corrected", before_op=target)
+        const = Builder.const(val=value.astype(before.val.dtype), name=f"{before.name}_corrected", before_op=target)
     target.set_inputs(no_check_var_types=True, **{key: const})
 
 
-def _stored(op: Any) -> Encoding | None:
+def _encoding(op: Any) -> Encoding | None:
     if op.op_type == "constexpr_affine_dequantize":
         return _affine(op)
     if op.op_type == "constexpr_blockwise_shift_scale" and op.data.op.op_type == "const" and op.scale.op.op_type == "const":

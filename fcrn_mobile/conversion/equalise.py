@@ -100,16 +100,16 @@ def equalise(network: FCRN, recipe: Recipe) -> FCRN:
 
     for parameter in network.parameters():
         parameter.data = parameter.data.clone()  # the phases of an up-projection share one bias, which would be divided four times
-    chosen = [(link, parts) for link in links(network) if any(parts := _sensitive(link, scheme_of))]
-    factors = [torch.ones(len(link.givers[0].rows)) for link, _ in chosen]
+    plan = [(link, parts) for link in links(network) if any(parts := _sensitive(link, scheme_of))]
+    factors = [torch.ones(len(link.givers[0].rows)) for link, _ in plan]
     with torch.no_grad():
         for _ in range(_ROUNDS):
-            for number, (link, (givers, readers)) in enumerate(chosen):
-                wanted = factors[number] * _factor(givers, readers)
-                wanted = _bounded(wanted, link.clip is not None)
-                _apply(link, wanted / factors[number])
-                factors[number] = wanted
-        for number, (link, _) in enumerate(chosen):
+            for number, (link, (givers, readers)) in enumerate(plan):
+                target = factors[number] * _factor(givers, readers)
+                target = _bounded(target, link.clip is not None)
+                _apply(link, target / factors[number])
+                factors[number] = target
+        for number, (link, _) in enumerate(plan):
             if link.clip is not None and bool((factors[number] != 1).any()):
                 module, name = link.clip
                 bound = UpperBound(len(factors[number]), 6.0)
@@ -133,14 +133,14 @@ def _sensitive(link: Link, scheme_of: SchemeOf) -> tuple[tuple[Side, ...], tuple
 
 def _factor(givers: Sequence[Side], readers: Sequence[Side]) -> Tensor:
     """By what each channel is to be divided, up to a common factor."""
-    given, read = _range(givers), _range(readers)
-    usable = torch.ones_like(given if given is not None else read, dtype=torch.bool)  # type: ignore[arg-type] # one of them is there
+    outputs, inputs = _range(givers), _range(readers)
+    usable = torch.ones_like(outputs if outputs is not None else inputs, dtype=torch.bool)  # type: ignore[arg-type] # one of them is there
     ratio = torch.ones(usable.shape)
-    for side, power in ((given, 1.0), (read, -1.0)):
+    for side, power in ((outputs, 1.0), (inputs, -1.0)):
         if side is not None:
             usable &= side > 0
             ratio = ratio * side.clamp_min(torch.finfo(side.dtype).tiny) ** power
-    if given is not None and read is not None:
+    if outputs is not None and inputs is not None:
         ratio = ratio.sqrt()
     return torch.where(usable, ratio, torch.ones_like(ratio)) if usable.any() else torch.ones_like(ratio)
 
@@ -209,34 +209,34 @@ def _lite_links(encoder: EfficientNetLite, laterals: nn.ModuleList, convs: "_Sid
 
 def _decoder_links(network: FCRN, convs: "_Sides") -> Iterator[Link]:
     """Up-blocks: their input, the map inside, their output, which both branches give, and what laterals join to it."""
-    given = convs.gives(network.conv)
+    givers = convs.gives(network.conv)
     for step, block in enumerate(network.decoder):
         if not isinstance(block, DeployedUpProj | DeployedUpConv | ConvBilinear):
             return
         first = block.conv1 if isinstance(block, DeployedUpProj) else block.conv
-        yield Link(given, convs.reads(first))
+        yield Link(givers, convs.reads(first))
         if isinstance(block, DeployedUpProj):
             channels = block.conv2.out_channels
             yield Link(convs.gives(first, slice(0, channels)), convs.reads(block.conv2))
-            given = convs.gives(block.conv2) + convs.gives(first, slice(channels, None))
+            givers = convs.gives(block.conv2) + convs.gives(first, slice(channels, None))
         else:
-            given = convs.gives(first)
+            givers = convs.gives(first)
         if network.laterals:
             lateral = network.laterals[step]
             assert isinstance(lateral, Lateral)
-            yield from _lateral_links(given, lateral, convs)
-            given = convs.gives(lateral.joint_conv)
-    yield Link(given, convs.reads(network.head))
+            yield from _lateral_links(givers, lateral, convs)
+            givers = convs.gives(lateral.joint_conv)
+    yield Link(givers, convs.reads(network.head))
 
 
-def _lateral_links(given: tuple[Side, ...], lateral: Lateral, convs: "_Sides") -> Iterator[Link]:
+def _lateral_links(givers: tuple[Side, ...], lateral: Lateral, convs: "_Sides") -> Iterator[Link]:
     """Maps that are added share their factors; those side by side have their own."""
     beside = convs.gives(lateral.conv)
     if not lateral.concatenates:
-        yield Link(given + beside, convs.reads(lateral.joint_conv))
+        yield Link(givers + beside, convs.reads(lateral.joint_conv))
         return
     width = lateral.joint_conv.in_channels - lateral.conv.out_channels
-    yield Link(given, convs.reads(lateral.joint_conv, slice(0, width)))
+    yield Link(givers, convs.reads(lateral.joint_conv, slice(0, width)))
     yield Link(beside, convs.reads(lateral.joint_conv, slice(width, None)))
 
 

@@ -63,8 +63,8 @@ def measure_ranges(
     ranges: dict[str, Range] = {}
 
     def extend(name: str, value: Tensor) -> None:
-        found = _extremes(name, value)
-        ranges[name] = ranges[name].joined(found) if name in ranges else found
+        extremes = _extremes(name, value)
+        ranges[name] = ranges[name].joined(extremes) if name in ranges else extremes
 
     _run(program, images, names, extend, lambda done: on_image(done, total) if on_image else None)
     if method == "minmax":
@@ -75,11 +75,11 @@ def measure_ranges(
         counts[name] += histogram(value, ranges[name].magnitude)
 
     _run(program, images, names, count, lambda done: on_image(len(images) + done, total) if on_image else None)
-    clipped = {}
-    for name, found in ranges.items():
-        peak = found.magnitude
-        clipped[name] = found.clipped(mse_clip(counts[name], peak) if method == "mse" else percentile_clip(counts[name], peak, percentile))
-    return shared(clipped, program)
+    for name, extremes in ranges.items():
+        peak = extremes.magnitude
+        clip = mse_clip(counts[name], peak) if method == "mse" else percentile_clip(counts[name], peak, percentile)
+        ranges[name] = extremes.clipped(clip)
+    return shared(ranges, program)
 
 
 def measured(program: Program) -> frozenset[str]:
@@ -108,14 +108,14 @@ def shared(ranges: dict[str, Range], program: Program) -> dict[str, Range]:
         return name
 
     for operation in program.operations:
-        moved = {root(name) for name in operation.references}
+        roots = {root(name) for name in operation.references}
         if OPERATORS[operation.kind].shares_range or (operation.kind == "relu" and all(name in group for name in operation.references)):
-            first = min(moved)
-            group |= dict.fromkeys((*moved, *operation.references, *(info.name for info in operation.outputs)), first)
-    joined: dict[str, Range] = {}
-    for name, found in ranges.items():
-        joined[root(name)] = joined[root(name)].joined(found) if root(name) in joined else found
-    return {name: joined[root(name)] for name in ranges}
+            first = min(roots)
+            group |= dict.fromkeys((*roots, *operation.references, *(info.name for info in operation.outputs)), first)
+    union: dict[str, Range] = {}
+    for name, extremes in ranges.items():
+        union[root(name)] = union[root(name)].joined(extremes) if root(name) in union else extremes
+    return {name: union[root(name)] for name in ranges}
 
 
 def _extremes(name: str, value: Tensor) -> Range:
@@ -133,10 +133,10 @@ def _run(
     done: Callable[[int], None],
 ) -> None:
     """Show every named tensor of every image to ``visit``."""
-    taken = program.inputs[0]
-    height, width = taken.shape
+    feature = program.inputs[0]
+    height, width = feature.shape
     for index, image in enumerate(images, 1):
-        values = program.start({taken.name: fit(image, (height, width))})
+        values = program.start({feature.name: fit(image, (height, width))})
         for name in names & values.keys():
             visit(name, values[name])
         for operation in program.steps(values):

@@ -103,10 +103,10 @@ class Problem:
 
     def error(self, rows: Tensor) -> Tensor:
         """Mean squared error of each output channel up to a constant, G×R, float64."""
-        moved = (rows - self.weight).double()
+        change = (rows - self.weight).double()
         square = self.square.double()
         slope = self.weight.double() @ square - self.target.double()
-        return ((moved @ square + 2 * slope) * moved).sum(-1)
+        return ((change @ square + 2 * slope) * change).sum(-1)
 
     def solve(self, grid: Grid) -> Tensor:
         """Values of the grid, G×R×K: no output channel is worse than with the nearest values."""
@@ -130,9 +130,9 @@ class Problem:
         for block in _blocks(rows.shape[-1]):
             errors = torch.empty_like(rows[..., block])
             for number, k in enumerate(range(block.start, block.stop)):
-                wanted = rows[..., k].clone()
-                rows[..., k] = grid.column(k).nearest(wanted)
-                errors[..., number] = (wanted - rows[..., k]) / feedback[:, k, k, None]
+                optimum = rows[..., k].clone()
+                rows[..., k] = grid.column(k).nearest(optimum)
+                errors[..., number] = (optimum - rows[..., k]) / feedback[:, k, k, None]
                 rows[..., k + 1 : block.stop] -= errors[..., number, None] * feedback[:, k, None, k + 1 : block.stop]
             rows[..., block.stop :] -= errors @ feedback[:, block, block.stop :]
         return rows

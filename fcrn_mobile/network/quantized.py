@@ -79,10 +79,10 @@ def unpack(config: FCRNConfig, tensors: dict[str, Tensor], text: str) -> tuple[F
     Raises:
         RuntimeError, KeyError, ValueError, TypeError: tensors and description don't fit each other or the configuration.
     """
-    described = json.loads(text)
+    description = json.loads(text)
     floats = dict(tensors)
     weights: dict[str, Quantized] = {}
-    for name, kind in described["weights"].items():
+    for name, kind in description["weights"].items():
         codes = floats.pop(name)
         grid: Grid
         if kind.startswith("int"):
@@ -90,8 +90,8 @@ def unpack(config: FCRNConfig, tensors: dict[str, Tensor], text: str) -> tuple[F
         else:
             grid = Table(floats.pop(name + _TABLE))
         weights[name] = Quantized(codes, grid)
-    ranges = {name: ActivationQuantizer(**limits) for name, limits in described["ranges"].items()}
-    quantization = Quantization(described["settings"], weights, ranges)
+    ranges = {name: ActivationQuantizer(**limits) for name, limits in description["ranges"].items()}
+    quantization = Quantization(description["settings"], weights, ranges)
     network = deployed(FCRN(config).eval())
     expanded = {name: weight.expanded() for name, weight in weights.items()}
     network.load_state_dict({name: value.float() for name, value in floats.items()} | expanded)

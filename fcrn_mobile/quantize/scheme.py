@@ -176,28 +176,28 @@ def parse_scheme(precision: object, options: dict[str, Any], min_elements: int =
     Raises:
         InputError: unknown name, an option that means nothing for it, a value that is not allowed.
     """
-    name, left = str(precision), dict(options)
+    name, rest = str(precision), dict(options)
     if name in FLOATS:
-        return _nothing_left(Scheme(name), left)
+        return _nothing_left(Scheme(name), rest)
     match = _NAME.fullmatch(name)
     if not name or not match:
         raise InputError(f"precision is '{precision}': use one of {_NAMES}")
     linear, palette, sparsity = None, None, None
     if match["palette"]:
-        palette = _palette(int(match["bits"]), left)
+        palette = _palette(int(match["bits"]), rest)
     if match["int"]:
-        linear = Linear(int(match["width"]), "per_tensor") if palette else _linear(int(match["width"]), left)
+        linear = Linear(int(match["width"]), "per_tensor") if palette else _linear(int(match["width"]), rest)
     if match["sparse"]:
-        sparsity = _sparsity(match, left)
-    scheme = Scheme(name, sparsity, palette, linear, _integer(left, "min_elements", 0, 2**31, min_elements))
+        sparsity = _sparsity(match, rest)
+    scheme = Scheme(name, sparsity, palette, linear, _integer(rest, "min_elements", 0, 2**31, min_elements))
     _check_parts(scheme)
-    if scheme.may_misfit() and "otherwise" in left:
-        other = left.pop("otherwise")
+    if scheme.may_misfit() and "otherwise" in rest:
+        other = rest.pop("otherwise")
         try:
             scheme = Scheme(name, sparsity, palette, linear, scheme.min_elements, parse_scheme(other, {}, scheme.min_elements))
         except InputError as error:
             raise InputError(f"otherwise: {error}") from error
-    return _nothing_left(scheme, left)
+    return _nothing_left(scheme, rest)
 
 
 def _linear(bits: int, options: dict[str, Any]) -> Linear:
@@ -240,8 +240,8 @@ def _check_parts(scheme: Scheme) -> None:
         raise InputError(f"precision is '{scheme.name}': tables of palette4, palette6 and palette8 may be int8, others not")
 
 
-def _nothing_left(scheme: Scheme, left: dict[str, Any]) -> Scheme:
-    for key in left:
+def _nothing_left(scheme: Scheme, rest: dict[str, Any]) -> Scheme:
+    for key in rest:
         raise InputError(f"{key} means nothing here, with precision '{scheme.name}': it belongs to {OPTIONS[key]}")
     return scheme
 

@@ -87,8 +87,8 @@ class QuantizationAware(FCRN):
     @torch.no_grad()
     def quantization(self) -> Quantization:
         """What has been learned, as the package is to hold it."""
-        weights = {_name(key): weight.stored() for key, weight in self.weights.items()}  # type: ignore[operator]
-        ranges = {_name(key): limits.stored() for key, limits in self.ranges.items()}  # type: ignore[operator]
+        weights = {_name(key): weight.quantized() for key, weight in self.weights.items()}  # type: ignore[operator]
+        ranges = {_name(key): limits.quantized() for key, limits in self.ranges.items()}  # type: ignore[operator]
         return Quantization(self.settings, weights, ranges)
 
     @torch.no_grad()

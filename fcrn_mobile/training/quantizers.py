@@ -56,7 +56,7 @@ class LearnedIntegers(nn.Module):
         return self._grid().values(self._rounded())
 
     @torch.no_grad()
-    def stored(self) -> Quantized:
+    def quantized(self) -> Quantized:
         """What the package is to hold."""
         return Quantized(self._rounded().to(torch.int8).contiguous(), self._grid())
 
@@ -94,7 +94,7 @@ class LearnedTable(nn.Module):
         return restored(Table(table.unsqueeze(1)).values(self._indices(table)) + (latent - latent.detach()), self.blocks, self.shape)
 
     @torch.no_grad()
-    def stored(self) -> Quantized:
+    def quantized(self) -> Quantized:
         """What the package is to hold."""
         table = self._table()
         indices = restored(self._indices(table), self.blocks, self.shape)
@@ -145,7 +145,7 @@ class LearnedActivation(nn.Module):
         grid = self._grid()
         return grid.values(_round(x / grid.scale).clamp(grid.low, grid.high))
 
-    def stored(self) -> ActivationQuantizer:
+    def quantized(self) -> ActivationQuantizer:
         """What the package is to hold."""
         return ActivationQuantizer(float(self._grid().scale.detach()), bool(self.signed))
 
@@ -165,14 +165,14 @@ def kmeans(rows: Tensor, clusters: int) -> Tensor:
     Values are gathered in ``_BINS`` means first, which costs the error about 1e-4 of itself. Where there are fewer means than clusters,
     the last of them is repeated.
     """
-    found = []
+    tables = []
     for row in rows.double().numpy():
         count = np.histogram(row, _BINS)[0]
         used = count > 0
         means = np.histogram(row, _BINS, weights=row)[0][used] / count[used]
         centres = weighted_kmeans(means, clusters, count[used].astype(float))
-        found.append(np.pad(np.sort(centres), (0, clusters - len(centres)), mode="edge"))
-    return torch.from_numpy(np.stack(found)).float()
+        tables.append(np.pad(np.sort(centres), (0, clusters - len(centres)), mode="edge"))
+    return torch.from_numpy(np.stack(tables)).float()
 
 
 def _symmetric(scale: Tensor, bits: int) -> Integers:

@@ -139,17 +139,17 @@ def _stored(package: Path, program: Program, half_readers: Mapping[str, tuple[st
     costs = dict(zip([node.name for node in graph.nodes if node.kind not in FREE], work(graph), strict=True))
     bytes_of = {node.name: node.weights["weight"].stored_bytes for node in graph.nodes if "weight" in node.weights}
     values = {operation.name: operation.arguments.get("weight") for operation in program.operations}
-    found = {}
+    variants = {}
     for weight, ops in half_readers.items():
         tensor = values[ops[0]]
         assert isinstance(tensor, Tensor), "the package is the half-precision one with compressed weights"
-        found[weight] = Variant(tensor, bytes_of[ops[0]], tuple(costs[op] for op in ops))
-    return found
+        variants[weight] = Variant(tensor, bytes_of[ops[0]], tuple(costs[op] for op in ops))
+    return variants
 
 
 def _changed(stored: Mapping[str, Variant], floats: Mapping[str, Variant]) -> dict[str, Variant]:
     """Without the weights that the candidate left as they were, or did not make smaller."""
-    return {weight: found for weight, found in stored.items() if found.stored_bytes < floats[weight].stored_bytes}
+    return {weight: variant for weight, variant in stored.items() if variant.stored_bytes < floats[weight].stored_bytes}
 
 
 def _file(candidate: Candidate) -> str:

@@ -14,7 +14,7 @@ from fcrn_mobile.conversion.compress import compress
 from fcrn_mobile.conversion.coreml import convert, trace
 from fcrn_mobile.conversion.correct import Walk, correct, correction_images
 from fcrn_mobile.conversion.correct_table import Correct
-from fcrn_mobile.conversion.encoding import float_weights, stored_weights, with_constants
+from fcrn_mobile.conversion.encoding import float_weights, weight_encodings, with_constants
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 from fcrn_mobile.conversion.weights import read_weights
 from fcrn_mobile.errors import InputError
@@ -138,7 +138,7 @@ def test_the_package_stores_the_chosen_values_and_comes_closer(
     name: str, pair: Callable[[Recipe], tuple[Any, Any]], images: list[np.ndarray], tmp_path: Path
 ) -> None:
     model, naive = pair(SCHEMES[name])
-    walk = Walk(program(model, tmp_path), program(naive, tmp_path), True, True, stored_weights(naive), float_weights(model))
+    walk = Walk(program(model, tmp_path), program(naive, tmp_path), True, True, weight_encodings(naive), float_weights(model))
     constants = walk.run(images)
     with quiet_coremltools():
         made = with_constants(naive, constants)
@@ -148,7 +148,7 @@ def test_the_package_stores_the_chosen_values_and_comes_closer(
     for ours, theirs in zip(stored, chosen, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-6)
     assert [weight.stored for weight in read_weights(made)[0]] == [weight.stored for weight in read_weights(naive)[0]]
-    for before, after in zip(stored_weights(naive).values(), stored_weights(made).values(), strict=True):
+    for before, after in zip(weight_encodings(naive).values(), weight_encodings(made).values(), strict=True):
         assert str(before.grid) == str(after.grid)  # the scales and tables are the same
     expected = outputs(model, images, tmp_path)
     error, error_naive = (np.square(outputs(m, images, tmp_path) - expected).mean() for m in (made, naive))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from fcrn_mobile.conversion.encoding import float_weights, stored_weights, with_constants
+from fcrn_mobile.conversion.encoding import float_weights, weight_encodings, with_constants
 from fcrn_mobile.conversion.weights import read_weights
 from fcrn_mobile.quantize.blocks import spread
 from fcrn_mobile.quantize.grids import Integers, Table
@@ -121,7 +121,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[Case, Any]:
 
 def test_integers_are_read_with_their_scales_and_limits(pair: tuple[Case, Any]) -> None:
     case, made = pair
-    (stored,) = stored_weights(made).values()
+    (stored,) = weight_encodings(made).values()
     grid = stored.grid
     assert isinstance(grid, Integers)
     assert (grid.low, grid.high) == (case.low, case.high)
@@ -140,7 +140,7 @@ def test_integers_are_read_with_their_scales_and_limits(pair: tuple[Case, Any]) 
 
 def test_what_lies_beyond_is_the_last_that_can_be_stored(pair: tuple[Case, Any]) -> None:
     case, made = pair
-    (stored,) = stored_weights(made).values()
+    (stored,) = weight_encodings(made).values()
     far = torch.full(SHAPE, 1e6)
     assert (stored.grid.codes(far) == case.high).all()
     assert (stored.grid.codes(-far) == case.low).all()
@@ -148,14 +148,14 @@ def test_what_lies_beyond_is_the_last_that_can_be_stored(pair: tuple[Case, Any])
 
 def test_other_codes_get_into_the_package(pair: tuple[Case, Any]) -> None:
     case, made = pair
-    (stored,) = stored_weights(made).values()
+    (stored,) = weight_encodings(made).values()
     values = torch.from_numpy(case.values).flip(0)
     if case.blocks[0] > 1:
         values = stored.grid.nearest(values)
     bias = BIAS[::-1].copy()
     with quiet_coremltools():
         again = with_constants(made, {"y0": stored.data(values) | {"bias": bias}})
-    (now,) = stored_weights(again).values()
+    (now,) = weight_encodings(again).values()
     assert str(now.grid) == str(stored.grid)
     with quiet_coremltools():
         specification = again.get_spec()
@@ -171,7 +171,7 @@ def test_codes_of_a_table_are_packed_from_the_lowest_bit(bits: int) -> None:
     codes = RNG.integers(0, 2**bits, SHAPE).astype(np.uint8)
     packed = np.packbits(np.array([[code >> bit & 1 for bit in range(bits)] for code in codes.flat], np.uint8), bitorder="little")
     made = model(lambda: Builder.constexpr_lut_to_dense(indices=packed, lut=table, shape=np.uint32(SHAPE)), "iOS16")
-    (stored,) = stored_weights(made).values()
+    (stored,) = weight_encodings(made).values()
     assert (stored.argument, stored.packed, stored.scale_dtype, stored.scale_shape) == ("indices", bits, None, None)
     values = torch.from_numpy(table[codes])
     np.testing.assert_array_equal(stored.grid.codes(values).numpy(), codes)
@@ -187,7 +187,7 @@ def test_tables_of_groups_are_those_of_their_output_channels(tables: tuple[int, 
     codes = RNG.integers(0, 16, SHAPE)
     kind = types.nptype_from_builtin(types.string_to_builtin("uint4"))
     made = model(lambda: Builder.constexpr_lut_to_dense(indices=codes.astype(kind), lut=lut), "iOS18")
-    (stored,) = stored_weights(made).values()
+    (stored,) = weight_encodings(made).values()
     values = np.empty(SHAPE, np.float32)
     for channel in range(4):
         values[channel] = lut[channel * tables[0] // 4, 0, 0, 0, :, 0][codes[channel]]
@@ -203,21 +203,21 @@ def test_tables_along_the_inputs_and_tables_of_vectors_are_left_out() -> None:
     kind = types.nptype_from_builtin(types.string_to_builtin("uint4"))
     codes = RNG.integers(0, 16, SHAPE).astype(kind)
     inputs = RNG.normal(size=(1, 2, 1, 1, 16, 1)).astype(np.float32)
-    assert stored_weights(model(lambda: Builder.constexpr_lut_to_dense(indices=codes, lut=inputs), "iOS18")) == {}
+    assert weight_encodings(model(lambda: Builder.constexpr_lut_to_dense(indices=codes, lut=inputs), "iOS18")) == {}
     columns = RNG.normal(size=(1, 1, 1, 2, 16, 1)).astype(np.float32)
-    assert stored_weights(model(lambda: Builder.constexpr_lut_to_dense(indices=codes, lut=columns), "iOS18")) == {}
+    assert weight_encodings(model(lambda: Builder.constexpr_lut_to_dense(indices=codes, lut=columns), "iOS18")) == {}
     short = RNG.integers(0, 16, (2, *SHAPE[1:])).astype(kind)
     vectors = RNG.normal(size=(1, 1, 1, 1, 16, 2)).astype(np.float32)
     made = model(lambda: Builder.constexpr_lut_to_dense(indices=short, lut=vectors, vector_axis=np.int32(0)), "iOS18")
-    assert stored_weights(made) == {}
+    assert weight_encodings(made) == {}
 
 
 def test_a_weight_that_two_read_is_left_out_and_a_float_one_is_no_stored_one() -> None:
     case = CASES["per channel"]
-    assert stored_weights(model(case.make, case.target, convolutions=2)) == {}
+    assert weight_encodings(model(case.make, case.target, convolutions=2)) == {}
     weight = RNG.normal(size=SHAPE).astype(np.float32)
     made = model(lambda: Builder.const(val=weight), "iOS16")
-    assert stored_weights(made) == {}
+    assert weight_encodings(made) == {}
     assert list(float_weights(made)) == ["y0"]
     np.testing.assert_array_equal(float_weights(made)["y0"].numpy(), weight)
     assert float_weights(model(case.make, case.target)) == {}

@@ -237,7 +237,7 @@ def test_an_interrupted_run_ends_where_an_undisturbed_one_does(start, tmp_path, 
 def test_integers_start_within_half_a_step_of_the_weight_or_clipped(bits, magnitude, seed) -> None:
     weight = magnitude * torch.randn(6, 8, 3, 3, generator=torch.Generator().manual_seed(seed))
     learned = LearnedIntegers(weight, bits, torch.Size((6, 2, 1, 1)))
-    stored = learned.stored()
+    stored = learned.quantized()
     scale = stored.grid.scale.numpy()
     assert np.array_equal(scale, scale.astype(np.float16).astype(np.float32))
     limit = 2 ** (bits - 1) - 1
@@ -253,7 +253,7 @@ def test_rounding_passes_gradients_except_where_it_clips() -> None:
     with torch.no_grad():
         learned.steps.copy_(torch.tensor([[2.2, -9.0, 6.6]]))
     learned().sum().backward()
-    scale = float(learned.stored().grid.scale)
+    scale = float(learned.quantized().grid.scale)
     np.testing.assert_allclose(learned.steps.grad.numpy(), [[scale, 0, scale]], rtol=1e-6)
     # Esser et al. 2020, equation 3: round(v) - v inside, the limit outside; the scale grows with exp(0.1 · stretch).
     np.testing.assert_allclose(learned.stretch.grad.numpy(), [[0.1 * scale * ((2 - 2.2) - 7 + (7 - 6.6))]], rtol=1e-5)
@@ -279,7 +279,7 @@ def test_an_entry_of_a_table_gets_the_gradients_of_all_weights_that_take_it() ->
     learned = LearnedTable(weight, 4, torch.Size((2, 1, 1, 1)))
     upstream = torch.randn(8, 4, 3, 3, generator=torch.Generator().manual_seed(2))
     learned().backward(upstream)
-    stored = learned.stored()
+    stored = learned.quantized()
     indices, table = stored.codes.numpy().reshape(2, -1), stored.grid.entries.numpy().reshape(2, -1)
     nearest = np.abs(weight.numpy().reshape(2, -1, 1) - table[:, None]).argmin(-1)
     np.testing.assert_array_equal(indices, nearest)
@@ -295,7 +295,7 @@ def test_a_range_is_the_largest_magnitude_seen_and_unsigned_without_negative_val
     for peak in (1.0, 4.0, 2.0):
         x = torch.linspace(low, peak, 1001)
         limits(x)
-    stored = limits.stored()
+    stored = limits.quantized()
     assert stored.signed == (low < 0)
     assert stored.scale == pytest.approx(4 / (127 if low < 0 else 255), rel=1e-3)
     x = torch.linspace(2 * low, 5, 997)
