@@ -60,7 +60,7 @@ def as_program(model: "ct.models.MLModel") -> Program:
         return Program.load(path)
 
 
-def quantize_activations(model: "ct.models.MLModel", ranges: Mapping[str, Range], chosen: Chooser) -> "ct.models.MLModel":
+def quantize_activations(model: "ct.models.MLModel", ranges: Mapping[str, Range], chooser: Chooser) -> "ct.models.MLModel":
     """The model with int8 inputs and outputs of its convolutions, pools, linear layers and additions.
 
     An operator that is not chosen reads and gives half precision: what feeds it keeps its output too.
@@ -68,7 +68,7 @@ def quantize_activations(model: "ct.models.MLModel", ranges: Mapping[str, Range]
     Args:
         model: in half precision, for iOS 17 or later.
         ranges: of its tensors by name, see ``ranges.measure_ranges``.
-        chosen: which operators.
+        chooser: which operators.
 
     Raises:
         InputError: no operator is chosen.
@@ -77,25 +77,25 @@ def quantize_activations(model: "ct.models.MLModel", ranges: Mapping[str, Range]
     from coremltools.optimize.coreml import OpLinearQuantizerConfig, OptimizationConfig
 
     candidates = [op for op in operations(model) if op.op_type in _QUANTIZABLE]
-    kept = [op for op in candidates if not chosen(_names(op))]
-    if len(kept) == len(candidates):
+    rest = [op for op in candidates if not chooser(_names(op))]
+    if len(rest) == len(candidates):
         raise InputError("no operator is left for int8 activations: let [[ops]] exclude fewer, or leave activations out")
-    silent = {op.name for op in kept} | {feeder.name for op in kept for feeder in _feeders(op)}
+    silent = {op.name for op in rest} | {feeder.name for op in rest for feeder in _feeders(op)}
     int8 = OpLinearQuantizerConfig(mode="linear_symmetric", dtype="int8")
-    statistics = {name: {"rmin": -(limit := _limit(found)), "rmax": limit} for name, found in ranges.items()}
+    statistics = {name: {"rmin": -(limit := _limit(extent)), "rmax": limit} for name, extent in ranges.items()}
     # As in ``linear_quantize_activations``, which calibrates with ``predict`` and thus on macOS only.
     steps = []
-    for place, left_out in (("prefix", {op.name for op in kept}), ("suffix", silent)):
+    for place, left_out in (("prefix", {op.name for op in rest}), ("suffix", silent)):
         config = OptimizationConfig(global_config=int8, op_name_configs=dict.fromkeys(sorted(left_out)))
         name = f"compression::insert_{place}_quantize_dequantize_pair"
         steps.append(graph_pass(name, config=config, activation_stats=statistics))
-    made = changed(model, *steps, graph_pass("common::dequantize_quantize_pair_elimination"))
-    _check(made, chosen)
-    return made
+    result = changed(model, *steps, graph_pass("common::dequantize_quantize_pair_elimination"))
+    _check(result, chooser)
+    return result
 
 
-def _limit(found: Range) -> float:
-    return min(max(found.magnitude, _LEAST), _MOST)
+def _limit(extent: Range) -> float:
+    return min(max(extent.magnitude, _LEAST), _MOST)
 
 
 def _names(op: Any) -> set[str]:
@@ -129,13 +129,13 @@ def _feeders(op: Any) -> Iterator[Any]:
             yield from _feeders(var.op)
 
 
-def _check(model: "ct.models.MLModel", chosen: Chooser) -> None:
+def _check(model: "ct.models.MLModel", chooser: Chooser) -> None:
     for op in operations(model):
         # Pools may come to work on the integers themselves; what has one constant operand has no pair.
         if op.op_type not in _QUANTIZABLE or op.op_type.endswith("pool") or (op.op_type == "add" and any(map(_constant, (op.x, op.y)))):
             continue
         quantized = op.x.op is not None and op.x.op.op_type == "dequantize"
-        if quantized != chosen(_names(op)):
+        if quantized != chooser(_names(op)):
             raise RuntimeError(
                 f"coremltools gave '{op.name}' {'int8' if quantized else 'float16'} inputs against the recipe: "
                 "report this with the recipe and the checkpoint"

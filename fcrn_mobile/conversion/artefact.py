@@ -29,9 +29,9 @@ def conversion_errors(checkpoint: Checkpoint, recipe: Recipe) -> Iterator[None]:
     except (InputError, OSError, MemoryError):
         raise
     except Exception as error:
-        said = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")[:_LONGEST]
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")[:_LONGEST]
         raise InputError(
-            f"'{checkpoint.name}' cannot be converted with recipe '{recipe.name}' ({type(error).__name__}: {said}): "
+            f"'{checkpoint.name}' cannot be converted with recipe '{recipe.name}' ({type(error).__name__}: {reason}): "
             "try another --precision; --debug shows where it stopped"
         ) from error
 

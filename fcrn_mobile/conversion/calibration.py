@@ -63,8 +63,8 @@ def calibration_images(data: str, count: int, seed: int = 0) -> CalibrationImage
         raise InputError(
             f"calibration asks for {count} images, '{data}' holds {len(source)}: ask for 1 to {len(source)}, or give other data"
         )
-    chosen = sorted(np.random.default_rng(seed).permutation(len(source))[:count].tolist())
-    samples = [source[index] for index in chosen]
+    indices = sorted(np.random.default_rng(seed).permutation(len(source))[:count].tolist())
+    samples = [source[index] for index in indices]
     images = tuple(sample.image for sample in samples)
     names = tuple(sample.name for sample in samples)
     return CalibrationImages(data, seed, names, images, tuple(content_hash(image) for image in images))
@@ -94,8 +94,8 @@ def calibrated_on(metadata: Mapping[str, str]) -> frozenset[str]:
     if text is None:
         return frozenset()
     try:
-        told: dict[str, Any] = json.loads(text)
-        packed = base64.b64decode(told["hashes"], validate=True).hex()
+        record: dict[str, Any] = json.loads(text)
+        packed = base64.b64decode(record["hashes"], validate=True).hex()
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"'{key('calibration')}' in the metadata is not readable ('{text[:40]}'): export it again") from error
     return frozenset(packed[start : start + 2 * _BYTES] for start in range(0, len(packed), 2 * _BYTES))
@@ -113,8 +113,8 @@ def calibration_notes(checkpoint: Checkpoint, recipe: Recipe) -> list[str]:
     calibration = recipe.calibration
     if calibration is None:
         return []
-    done = [word for word, is_done in (("calibrated", recipe.activations == "int8"), ("corrected", recipe.correct)) if is_done]
-    notes = [f"{' and '.join(done)} on {calibration.images} images of {calibration.data}, seed {calibration.seed}"]
+    uses = [word for word, is_done in (("calibrated", recipe.activations == "int8"), ("corrected", recipe.correct)) if is_done]
+    notes = [f"{' and '.join(uses)} on {calibration.images} images of {calibration.data}, seed {calibration.seed}"]
     trained = str(checkpoint.training.get("data", "unknown data"))
     if _is_sample(calibration.data) and not _is_sample(trained):
         notes.append(

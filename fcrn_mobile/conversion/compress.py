@@ -129,10 +129,10 @@ def _values(weight: Weight) -> NDArray[np.floating[Any]]:
     return weight.values
 
 
-def _reason(scheme: Scheme, weight: Weight, asked: str, has: str, key: str, sizes: list[int]) -> str:
+def _reason(scheme: Scheme, weight: Weight, setting: str, has: str, key: str, sizes: list[int]) -> str:
     fitting = ", ".join(map(str, sizes[:12])) or "none"
     has = has.replace("channels", "channel") if has.startswith("1 ") else has
-    return f"{scheme.name} with {asked} does not fit '{weight.name}', which has {has}; {key} that fits: {fitting}"
+    return f"{scheme.name} with {setting} does not fit '{weight.name}', which has {has}; {key} that fits: {fitting}"
 
 
 def _divisors(number: int) -> list[int]:
@@ -187,9 +187,9 @@ def _quantizer(linear: Linear) -> Any:
 
 
 def _check(model: "ct.models.MLModel", plan: Plan) -> None:
-    made = {op: weight for weight in read_weights(model)[0] for op in weight.ops}
+    results = {op: weight for weight in read_weights(model)[0] for op in weight.ops}
     for weight, scheme in plan:
-        for result in (made[op] for op in weight.ops):
+        for result in (results[op] for op in weight.ops):
             if result.stored != scheme.kind or not _sparse_enough(result, scheme):
                 raise RuntimeError(
                     f"coremltools stored '{weight.name}' as {result.stored} with sparsity {result.sparsity or 0:.2f} instead of "

@@ -77,10 +77,10 @@ def check(package: Path) -> list[str]:
     """
     if package.suffix != ".mlpackage":
         raise InputError(f"'{package}' is no .mlpackage: give what fcrn-mobile export wrote with --out NAME.mlpackage")
-    found = violations(*read_ports(package))
-    if not found:
+    faults = violations(*read_ports(package))
+    if not faults:
         Program.load(package)
-    return found
+    return faults
 
 
 def install(package: Path, models: Path, force: bool = False) -> Path:
@@ -131,19 +131,19 @@ def _input(inputs: Sequence[Port]) -> list[str]:
 
 
 def _metadata(written: Metadata) -> list[str]:
-    found = []
+    faults = []
     units = written.output_units
     if not units:
-        found.append(_missing("output_units"))
+        faults.append(_missing("output_units"))
     elif units not in (METRES, UP_TO_SCALE):
-        found.append(f"its depth is in '{units}', neither in metres nor up to scale: {_EXPORT}")
-    found += [_missing(name) for name in DESCRIBING if not getattr(written, name)]
+        faults.append(f"its depth is in '{units}', neither in metres nor up to scale: {_EXPORT}")
+    faults += [_missing(name) for name in DESCRIBING if not getattr(written, name)]
     checkpoint = written.checkpoint_sha256
     if not checkpoint:
-        found.append(_missing("checkpoint_sha256"))
+        faults.append(_missing("checkpoint_sha256"))
     elif not re.fullmatch("[0-9a-f]{64}", checkpoint):
-        found.append(f"its checkpoint hash '{checkpoint[:80]}' is not a SHA-256: {_AGAIN}")
-    return found
+        faults.append(f"its checkpoint hash '{checkpoint[:80]}' is not a SHA-256: {_AGAIN}")
+    return faults
 
 
 def _recipe(written: Metadata) -> dict[str, Any] | str:

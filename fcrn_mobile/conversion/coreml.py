@@ -59,21 +59,21 @@ def export_coreml(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool
             register_learned(network, learned)
         with conversion_errors(checkpoint, recipe):
             model = convert(trace(network, size), size, recipe)
-            made = check_stored(model, learned) if learned else compressed(model, recipe, images, on_image)
+            package = check_stored(model, learned) if learned else compressed(model, recipe, images, on_image)
             if quantizes and images:
-                made = with_int8_activations(made, model, recipe, images, on_image)
-        describe(made, checkpoint, recipe, size)
+                package = with_int8_activations(package, model, recipe, images, on_image)
+        describe(package, checkpoint, recipe, size)
         if images:
-            made.user_defined_metadata.update(images.to_metadata())
-        made.save(str(partial))
+            package.user_defined_metadata.update(images.to_metadata())
+        package.save(str(partial))
 
 
 def compressed(
     model: "ct.models.MLModel", recipe: Recipe, images: CalibrationImages | None, on_operator: OnImage | None = None
 ) -> "ct.models.MLModel":
     """The model with compressed weights, corrected as far as the recipe asks and images allow."""
-    made = compress(model, recipe)
-    return correct(model, made, recipe.correct, images.images if images else (), on_operator) if recipe.correct else made
+    package = compress(model, recipe)
+    return correct(model, package, recipe.correct, images.images if images else (), on_operator) if recipe.correct else package
 
 
 def prepared(checkpoint: Checkpoint, recipe: Recipe) -> FCRN:

@@ -57,8 +57,8 @@ def _check_plain(checkpoint: Checkpoint, recipe: Recipe, suffix: str) -> None:
         trained = checkpoint.quantization.settings["precision"]
         raise InputError(f"'{checkpoint.name}' was trained as {trained}, which only an .mlpackage holds: export the float one to {suffix}")
     if recipe.ops or recipe.activations != "fp16":
-        asked = "[[ops]]" if recipe.ops else "int8 activations"
-        raise InputError(f"recipe '{recipe.name}' asks for {asked}, which only an .mlpackage can have: leave that out for {suffix}")
+        settings = "[[ops]]" if recipe.ops else "int8 activations"
+        raise InputError(f"recipe '{recipe.name}' asks for {settings}, which only an .mlpackage can have: leave that out for {suffix}")
 
 
 def artefact_size(path: Path) -> int:

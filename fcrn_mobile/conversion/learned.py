@@ -34,9 +34,9 @@ def check_learned(checkpoint: Checkpoint, recipe: Recipe) -> None:
             f"'{checkpoint.name}' was trained as {settings['precision']}, which recipe '{recipe.name}' ({recipe.precision}) contradicts: "
             f"export it with --precision {settings['precision']}, or export the float checkpoint that it was trained from"
         )
-    asked = "calibration" if recipe.calibration else recipe.correct.first_asked() if recipe.correct else None
-    if asked:
-        raise InputError(f"'{checkpoint.name}' was trained as it is to be stored: leave {asked} out of recipe '{recipe.name}'")
+    setting = "calibration" if recipe.calibration else recipe.correct.first_asked() if recipe.correct else None
+    if setting:
+        raise InputError(f"'{checkpoint.name}' was trained as it is to be stored: leave {setting} out of recipe '{recipe.name}'")
 
 
 def register_learned(network: FCRN, quantization: Quantization) -> FCRN:
@@ -59,9 +59,9 @@ def check_stored(model: "ct.models.MLModel", quantization: Quantization) -> "ct.
     """
     stored = {weight.name: weight.stored for weight in read_weights(model)[0]}
     for name, weight in quantization.weights.items():
-        made = stored.get(name.replace(".", "_"), "nothing")
-        if made != weight.grid.kind:
-            raise RuntimeError(f"coremltools stored '{name}' as {made} instead of {weight.grid.kind}: report this with the checkpoint")
+        kind = stored.get(name.replace(".", "_"), "nothing")
+        if kind != weight.grid.kind:
+            raise RuntimeError(f"coremltools stored '{name}' as {kind} instead of {weight.grid.kind}: report this with the checkpoint")
     return model
 
 

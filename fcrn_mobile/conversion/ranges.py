@@ -130,7 +130,7 @@ def _run(
     images: Sequence[NDArray[np.uint8]],
     names: frozenset[str],
     visit: Callable[[str, Tensor], None],
-    done: Callable[[int], None],
+    on_image: Callable[[int], None],
 ) -> None:
     """Show every named tensor of every image to ``visit``."""
     feature = program.inputs[0]
@@ -143,4 +143,4 @@ def _run(
             for info in operation.outputs:
                 if info.name in names:
                     visit(info.name, values[info.name])
-        done(index)
+        on_image(index)

@@ -144,9 +144,9 @@ def _stored(var: Any) -> tuple[str, float | None]:
     if op.op_type == "constexpr_sparse_blockwise_shift_scale":
         return _integer(op.nonzero_data), None
     if op.op_type == "constexpr_sparse_to_dense":
-        kept = float(np.prod(op.nonzero_data.shape) / np.prod(var.shape))
+        density = float(np.prod(op.nonzero_data.shape) / np.prod(var.shape))
         inner = op.nonzero_data.op.op_type
-        return "sparse" if inner == "const" else f"sparse-{_stored(op.nonzero_data)[0]}", 1 - kept
+        return "sparse" if inner == "const" else f"sparse-{_stored(op.nonzero_data)[0]}", 1 - density
     return op.op_type, None
 
 

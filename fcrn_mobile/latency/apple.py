@@ -114,11 +114,11 @@ def choose_device(connected: Iterable[Any], name: str) -> Any:
     connected = list(connected)
     if not connected:
         raise InputError(f"--device '{name}': no iPhone or iPad is connected in developer mode: connect one and unlock it")
-    found = connected if name == ANY_DEVICE else [device for device in connected if name in (device.name, device.udid)]
-    if len(found) != 1:
+    devices = connected if name == ANY_DEVICE else [device for device in connected if name in (device.name, device.udid)]
+    if len(devices) != 1:
         names = ", ".join(f"'{device.name}' ({device.udid})" for device in connected)
-        raise InputError(f"--device '{name}' fits {len(found)} of the connected devices: name one of {names}")
-    return found[0]
+        raise InputError(f"--device '{name}' fits {len(devices)} of the connected devices: name one of {names}")
+    return devices[0]
 
 
 def _unit(device: Any) -> str:

@@ -158,9 +158,9 @@ def ratio_interval(
         seed: of the resampling.
     """
     logs = np.log(np.asarray(a, dtype=float) / np.asarray(b, dtype=float))
-    chosen = np.random.default_rng(seed).integers(0, len(logs), (RESAMPLES, len(logs)))
+    rows = np.random.default_rng(seed).integers(0, len(logs), (RESAMPLES, len(logs)))
     tail = (1 - expanded(CONFIDENCE, len(logs))) / 2
-    low, high = np.quantile(logs[chosen].mean(axis=1), (tail, 1 - tail))
+    low, high = np.quantile(logs[rows].mean(axis=1), (tail, 1 - tail))
     return float(np.exp(logs.mean())), float(np.exp(low)), float(np.exp(high))
 
 

@@ -192,10 +192,10 @@ def estimate(graph: Graph) -> Estimate:
     return Estimate(total, tuple(_on_chip(name, operators, total, reason or no_data) for name, no_data in _chips().items()), _sources())
 
 
-def table(found: Estimate) -> tuple[list[str], list[list[str]]]:
+def table(estimate: Estimate) -> tuple[list[str], list[list[str]]]:
     """Columns and rows of an estimate; every figure with its error."""
     rows = []
-    for chip in found.chips:
+    for chip in estimate.chips:
         if chip.fit is None or chip.ms is None:
             rows.append([chip.chip, "none", *[""] * 4])
             continue
@@ -205,22 +205,22 @@ def table(found: Estimate) -> tuple[list[str], list[list[str]]]:
     return ["chip", "estimated ms", "FPS", "error", "worst", "fitted to"], rows
 
 
-def notes(found: Estimate) -> list[str]:
+def notes(estimate: Estimate) -> list[str]:
     """What to know about the table."""
     lines = []
-    for reason in dict.fromkeys(chip.reason for chip in found.chips if chip.reason):
-        lines.append(f"{', '.join(chip.chip for chip in found.chips if chip.reason == reason)}: {reason}")
-    fits = [chip.fit for chip in found.chips if chip.fit]
+    for reason in dict.fromkeys(chip.reason for chip in estimate.chips if chip.reason):
+        lines.append(f"{', '.join(chip.chip for chip in estimate.chips if chip.reason == reason)}: {reason}")
+    fits = [chip.fit for chip in estimate.chips if chip.fit]
     if not fits:
         return lines
     lines.append("error: mean of leaving one published workload out of the fit; worst: the largest of them")
     if any(fit.dispatch == "direct" for fit in fits):
         lines.append("direct: measured without Core ML, which adds its own overhead to every prediction")
-    for outside in dict.fromkeys(chip.outside for chip in found.chips if chip.outside):
-        named = ", ".join(chip.chip for chip in found.chips if chip.outside == outside)
+    for outside in dict.fromkeys(chip.outside for chip in estimate.chips if chip.outside):
+        named = ", ".join(chip.chip for chip in estimate.chips if chip.outside == outside)
         lines.append(f"{named}: beyond what was fitted, the error may be larger: {', '.join(outside)}")
     used = dict.fromkeys(key for fit in fits for key in fit.sources)
-    return [*lines, *(f"source: {found.sources[key].name}" for key in used)]
+    return [*lines, *(f"source: {estimate.sources[key].name}" for key in used)]
 
 
 def _on_chip(name: str, operators: NDArray[np.float64], total: Totals, reason: str) -> ChipLatency:
@@ -263,8 +263,8 @@ def chip_fits() -> Mapping[str, ChipFit]:
 
 
 def _fit(entry: dict[str, Any]) -> ChipFit:
-    known = {key: entry[key] for key in ("device", "dispatch", "workloads", "error", "worst", "fastest_ms")}
-    return ChipFit(Coefficients(**entry["constants"]), **known, sources=tuple(entry["sources"]), most=Totals.from_json(entry["range"]))
+    facts = {key: entry[key] for key in ("device", "dispatch", "workloads", "error", "worst", "fastest_ms")}
+    return ChipFit(Coefficients(**entry["constants"]), **facts, sources=tuple(entry["sources"]), most=Totals.from_json(entry["range"]))
 
 
 @cache

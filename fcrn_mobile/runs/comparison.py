@@ -47,9 +47,9 @@ def reservations(runs: Sequence[History], differing: Collection[str]) -> list[st
         runs: read by ``read_runs``.
         differing: names of the settings in which they differ.
     """
-    said = []
+    sentences = []
     if apart := [name for name in _OF_METRICS if name in differing]:
-        said.append(f"{' and '.join(apart)} {'differ' if len(apart) > 1 else 'differs'}: these metrics do not compare")
+        sentences.append(f"{' and '.join(apart)} {'differ' if len(apart) > 1 else 'differs'}: these metrics do not compare")
     if "loss" in monitors(runs) and any(name in differing for name in _OF_OWN_LOSS):
-        said.append("loss is each run's own objective, and their settings differ: these losses do not compare")
-    return said
+        sentences.append("loss is each run's own objective, and their settings differ: these losses do not compare")
+    return sentences

@@ -31,8 +31,8 @@ class MovingAverage(nn.Module):
     def update(self, network: FCRN) -> None:
         """Take in the network's weights after a step."""
         self.steps += 1
-        done = int(self.steps)
-        weight = 1 - min(self.decay, (1 + done) / (10 + done))
+        steps = int(self.steps)
+        weight = 1 - min(self.decay, (1 + steps) / (10 + steps))
         for average, current in zip(_values(self.network), _values(network), strict=True):
             if average.is_floating_point():
                 average.lerp_(current, weight)

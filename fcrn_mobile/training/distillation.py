@@ -78,8 +78,8 @@ class QuantizationTraining(DepthTraining):
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
         with torch.no_grad():
-            wanted = self.reference(batch.images)
-        loss = relative_difference(self.network(batch.images), wanted).mean()
+            target = self.reference(batch.images)
+        loss = relative_difference(self.network(batch.images), target).mean()
         require_finite_loss(self, loss, batch.names)
         several = distributed.processes() > 1
         self.log("train/loss", loss, prog_bar=True, on_step=True, on_epoch=True, batch_size=len(batch.names), sync_dist=several)

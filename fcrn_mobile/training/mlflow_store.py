@@ -36,12 +36,12 @@ class MLflowRun(MLFlowLogger):
     def log_hyperparams(self, params: dict[str, Any] | Namespace) -> None:
         values = params if isinstance(params, dict) else vars(params)
         with self._unless_lost():
-            known = self.experiment.get_run(self.run_id).data.params
+            parameters = self.experiment.get_run(self.run_id).data.params
             for key, value in values.items():
                 text = str(value)
-                if key not in known:
+                if key not in parameters:
                     self.experiment.log_param(self.run_id, key, text)
-                elif known[key] != text:
+                elif parameters[key] != text:
                     self.experiment.set_tag(self.run_id, f"resumed/{key}", text)
 
     @rank_zero_only
@@ -187,10 +187,10 @@ def _check_experiment(uri: str, name: str) -> None:
     from mlflow.exceptions import MlflowException
 
     try:
-        found = MlflowClient(uri).get_experiment_by_name(name)
+        experiment = MlflowClient(uri).get_experiment_by_name(name)
     except MlflowException as error:
         raise InputError(f"cannot open the MLflow store '{uri}' ({' '.join(str(error).split())[:200]}): give another --track") from error
-    if found and found.lifecycle_stage == "deleted":
+    if experiment and experiment.lifecycle_stage == "deleted":
         raise InputError(
             f"experiment '{name}' of the MLflow store '{uri}' was deleted: restore it with 'mlflow experiments restore', "
             "or train into another folder"

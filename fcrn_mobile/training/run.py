@@ -197,7 +197,7 @@ def extended(run: Run, epochs: int, done: int, folder: Path) -> Run:
     return replace(run, hyper=replace(run.hyper, epochs=epochs), extended_at=(*run.extended_at, set_to))
 
 
-def _network(settings: Settings, given: dict[str, Any]) -> FCRNConfig:
+def _network(settings: Settings, options: dict[str, Any]) -> FCRNConfig:
     changes: dict[str, Any] = {}
     if settings.widths is not None:
         changes["widths"] = tuple(settings.widths)
@@ -210,9 +210,9 @@ def _network(settings: Settings, given: dict[str, Any]) -> FCRNConfig:
     if settings.resume is None:
         return preset(settings.preset, **changes)
     for key in ("preset", "decoder", "laterals", "widths", "encoder_weights"):
-        if key in given:
+        if key in options:
             option = f"--{key.replace('_', '-')}"
-            raise InputError(f"{option} {given[key]} does not go with --resume {settings.resume}, which settles it: leave {option} out")
+            raise InputError(f"{option} {options[key]} does not go with --resume {settings.resume}, which settles it: leave {option} out")
     start = load_checkpoint(settings.resume)
     if start.quantization is not None:
         precision = start.quantization.settings["precision"]
@@ -227,14 +227,14 @@ def _kinds(settings: type) -> dict[str, Any]:
 def _checked(value: Any, kind: Any, where: str) -> Any:
     """A TOML value as the kind that its key asks for."""
     # Of a kind that may be None, which TOML cannot say, the other one.
-    wanted = next(iter(typing.get_args(kind)), kind)
-    if wanted == list[int]:
+    expected = next(iter(typing.get_args(kind)), kind)
+    if expected == list[int]:
         if isinstance(value, list) and all(type(item) is int for item in value):
             return value
         raise InputError(f"{where} is {value!r}: give whole numbers in brackets, such as [228, 304]")
-    if wanted is float and type(value) is int:
+    if expected is float and type(value) is int:
         return float(value)
-    if type(value) is not wanted:
-        name = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}[wanted]
+    if type(value) is not expected:
+        name = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}[expected]
         raise InputError(f"{where} is {value!r}: give {name}")
     return value

@@ -70,9 +70,9 @@ def _log_ratio(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
 def _gradient(error: Tensor, valid: Tensor) -> Tensor:
     total = error.sum() * 0.0
     for scale in range(SCALES):
-        e, known = error[..., :: 2**scale, :: 2**scale], valid[..., :: 2**scale, :: 2**scale]
-        total = total + _mean((e[..., 1:] - e[..., :-1]).abs(), known[..., 1:] & known[..., :-1])
-        total = total + _mean((e[..., 1:, :] - e[..., :-1, :]).abs(), known[..., 1:, :] & known[..., :-1, :])
+        e, mask = error[..., :: 2**scale, :: 2**scale], valid[..., :: 2**scale, :: 2**scale]
+        total = total + _mean((e[..., 1:] - e[..., :-1]).abs(), mask[..., 1:] & mask[..., :-1])
+        total = total + _mean((e[..., 1:, :] - e[..., :-1, :]).abs(), mask[..., 1:, :] & mask[..., :-1, :])
     return total / SCALES
 
 

@@ -50,18 +50,18 @@ class Promise:
         """What came of it, in one line."""
         limit = self.check.limit
         value, worst = (f"{v:.2%}" if limit.relative else f"{v:.4f}" for v in (self.check.value, self.worst))
-        told = "no bound over images" if self.bound is None else f"{LEVEL:.0%} upper bound {worst}"
-        return f"budget {limit.text} {'held' if self.held else 'BROKEN'}, measured {value}, {told}, {self.images} images"
+        bound = "no bound over images" if self.bound is None else f"{LEVEL:.0%} upper bound {worst}"
+        return f"budget {limit.text} {'held' if self.held else 'BROKEN'}, measured {value}, {bound}, {self.images} images"
 
 
 def promises(drift: Drift) -> tuple[Promise, ...]:
     """The budgets of a verified candidate, each with its bound."""
-    found = []
+    results = []
     for check in drift.checks:
         spread = _per_image(drift, check)
         bound = check.value + half_width(spread) if len(spread) > 1 else None
-        found.append(Promise(check, bound, len(drift.per_image)))
-    return tuple(found)
+        results.append(Promise(check, bound, len(drift.per_image)))
+    return tuple(results)
 
 
 def half_width(values: Sequence[float], level: float = LEVEL) -> float:

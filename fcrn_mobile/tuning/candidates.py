@@ -98,5 +98,5 @@ def assembled(base: Recipe, candidates: Sequence[Candidate], choice: dict[str, s
         candidates: to choose from.
         choice: name of a weight → name of a candidate; those that are not named stay float16.
     """
-    chosen = {c.name: [weight for weight, name in choice.items() if name == c.name] for c in candidates}
-    return replace(base, ops=tuple(c.override(chosen[c.name]) for c in candidates if chosen[c.name]))
+    weights = {c.name: [weight for weight, name in choice.items() if name == c.name] for c in candidates}
+    return replace(base, ops=tuple(c.override(weights[c.name]) for c in candidates if weights[c.name]))

@@ -65,16 +65,16 @@ def most_accurate(options: Options) -> tuple[int, ...]:
 
 def total(options: Options, choice: Sequence[int]) -> tuple[float, float]:
     """Cost and noise of a choice."""
-    chosen = [choices[index] for choices, index in zip(options, choice, strict=True)]
-    return math.fsum(option.cost for option in chosen), math.fsum(option.noise for option in chosen)
+    picks = [choices[index] for choices, index in zip(options, choice, strict=True)]
+    return math.fsum(option.cost for option in picks), math.fsum(option.noise for option in picks)
 
 
 def _walked_back(options: Options, taken: Sequence[NDArray[np.intp]], limit: float, steps: int) -> tuple[int, ...]:
-    left, choice = steps, []
+    budget, choice = steps, []
     for choices, row in zip(reversed(options), reversed(taken), strict=True):
-        index = int(row[left])
+        index = int(row[budget])
         choice.append(index)
-        left -= _level(choices[index].noise, limit, steps) or 0
+        budget -= _level(choices[index].noise, limit, steps) or 0
     return tuple(reversed(choice))
 
 

@@ -61,11 +61,11 @@ def choose_frames(spec: str, search: int, verify: int, seed: int) -> Frames:
             f"data '{spec}' has too few frames to search on some and verify on others: {len(samples)} and {len(unseen)} different ones, "
             "at least 1 and 2 are needed"
         )
-    asked = (("to search on", "--images", search, len(samples)), ("to verify on", "--verify-images", verify, len(unseen)))
+    purposes = (("to search on", "--images", search, len(samples)), ("to verify on", "--verify-images", verify, len(unseen)))
     notes = tuple(
-        f"{count} images {purpose}, not the {wanted} of {option}: '{spec}' has too few"
-        for purpose, option, wanted, count in asked
-        if count < wanted
+        f"{count} images {purpose}, not the {number} of {option}: '{spec}' has too few"
+        for purpose, option, number, count in purposes
+        if count < number
     )
     return Frames(tuple(sample.image for sample in samples), hashes, tuple(sample.name for sample in samples), unseen, notes)
 
@@ -79,5 +79,5 @@ def _subset(source: Source, indices: Sequence[int]) -> Subset:
 
 
 def _without(source: Subset, hashes: set[str]) -> Subset:
-    kept = [index for position, index in enumerate(source.indices) if content_hash(source[position].image) not in hashes]
-    return Subset(source.source, tuple(kept))
+    indices = [index for position, index in enumerate(source.indices) if content_hash(source[position].image) not in hashes]
+    return Subset(source.source, tuple(indices))

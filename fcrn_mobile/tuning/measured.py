@@ -80,33 +80,33 @@ def open_sensitivities(folder: Path, inputs: dict[str, Any]) -> Sensitivities:
     if not path.exists():
         return Sensitivities(path, inputs)
     try:
-        held = json.loads(path.read_text())
-        found, drifts = held["inputs"], held["drifts"]
-        found_differs = [key for key in inputs if found.get(key) != inputs[key]]
+        content = json.loads(path.read_text())
+        settings, drifts = content["inputs"], content["drifts"]
+        found_differs = [key for key in inputs if settings.get(key) != inputs[key]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"'{path}' is not readable as sensitivities ({error}): delete it to measure anew") from error
-    if found_differs or set(found) != set(inputs):
+    if found_differs or set(settings) != set(inputs):
         what = " and ".join(_OTHER.get(key, key) for key in found_differs) or "other settings"
         raise InputError(f"'{folder}' holds what was measured with {what}: choose another --out, or delete {path.name} there")
     return Sensitivities(path, inputs, drifts)
 
 
-def measure(variants: Variants, frames: Frames, kept: Mapping[str, Sequence[str]], found: Sensitivities, on_step: OnStep) -> None:
+def measure(variants: Variants, frames: Frames, weights_of: Mapping[str, Sequence[str]], sensitivities: Sensitivities, on_step: OnStep) -> None:
     """Run what is missing: for every image and candidate, each weight alone and all of them together, in float32 arithmetic.
 
     Args:
         variants: the weights.
         frames: images to run on.
-        kept: candidate → weights that are worth measuring.
-        found: is filled, and saved after every image and candidate.
+        weights_of: candidate → weights that are worth measuring.
+        sensitivities: is filled, and saved after every image and candidate.
         on_step: progress.
     """
-    steps = [(index, name) for index in range(len(frames.images)) for name in (NONE, *kept)]
+    steps = [(index, name) for index in range(len(frames.images)) for name in (NONE, *weights_of)]
     for done, (index, name) in enumerate(steps):
         on_step(done, len(steps))
-        if found.done(name) <= index:
+        if sensitivities.done(name) <= index:
             image = frames.images[index]
-            found.add(name, _candidate_drifts(variants, name, kept[name], image) if name else {NONE: _half_drift(variants, image)})
+            sensitivities.add(name, _candidate_drifts(variants, name, weights_of[name], image) if name else {NONE: _half_drift(variants, image)})
     on_step(len(steps), len(steps))
 
 

@@ -23,7 +23,7 @@ def worth_measuring(variants: Variants, candidates: Sequence[Candidate]) -> dict
     values = {
         operation.name: operation.arguments["weight"] for operation in variants.reference.operations if "weight" in operation.arguments
     }
-    kept: dict[str, list[str]] = {candidate.name: [] for candidate in candidates if candidate.name in variants.stored}
+    weights_of: dict[str, list[str]] = {candidate.name: [] for candidate in candidates if candidate.name in variants.stored}
     for weight, readers in variants.readers.items():
         rows = {}
         for name, stored in variants.stored.items():
@@ -31,13 +31,13 @@ def worth_measuring(variants: Variants, candidates: Sequence[Candidate]) -> dict
                 float_values = values[readers[0]]
                 error = float((stored[weight].values.double() - float_values.double()).square().sum())
                 rows[name] = (stored[weight].stored_bytes, bits[name], error)
-        for name in kept:
+        for name in weights_of:
             if name in rows and not any(_beats(rows[other], rows[name], other < name) for other in rows if other != name):
-                kept[name].append(weight)
-    return kept
+                weights_of[name].append(weight)
+    return weights_of
 
 
-def options(variants: Variants, candidates: Sequence[Candidate], found: Sensitivities, objective: str) -> dict[str, list[Option]]:
+def options(variants: Variants, candidates: Sequence[Candidate], sensitivities: Sensitivities, objective: str) -> dict[str, list[Option]]:
     """Options of each weight, float16 the first of them: cost in the objective's unit, noise as measured.
 
     Units: bytes for ``size``; bits per weight of the network for ``bits``, tables and scales left out; estimated milliseconds, mean over
@@ -57,8 +57,8 @@ def options(variants: Variants, candidates: Sequence[Candidate], found: Sensitiv
 
     result = {}
     for weight in variants.readers:
-        names = [name for name, drifts in found.drifts.items() if weight in drifts]
-        measured = [Option(name, cost(weight, name), found.square(name, weight)) for name in names]
+        names = [name for name, drifts in sensitivities.drifts.items() if weight in drifts]
+        measured = [Option(name, cost(weight, name), sensitivities.square(name, weight)) for name in names]
         result[weight] = [Option(FLOAT, cost(weight, FLOAT), 0.0), *measured]
     return result
 

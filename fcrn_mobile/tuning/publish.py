@@ -53,9 +53,9 @@ def publish(result: Tuning, out: Path, draw: Callable[[Tuning, Path], None]) -> 
 
 def _comments(result: Tuning) -> list[str]:
     drift = result.chosen.drift
-    kept = "; ".join(promise.text for promise in result.chosen.promises)
+    promises = "; ".join(promise.text for promise in result.chosen.promises)
     share = drift.size_bytes / result.float_bytes
     return [
         f"Found by fcrn-mobile tune: {share:.3f} of the fp32 package's size, {result.mean_bits:.2f} bits per weight.",
-        f"On frames that were not searched on (simulated float16, not run on a device): {kept}.",
+        f"On frames that were not searched on (simulated float16, not run on a device): {promises}.",
     ]

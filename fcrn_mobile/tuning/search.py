@@ -66,21 +66,21 @@ class Search:
     def fit(self, target: float, on_try: Callable[[int, int], None]) -> Fit:
         """The cheapest choice that keeps to a target drift on the images; the most accurate one if none does."""
         room = target**2 - self._base
-        limit, held, broken = room / self.factor, 0.0, math.inf
+        limit, sound, broken = room / self.factor, 0.0, math.inf
         best: tuple[int, ...] | None = None
         for number in range(TRIES):
             on_try(number, TRIES)
             indices = assign(self._options, limit) or self._most_accurate
-            found = self._tried(indices)
-            self._correct(indices, found.measured)
-            if found.measured <= target:
-                held = max(held, limit)
-                best = indices if best is None or found.cost < self._tried(best).cost else best
+            fit_here = self._tried(indices)
+            self._correct(indices, fit_here.measured)
+            if fit_here.measured <= target:
+                sound = max(sound, limit)
+                best = indices if best is None or fit_here.cost < self._tried(best).cost else best
             else:
                 broken = min(broken, limit)
-            if CLOSE * target <= found.measured <= target or indices == self._most_accurate:
+            if CLOSE * target <= fit_here.measured <= target or indices == self._most_accurate:
                 break
-            limit = _between(room / self.factor, held, broken)
+            limit = _between(room / self.factor, sound, broken)
         on_try(TRIES, TRIES)
         best = best or self._most_accurate
         fit = self._tried(best)
@@ -89,12 +89,12 @@ class Search:
 
     def front(self, targets: Sequence[float]) -> list[tuple[Choice, float]]:
         """The cheapest choice for each target that one is predicted to hold, and its predicted drift."""
-        found = {}
+        drifts = {}
         for target in targets:
             indices = assign(self._options, (target**2 - self._base) / self.factor)
             if indices is not None:
-                found[indices] = self._predicted(indices)
-        return [(self._named(indices), drift) for indices, drift in found.items()]
+                drifts[indices] = self._predicted(indices)
+        return [(self._named(indices), drift) for indices, drift in drifts.items()]
 
     def span(self) -> tuple[float, float]:
         """Predicted drift of the most accurate choice and of the cheapest."""
@@ -124,10 +124,10 @@ class Search:
         return {weight: row[index].name for weight, row, index in zip(self._weights, self._options, indices, strict=True)}
 
 
-def _between(limit: float, held: float, broken: float) -> float:
+def _between(limit: float, sound: float, broken: float) -> float:
     """The next limit of noise to try: a prediction, kept between the largest known to hold and the smallest known to break."""
-    if held < limit < broken:
+    if sound < limit < broken:
         return limit
     if broken == math.inf:
-        return 1.5 * held
-    return math.sqrt(held * broken) if held else broken / 2
+        return 1.5 * sound
+    return math.sqrt(sound * broken) if sound else broken / 2

@@ -94,18 +94,18 @@ def tune(request: Request, out: Path, force: bool, progress: Progress) -> Tuning
     frames = choose_frames(request.data, request.search_images, request.verify_images, request.seed)
     for note in frames.notes:
         _log.warning(note)
-    found = open_sensitivities(out, _inputs(checkpoint, request.base, candidates, frames))
+    sensitivities = open_sensitivities(out, _inputs(checkpoint, request.base, candidates, frames))
     work = out / WORK
     work.mkdir(parents=True, exist_ok=True)
-    found.save()
+    sensitivities.save()
     with progress("export candidates") as on_package:
         variants = make_variants(checkpoint, request.base, candidates, work, on_package)
     with progress("measure sensitivities") as on_step:
-        measure(variants, frames, worth_measuring(variants, candidates), found, on_step)
-    search = Search(variants, options(variants, candidates, found, request.objective), frames.images, found.square(NONE, NONE))
-    share = MARGIN * aim(_spread(found), len(frames.unseen))
+        measure(variants, frames, worth_measuring(variants, candidates), sensitivities, on_step)
+    search = Search(variants, options(variants, candidates, sensitivities, request.objective), frames.images, sensitivities.square(NONE, NONE))
+    share = MARGIN * aim(_spread(sensitivities), len(frames.unseen))
     attempts = _attempts(request, checkpoint, candidates, search, frames, work, progress, share)
-    return _result(request, candidates, variants, frames, found, search, attempts)
+    return _result(request, candidates, variants, frames, sensitivities, search, attempts)
 
 
 def _check(request: Request, out: Path, force: bool) -> None:
@@ -176,9 +176,9 @@ def _attempts(
     return attempts
 
 
-def _spread(found: Sensitivities) -> float:
+def _spread(sensitivities: Sensitivities) -> float:
     """Standard deviation over images of a uniform scheme's drift, relative to its mean, of the scheme in the middle."""
-    rows = [drifts[ALL] for name, drifts in found.drifts.items() if name != NONE]
+    rows = [drifts[ALL] for name, drifts in sensitivities.drifts.items() if name != NONE]
     spreads = [float(np.std(row, ddof=1) / np.mean(row)) for row in rows if len(row) > 1 and np.isfinite(row).all() and np.mean(row) > 0]
     return float(np.median(spreads)) if spreads else _SPREAD
 
@@ -194,25 +194,25 @@ def _result(
     candidates: Sequence[Candidate],
     variants: Variants,
     frames: Frames,
-    found: Sensitivities,
+    sensitivities: Sensitivities,
     search: Search,
     attempts: Sequence[Attempt],
 ) -> Tuning:
-    held = [attempt for attempt in attempts if attempt.held]
-    chosen = held[-1] if held else min(attempts, key=_excess)
-    choice = chosen.fit.choice
+    holders = [attempt for attempt in attempts if attempt.held]
+    best = holders[-1] if holders else min(attempts, key=_excess)
+    choice = best.fit.choice
     return Tuning(
         attempts=tuple(attempts),
-        chosen=chosen,
-        package=Path(chosen.drift.path) if held else None,
-        points=tuple(_points(variants, found, search, chosen)),
+        chosen=best,
+        package=Path(best.drift.path) if holders else None,
+        points=tuple(_points(variants, sensitivities, search, best)),
         objective=request.objective,
-        cost=chosen.fit.cost,
+        cost=best.fit.cost,
         mean_bits=mean_bits(variants, candidates, choice),
         latency_ms=estimated_latency(variants, choice),
         float_bytes=artefact_size(variants.half_package.with_name("fp32.mlpackage")),
         factor=search.factor,
-        base=found.square(NONE, NONE),
+        base=sensitivities.square(NONE, NONE),
         data=request.data,
         seed=request.seed,
         searched=frames.names,
@@ -227,7 +227,7 @@ def _excess(attempt: Attempt) -> float:
     return max((ratio if math.isfinite(ratio) else math.inf for ratio in ratios), default=math.inf)
 
 
-def _points(variants: Variants, found: Sensitivities, search: Search, chosen: Attempt) -> list[Point]:
+def _points(variants: Variants, sensitivities: Sensitivities, search: Search, best: Attempt) -> list[Point]:
     half = artefact_size(variants.half_package)
 
     def size(choice: dict[str, str]) -> int:
@@ -240,17 +240,17 @@ def _points(variants: Variants, found: Sensitivities, search: Search, chosen: At
     points = [Point("front", "", size(c), drift, False, False, "search", counts(c)) for c, drift in search.front(targets)]
     points.append(
         Point(
-            "float", FLOAT, half, math.sqrt(found.square(NONE, NONE)), True, True, "search", counts(dict.fromkeys(variants.readers, FLOAT))
+            "float", FLOAT, half, math.sqrt(sensitivities.square(NONE, NONE)), True, True, "search", counts(dict.fromkeys(variants.readers, FLOAT))
         )
     )
     for name in variants.stored:
         if name != FLOAT:
             choice = variants.uniform(name)
-            drift = float(np.mean(found.drifts[name][ALL]))
+            drift = float(np.mean(sensitivities.drifts[name][ALL]))
             points.append(Point("uniform", name, size(choice), drift, False, True, "search", counts(choice)))
-    verified = chosen.drift
+    verified = best.drift
     points.append(
-        Point("chosen", "", verified.size_bytes, verified.fidelity.abs_rel, True, True, "verification", counts(chosen.fit.choice))
+        Point("chosen", "", verified.size_bytes, verified.fidelity.abs_rel, True, True, "verification", counts(best.fit.choice))
     )
     return points
 

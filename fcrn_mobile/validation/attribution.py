@@ -163,5 +163,5 @@ def spread(source: Source, count: int) -> list[NDArray[np.uint8]]:
     """
     if not len(source):
         raise InputError("the data has no frame: give data with at least one")
-    chosen = np.linspace(0, len(source) - 1, min(count, len(source))).round().astype(int)
-    return [source[int(index)].image for index in chosen]
+    indices = np.linspace(0, len(source) - 1, min(count, len(source))).round().astype(int)
+    return [source[int(index)].image for index in indices]

@@ -48,8 +48,8 @@ def match(reference: Program, candidate: Program) -> dict[int, int]:
         named.setdefault(_by_name(operation), position)
     pairs: dict[int, int] = {}
     for index, operation in enumerate(candidate.operations):
-        if (found := named.pop(_by_name(operation), None)) is not None:
-            pairs[index] = found
+        if (counterpart := named.pop(_by_name(operation), None)) is not None:
+            pairs[index] = counterpart
     smaller = min(len(reference.operations), len(candidate.operations))
     if len(pairs) < _LEAST_MATCHED * smaller:
         shared = f"{len(pairs)} of the candidate's {len(candidate.operations)} operators are in the reference"
@@ -67,11 +67,11 @@ def _left_over(reference: Program, candidate: Program, pairs: Mapping[int, int])
     counterparts: dict[str, str] = {}
     added: dict[int, int] = {}
     for index, operation in enumerate(candidate.operations):
-        found = pairs.get(index)
-        if found is None and (found := free.pop(_by_inputs(operation, counterparts), None)) is not None:
-            added[index] = found
-        if found is not None:
-            names = zip(operation.outputs, reference.operations[found].outputs, strict=True)
+        counterpart = pairs.get(index)
+        if counterpart is None and (counterpart := free.pop(_by_inputs(operation, counterparts), None)) is not None:
+            added[index] = counterpart
+        if counterpart is not None:
+            names = zip(operation.outputs, reference.operations[counterpart].outputs, strict=True)
             counterparts |= {ours.name: theirs.name for ours, theirs in names}
         elif OPERATORS[operation.kind].inserted and operation.references:
             source = min(operation.references)

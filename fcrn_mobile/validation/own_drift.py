@@ -107,10 +107,10 @@ def changed_constants(ours: Operation, theirs: Operation) -> dict[str, Tensor]:
         key: value
         for key, value in theirs.arguments.items()
         if isinstance(value, Tensor)
-        and isinstance(held := ours.arguments.get(key), Tensor)
+        and isinstance(constant := ours.arguments.get(key), Tensor)
         and value.is_floating_point()
-        and value.shape == held.shape
-        and not torch.equal(value, held)
+        and value.shape == constant.shape
+        and not torch.equal(value, constant)
     }
 
 
@@ -126,7 +126,7 @@ def find_outlier(weight: Tensor, compressed: Tensor, transposed: bool = False) -
         The channel that peaks highest above the median one, if by a factor of 16 at least and if the median channel lost, relative to
         its energy, 16 times as much as that channel: with a scale of its own for each they lose alike.
     """
-    found: list[Outlier] = []
+    outliers: list[Outlier] = []
     for axis, name in enumerate(("input", "output") if transposed else ("output", "input")):
         if weight.dim() < 2 or weight.shape[axis] < 2:
             continue
@@ -140,17 +140,19 @@ def find_outlier(weight: Tensor, compressed: Tensor, transposed: bool = False) -
         ratio = float(peaks[channel] / peaks[alive].median())
         noise = lost[alive] / energy[alive]
         if ratio >= _OUTLIER_PEAK and float(noise.median()) > _OUTLIER_NOISE * float(lost[channel] / energy[channel]):
-            found.append(Outlier(channel, len(peaks), name, ratio))
-    return max(found, key=lambda outlier: outlier.ratio, default=None)
+            outliers.append(Outlier(channel, len(peaks), name, ratio))
+    return max(outliers, key=lambda outlier: outlier.ratio, default=None)
 
 
 def _weights(ours: Operation, theirs: Operation) -> tuple[float, Outlier | None]:
     """Signal-to-noise ratio of all changed constants together, and the outlier channel of the weights."""
     changed = changed_constants(ours, theirs)
-    held = {key: ours.arguments[key] for key in changed}
-    power = sum(float(value.double().square().sum()) for value in held.values())
-    noise = sum(float((changed[key] - held[key]).double().square().sum()) for key in changed)
-    outlier = find_outlier(held["weight"], changed["weight"], OPERATORS[ours.kind].weight_axes == (1, 0)) if "weight" in changed else None
+    constants = {key: ours.arguments[key] for key in changed}
+    power = sum(float(value.double().square().sum()) for value in constants.values())
+    noise = sum(float((changed[key] - constants[key]).double().square().sum()) for key in changed)
+    outlier = (
+        find_outlier(constants["weight"], changed["weight"], OPERATORS[ours.kind].weight_axes == (1, 0)) if "weight" in changed else None
+    )
     return snr_db(power, noise), outlier
 
 

@@ -81,21 +81,21 @@ def compare(
     """
     signals = [Signal() for _ in candidate.operations]
     fidelity = Fidelity()
-    wanted = set(pairs.values())
+    positions = set(pairs.values())
     factors = gains(candidate)
     for done, image in enumerate(images, 1):
         expected, values = start(reference, image), start(candidate, image)
         ahead = enumerate(reference.steps(expected))
         # Both run in step, so that only results whose turn has not come yet are kept.
-        held: dict[int, list[Tensor]] = {}
+        truths: dict[int, list[Tensor]] = {}
         for index, operation in enumerate(candidate.steps(values)):
             results = _tensors(operation, values)
             _count(signals[index], operation, candidate.arithmetic, results, values)
-            while index in pairs and pairs[index] not in held:
+            while index in pairs and pairs[index] not in truths:
                 position, other = next(ahead)
-                if position in wanted:
-                    held[position] = _tensors(other, expected)
-            for result, truth in zip(results, held.pop(pairs.get(index, -1), ()), strict=False):
+                if position in positions:
+                    truths[position] = _tensors(other, expected)
+            for result, truth in zip(results, truths.pop(pairs.get(index, -1), ()), strict=False):
                 _add(signals[index], result, truth, factors.get(operation.name, 1.0))
         for _ in ahead:
             pass
@@ -133,10 +133,10 @@ def _count(signal: Signal, operation: Operation, arithmetic: Arithmetic, results
 
 def _clipped(operation: Operation, result: Tensor, values: Values) -> int:
     """How many inputs of a ``quantize`` lie more than half a step beyond the ends of its integers."""
-    given = {key: values[a.name] if isinstance(a, Reference) else a for key, a in operation.arguments.items()}
-    rank, axis = given["input"].dim(), given.get("axis")
-    steps = given["input"] / along(given["scale"], rank, axis)
-    if given.get("zero_point") is not None:
-        steps = steps + along(given["zero_point"], rank, axis).to(steps.dtype)
+    arguments = {key: values[a.name] if isinstance(a, Reference) else a for key, a in operation.arguments.items()}
+    rank, axis = arguments["input"].dim(), arguments.get("axis")
+    steps = arguments["input"] / along(arguments["scale"], rank, axis)
+    if arguments.get("zero_point") is not None:
+        steps = steps + along(arguments["zero_point"], rank, axis).to(steps.dtype)
     ends = torch.iinfo(result.dtype)
     return int(((steps < ends.min - 0.5) | (steps > ends.max + 0.5)).sum())

@@ -81,9 +81,9 @@ def _reason(op: OpDrift) -> tuple[str, str]:
             return "saturation", f"its quantized input cuts off {op.clipped:.2%} of the values"
         return "activations", f"{own.activations:.2g} of it by its quantized input"
     if own.outlier:
-        found = own.outlier
-        which = f"{found.axis} channel {found.channel} of {found.channels}"
-        return "outlier channel", f"{which} peaks {found.ratio:.0f} times higher than the median channel and shares its scale"
+        outlier = own.outlier
+        which = f"{outlier.axis} channel {outlier.channel} of {outlier.channels}"
+        return "outlier channel", f"{which} peaks {outlier.ratio:.0f} times higher than the median channel and shares its scale"
     if own.weight_snr_db > _HALF_PRECISION:
         return "rounding", f"its weights are no coarser than float16, they keep {own.weight_snr_db:.1f} dB"
     return "weights", f"its weights keep {own.weight_snr_db:.1f} dB"

@@ -62,9 +62,9 @@ def stereo_range(views: Views) -> tuple[float, float]:
 
 def build_objective(config: FCRNConfig, hyper: Hyperparameters) -> VideoObjective | StereoObjective:
     """The objective that a run's settings describe."""
-    chosen = {} if hyper.smoothness is None else {"smoothness": hyper.smoothness}
+    smoothness = {} if hyper.smoothness is None else {"smoothness": hyper.smoothness}
     if hyper.objective == "stereo":
-        return StereoObjective(config, StereoOptions(hyper.ssim, scales=hyper.scales, **chosen))
+        return StereoObjective(config, StereoOptions(hyper.ssim, scales=hyper.scales, **smoothness))
     return VideoObjective(
         config,
         VideoOptions(
@@ -73,6 +73,6 @@ def build_objective(config: FCRNConfig, hyper: Hyperparameters) -> VideoObjectiv
             minimum=hyper.minimum,
             automask=hyper.automask,
             scales=hyper.scales,
-            **chosen,
+            **smoothness,
         ),
     )
