@@ -74,14 +74,14 @@ def command(
     from fcrn_mobile.latency.plan import check, subjects
     from fcrn_mobile.latency.reports import report
 
-    chosen = subjects(models, backends, arithmetic, threads, units, device)
-    check(chosen, runs, threads, compared, device is not None and (compared or end_to_end))
+    plan = subjects(models, backends, arithmetic, threads, units, device)
+    check(plan, runs, threads, compared, device is not None and (compared or end_to_end))
     began = datetime.now(UTC)
     comparison = None
     if compared:
-        results, comparison = _compare(chosen, runs, end_to_end)
+        results, comparison = _compare(plan, runs, end_to_end)
     else:
-        results = _measure(chosen, runs, end_to_end, device, team)
+        results = _measure(plan, runs, end_to_end, device, team)
     if html:
         from fcrn_mobile.report.html import Page
 
@@ -96,13 +96,13 @@ def command(
             print(f"written: {html}")
 
 
-def _measure(chosen: "Sequence[Subject]", runs: int, end_to_end: bool, device: str | None, team: str) -> "list[Latency]":
+def _measure(plan: "Sequence[Subject]", runs: int, end_to_end: bool, device: str | None, team: str) -> "list[Latency]":
     from fcrn_mobile.latency.apple import benchmark
     from fcrn_mobile.latency.latency import measure
 
-    packages = [(Path(subject.model), subject.compute_units) for subject in chosen if subject.runs_on.on_device]
+    packages = [(Path(subject.model), subject.compute_units) for subject in plan if subject.runs_on.on_device]
     results = benchmark(packages, runs, device, team) if packages else []
-    jobs = [(subject, whole) for subject in chosen for whole in ((False, True) if end_to_end else (False,))]
+    jobs = [(subject, whole) for subject in plan for whole in ((False, True) if end_to_end else (False,))]
     with progress("bench") as on_model:
         for index, (subject, whole) in enumerate(jobs):
             if whole or not subject.runs_on.on_device:
@@ -111,10 +111,10 @@ def _measure(chosen: "Sequence[Subject]", runs: int, end_to_end: bool, device: s
     return results
 
 
-def _compare(chosen: "Sequence[Subject]", runs: int, end_to_end: bool) -> "tuple[list[Latency], Comparison]":
+def _compare(plan: "Sequence[Subject]", runs: int, end_to_end: bool) -> "tuple[list[Latency], Comparison]":
     from fcrn_mobile.latency.compare import compare
 
-    first, second = (subject.opener() for subject in chosen)
+    first, second = (subject.opener() for subject in plan)
     with progress("compare") as on_pair:
         a, b, comparison = compare(first, second, runs, end_to_end, on_pair)
     return [a, b], comparison

@@ -46,8 +46,8 @@ def _print(reports: "Sequence[DeviceReport]") -> None:
         states = list(dict.fromkeys(state for _, state in report.thermal))
         thermal = f"thermal state {' → '.join(states)}" if states else "no thermal state"
         print(f"{report.path.name}: {report.machine.processor}, {report.machine.system}, {thermal}")
-    found = differences(reports)
-    for difference in found:
+    changes = differences(reports)
+    for difference in changes:
         print(f"warning: {difference}")
-    if len(reports) > 1 and not found:
+    if len(reports) > 1 and not changes:
         print("versions, model hashes and recipes match")

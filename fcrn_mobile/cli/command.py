@@ -13,13 +13,13 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse as click does, but take no option twice that has one value: click keeps the last without a word."""
-        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
-        if any(param.is_eager for param in given):
+        _, _, params = self.make_parser(ctx).parse_args(args=list(args))
+        if any(param.is_eager for param in params):
             return super().parse_args(ctx, args)  # --help ends the command, whatever else is on the line
-        for param in given:
-            if isinstance(param, click.Option) and given.count(param) > 1 and _has_one_value(param):
+        for param in params:
+            if isinstance(param, click.Option) and params.count(param) > 1 and _has_one_value(param):
                 names = "/".join([*param.opts, *param.secondary_opts])
-                ctx.fail(f"{names} is given {given.count(param)} times and has one value: give it once")
+                ctx.fail(f"{names} is given {params.count(param)} times and has one value: give it once")
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:

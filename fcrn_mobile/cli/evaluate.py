@@ -131,15 +131,15 @@ def print_columns(columns: "dict[str, DepthMetrics]") -> None:
 
     values = {name: column.compute() for name, column in columns.items()}
     averages = {name: column.averages() for name, column in columns.items()}
-    rows, said = [], set()
+    rows, hints = [], set()
     for key, metric in METRICS.items():
         if key == "rmse":
             rows.append(["rmse per image (m)", *(f"{averages[name]['rmse']:.4f}" for name in columns)])
             rows.append(["rmse_pooled (m)", *(f"{values[name]['rmse_pooled']:.4f}" for name in columns)])
         else:
             # That higher is better is said once.
-            label = f"{key} ({metric.hint})" if metric.hint and not (metric.higher_is_better and metric.hint in said) else key
-            said.add(metric.hint)
+            label = f"{key} ({metric.hint})" if metric.hint and not (metric.higher_is_better and metric.hint in hints) else key
+            hints.add(metric.hint)
             rows.append([label, *(f"{values[name][key]:.4f}" for name in columns)])
     print_table("", ["metric", *columns], rows)
 

@@ -63,9 +63,9 @@ def outcome(error: BaseException) -> tuple[int, str]:
     if isinstance(error, shutil.Error) or (isinstance(error, OSError) and error.errno is not None):
         return BAD_INPUT, why(error)
     what = "an end of the program" if isinstance(error, SystemExit) else type(error).__name__
-    said = message(error)
-    said = f": {said[:_LONGEST]}{'…' if len(said) > _LONGEST else ''}" if said else ""
-    return UNEXPECTED, f"unexpected {what}{said} (please report this with the traceback that --debug shows)"
+    text = message(error)
+    text = f": {text[:_LONGEST]}{'…' if len(text) > _LONGEST else ''}" if text else ""
+    return UNEXPECTED, f"unexpected {what}{text} (please report this with the traceback that --debug shows)"
 
 
 def message(error: BaseException) -> str:

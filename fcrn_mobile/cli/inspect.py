@@ -120,11 +120,11 @@ def _print_placement(placement: "Placement") -> None:
         print(f"  {name:36} {text}")
 
 
-def _print_estimate(found: "Estimate") -> None:
+def _print_estimate(estimate: "Estimate") -> None:
     from fcrn_mobile.latency.estimate import ASSUMPTION, BASIS, notes, table
 
     print(f"latency: {BASIS}; {ASSUMPTION}")
-    if any(chip.ms is not None for chip in found.chips):
-        print_table("Estimated latency", *table(found))
-    for note in notes(found):
+    if any(chip.ms is not None for chip in estimate.chips):
+        print_table("Estimated latency", *table(estimate))
+    for note in notes(estimate):
         print(f"  {note}")

@@ -76,11 +76,11 @@ def check_outputs(context: click.Context) -> None:
             inputs.update(_existing(value))
     _check_apart(outputs, inputs)
     force = context.params.get("force")
-    made = {output.path.resolve() for output in outputs if isinstance(output.kind, OutputFolder)}
+    folders = {output.path.resolve() for output in outputs if isinstance(output.kind, OutputFolder)}
     for output in outputs:
         if isinstance(output.kind, OutputFile):
             _check_suffix(output, output.kind.suffixes)
-            if output.path.parent.resolve() not in made or output.path.parent.is_dir():
+            if output.path.parent.resolve() not in folders or output.path.parent.is_dir():
                 check_output(output.path, output.option, output.kind.overwrites or force is not False)
     for output in outputs:
         if isinstance(output.kind, OutputFolder):
@@ -112,14 +112,14 @@ def _check_suffix(output: _Output, suffixes: tuple[str, ...]) -> None:
         raise InputError(f"{output.option} '{output.path}' does not end in {named}: name a file that does")
 
 
-def _check_folder(output: _Output, kept: tuple[str, ...]) -> None:
+def _check_folder(output: _Output, names: tuple[str, ...]) -> None:
     path, option = output.path, output.option
     if path.exists() and not path.is_dir():
         raise InputError(f"{option} '{path}' is a file: name a folder for {option}")
     nearest = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise InputError(f"{option} '{path}' cannot be a folder ('{nearest}' is no folder to write into): choose another {option}")
-    for file in (path / name for name in kept):
+    for file in (path / name for name in names):
         if file.exists():
             raise InputError(f"'{file}' exists: choose another {option} or overwrite it with --force")
 

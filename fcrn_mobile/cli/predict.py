@@ -195,8 +195,8 @@ def _video_options(every: int | None, max_frames: int | None, span: str | None) 
     for name, value in (("--every", every), ("--max-frames", max_frames)):
         if value is not None and value < 1:
             raise InputError(f"{name} is {value}: give at least 1")
-    given = {"every": every, "limit": max_frames, "depth_range": None if span is None else _parse_range(span)}
-    return {name: value for name, value in given.items() if value is not None}
+    options = {"every": every, "limit": max_frames, "depth_range": None if span is None else _parse_range(span)}
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _parse_range(span: str) -> tuple[float, float]:

@@ -89,20 +89,20 @@ class Latency:
     @classmethod
     def from_json(cls, result: Mapping[str, Any]) -> "Latency":
         """What ``to_json`` or the iOS app wrote; keys of later versions are left out."""
-        known = {field.name for field in fields(cls)}
-        return cls(**{key: value for key, value in result.items() if key in known})
+        names = {field.name for field in fields(cls)}
+        return cls(**{key: value for key, value in result.items() if key in names})
 
     def warnings(self) -> list[str]:
         """What makes its figures doubtful, a sentence each."""
-        found = []
+        sentences = []
         if self.settled is False:
-            found.append(f"{self.label}: the warm-up had not settled after {self.warm_up} predictions")
+            sentences.append(f"{self.label}: the warm-up had not settled after {self.warm_up} predictions")
         if self.spread is not None and self.spread > NOISY:
-            found.append(
+            sentences.append(
                 f"{self.label}: this machine is too noisy (medians of parts of the run differ by {self.spread:.0%}, "
                 f"more than {NOISY:.0%}): close other programs and repeat"
             )
-        return found
+        return sentences
 
 
 @dataclass(frozen=True)

@@ -49,31 +49,31 @@ def subjects(
         InputError: a model that does not exist or that no backend given runs, a backend without a model, or a setting
             that is unknown or that no backend chosen has.
     """
-    asked = {name: backend_named(name) for name in backends if name != "auto"}
+    records = {name: backend_named(name) for name in backends if name != "auto"}
     if arithmetic not in POLICIES:
         raise InputError(f"unknown --arithmetic '{arithmetic}': use one of {', '.join(POLICIES)}")
     for unit in units:
         if unit not in COMPUTE_UNITS:
             raise InputError(f"unknown --compute-units '{unit}': use one of {', '.join(COMPUTE_UNITS)}")
-    found = []
+    plan = []
     for model in models:
         require_model(model)
-        fitting = [name for name in backends if name == "auto" or asked[name].suffix == model_suffix(model)]
+        fitting = [name for name in backends if name == "auto" or records[name].suffix == model_suffix(model)]
         for name in fitting or backends[:1]:
             backend = choose_backend(model, name)
             choices = (tuple(units) or tuple(COMPUTE_UNITS)) if backend.on_device else ("cpuOnly",)
-            found += [Subject(model, backend.name, arithmetic, threads, choice) for choice in choices]
-    for name, backend in asked.items():
-        if not any(subject.backend == name for subject in found):
+            plan += [Subject(model, backend.name, arithmetic, threads, choice) for choice in choices]
+    for name, backend in records.items():
+        if not any(subject.backend == name for subject in plan):
             raise InputError(f"--backend {name} runs {backend.suffix}, and no model given is one: leave it out, or give one")
     for option, value in (("--compute-units", units[0] if units else None), ("--device", device)):
-        if value and not any(subject.runs_on.on_device for subject in found):
+        if value and not any(subject.runs_on.on_device for subject in plan):
             names = enumerated([backend.name for backend in BACKENDS.values() if backend.on_device], "or")
             raise InputError(f"{option} '{value}' is for the {names} backend, which nothing here runs on: leave it out")
-    return found
+    return plan
 
 
-def check(chosen: Sequence[Subject], runs: int, threads: int | None, compared: bool = False, elsewhere: bool = False) -> None:
+def check(plan: Sequence[Subject], runs: int, threads: int | None, compared: bool = False, elsewhere: bool = False) -> None:
     """Refuse settings that cannot be measured.
 
     Raises:
@@ -84,15 +84,15 @@ def check(chosen: Sequence[Subject], runs: int, threads: int | None, compared: b
         raise InputError(f"--runs is {runs}: give at least 1")
     if threads is not None and threads < 1:
         raise InputError(f"--threads is {threads}: give at least 1")
-    for subject in chosen:
+    for subject in plan:
         if threads:
             check_threads(subject.runs_on)
     if elsewhere:
         raise InputError("--compare and --end-to-end measure this machine only: leave --device out")
     if not compared:
         return
-    if len(chosen) != 2:
-        names = ", ".join(f"{subject.model} ({subject.backend})" for subject in chosen)
-        raise InputError(f"--compare takes two, not {len(chosen)} ({names}): give two models, or one and --backend twice")
+    if len(plan) != 2:
+        names = ", ".join(f"{subject.model} ({subject.backend})" for subject in plan)
+        raise InputError(f"--compare takes two, not {len(plan)} ({names}): give two models, or one and --backend twice")
     if runs < LEAST_PAIRS * BLOCK:
         raise InputError(f"--runs is {runs}: --compare needs at least {LEAST_PAIRS * BLOCK} ({LEAST_PAIRS} pairs of {BLOCK})")

@@ -92,11 +92,11 @@ def read_reports(paths: Sequence[Path]) -> list[DeviceReport]:
     Raises:
         InputError: one cannot be read, does not fit the schema, contradicts its own samples, or is named twice.
     """
-    known: set[Path] = set()
+    places: set[Path] = set()
     for path in paths:
-        if path.resolve() in known:
+        if path.resolve() in places:
             raise InputError(f"'{path}' is named twice: give each report once")
-        known.add(path.resolve())
+        places.add(path.resolve())
     return [read_report(path) for path in paths]
 
 
@@ -139,13 +139,13 @@ def timeline(report: DeviceReport) -> list[tuple[Latency, NDArray[np.float64]]]:
     A model's samples follow its loading back to back: warm-up and pauses are not recorded. Where a file does not say when a
     model began, it follows the one before.
     """
-    found, end = [], 0.0
+    spans, end = [], 0.0
     for result in report.results:
         start = end if result.started_s is None else result.started_s
         times = start + (result.load_ms + np.cumsum(result.samples_ms)) / 1000
         end = float(times[-1])
-        found.append((result, times))
-    return found
+        spans.append((result, times))
+    return spans
 
 
 def differences(reports: Sequence[DeviceReport]) -> list[str]:
@@ -191,10 +191,10 @@ def _between_models(name: str, one: Latency, other: Latency, where: str) -> Iter
 def _check_statistics(report: DeviceReport) -> None:
     for index, result in enumerate(report.results, 1):
         for key, value in vars(statistics(result.samples_ms)).items():
-            said = getattr(result, key)
-            if not math.isclose(said, value, rel_tol=1e-6):
+            figure = getattr(result, key)
+            if not math.isclose(figure, value, rel_tol=1e-6):
                 raise InputError(
-                    f"'{report.path}': {key} of result {index} is {said:g}, but its samples give {value:g}: "
+                    f"'{report.path}': {key} of result {index} is {figure:g}, but its samples give {value:g}: "
                     "the file was changed after it was written; export it again"
                 )
 

@@ -68,12 +68,12 @@ def save_panel(
         title: above all of it, taken literally.
         path: of the picture; its suffix names the format.
     """
-    seen = np.isfinite(true) & (true > 0)
+    mask = np.isfinite(true) & (true > 0)
     finite = np.isfinite(predicted)
     maps = {
-        "true depth": np.ma.masked_where(~seen, true),
+        "true depth": np.ma.masked_where(~mask, true),
         "predicted depth": np.ma.masked_where(~finite, predicted),
-        "|difference| where it counts": np.ma.masked_where(~(counted & finite), np.abs(predicted - np.where(seen, true, 0))),
+        "|difference| where it counts": np.ma.masked_where(~(counted & finite), np.abs(predicted - np.where(mask, true, 0))),
     }
     # The range of what counts: one stray pixel, or a capped prediction off the crop, must not darken the rest.
     far = max(float(true[counted].max()), float(predicted[counted & finite].max(initial=0.0)))

@@ -253,8 +253,8 @@ def _model_colours(page: Page) -> list[str]:
     if page.validation is None:
         return [charts.style(index)[0] for index in range(len(page.latencies))]
     candidates = [candidate.name for candidate in page.validation.candidates]
-    known = {name: charts.style(index)[0] for index, name in enumerate(candidates)}
-    return [known.get(latency.model, palette.REFERENCE) for latency in page.latencies]
+    colours = {name: charts.style(index)[0] for index, name in enumerate(candidates)}
+    return [colours.get(latency.model, palette.REFERENCE) for latency in page.latencies]
 
 
 def _ops(ops: Sequence[OpRow]) -> list[dict[str, Any]]:

@@ -68,10 +68,12 @@ def operators(
     images = [source[index].image for index in ranks(candidate).values()]
     try:
         program = Program.load(candidate.path, arithmetic)
-        found = attribute(float_program(reference, program), program, images, on_image)
+        attribution = attribute(float_program(reference, program), program, images, on_image)
     except InputError as error:
         return Operators(candidate.name, missing=str(error))
-    return Operators(candidate.name, tuple(_row(op) for op in found.worst), found.images, "" if found.worst else "no operator differs")
+    return Operators(
+        candidate.name, tuple(_row(op) for op in attribution.worst), attribution.images, "" if attribution.worst else "no operator differs"
+    )
 
 
 def _row(op: OpDrift) -> OpRow:

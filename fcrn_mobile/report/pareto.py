@@ -30,19 +30,19 @@ def save_pareto(tuning: Tuning, path: Path) -> None:
     axis.plot(*_places(front), color=LINE, marker=".", label="mixed, predicted on the images searched on")
     uniform = [point for point in points if point.kind in ("uniform", "float")]
     axis.plot(*_places(uniform), "s", color=BESIDE, markersize=6, label="uniform, measured there (float32; fp16 as it is)")
-    chosen = [point for point in points if point.kind == "chosen"]
+    stars = [point for point in points if point.kind == "chosen"]
     verdict = "chosen" if tuning.held else "nearest, budget BROKEN"
     label = f"{verdict}: measured on {tuning.verified} unseen images"
-    axis.plot(*_places(chosen), "*", color=ACCENT, markersize=17, markeredgecolor="white", label=label)
+    axis.plot(*_places(stars), "*", color=ACCENT, markersize=17, markeredgecolor="white", label=label)
     for check in tuning.chosen.drift.checks:
         if check.limit.metric == FIDELITY:
             axis.axhline(check.limit.amount, color=BAD, linewidth=1, linestyle="--", label=f"budget {check.limit.text}")
     _scales(axis)
     _name(axis, uniform, [point.name for point in uniform])
     share = tuning.chosen.drift.size_bytes / tuning.float_bytes
-    found = [f"{point.size_bytes / 1e6:.2f} MB, {share:.3f} of fp32\ndrift {point.drift:.4f}" for point in chosen]
-    _name(axis, chosen, found, below=True)
-    _make_room(axis, chosen)
+    labels = [f"{point.size_bytes / 1e6:.2f} MB, {share:.3f} of fp32\ndrift {point.drift:.4f}" for point in stars]
+    _name(axis, stars, labels, below=True)
+    _make_room(axis, stars)
     axis.legend(loc="upper right", fontsize=9)
     axis.set_title(f"{tuning.chosen.recipe.name}: precision per operator, {len(tuning.chosen.fit.choice)} weights", parse_math=False)
     figure.savefig(path, dpi=110)
@@ -60,10 +60,10 @@ def _scales(axis: Axes) -> None:
     axis.grid(alpha=0.3, which="both")
 
 
-def _make_room(axis: Axes, chosen: Sequence[Point]) -> None:
+def _make_room(axis: Axes, stars: Sequence[Point]) -> None:
     """The label to the left of the chosen point must not run over the axis."""
     low, high = axis.get_xlim()
-    leftmost = min((point.size_bytes / 1e6 for point in chosen), default=high)
+    leftmost = min((point.size_bytes / 1e6 for point in stars), default=high)
     share = (leftmost - low) / (high - low)
     if share < _LABEL:
         axis.set_xlim(left=(leftmost - _LABEL * high) / (1 - _LABEL))

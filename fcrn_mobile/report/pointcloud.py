@@ -45,19 +45,19 @@ class Camera:
     fov: float | None = None
 
     def __post_init__(self) -> None:
-        given = {f"--{name}": getattr(self, name) for name in ("fx", "fy", "cx", "cy")}
-        missing = [name for name, value in given.items() if value is None]
+        options = {f"--{name}": getattr(self, name) for name in ("fx", "fy", "cx", "cy")}
+        missing = [name for name, value in options.items() if value is None]
         if self.fov is not None:
-            if len(missing) < len(given):
+            if len(missing) < len(options):
                 raise InputError("--fov and --fx --fy --cx --cy say the same thing: give one or the other")
             if not 0 < self.fov < 180:
                 raise InputError(f"--fov is {self.fov:g}: give the horizontal field of view in degrees, between 0 and 180")
             return
-        if len(missing) == len(given):
+        if len(missing) == len(options):
             raise InputError("--pointcloud needs the camera: give --fx --fy --cx --cy in pixels of the original image, or --fov DEGREES")
         if missing:
             raise InputError(f"{' '.join(missing)} is missing: give all of --fx --fy --cx --cy, or --fov DEGREES")
-        for name, value in given.items():
+        for name, value in options.items():
             if not isfinite(value) or (name in ("--fx", "--fy") and value <= 0):
                 raise InputError(f"{name} is {value:g}: give pixels of the original image, a positive focal length")
 

@@ -82,16 +82,18 @@ def open_sensitivities(folder: Path, inputs: dict[str, Any]) -> Sensitivities:
     try:
         content = json.loads(path.read_text())
         settings, drifts = content["inputs"], content["drifts"]
-        found_differs = [key for key in inputs if settings.get(key) != inputs[key]]
+        differences = [key for key in inputs if settings.get(key) != inputs[key]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"'{path}' is not readable as sensitivities ({error}): delete it to measure anew") from error
-    if found_differs or set(settings) != set(inputs):
-        what = " and ".join(_OTHER.get(key, key) for key in found_differs) or "other settings"
+    if differences or set(settings) != set(inputs):
+        what = " and ".join(_OTHER.get(key, key) for key in differences) or "other settings"
         raise InputError(f"'{folder}' holds what was measured with {what}: choose another --out, or delete {path.name} there")
     return Sensitivities(path, inputs, drifts)
 
 
-def measure(variants: Variants, frames: Frames, weights_of: Mapping[str, Sequence[str]], sensitivities: Sensitivities, on_step: OnStep) -> None:
+def measure(
+    variants: Variants, frames: Frames, weights_of: Mapping[str, Sequence[str]], sensitivities: Sensitivities, on_step: OnStep
+) -> None:
     """Run what is missing: for every image and candidate, each weight alone and all of them together, in float32 arithmetic.
 
     Args:
@@ -106,7 +108,9 @@ def measure(variants: Variants, frames: Frames, weights_of: Mapping[str, Sequenc
         on_step(done, len(steps))
         if sensitivities.done(name) <= index:
             image = frames.images[index]
-            sensitivities.add(name, _candidate_drifts(variants, name, weights_of[name], image) if name else {NONE: _half_drift(variants, image)})
+            sensitivities.add(
+                name, _candidate_drifts(variants, name, weights_of[name], image) if name else {NONE: _half_drift(variants, image)}
+            )
     on_step(len(steps), len(steps))
 
 

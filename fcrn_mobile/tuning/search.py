@@ -66,21 +66,21 @@ class Search:
     def fit(self, target: float, on_try: Callable[[int, int], None]) -> Fit:
         """The cheapest choice that keeps to a target drift on the images; the most accurate one if none does."""
         room = target**2 - self._base
-        limit, sound, broken = room / self.factor, 0.0, math.inf
+        limit, lower, upper = room / self.factor, 0.0, math.inf
         best: tuple[int, ...] | None = None
         for number in range(TRIES):
             on_try(number, TRIES)
             indices = assign(self._options, limit) or self._most_accurate
-            fit_here = self._tried(indices)
-            self._correct(indices, fit_here.measured)
-            if fit_here.measured <= target:
-                sound = max(sound, limit)
-                best = indices if best is None or fit_here.cost < self._tried(best).cost else best
+            trial = self._tried(indices)
+            self._correct(indices, trial.measured)
+            if trial.measured <= target:
+                lower = max(lower, limit)
+                best = indices if best is None or trial.cost < self._tried(best).cost else best
             else:
-                broken = min(broken, limit)
-            if CLOSE * target <= fit_here.measured <= target or indices == self._most_accurate:
+                upper = min(upper, limit)
+            if CLOSE * target <= trial.measured <= target or indices == self._most_accurate:
                 break
-            limit = _between(room / self.factor, sound, broken)
+            limit = _between(room / self.factor, lower, upper)
         on_try(TRIES, TRIES)
         best = best or self._most_accurate
         fit = self._tried(best)
@@ -124,10 +124,10 @@ class Search:
         return {weight: row[index].name for weight, row, index in zip(self._weights, self._options, indices, strict=True)}
 
 
-def _between(limit: float, sound: float, broken: float) -> float:
+def _between(limit: float, lower: float, upper: float) -> float:
     """The next limit of noise to try: a prediction, kept between the largest known to hold and the smallest known to break."""
-    if sound < limit < broken:
+    if lower < limit < upper:
         return limit
-    if broken == math.inf:
-        return 1.5 * sound
-    return math.sqrt(sound * broken) if sound else broken / 2
+    if upper == math.inf:
+        return 1.5 * lower
+    return math.sqrt(lower * upper) if lower else upper / 2

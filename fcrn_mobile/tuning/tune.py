@@ -102,7 +102,9 @@ def tune(request: Request, out: Path, force: bool, progress: Progress) -> Tuning
         variants = make_variants(checkpoint, request.base, candidates, work, on_package)
     with progress("measure sensitivities") as on_step:
         measure(variants, frames, worth_measuring(variants, candidates), sensitivities, on_step)
-    search = Search(variants, options(variants, candidates, sensitivities, request.objective), frames.images, sensitivities.square(NONE, NONE))
+    search = Search(
+        variants, options(variants, candidates, sensitivities, request.objective), frames.images, sensitivities.square(NONE, NONE)
+    )
     share = MARGIN * aim(_spread(sensitivities), len(frames.unseen))
     attempts = _attempts(request, checkpoint, candidates, search, frames, work, progress, share)
     return _result(request, candidates, variants, frames, sensitivities, search, attempts)
@@ -240,7 +242,14 @@ def _points(variants: Variants, sensitivities: Sensitivities, search: Search, be
     points = [Point("front", "", size(c), drift, False, False, "search", counts(c)) for c, drift in search.front(targets)]
     points.append(
         Point(
-            "float", FLOAT, half, math.sqrt(sensitivities.square(NONE, NONE)), True, True, "search", counts(dict.fromkeys(variants.readers, FLOAT))
+            "float",
+            FLOAT,
+            half,
+            math.sqrt(sensitivities.square(NONE, NONE)),
+            True,
+            True,
+            "search",
+            counts(dict.fromkeys(variants.readers, FLOAT)),
         )
     )
     for name in variants.stored:
@@ -249,9 +258,7 @@ def _points(variants: Variants, sensitivities: Sensitivities, search: Search, be
             drift = float(np.mean(sensitivities.drifts[name][ALL]))
             points.append(Point("uniform", name, size(choice), drift, False, True, "search", counts(choice)))
     verified = best.drift
-    points.append(
-        Point("chosen", "", verified.size_bytes, verified.fidelity.abs_rel, True, True, "verification", counts(best.fit.choice))
-    )
+    points.append(Point("chosen", "", verified.size_bytes, verified.fidelity.abs_rel, True, True, "verification", counts(best.fit.choice)))
     return points
 
 
