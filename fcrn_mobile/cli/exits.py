@@ -43,9 +43,9 @@ def told_apart() -> Iterator[None]:
         raise NoReaderError from error
 
 
-def end(held: bool) -> None:
+def end(within_budget: bool) -> None:
     """End the running command with the verdict on a budget."""
-    click.get_current_context().exit(HELD if held else BROKEN)
+    click.get_current_context().exit(HELD if within_budget else BROKEN)
 
 
 def outcome(error: BaseException) -> tuple[int, str]:

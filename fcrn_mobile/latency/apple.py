@@ -50,7 +50,7 @@ async def _benchmark(packages: Sequence[tuple[Path, str]], runs: int, device: st
         from coremltools.models.ml_program.experimental.remote_device import AppSigningCredentials, Device, DeviceType
     remote = None
     if device is not None:
-        connected = [found for kind in (DeviceType.IPHONE, DeviceType.IPAD) for found in Device.get_connected_devices(kind)]
+        connected = [each for kind in (DeviceType.IPHONE, DeviceType.IPAD) for each in Device.get_connected_devices(kind)]
         credentials = AppSigningCredentials(development_team=team)
         remote = await choose_device(connected, device).prepare_for_model_debugging(credentials)
     results = []

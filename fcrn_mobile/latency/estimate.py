@@ -127,8 +127,8 @@ class ChipLatency:
         """An estimate with its error and sources, or the reason why there is none."""
         if self.fit is None or self.ms is None:
             return {"chip": self.chip, "ms": None, "fps": None, "reason": self.reason}
-        known = {key: getattr(self.fit, key) for key in ("device", "dispatch", "workloads", "error", "worst", "sources")}
-        return {"chip": self.chip, "ms": self.ms, "fps": 1000 / self.ms, **known, "outside": self.outside}
+        facts = {key: getattr(self.fit, key) for key in ("device", "dispatch", "workloads", "error", "worst", "sources")}
+        return {"chip": self.chip, "ms": self.ms, "fps": 1000 / self.ms, **facts, "outside": self.outside}
 
 
 @dataclass(frozen=True)

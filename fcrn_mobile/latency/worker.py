@@ -28,8 +28,8 @@ class WorkerError(RuntimeError):
     Exceptions themselves do not travel: not every library's can be pickled.
     """
 
-    def __init__(self, said: str, trace: str) -> None:
-        super().__init__(said, trace)
+    def __init__(self, text: str, trace: str) -> None:
+        super().__init__(text, trace)
         self.add_note(trace)
 
     def __str__(self) -> str:

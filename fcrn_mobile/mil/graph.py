@@ -181,5 +181,5 @@ def _numbers(value: "Value") -> tuple[float, ...]:
     if value.WhichOneof("value") != "immediateValue" or value.immediateValue.WhichOneof("value") != "tensor":
         return ()
     tensor = value.immediateValue.tensor
-    held = tensor.WhichOneof("value")
-    return tuple(float(v) for v in getattr(tensor, held).values) if held in ("ints", "bools", "floats", "longInts") else ()
+    kind = tensor.WhichOneof("value")
+    return tuple(float(v) for v in getattr(tensor, kind).values) if kind in ("ints", "bools", "floats", "longInts") else ()
