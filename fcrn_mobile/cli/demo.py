@@ -16,10 +16,13 @@ from fcrn_mobile.cli.validate import print_drift
 
 if TYPE_CHECKING:
     from fcrn_mobile.data import Source
+    from fcrn_mobile.latency.latency import Latency
     from fcrn_mobile.runtimes import Runtime
 
 #: Frames of the sample that the picture shows.
 SHOWN_FRAMES = (2, 9, 17)
+#: Precision → fidelity that it is held to.
+BUDGETS = {"fp16": "0.01", "int8": "0.05"}
 #: What to do with one's own data.
 NEXT = (
     "fcrn-mobile train --data folder:YOUR_RGBD --out runs/mine",
@@ -35,13 +38,10 @@ _FILES = (_PICTURE, _PAGE) = ("depth.png", "report.html")
 @json_option
 def command(out: Path, runs: int, json_out: str | None) -> None:
     """Export the built-in network as fp16 and int8, run both packages, and show drift, FPS, a picture and a report."""
-    from fcrn_mobile.conversion.export import export
-    from fcrn_mobile.conversion.recipe import Recipe
     from fcrn_mobile.data import open_source
     from fcrn_mobile.evaluation import metrics
-    from fcrn_mobile.latency.latency import measure
     from fcrn_mobile.latency.reports import report
-    from fcrn_mobile.network.checkpoints import BUILTIN, load_checkpoint
+    from fcrn_mobile.network.checkpoints import BUILTIN
     from fcrn_mobile.report.html import Page
     from fcrn_mobile.report.operators import operators
     from fcrn_mobile.report.scenes import show
@@ -49,45 +49,59 @@ def command(out: Path, runs: int, json_out: str | None) -> None:
     from fcrn_mobile.validation.drift import validate
 
     make_folder(out)
-    recipes = (
-        Recipe(name="fcrn-fp16", precision="fp16", budget={"fidelity": "0.01"}),
-        Recipe(name="fcrn-int8", precision="int8", budget={"fidelity": "0.05"}),
-    )
-    packages = [out / f"{recipe.name}.mlpackage" for recipe in recipes]
-    checkpoint = load_checkpoint(BUILTIN)
-    with progress("export") as step:
-        for index, (recipe, package) in enumerate(zip(recipes, packages, strict=True)):
-            export(checkpoint, recipe, package, force=True)
-            step(index + 1, len(recipes))
+    packages = _export(out)
     source = open_source("sample")
     reference = open_runtime(BUILTIN)
     candidates = [open_runtime(str(package), "mil") for package in packages]
     with progress("validate") as on_frame:
         drift = validate(reference, candidates, source, metrics.protocol("eigen"), data="sample", on_frame=on_frame)
-    models = [(BUILTIN, "torch"), *((str(package), "mil") for package in packages)]
-    with progress("bench") as step:
-        latencies = []
-        for index, (model, backend) in enumerate(models):
-            latencies.append(measure(partial(open_runtime, model, backend, "float32"), runs))
-            step(index + 1, len(models))
+    latencies = _measure([(BUILTIN, "torch"), *((str(package), "mil") for package in packages)], runs)
     picture, page = out / _PICTURE, out / _PAGE
     _draw(source, reference, candidates, picture)
     with progress("operators") as on_image:
         ops = operators(source, BUILTIN, drift, on_image=on_image)
     write_page(Page(drift, show(source, reference, candidates, drift), tuple(latencies), ops=ops), page, force=True)
     if json_out:
-        write_json(json_out, {"validation": drift.to_json(), "benchmark": report(latencies), "picture": str(picture), "report": str(page)})
+        write_json(json_out, {"validation": drift, "benchmark": report(latencies), "picture": str(picture), "report": str(page)})
     if json_out != "-":
         print_drift(drift)
         print()
         print_latency(latencies)
         # Corrected on the sample, it could not be measured on the sample.
         print("\nfcrn-int8 is not corrected here: fcrn-mobile export --precision int8 does that, and drifts less")
-        print(f"picture: {picture}")
-        print(f"report:  {page}")
-        print("next:")
+        print(f"picture: {picture}\nreport:  {page}\nnext:")
         for words in NEXT:
             print(f"  {shlex.join(words.split())}")
+
+
+def _export(out: Path) -> list[Path]:
+    """The built-in network as fp16 and int8."""
+    from fcrn_mobile.conversion.export import export
+    from fcrn_mobile.conversion.recipe import Recipe
+    from fcrn_mobile.network.checkpoints import BUILTIN, load_checkpoint
+
+    checkpoint = load_checkpoint(BUILTIN)
+    packages = []
+    with progress("export") as step:
+        for precision, fidelity in BUDGETS.items():
+            recipe = Recipe(name=f"fcrn-{precision}", precision=precision, budget={"fidelity": fidelity})
+            packages.append(out / f"{recipe.name}.mlpackage")
+            export(checkpoint, recipe, packages[-1], force=True)
+            step(len(packages), len(BUDGETS))
+    return packages
+
+
+def _measure(models: list[tuple[str, str]], runs: int) -> "list[Latency]":
+    """Latency of models, each on a backend."""
+    from fcrn_mobile.latency.latency import measure
+    from fcrn_mobile.runtimes import open_runtime
+
+    latencies = []
+    with progress("bench") as step:
+        for model, backend in models:
+            latencies.append(measure(partial(open_runtime, model, backend, "float32"), runs))
+            step(len(latencies), len(models))
+    return latencies
 
 
 def _draw(source: "Source", reference: "Runtime", candidates: "list[Runtime]", path: Path) -> None:

@@ -1,7 +1,7 @@
 """``fcrn-mobile evaluate``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,7 +15,9 @@ from fcrn_mobile.whole_file import written_whole
 if TYPE_CHECKING:
     from fcrn_mobile.data import Source
     from fcrn_mobile.evaluation.baselines import Baselines
+    from fcrn_mobile.evaluation.evaluation import Evaluation, LearnedBaselines
     from fcrn_mobile.evaluation.metrics import DepthMetrics, EvaluationProtocol
+    from fcrn_mobile.evaluation.standing import Standing
     from fcrn_mobile.runtimes import Runtime
 
 #: Value of ``--baselines`` without a spec: the #train part beside the evaluated one.
@@ -65,64 +67,92 @@ def command(
 ) -> None:
     """Depth metrics of MODEL (builtin, a checkpoint or an artefact) against true depth."""
     from fcrn_mobile.data import open_source
-    from fcrn_mobile.evaluation.baselines import check_apart, learn_baselines, training_spec
-    from fcrn_mobile.evaluation.evaluate import evaluate
-    from fcrn_mobile.evaluation.standing import StandingMeter
+    from fcrn_mobile.evaluation.baselines import training_spec
+    from fcrn_mobile.evaluation.evaluation import Evaluation
+
+    rule = rule_for(protocol, data)
+    source, left_out = sound_frames(open_source(data), rule, skip_bad)
+    training = training_spec(data) if baselines == _BESIDE else baselines
+    learner = _training_frames(data, training) if training else None
+    runtime = _open(model, backend, median_scaling, flip)
+    metrics, standing = _measure(runtime, source, rule, median_scaling, data)
+    learned = _learn(learner, str(training), source, rule, median_scaling) if learner else None
+    result = Evaluation(runtime.name, runtime.backend, data, metrics, standing, left_out, learned)
+    if per_image:
+        with written_whole(per_image, force) as file:
+            # Names of files need not be valid text.
+            file.write_text(metrics.to_csv(), encoding="utf-8", errors="backslashreplace")
+    if panels:
+        _draw_panels(runtime, source, metrics, panels, force)
+    if json_out:
+        write_json(json_out, result)
+    if json_out != "-":
+        print_evaluation(result)
+        for written in (per_image, panels):
+            if written:
+                print(f"written: {written}")
+
+
+def _training_frames(data: str, training: str) -> "Source":
+    """What the baselines learn from, apart from what is evaluated."""
+    from fcrn_mobile.data import open_source
+    from fcrn_mobile.evaluation.baselines import check_apart
+
+    check_apart(data, training)
+    return open_source(training)
+
+
+def _open(model: str, backend: str, median_scaling: bool, flip: bool) -> "Runtime":
+    """The model, refused where its metrics would mean nothing."""
     from fcrn_mobile.package.metadata import Metadata
     from fcrn_mobile.runtimes import open_runtime
     from fcrn_mobile.runtimes.flip import FlipProcessed
 
-    rule = rule_for(protocol, data)
-    source, left_out = sound_frames(open_source(data), rule, skip_bad)
-    training_data = training_spec(data) if baselines == _BESIDE else baselines
-    training = None
-    if training_data is not None:
-        check_apart(data, training_data)
-        training = open_source(training_data)
-    runtime: Runtime = open_runtime(model, backend)
+    runtime = open_runtime(model, backend)
     if not median_scaling and not Metadata.from_dict(runtime.metadata).is_metric:
         raise InputError(f"the depth of '{model}' is known up to a scale only, not in metres: evaluate it with --median-scaling")
-    if flip:
-        runtime = FlipProcessed(runtime)
+    return FlipProcessed(runtime) if flip else runtime
+
+
+def _measure(
+    runtime: "Runtime", source: "Source", rule: "EvaluationProtocol", median_scaling: bool, data: str
+) -> "tuple[DepthMetrics, Standing]":
+    from fcrn_mobile.evaluation.evaluate import evaluate
+    from fcrn_mobile.evaluation.standing import StandingMeter
+
     meter = StandingMeter(rule, median_scaling, data)
     with progress(runtime.name) as on_frame:
-        result = evaluate(runtime, source, rule, on_frame, median_scaling, meter)
-    standing = meter.compute(runtime.name)
-    warnings = [*standing.warnings, *([left_out] if left_out else [])]
-    columns = {"model": result}
-    learned = None
-    if training is not None:
-        with progress("baselines") as on_frame:
-            learned = learn_baselines(training, rule, on_frame)
-        for baseline in (learned.mean_map, learned.median_map):
-            with progress(baseline.name) as on_frame:
-                columns[baseline.name] = evaluate(baseline, source, rule, on_frame, median_scaling)
-    if per_image:
-        with written_whole(per_image, force) as file:
-            # Names of files need not be valid text.
-            file.write_text(result.to_csv(), encoding="utf-8", errors="backslashreplace")
-    if panels:
-        _draw_panels(runtime, source, result, panels, force)
-    if json_out:
-        value: dict[str, Any] = {"model": runtime.name, "backend": runtime.backend, "data": data, "metrics": result.compute()}
-        value |= {"median_map": standing.median_map, "fails": standing.fails, "warnings": warnings}
-        if learned:
-            maps = {name.replace(" ", "_"): column.compute() for name, column in columns.items() if name != "model"}
-            value["baselines"] = {"data": training_data, "frames": learned.frames, "median_frames": learned.median_frames, **maps}
-        write_json(json_out, value)
-    if json_out != "-":
-        print(f"{runtime.name} ({runtime.backend}) on {data}")
-        print(f"{len(result.per_image)} images, {_describe(rule)}")
-        for warning in warnings:
-            print(f"warning: {warning}")
-        print_columns(columns)
-        if learned:
-            print(_describe_baselines(learned, str(training_data)))
-        if median_scaling:
-            print("median-scaled to the truth, image by image: these metrics are not metric,\nthey say nothing about distances in metres")
-        for written in (per_image, panels):
-            if written:
-                print(f"written: {written}")
+        metrics = evaluate(runtime, source, rule, on_frame, median_scaling, meter)
+    return metrics, meter.compute(runtime.name)
+
+
+def _learn(
+    training: "Source", training_data: str, source: "Source", rule: "EvaluationProtocol", median_scaling: bool
+) -> "LearnedBaselines":
+    from fcrn_mobile.evaluation.baselines import learn_baselines
+    from fcrn_mobile.evaluation.evaluate import evaluate
+    from fcrn_mobile.evaluation.evaluation import LearnedBaselines
+
+    with progress("baselines") as on_frame:
+        maps = learn_baselines(training, rule, on_frame)
+    metrics = {}
+    for baseline in (maps.mean_map, maps.median_map):
+        with progress(baseline.name) as on_frame:
+            metrics[baseline.name] = evaluate(baseline, source, rule, on_frame, median_scaling)
+    return LearnedBaselines(training_data, maps, metrics)
+
+
+def print_evaluation(result: "Evaluation") -> None:
+    """The metrics, what they are of, and what makes them doubtful."""
+    print(f"{result.model} ({result.backend}) on {result.data}")
+    print(f"{len(result.metrics.per_image)} images, {_describe(result.metrics.rule)}")
+    for warning in result.warnings:
+        print(f"warning: {warning}")
+    print_columns(result.columns)
+    if result.baselines:
+        print(_describe_baselines(result.baselines.maps, result.baselines.data))
+    if result.metrics.median_scaling:
+        print("median-scaled to the truth, image by image: these metrics are not metric,\nthey say nothing about distances in metres")
 
 
 def print_columns(columns: "dict[str, DepthMetrics]") -> None:

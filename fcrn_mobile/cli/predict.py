@@ -1,10 +1,10 @@
 """``fcrn-mobile predict``."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,11 +14,10 @@ from fcrn_mobile.cli.outputs import OutputFolder
 from fcrn_mobile.errors import InputError, UnusableInputError
 
 if TYPE_CHECKING:
-    from fcrn_mobile.data.cameras import TrainingCamera
-    from fcrn_mobile.data.video import Video
+    from fcrn_mobile.report.extent import Extent
     from fcrn_mobile.report.pointcloud import Camera
+    from fcrn_mobile.report.predictions import DepthWriter, PictureResult, VideoResult
     from fcrn_mobile.report.readable import Readable
-    from fcrn_mobile.runtimes import Runtime
 
 
 @click.command("predict", cls=Command)
@@ -61,13 +60,14 @@ def command(
     extra `video`.
     """
     from fcrn_mobile.data.inputs import expand, is_video
-    from fcrn_mobile.report.predictions import check_results
+    from fcrn_mobile.report.predictions import DepthWriter, check_results, training_lens
     from fcrn_mobile.report.readable import look_at
 
-    video_options = _video_options(every, max_frames, span)
+    depth_range = _check_video_options(every, max_frames, span)
     files = expand(inputs)
+    for_videos = any(value is not None for value in (every, max_frames, span))
     kinds = {is_video(path) for path in files}
-    _check_use(kinds, bool(video_options), pointcloud, full_size, any(value is not None for value in camera_options.values()))
+    _check_use(kinds, for_videos, pointcloud, full_size, any(value is not None for value in camera_options.values()))
     camera = _camera(camera_options) if pointcloud else None
     check_results(files, out, pointcloud, force)
     with progress("check") as on_file:
@@ -76,40 +76,25 @@ def command(
     from fcrn_mobile.runtimes import open_runtime
 
     runtime = open_runtime(model, backend)
-    lens = _camera_of_training(runtime)
-    video_options |= {"unit": _unit(lens)}
-    picture_options: dict[str, Any] = {"camera": camera, "metric": lens is not None, "full_size": full_size}
-
-    def predict(path: Path, on_frame: Callable[[int], None]) -> dict[str, Any]:
-        if path in readable.videos:
-            return _predict_video(runtime, readable.videos[path], out, video_options, on_frame)
-        entry = _predict_image(runtime, path, out, **picture_options)
-        on_frame(1)
-        return entry
-
-    frames = {path: readable.videos[path].expected(every or 1, max_frames) if path in readable.videos else 1 for path in readable.files}
+    writer = DepthWriter(runtime, out, training_lens(runtime), camera, full_size, every or 1, max_frames, depth_range)
     with _folder(out):
-        written = _predict_all(readable, frames, predict, skip_bad)
+        results = _predict_all(writer, readable, skip_bad)
     if json_out:
-        about = {"model": runtime.name, "backend": runtime.backend, "metric": lens is not None, "camera": lens and vars(lens)}
         skipped = [{"input": str(path), "reason": reason} for path, reason in readable.skipped.items()]
-        write_json(json_out, about | {"results": written} | ({"skipped": skipped} if skip_bad else {}))
+        about = {"model": runtime.name, "backend": runtime.backend, "metric": writer.lens is not None, "camera": writer.lens}
+        write_json(json_out, about | {"results": results} | ({"skipped": skipped} if skip_bad else {}))
     if json_out != "-":
-        for path, entry in zip(readable.files, written, strict=True):
-            _print(path, entry, runtime.backend, _unit(lens))
-        if lens is None:
-            print(f"depth of '{runtime.name}' is known up to a scale only: what is written as metres here has no unit")
-        else:
-            print(f"metres hold for {lens}; with another camera they are off by the ratio of the focal lengths")
+        _print(writer, readable, results)
     if readable.skipped:
         print(f"passed over {len(readable.skipped)} of {len(files)} inputs:", *readable.skipped.values(), sep="\n  ", file=sys.stderr)
 
 
-def _predict_all(
-    readable: "Readable", frames: dict[Path, int], predict: Callable[[Path, Callable[[int], None]], dict[str, Any]], skip_bad: bool
-) -> list[dict[str, Any]]:
-    """Entries of the results, in order; an input that turns out to have no depth is passed over with ``skip_bad``."""
-    written, before, total = [], 0, sum(frames.values())
+def _predict_all(writer: "DepthWriter", readable: "Readable", skip_bad: bool) -> "list[PictureResult | VideoResult]":
+    """Results in order; an input that turns out to have no depth is passed over with ``skip_bad``."""
+    videos = readable.videos
+    frames = {path: videos[path].expected(writer.every, writer.limit) if path in videos else 1 for path in readable.files}
+    results: list[PictureResult | VideoResult] = []
+    before, total = 0, sum(frames.values())
     with progress("predict") as on_unit:
         for path in tuple(readable.files):
 
@@ -117,86 +102,46 @@ def _predict_all(
                 on_unit(before + done, max(before + done, total))
 
             try:
-                written.append(predict(path, on_frame))
+                results.append(writer.video(videos[path], on_frame) if path in videos else writer.picture(path))
             except UnusableInputError as error:
                 if not skip_bad:
                     raise
                 readable.skip(path, str(error))
+            else:
+                on_frame(frames[path])
             before += frames[path]
     readable.check_any()
-    return written
+    return results
 
 
-def _predict_image(runtime: "Runtime", path: Path, out: Path, camera: "Camera | None", metric: bool, full_size: bool) -> dict[str, Any]:
-    from fcrn_mobile.data.images import read_image
-    from fcrn_mobile.report.extent import Extent
-    from fcrn_mobile.report.predictions import result_files, save_picture
+def _print(writer: "DepthWriter", readable: "Readable", results: "list[PictureResult | VideoResult]") -> None:
+    from fcrn_mobile.report.predictions import PictureResult
 
-    image = read_image(path)
-    depth = runtime.predict(image)
-    extent = Extent()
-    extent.update(depth)
-    extent.check(str(path), _overflow(runtime, image) if not extent.finite else "")
-    files = result_files(path, out, camera is not None)
-    points = save_picture(image, depth, files, camera.intrinsics(image.shape[:2]) if camera else None, metric, full_size)
-    entry: dict[str, Any] = {"image": str(path), "picture": str(files[0]), "depth_mm": str(files[1])} | extent.facts()
-    return entry | ({"pointcloud": str(files[2]), "points": points} if camera else {})
-
-
-def _predict_video(
-    runtime: "Runtime", video: "Video", out: Path, options: dict[str, Any], on_frame: Callable[[int], None]
-) -> dict[str, Any]:
-    from fcrn_mobile.report.predictions import result_files
-    from fcrn_mobile.report.video import save_depth_video
-
-    (path,) = result_files(video.path, out)
-    result = save_depth_video(video, runtime.predict, path, **options, on_frame=on_frame)
-    entry: dict[str, Any] = {"video": str(video.path), "picture": str(path), "frames": result.frames} | result.extent.facts()
-    return entry | {"prediction_fps": result.prediction_fps, "fps": result.fps}
+    for path, result in zip(readable.files, results, strict=True):
+        if isinstance(result, PictureResult):
+            cloud = f"  {result.files[2]} ({result.points} points)" if result.points is not None else ""
+            print(f"{path}: {_reach(result.extent, writer.unit)}  {result.files[0]}  {result.files[1]}{cloud}")
+        else:
+            written, backend = result.written, writer.runtime.backend
+            print(f"{path}: {written.frames} frames, {_reach(written.extent, writer.unit)}  {result.file}")
+            print(f"  prediction {written.prediction_fps:.1f} FPS, end to end {written.fps:.1f} FPS ({backend}, measured on this machine)")
+    if writer.lens is None:
+        print(f"depth of '{writer.runtime.name}' is known up to a scale only: what is written as metres here has no unit")
+    else:
+        print(f"metres hold for {writer.lens}; with another camera they are off by the ratio of the focal lengths")
 
 
-def _overflow(runtime: "Runtime", image: Any) -> str:
-    """Where values ran over, in words, from a runtime that can tell."""
-    from fcrn_mobile.runtimes.runtime import FindsOverflow
-
-    first = runtime.first_overflow(image) if isinstance(runtime, FindsOverflow) else None
-    return f", the first tensor to overflow is {first}" if first else ""
+def _reach(extent: "Extent", unit: str) -> str:
+    lost = f", {100 * extent.not_finite:.2g} % of pixels not finite" if extent.finite < extent.pixels else ""
+    return f"{extent.near:.2f} to {extent.far:.2f}{unit}{lost}"
 
 
-def _camera_of_training(runtime: "Runtime") -> "TrainingCamera | None":
-    """What the metres hold for; None where depth is known up to scale only."""
-    from fcrn_mobile.data.spec import training_camera
-    from fcrn_mobile.package.metadata import Metadata
-
-    written = Metadata.from_dict(runtime.metadata)
-    return training_camera(written.training_data or "") if written.is_metric else None
-
-
-def _unit(lens: "TrainingCamera | None") -> str:
-    """What stands behind a depth."""
-    return " m" if lens else ""
-
-
-def _print(path: Path, entry: dict[str, Any], backend: str, unit: str) -> None:
-    near, far = entry["metres"]
-    reach = f"{near:.2f} to {far:.2f}{unit}"
-    if "not_finite" in entry:
-        reach += f", {100 * entry['not_finite']:.2g} % of pixels not finite"
-    if "video" in entry:
-        print(f"{path}: {entry['frames']} frames, {reach}  {entry['picture']}")
-        print(f"  prediction {entry['prediction_fps']:.1f} FPS, end to end {entry['fps']:.1f} FPS ({backend}, measured on this machine)")
-        return
-    cloud = f"  {entry['pointcloud']} ({entry['points']} points)" if "pointcloud" in entry else ""
-    print(f"{path}: {reach}  {entry['picture']}  {entry['depth_mm']}{cloud}")
-
-
-def _video_options(every: int | None, max_frames: int | None, span: str | None) -> dict[str, Any]:
-    """What the user gave, as ``save_depth_video`` takes it."""
+def _check_video_options(every: int | None, max_frames: int | None, span: str | None) -> tuple[float, float] | None:
+    """The metres that ``--range`` names."""
     for name, value in (("--every", every), ("--max-frames", max_frames)):
         if value is not None and value < 1:
             raise InputError(f"{name} is {value}: give at least 1")
-    options = {"every": every, "limit": max_frames, "depth_range": None if span is None else _parse_range(span)}
-    return {name: value for name, value in options.items() if value is not None}
+    return None if span is None else _parse_range(span)
 
 
 def _parse_range(span: str) -> tuple[float, float]:

@@ -74,6 +74,28 @@ class SmoothRange:
         return near, far
 
 
+class _Timed:
+    """A prediction that knows its frames per second; its first call, which warms up, counts only where it is the only one."""
+
+    def __init__(self, predict: Predict) -> None:
+        self._predict = predict
+        self._first = self._others = 0.0
+        self.calls = 0
+
+    def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        start = time.perf_counter()
+        depth = self._predict(image)
+        seconds = time.perf_counter() - start
+        self._first, self._others = (self._first, self._others + seconds) if self.calls else (seconds, 0.0)
+        self.calls += 1
+        return depth
+
+    @property
+    def fps(self) -> float:
+        counted, seconds = (self.calls - 1, self._others) if self.calls > 1 else (self.calls, self._first)
+        return counted / max(seconds, 1e-9)
+
+
 def save_depth_video(
     video: Video,
     predict: Predict,
@@ -103,8 +125,7 @@ def save_depth_video(
     av = load_av()
     start = time.perf_counter()
     span, extent = SmoothRange(), Extent()
-    times: list[float] = [0.0, 0.0]  # of the first call, of all others
-    done = 0
+    timed = _Timed(predict)
     try:
         with (
             written_whole(path, force=True) as partial,
@@ -112,22 +133,18 @@ def save_depth_video(
         ):
             stream = None
             for frame in read_frames(video, every, limit):
-                before = time.perf_counter()
-                depth = predict(frame.image)
-                times[min(done, 1)] += time.perf_counter() - before
+                depth = timed(frame.image)
                 extent.update(depth)
                 picture = compose(frame.image, depth, depth_range or span(depth, float(frame.ticks * video.time_base)), unit)
                 stream = stream or _add_stream(container, picture.shape, video.rate / every, video.time_base)
                 container.mux(stream.encode(_encodable(av, picture, frame.ticks, video, every)))
-                done += 1
-                on_frame(done)
+                on_frame(timed.calls)
             assert stream is not None, "open_video has seen a frame"
             container.mux(stream.encode(None))
             extent.check(str(video.path))
     except (av.FFmpegError, av.codec.codec.UnknownCodecError) as error:
         raise InputError(f"cannot write video '{path}' ({error}): choose another --out, or install PyAV's own wheel") from error
-    counted, seconds = (done - 1, times[1]) if done > 1 else (done, times[0])
-    return DepthVideo(done, extent, counted / max(seconds, 1e-9), done / (time.perf_counter() - start))
+    return DepthVideo(timed.calls, extent, timed.fps, timed.calls / (time.perf_counter() - start))
 
 
 def compose(image: NDArray[np.uint8], depth: NDArray[np.float32], metres: tuple[float, float], unit: str = " m") -> NDArray[np.uint8]:
