@@ -27,8 +27,8 @@ from peer_networks import ENGINES, FORMS, Engine, build, difference, opener, ran
 
 from fcrn_mobile.data import open_source
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.latency.compare import LAUNCHES, in_turns, judge
 from fcrn_mobile.latency.latency import machine
+from fcrn_mobile.latency.turns import LAUNCHES, in_turns, judge
 from fcrn_mobile.network.fcrn import FCRNConfig, preset
 from fcrn_mobile.validation.attribution import spread
 

@@ -17,9 +17,9 @@ from fcrn_mobile.text import enumerated
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fcrn_mobile.latency.compare import Comparison
     from fcrn_mobile.latency.latency import Latency
     from fcrn_mobile.latency.plan import Subject
+    from fcrn_mobile.latency.turns import Comparison
 
 
 @click.command("bench", cls=Command)
@@ -112,9 +112,9 @@ def _measure(plan: "Sequence[Subject]", runs: int, end_to_end: bool, device: str
 
 
 def _compare(plan: "Sequence[Subject]", runs: int, end_to_end: bool) -> "tuple[list[Latency], Comparison]":
-    from fcrn_mobile.latency.compare import compare
+    from fcrn_mobile.latency.turns import take_turns
 
     first, second = (subject.opener() for subject in plan)
     with progress("compare") as on_pair:
-        a, b, comparison = compare(first, second, runs, end_to_end, on_pair)
+        a, b, comparison = take_turns(first, second, runs, end_to_end, on_pair)
     return [a, b], comparison

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.latency.compare import BLOCK, LEAST_PAIRS
+from fcrn_mobile.latency.turns import BLOCK, LEAST_PAIRS
 from fcrn_mobile.latency.worker import Open
 from fcrn_mobile.mil.arithmetic import POLICIES, Arithmetic
 from fcrn_mobile.package.metadata import COMPUTE_UNITS

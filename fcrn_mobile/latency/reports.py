@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.json_text import plain
-from fcrn_mobile.latency.compare import Comparison
 from fcrn_mobile.latency.latency import Latency, Machine, machine, statistics
+from fcrn_mobile.latency.turns import Comparison
 
 #: Version of ``benchmarks/schema/bench-v1.json``.
 SCHEMA_VERSION = 1

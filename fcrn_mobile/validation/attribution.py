@@ -20,7 +20,7 @@ from fcrn_mobile.validation.matching import match, plain_name, weight_name
 from fcrn_mobile.validation.op_drift import OpDrift
 from fcrn_mobile.validation.own_drift import OwnDrift, own_drifts
 from fcrn_mobile.validation.sensitivity import check_depth_program
-from fcrn_mobile.validation.signals import Signal, compare
+from fcrn_mobile.validation.signals import Signal, measure_signals
 from fcrn_mobile.validation.suspect import Suspect, find_suspect
 
 
@@ -100,7 +100,7 @@ def attribute(
         raise InputError("no images to run the programs on: give data with at least one frame")
     pairs = match(reference, candidate)
     total = 2 * len(images)
-    signals, fidelity = compare(reference, candidate, pairs, images, on_image and (lambda done, _: on_image(done, total)))
+    signals, fidelity = measure_signals(reference, candidate, pairs, images, on_image and (lambda done, _: on_image(done, total)))
     own = own_drifts(reference, candidate, pairs, images, on_image and (lambda done, _: on_image(len(images) + done, total)))
     ops = _assembled(reference, candidate, pairs, signals, own)
     return Attribution(

@@ -60,7 +60,7 @@ def snr_db(power: float, noise: float) -> float:
     return 10 * math.log10(power / noise) if power > 0 and math.isfinite(noise) else -math.inf
 
 
-def compare(
+def measure_signals(
     reference: Program,
     candidate: Program,
     pairs: Mapping[int, int],

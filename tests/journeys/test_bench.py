@@ -43,7 +43,7 @@ def test_a_measurement_is_written_as_the_schema_has_it_and_read_again(call, tiny
 
 
 def test_a_model_compared_with_itself(call, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fcrn_mobile.latency.compare.LAUNCHES", 2)
+    monkeypatch.setattr("fcrn_mobile.latency.turns.LAUNCHES", 2)
     result = call("bench", tiny, tiny, "--compare", "--json", "-", "--html", "page.html")
     assert result.returncode == 0, result.stderr
     content = json.loads(result.stdout)

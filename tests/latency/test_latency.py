@@ -9,12 +9,12 @@ from jsonschema import Draft202012Validator
 from PIL import Image
 
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.latency.compare import Comparison
 from fcrn_mobile.latency.latency import Latency, measure, statistics, summarise
 from fcrn_mobile.latency.plan import Subject, check, subjects
 from fcrn_mobile.latency.reports import report, schema
 from fcrn_mobile.latency.stability import WarmUp
 from fcrn_mobile.latency.stages import STAGES, colour_table, coloured, end_to_end, model_only, sample_photo
+from fcrn_mobile.latency.turns import Comparison
 from fcrn_mobile.latency.worker import Opened, Worker
 from tests.latency.runtimes import Sleeping, faulty, killed, missing, sleeping
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fcrn_mobile.validation.matching import match
-from fcrn_mobile.validation.signals import Signal, compare, snr_db
+from fcrn_mobile.validation.signals import Signal, measure_signals, snr_db
 from tests.validation.programs import depth_program, grey, pictures, quantized, step
 
 
@@ -27,7 +27,7 @@ def test_a_share_of_nothing_is_nothing() -> None:
 
 def test_sums_are_pooled_over_images() -> None:
     ours, theirs = (depth_program(grey(gain), step("relu", "y", "grey")) for gain in (0.5, 0.6))
-    signals, fidelity = compare(ours, theirs, match(ours, theirs), pictures(10, 20))
+    signals, fidelity = measure_signals(ours, theirs, match(ours, theirs), pictures(10, 20))
     for signal in signals:  # 24 pixels of 15 and of 30, that become 18 and 36
         assert signal.power == pytest.approx(24 * (15**2 + 30**2))
         assert signal.noise == pytest.approx(24 * (3**2 + 6**2), rel=1e-5)
@@ -39,14 +39,14 @@ def test_sums_are_pooled_over_images() -> None:
 def test_progress_counts_images() -> None:
     ours = depth_program(grey())
     calls: list[tuple[int, int]] = []
-    compare(ours, ours, {0: 0}, pictures(1, 2, 3), lambda done, total: calls.append((done, total)))
+    measure_signals(ours, ours, {0: 0}, pictures(1, 2, 3), lambda done, total: calls.append((done, total)))
     assert calls == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_an_operator_without_a_counterpart_has_no_noise() -> None:
     ours = depth_program(grey(), step("relu", "y", "grey"))
     theirs = depth_program(grey(0.6), step("tanh", "extra", "grey"), step("relu", "y", "grey"))
-    signals, _ = compare(ours, theirs, {2: 1}, pictures(10))
+    signals, _ = measure_signals(ours, theirs, {2: 1}, pictures(10))
     assert [signal.noise > 0 for signal in signals] == [False, False, True]
     assert [signal.power > 0 for signal in signals] == [False, False, True]
     assert [signal.elements for signal in signals] == [24, 24, 24]
@@ -69,7 +69,7 @@ def test_an_operator_without_a_counterpart_has_no_noise() -> None:
 def test_what_runs_over_is_counted(gain: float, dtype: str, arithmetic: str, beyond: int, not_finite: int) -> None:
     conv = grey(gain)
     program = replace(depth_program(replace(conv, outputs=(replace(conv.outputs[0], dtype=dtype),))), arithmetic=arithmetic)
-    (signal,), _ = compare(program, program, {0: 0}, pictures(10))
+    (signal,), _ = measure_signals(program, program, {0: 0}, pictures(10))
     assert (signal.beyond, signal.not_finite, signal.elements) == (beyond, not_finite, 24)
 
 
@@ -91,7 +91,7 @@ def test_what_a_quantization_cannot_hold_is_counted(scale: float, zero: int | No
     if zero is not None:
         down, up = (replace(each, arguments=each.arguments | {"zero_point": torch.tensor(zero, dtype=torch.int8)}) for each in (down, up))
     program = depth_program(grey(), down, up)
-    signals, _ = compare(program, program, {0: 0}, pictures(10))
+    signals, _ = measure_signals(program, program, {0: 0}, pictures(10))
     assert [signal.clipped for signal in signals] == [0, clipped, 0]
 
 
@@ -99,6 +99,6 @@ def test_multiples_inside_a_quantized_sum_are_no_noise() -> None:
     down, up = quantized("q", 0.2, "grey", behind=0.6)
     ours = depth_program(grey(), step("relu", "r", "grey"), step("tanh", "y", "r"))
     theirs = depth_program(grey(), down, up, step("relu", "r", "q_up"), step("tanh", "y", "r"))
-    signals, _ = compare(ours, theirs, {0: 0, 3: 1}, pictures(10))
+    signals, _ = measure_signals(ours, theirs, {0: 0, 3: 1}, pictures(10))
     assert signals[3].noise == pytest.approx(0, abs=1e-6)  # 45 by 3
     assert signals[3].power == pytest.approx(24 * 15**2)

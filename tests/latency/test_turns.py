@@ -6,21 +6,21 @@ import pytest
 import scipy.stats
 from jsonschema import Draft202012Validator
 
-from fcrn_mobile.latency.compare import (
+from fcrn_mobile.latency.reports import report, schema
+from fcrn_mobile.latency.turns import (
     BLOCK,
     CONFIDENCE,
     LAUNCHES,
     LEAST_PAIRS,
     RESAMPLES,
-    compare,
     expanded,
     in_turns,
     judge,
     order,
     pairs_for,
     ratio_interval,
+    take_turns,
 )
-from fcrn_mobile.latency.reports import report, schema
 from tests.latency.runtimes import sleeping
 
 
@@ -106,9 +106,9 @@ def test_blocks_go_abba_and_hold_the_runs_asked_for(runs: int) -> None:
 
 @pytest.mark.speed
 def test_processes_take_turns_and_the_slower_one_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fcrn_mobile.latency.compare.LAUNCHES", 2)
+    monkeypatch.setattr("fcrn_mobile.latency.turns.LAUNCHES", 2)
     seen = []
-    first, second, found = compare(sleeping(4), sleeping(16), 30, on_pair=lambda done, total: seen.append((done, total)))
+    first, second, found = take_turns(sleeping(4), sleeping(16), 30, on_pair=lambda done, total: seen.append((done, total)))
     assert seen == [(pair + 1, 10) for pair in range(10)]
     assert len(first.samples_ms) == len(second.samples_ms) == 30
     assert first.median_ms < second.median_ms

@@ -73,7 +73,7 @@ def pairs_for(runs: int) -> int:
     return LEAST_PAIRS * max(1, -(-runs // (BLOCK * LEAST_PAIRS)))
 
 
-def compare(
+def take_turns(
     first: Open, second: Open, runs: int, end_to_end: bool = False, on_pair: Callable[[int, int], None] | None = None
 ) -> tuple[Latency, Latency, Comparison]:
     """Both models, each in processes of its own, in turns.
