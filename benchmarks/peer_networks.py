@@ -32,6 +32,7 @@ from fcrn_mobile.latency.worker import Open
 from fcrn_mobile.network.checkpoints import Checkpoint, checkpoint_path, load_checkpoint, save_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig, set_form
 from fcrn_mobile.network.resnet import BasicBlock, Bottleneck
+from fcrn_mobile.network.training_record import TrainingRecord
 from fcrn_mobile.runtimes import Runtime, open_runtime
 from fcrn_mobile.runtimes.backends import BACKENDS
 from fcrn_mobile.runtimes.openvino_runtime import check_installed
@@ -93,7 +94,7 @@ def random_checkpoint(config: FCRNConfig, images: list[NDArray[np.uint8]], path:
             module.momentum = None
     with torch.no_grad():
         network.train()(torch.stack([image_tensor(fit(image, config.input_size)) for image in images]))
-    save_checkpoint(network.eval(), path, {"data": "none: random weights"}, {})
+    save_checkpoint(network.eval(), path, TrainingRecord(data="none: random weights"))
 
 
 def build(model: str, engine: Engine, form: str, folder: Path, images: list[NDArray[np.uint8]]) -> str:

@@ -92,7 +92,7 @@ def _next(checkpoint: str, loaded: "Checkpoint", recipe: "Recipe", out: Path) ->
     data, unknown = images.removesuffix("#train") + "#val" if images else "sample", []
     if reference is None:
         reference = "FLOAT"
-        unknown.append(f"FLOAT: the float checkpoint '{loaded.training.get('start') or 'unknown'}' that this one was trained from")
+        unknown.append(f"FLOAT: the float checkpoint '{loaded.training.start or 'unknown'}' that this one was trained from")
     if images and not images.endswith("#train"):
         data = "SPEC#split"
         unknown.append(f"SPEC#split: frames other than its calibration images of {images}")

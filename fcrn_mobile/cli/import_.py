@@ -28,15 +28,17 @@ def command(file: Path, out: Path, layout: str | None, force: bool, json_out: st
     if out.suffix != ".safetensors":
         raise InputError(f"'{out}' is no name of a checkpoint: end --out in .safetensors")
     imported = import_network(file, layout)
-    save_checkpoint(imported.network, out, imported.training, {})
+    save_checkpoint(imported.network, out, imported.training)
     config = imported.network.config
     parameters = count_parameters(imported.network)
     if json_out:
-        write_json(json_out, {"checkpoint": str(out), "parameters": parameters, "network": asdict(config), "training": imported.training})
+        write_json(
+            json_out, {"checkpoint": str(out), "parameters": parameters, "network": asdict(config), "training": imported.training.to_json()}
+        )
     if json_out != "-":
         height, width = config.input_size
         print(f"{out}  {config.encoder} with {config.decoder}  {height}x{width}  {parameters / 1e6:.2f} M parameters")
         if imported.others:
             others = ", ".join(f"'{place or 'the file itself'}'" for place in imported.others)
-            print(f"weights: of '{imported.training.get('place', 'the file itself')}'; passed over: {others}")
+            print(f"weights: of '{imported.training.place or 'the file itself'}'; passed over: {others}")
         print(f"next: {shlex.join(['fcrn-mobile', 'evaluate', str(out), '--data', 'sample'])}")

@@ -78,7 +78,7 @@ def _checkpoint_facts(model: str) -> dict[str, Any]:
         "network": vars(checkpoint.network.config),
         "parameters": count_parameters(checkpoint.network),
         "macs": count_macs(deploy(checkpoint.network), height, width),
-        "training": checkpoint.training,
+        "training": checkpoint.training.to_json(),
         "metrics": checkpoint.metrics,
         "version": checkpoint.tool_version,
         "sha256": checkpoint.sha256,

@@ -126,7 +126,7 @@ def command(context: click.Context, config: Path | None, json_out: str | None, *
         return
     best = folder / BEST
     if json_out:
-        write_json(json_out, {"checkpoint": str(best), "metrics": checkpoint.metrics, "training": checkpoint.training})
+        write_json(json_out, {"checkpoint": str(best), "metrics": checkpoint.metrics, "training": checkpoint.training.to_json()})
     if json_out != "-":
         print_metrics(checkpoint.metrics)
         print(f"best checkpoint: {best}")

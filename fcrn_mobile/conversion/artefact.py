@@ -53,7 +53,7 @@ def provenance(checkpoint: Checkpoint, recipe: Recipe, coreml: bool) -> dict[str
         recipe=json.dumps(settings),
         network=checkpoint.network.config.preset,
         checkpoint_sha256=checkpoint.sha256,
-        training_data=str(checkpoint.training.get("data", "unknown")),
+        training_data=checkpoint.training.data or "unknown",
         output_units=checkpoint.units,
     ).to_dict()
 

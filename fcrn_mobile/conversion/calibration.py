@@ -115,7 +115,7 @@ def calibration_notes(checkpoint: Checkpoint, recipe: Recipe) -> list[str]:
         return []
     uses = [word for word, is_done in (("calibrated", recipe.activations == "int8"), ("corrected", recipe.correct)) if is_done]
     notes = [f"{' and '.join(uses)} on {calibration.images} images of {calibration.data}, seed {calibration.seed}"]
-    trained = str(checkpoint.training.get("data", "unknown data"))
+    trained = checkpoint.training.data or "unknown data"
     if _is_sample(calibration.data) and not _is_sample(trained):
         notes.append(
             f"warning: that is the built-in sample, '{checkpoint.name}' was trained on {trained}: for the least drift give images of "

@@ -15,7 +15,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.check import read_function
 from fcrn_mobile.mil.interface import Feature
-from fcrn_mobile.network.checkpoints import METRES, UP_TO_SCALE
+from fcrn_mobile.network.training_record import METRES, UP_TO_SCALE
 from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.package.metadata import COMPUTE_UNITS, Metadata, key
 from fcrn_mobile.package.reading import metadata

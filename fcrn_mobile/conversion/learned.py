@@ -77,7 +77,7 @@ def float_start(checkpoint: Checkpoint, name: str) -> str | None:
     """
     if checkpoint.quantization is None:
         return name
-    start = str(checkpoint.training.get("start") or "")
+    start = checkpoint.training.start or ""
     if start == BUILTIN:
         return start
     # The checkpoint has the file's name alone, its run where it was.

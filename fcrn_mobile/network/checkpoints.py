@@ -18,11 +18,10 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 from fcrn_mobile.network.foreign_keys import some
 from fcrn_mobile.network.quantized import Quantization, unpack
+from fcrn_mobile.network.training_record import METRES, TrainingRecord
 from fcrn_mobile.whole_file import replaced_whole
 
 BUILTIN = "builtin"
-#: Units of depth: of a network whose scale is known, and of one that learned from a video, where it can't be.
-METRES, UP_TO_SCALE = "metres", "up to scale"
 _CONFIG_FIELDS = {item.name for item in fields(FCRNConfig)}
 #: Fields that every version has written; the others have come since and have the older behaviour as their default.
 _ALWAYS_WRITTEN = {item.name for item in fields(FCRNConfig) if item.default is MISSING}
@@ -35,7 +34,7 @@ class Checkpoint:
     Attributes:
         name: ``builtin``, or the file's name without its suffix.
         network: float32, in evaluation mode; where ``quantization`` is given, rewritten for deployment and limited to it.
-        training: what it was trained on and how (data, hyper-parameters, command); free-form JSON.
+        training: what it was trained on and how.
         metrics: validation metrics at the time of saving; empty if never validated.
         tool_version: the version that wrote it.
         sha256: hash of the whole file.
@@ -44,7 +43,7 @@ class Checkpoint:
 
     name: str
     network: FCRN
-    training: dict[str, Any] = field(default_factory=dict)
+    training: TrainingRecord = field(default_factory=TrainingRecord)
     metrics: dict[str, Any] = field(default_factory=dict)
     tool_version: str = fcrn_mobile.__version__
     sha256: str = ""
@@ -52,8 +51,8 @@ class Checkpoint:
 
     @property
     def units(self) -> str:
-        """``METRES`` or ``UP_TO_SCALE``; ``training`` says which, or nothing for metres."""
-        return str(self.training.get("depth", METRES))
+        """``METRES`` or ``UP_TO_SCALE``, as ``training`` says."""
+        return self.training.units
 
     @property
     def in_units(self) -> str:
@@ -64,8 +63,8 @@ class Checkpoint:
 def save_checkpoint(
     network: FCRN,
     path: Path,
-    training: dict[str, Any],
-    metrics: dict[str, Any],
+    training: TrainingRecord | None = None,
+    metrics: dict[str, Any] | None = None,
     dtype: torch.dtype = torch.float32,
     quantization: Quantization | None = None,
 ) -> None:
@@ -74,7 +73,7 @@ def save_checkpoint(
     Args:
         network: what to save; it is not changed.
         path: destination, replaced if it exists.
-        training, metrics: JSON-serialisable, see ``Checkpoint``.
+        training, metrics: JSON-serialisable, see ``Checkpoint``; None for nothing to say.
         dtype: storage of convolution kernels. Vectors (batch norms, biases) stay float32: they are small and sensitive.
         quantization: of a deployed network, whose weights are then stored as the integers or indices that it gives.
 
@@ -85,8 +84,8 @@ def save_checkpoint(
     tensors = {key: _stored(value, dtype) for key, value in network.state_dict().items()}
     metadata = {
         "config": json.dumps(asdict(network.config)),
-        "training": json.dumps(training),
-        "metrics": json.dumps(metrics),
+        "training": json.dumps((training or TrainingRecord()).to_json()),
+        "metrics": json.dumps(metrics or {}),
         "tool_version": fcrn_mobile.__version__,
     }
     if quantization is not None:
@@ -142,7 +141,7 @@ def load_checkpoint(name: str) -> Checkpoint:
     return Checkpoint(
         name=BUILTIN if name == BUILTIN else path.stem,
         network=network.eval(),
-        training=json.loads(metadata.get("training", "{}")),
+        training=TrainingRecord.from_json(json.loads(metadata.get("training", "{}"))),
         metrics=json.loads(metadata.get("metrics", "{}")),
         tool_version=metadata.get("tool_version", "unknown"),
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),

@@ -24,6 +24,7 @@ from fcrn_mobile.network.foreign_pickle import read_torch_file
 from fcrn_mobile.network.foreign_weights import Candidate, Group, described, largest, networks
 from fcrn_mobile.network.iro_cp import read_iro_cp
 from fcrn_mobile.network.resnet import RESNETS
+from fcrn_mobile.network.training_record import TrainingRecord
 
 #: Format of a file of ``torch.save`` → the name of the decoder in its keys.
 TORCH_FORMATS = {"fcrn-pytorch": "upSample", "sparse-to-dense": "decoder"}
@@ -61,13 +62,12 @@ class Imported:
 
     Attributes:
         network: float32, in evaluation mode.
-        training: what the new checkpoint says of its origin: ``imported_from`` (format), ``file`` (name), ``sha256`` of that file, and
-            ``place`` of the weights in it where it holds several networks.
+        training: what the new checkpoint says of its origin; ``place`` only where the file holds several networks.
         others: places of the file's other networks.
     """
 
     network: FCRN
-    training: dict[str, str]
+    training: TrainingRecord
     others: tuple[str, ...] = ()
 
 
@@ -104,7 +104,7 @@ def import_network(path: Path, layout: str | None = None) -> Imported:
     network.load_state_dict(state)
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    origin = {"imported_from": layout, "file": path.name, "sha256": sha256} | ({"place": place} if place else {})
+    origin = TrainingRecord(imported_from=layout, file=path.name, sha256=sha256, place=place)
     return Imported(network.eval(), origin, others)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fcrn_mobile.network.checkpoints import UP_TO_SCALE
+from fcrn_mobile.network.training_record import UP_TO_SCALE
 
 _PREFIX = "fcrn_mobile."
 #: Compute units as a recipe and reports name them → as coremltools does.

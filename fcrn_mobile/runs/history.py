@@ -12,6 +12,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.network.training_record import TrainingRecord
 from fcrn_mobile.runs.folder import BEST, METRICS, RECORD
 from fcrn_mobile.runs.monitor import Monitor, monitor_of
 from fcrn_mobile.runs.record import monitor_in, settings_of
@@ -78,9 +79,11 @@ def read_run(folder: Path, name: str) -> History:
     try:
         with safe_open(best, framework="numpy") as file:
             metadata: dict[str, str] = file.metadata() or {}
-        training = json.loads(metadata["training"])
+        training = TrainingRecord.from_json(json.loads(metadata["training"]))
         metrics = json.loads(metadata["metrics"])
-        return History(name, folder, settings_of(run, training), epochs, curves, metrics, int(training["epoch"]), monitor)
+        if training.epoch is None:
+            raise KeyError("epoch")
+        return History(name, folder, settings_of(run, training), epochs, curves, metrics, training.epoch, monitor)
     except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise InputError(f"run '{folder}' cannot be read ({error}): best.safetensors is damaged") from error
 

@@ -1,8 +1,10 @@
 """A run's record, and what its checkpoints say of their training, as settings by name."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from fcrn_mobile.network.training_record import TrainingRecord
 from fcrn_mobile.runs.monitor import Monitor, monitor_of
 
 #: What is no setting, or follows from others.
@@ -18,9 +20,9 @@ def monitor_in(run: Mapping[str, Any], rows: Sequence[Mapping[str, str]]) -> Mon
     return monitor_of(quantized, has_depth=any("val/abs_rel" in row for row in rows) or not any("val/loss" in row for row in rows))
 
 
-def settings_of(run: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Any]:
+def settings_of(run: Mapping[str, Any], training: TrainingRecord) -> dict[str, Any]:
     """What run.json says, and of the training record what that lacks: numbers of frames, versions, data by its portable name."""
-    return _flat(run) | _flat({key: value for key, value in training.items() if key != "hyperparameters"})
+    return _flat(run) | _flat(replace(training, hyperparameters=None).to_json())
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class TorchRuntime:
         self.metadata = Metadata(
             version=checkpoint.tool_version,
             checkpoint_sha256=checkpoint.sha256,
-            training_data=str(checkpoint.training.get("data", "unknown")),
+            training_data=checkpoint.training.data or "unknown",
             output_units=checkpoint.units,
         ).to_dict()
         self._network: torch.nn.Module = self._prepared(checkpoint)

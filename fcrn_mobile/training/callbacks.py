@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from lightning import Callback, LightningModule, Trainer
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import save_checkpoint
+from fcrn_mobile.network.training_record import TrainingRecord
 from fcrn_mobile.runs.folder import BEST, LAST, STATE
 from fcrn_mobile.training.divergence import DivergenceError
 from fcrn_mobile.training.module import DepthTraining
@@ -27,7 +29,7 @@ class RunCheckpoints(Callback):
         training: goes into the checkpoints' metadata.
     """
 
-    def __init__(self, folder: Path, training: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, training: TrainingRecord) -> None:
         self.folder = folder
         self.training = training
         self.best = float("inf")
@@ -70,7 +72,7 @@ class RunCheckpoints(Callback):
 
     def _write(self, name: str, trainer: Trainer, module: DepthTraining, metrics: dict[str, Any]) -> None:
         if trainer.is_global_zero:
-            training = self.training | {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
+            training = replace(self.training, epoch=trainer.current_epoch + 1, step=trainer.global_step)
             with self._naming(name):
                 save_checkpoint(module.result, self.folder / name, training, metrics, quantization=module.quantization)
 

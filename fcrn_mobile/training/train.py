@@ -19,10 +19,11 @@ from fcrn_mobile.data.module import DataModule, depth_data
 from fcrn_mobile.data.spec import open_source, portable
 from fcrn_mobile.data.transforms import Augmentation
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.network.checkpoints import METRES, UP_TO_SCALE, Checkpoint, load_checkpoint
+from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
 from fcrn_mobile.network.encoders import load_imagenet_weights
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.resnet import RESNETS
+from fcrn_mobile.network.training_record import METRES, UP_TO_SCALE, TrainingRecord
 from fcrn_mobile.runs.examples import Drawing
 from fcrn_mobile.runs.folder import BEST, LAST, RECORD, STATE, TRACKED, clear, naming_a_full_disk, require_new
 from fcrn_mobile.runs.lock import claimed
@@ -186,7 +187,7 @@ def _fit(
     hyper = run.hyper
     seed_everything(hyper.manual_seed, verbose=False)
     record = _training_record(run, data)
-    configuration = flat_configuration({"network": asdict(run.network)} | record)
+    configuration = flat_configuration({"network": asdict(run.network)} | record.to_json())
     callbacks: list[Callback] = [RunCheckpoints(out, record), Tracking(out, configuration, data.validation_frames, draw)]
     if progress and is_first_process():
         callbacks.append(TQDMProgressBar())
@@ -250,25 +251,25 @@ def _module(network: FCRN, hyper: Hyperparameters, data: DataModule[Any]) -> Dep
     return DepthTraining(network, hyper) if hyper.quantization == NONE else QuantizationTraining(network, hyper)
 
 
-def _training_record(run: Run, data: DataModule[Any]) -> dict[str, Any]:
+def _training_record(run: Run, data: DataModule[Any]) -> TrainingRecord:
     train_spec, val_spec = run.specs
-    return {
+    return TrainingRecord(
         # The place of the data on this machine is nobody else's business.
-        "data": portable_mixture(train_spec),
-        "frames": len(data.frames),
-        "val_data": portable(val_spec),
-        "val_frames": len(data.validation_frames),
-        "transforms": (_augmentation(run) if run.hyper.objective == "supervised" else view_augmentation(run)).steps,
-        "depth": _depth_units(run),
-        "encoder_weights": portable(run.encoder_weights),
-        "start": portable(run.start) if run.start else None,
-        "hyperparameters": asdict(run.hyper),
-        "extended_at": list(run.extended_at),
-        "monitor": asdict(run.monitor) if run.monitor else None,
-        "processes": run.devices * run.nodes,
-        "command": shlex.join(word if "\n" in word else portable(word) for word in shlex.split(run.command)),
-        "versions": {"fcrn-mobile": fcrn_mobile.__version__, "torch": torch.__version__},
-    }
+        data=portable_mixture(train_spec),
+        frames=len(data.frames),
+        val_data=portable(val_spec),
+        val_frames=len(data.validation_frames),
+        transforms=(_augmentation(run) if run.hyper.objective == "supervised" else view_augmentation(run)).steps,
+        depth=_depth_units(run),
+        encoder_weights=portable(run.encoder_weights),
+        start=portable(run.start) if run.start else None,
+        hyperparameters=asdict(run.hyper),
+        extended_at=list(run.extended_at),
+        monitor=asdict(run.monitor) if run.monitor else None,
+        processes=run.devices * run.nodes,
+        command=shlex.join(word if "\n" in word else portable(word) for word in shlex.split(run.command)),
+        versions={"fcrn-mobile": fcrn_mobile.__version__, "torch": torch.__version__},
+    )
 
 
 def _depth_units(run: Run) -> str:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from fcrn_mobile.conversion.artefact import provenance
 from fcrn_mobile.conversion.contract import Port, violations
 from fcrn_mobile.conversion.recipe import Recipe
-from fcrn_mobile.network.checkpoints import UP_TO_SCALE, Checkpoint
+from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
+from fcrn_mobile.network.training_record import UP_TO_SCALE, TrainingRecord
 from fcrn_mobile.palette import DEPTH, depth_colours
 from fcrn_mobile.report.figures import colour_map
 
@@ -177,7 +178,7 @@ def _contract() -> dict[str, Any]:
     checkpoint = Checkpoint(
         name="example",
         network=FCRN(preset("fcrn-lite0", widths=(16, 8, 8, 8, 8), input_size=(64, 96))),
-        training={"data": "folder:rooms#train"},
+        training=TrainingRecord(data="folder:rooms#train"),
         sha256="fedcba9876543210" * 4,
     )
     recipe = Recipe(name="fcrn-int8", precision="int8", input_size=(64, 96), budget={"fidelity": "0.05"})

@@ -8,8 +8,9 @@ import fcrn_mobile
 from fcrn_mobile.conversion.artefact import conversion_errors, provenance
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.network.checkpoints import METRES, UP_TO_SCALE, Checkpoint
+from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
+from fcrn_mobile.network.training_record import METRES, UP_TO_SCALE, TrainingRecord
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def test_other_errors_stay_what_they_are(network: FCRN, raised: BaseException) -
 
 def test_the_provenance_tells_version_recipe_network_checkpoint_data_and_units(network: FCRN) -> None:
     recipe = make_recipe({"precision": "w8a8", "name": "mine", "calibration": {"data": "folder:/home/me/rooms#train", "images": 3}}, "t")
-    told = provenance(Checkpoint("net", network, {"data": "nyu", "depth": UP_TO_SCALE}, sha256="ab"), recipe, coreml=True)
+    told = provenance(Checkpoint("net", network, TrainingRecord(data="nyu", depth=UP_TO_SCALE), sha256="ab"), recipe, coreml=True)
     settings = json.loads(told.pop("fcrn_mobile.recipe"))
     assert told == {
         "fcrn_mobile.version": fcrn_mobile.__version__,

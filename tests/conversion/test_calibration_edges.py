@@ -24,6 +24,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.network.quantized import Quantization
+from fcrn_mobile.network.training_record import TrainingRecord
 from fcrn_mobile.package.metadata import key
 
 
@@ -115,7 +116,7 @@ IMAGES = {"data": "folder:rooms#train", "images": 3, "seed": 5}
 
 def checkpoint(data: str | None = None, learned: bool = False) -> Checkpoint:
     network = FCRN(preset("fcrn-plain", widths=(8, 8, 8, 8)))
-    training = {} if data is None else {"data": data}
+    training = TrainingRecord(data=data or "")
     return Checkpoint("net", network, training, quantization=Quantization({"precision": "int8"}, {}, {}) if learned else None)
 
 

@@ -10,8 +10,9 @@ from fcrn_mobile.conversion.artefact import provenance
 from fcrn_mobile.conversion.contract import Port, check, read_ports, violations
 from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import Recipe
-from fcrn_mobile.network.checkpoints import UP_TO_SCALE, Checkpoint
+from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
+from fcrn_mobile.network.training_record import UP_TO_SCALE, TrainingRecord
 from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.quiet import quiet_coremltools
 from tests.journeys.command import Result, call, refused
@@ -38,7 +39,7 @@ def package(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) ->
 def relative(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What training on a video alone gives, exported."""
     path = tmp_path_factory.mktemp("relative") / "relative.mlpackage"
-    export(replace(checkpoint, training={"depth": UP_TO_SCALE}), Recipe(), path)
+    export(replace(checkpoint, training=TrainingRecord(depth=UP_TO_SCALE)), Recipe(), path)
     return path
 
 

@@ -11,7 +11,7 @@ from coremltools.proto import Model_pb2
 from fcrn_mobile.conversion import contract
 from fcrn_mobile.conversion.contract import Port, check, install, read_ports, violations
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.network.checkpoints import METRES, UP_TO_SCALE
+from fcrn_mobile.network.training_record import METRES, UP_TO_SCALE
 
 PICTURE, DEPTH = Port("image", "colour", (48, 64)), Port("depth", "half", (24, 32))
 RECIPE = {"name": "mine", "precision": "int8", "output": "image", "compute_units": "all", "input_size": [48, 64]}

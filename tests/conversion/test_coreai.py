@@ -9,6 +9,7 @@ from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN
+from fcrn_mobile.network.training_record import TrainingRecord
 from tests.coreai import needs_coreai
 
 pytestmark = needs_coreai
@@ -16,7 +17,7 @@ pytestmark = needs_coreai
 
 @pytest.fixture
 def tiny(tiny_config) -> Checkpoint:
-    return Checkpoint("tiny", FCRN(tiny_config).eval(), sha256="5a", training={"data": "rooms"})
+    return Checkpoint("tiny", FCRN(tiny_config).eval(), sha256="5a", training=TrainingRecord(data="rooms"))
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("fp32", "Float32"), ("fp16", "Float16")])

@@ -13,8 +13,9 @@ from fcrn_mobile.cli.export import command
 from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import make_recipe
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.network.checkpoints import UP_TO_SCALE, Checkpoint, load_checkpoint, save_checkpoint
+from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
+from fcrn_mobile.network.training_record import UP_TO_SCALE, TrainingRecord
 from fcrn_mobile.training.quantization import QuantizationAware
 from tests.journeys.command import call, refused  # noqa: F401 - a fixture
 
@@ -33,7 +34,7 @@ precision = "fp32"
 
 @pytest.fixture
 def checkpoint(tiny_config, settle: Callable[[FCRN], FCRN], tmp_path: Path) -> Path:
-    save_checkpoint(settle(FCRN(tiny_config)), tmp_path / "tiny.safetensors", {}, {})
+    save_checkpoint(settle(FCRN(tiny_config)), tmp_path / "tiny.safetensors")
     return tmp_path / "tiny.safetensors"
 
 
@@ -56,7 +57,7 @@ def test_it_says_what_became_of_every_weight(checkpoint: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize(("training", "said"), [({}, "depth in metres"), ({"depth": UP_TO_SCALE}, "depth up to an unknown scale")])
 def test_it_says_what_the_depth_is_in(training: dict[str, str], said: str, tiny_config, tmp_path: Path) -> None:
-    save_checkpoint(FCRN(tiny_config), tmp_path / "c.safetensors", training, {})
+    save_checkpoint(FCRN(tiny_config), tmp_path / "c.safetensors", TrainingRecord.from_json(training))
     arguments = [str(tmp_path / "c.safetensors"), "--out", str(tmp_path / "c.onnx")]
     output = CliRunner().invoke(command, arguments, catch_exceptions=False).output
     assert f"output array, {said}\n" in output
@@ -97,7 +98,7 @@ def small(settle: Callable[[FCRN], FCRN], tmp_path: Path) -> Path:
         network.head.weight *= 0.3 / network(torch.rand(1, 3, 32, 48)).std()
         network.head.bias.fill_(3.0)
     (tmp_path / "my runs").mkdir()
-    save_checkpoint(network, tmp_path / "my runs" / "small.safetensors", {"data": "folder:mine"}, {})
+    save_checkpoint(network, tmp_path / "my runs" / "small.safetensors", TrainingRecord(data="folder:mine"))
     return Path("my runs/small.safetensors")
 
 
@@ -159,7 +160,7 @@ class Quantized:
     def __init__(self, folder: Path, start: Path) -> None:
         aware = QuantizationAware(load_checkpoint(str(start)).network, "int4")
         self.path = folder / "best.safetensors"
-        save_checkpoint(aware.finished(), self.path, {"start": start.name}, {}, quantization=aware.quantization())
+        save_checkpoint(aware.finished(), self.path, TrainingRecord(start=start.name), quantization=aware.quantization())
 
 
 @pytest.mark.parametrize("words", [["--precision", "int4"], []])

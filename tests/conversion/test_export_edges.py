@@ -12,9 +12,10 @@ from fcrn_mobile.conversion.coreml import arithmetic, describe, taking_pixels, t
 from fcrn_mobile.conversion.export import artefact_size
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.network.checkpoints import UP_TO_SCALE, Checkpoint
+from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.network.quantized import Quantization
+from fcrn_mobile.network.training_record import UP_TO_SCALE
 from fcrn_mobile.quiet import quiet_coremltools
 
 with quiet_coremltools():

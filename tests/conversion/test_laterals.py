@@ -126,7 +126,7 @@ def test_a_learned_quantization_reaches_every_weight(kind: str, scheme: str, tmp
     assert [name for name, parameter in aware.named_parameters() if parameter.requires_grad and parameter.grad is None] == []
     quantization, finished = aware.eval().quantization(), aware.finished()
     assert {"laterals.0.conv.weight", "laterals.2.joint_conv.weight"} <= set(quantization.weights)
-    save_checkpoint(finished, tmp_path / "q.safetensors", {}, {}, quantization=quantization)
+    save_checkpoint(finished, tmp_path / "q.safetensors", quantization=quantization)
     error = np.abs(depth(load_checkpoint(str(tmp_path / "q.safetensors")).network) / depth(finished) - 1)
     # Sums in another order put single activations on the next step of their grid.
     assert error.mean() < 5e-4 if scheme == "w8a8" else error.max() < 1e-4
@@ -134,6 +134,6 @@ def test_a_learned_quantization_reaches_every_weight(kind: str, scheme: str, tmp
 
 def test_a_learned_quantization_is_what_the_package_computes(tmp_path: Path) -> None:
     aware = QuantizationAware(network("concat"), "palette4").eval()
-    save_checkpoint(aware.finished(), tmp_path / "q.safetensors", {}, {}, quantization=aware.quantization())
+    save_checkpoint(aware.finished(), tmp_path / "q.safetensors", quantization=aware.quantization())
     path = package(load_checkpoint(str(tmp_path / "q.safetensors")), tmp_path, **LEARNED["palette4"])
     np.testing.assert_allclose(open_runtime(str(path), arithmetic="float32").predict(image()), depth(aware.finished()), rtol=1e-5)

@@ -15,6 +15,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.network.quantized import Quantization
+from fcrn_mobile.network.training_record import TrainingRecord
 from fcrn_mobile.quantize.grids import Integers, Quantized, Table
 
 INT4 = {"precision": "int4", "block_size": 32, "otherwise": "int8"}
@@ -22,7 +23,7 @@ INT4 = {"precision": "int4", "block_size": 32, "otherwise": "int8"}
 
 def checkpoint(settings: dict[str, Any] | None = INT4, **training: Any) -> Checkpoint:
     network = FCRN(preset("fcrn-plain", widths=(8, 8, 8, 8)))
-    return Checkpoint("net", network, training, quantization=Quantization(settings, {}, {}) if settings else None)
+    return Checkpoint("net", network, TrainingRecord(**training), quantization=Quantization(settings, {}, {}) if settings else None)
 
 
 @pytest.mark.parametrize(

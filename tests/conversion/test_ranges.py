@@ -29,6 +29,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
+from fcrn_mobile.network.training_record import TrainingRecord
 from fcrn_mobile.package.metadata import key
 from fcrn_mobile.quantize.clipping import BINS, histogram, mse_clip, percentile_clip
 from fcrn_mobile.quiet import quiet_coremltools
@@ -281,7 +282,7 @@ def test_metadata_name_the_calibration_data_without_folders() -> None:
     ],
 )
 def test_a_user_is_told_what_was_calibrated_on(values: dict[str, Any], trained: str, expected: list[str]) -> None:
-    checkpoint = Checkpoint("net", FCRN(preset("fcrn-plain", widths=(8, 8, 8, 8))), {"data": trained})
+    checkpoint = Checkpoint("net", FCRN(preset("fcrn-plain", widths=(8, 8, 8, 8))), TrainingRecord(data=trained))
     notes = calibration_notes(checkpoint, make_recipe(values, "test"))
     assert len(notes) == len(expected)
     for note, start in zip(notes, expected, strict=True):

@@ -20,7 +20,7 @@ FIXTURES = Path(__file__).resolve().parents[2] / "ios_demo/DepthCore/Tests/Depth
 @pytest.fixture
 def tiny(tmp_path: Path) -> str:
     torch.manual_seed(0)
-    save_checkpoint(settled(FCRN(preset("fcrn-lite0", widths=(16, 8, 8, 8, 8), input_size=(64, 96)))), tmp_path / "a.safetensors", {}, {})
+    save_checkpoint(settled(FCRN(preset("fcrn-lite0", widths=(16, 8, 8, 8, 8), input_size=(64, 96)))), tmp_path / "a.safetensors")
     return "a.safetensors"
 
 

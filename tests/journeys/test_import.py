@@ -39,7 +39,7 @@ def test_the_authors_release_is_imported_exported_and_holds_its_budget(call: Cal
     imported = load_checkpoint(str(tmp_path / "nyu.safetensors")).network
     small = FCRN(replace(imported.config, input_size=(64, 96)))
     small.load_state_dict(imported.state_dict())
-    save_checkpoint(small, tmp_path / "nyu.safetensors", {}, {})
+    save_checkpoint(small, tmp_path / "nyu.safetensors")
     exported = call("export", "nyu.safetensors", "--precision", "fp16", "--out", "nyu.mlpackage")
     assert exported.returncode == 0, exported.stderr
     checked = call("validate", "nyu.safetensors", "nyu.mlpackage", "--data", "sample#val", "--budget", "fidelity=0.01", "--json", "-")

@@ -126,7 +126,7 @@ def in_this_process(
 def test_an_engine_that_is_missing_or_wrong_is_named_in_the_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     torch.manual_seed(0)
     small, trained = preset("fcrn-lite0", widths=(16, 8, 8, 8, 8), input_size=(64, 96)), tmp_path / "trained.safetensors"
-    save_checkpoint(settled(FCRN(small)), trained, {}, {})
+    save_checkpoint(settled(FCRN(small)), trained)
     # What a machine without OpenVINO has, and an engine that computes something else.
     monkeypatch.setitem(sys.modules, "openvino", None)
     wrong = peer_networks.Engine("wrong", "torch")

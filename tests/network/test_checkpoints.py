@@ -8,21 +8,22 @@ from safetensors.torch import load_file, save_file
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from fcrn_mobile.network.fcrn import FCRN
+from fcrn_mobile.network.training_record import TrainingRecord
 
 
 def test_a_checkpoint_rebuilds_its_network(tiny_config, settle, tmp_path) -> None:
     network = settle(FCRN(tiny_config))
-    save_checkpoint(network, tmp_path / "net.safetensors", {"data": "sample"}, {"abs_rel": 0.5})
+    save_checkpoint(network, tmp_path / "net.safetensors", TrainingRecord(data="sample"), {"abs_rel": 0.5})
     loaded = load_checkpoint(str(tmp_path / "net.safetensors"))
     assert loaded.network.config == tiny_config
-    assert (loaded.name, loaded.training, loaded.metrics) == ("net", {"data": "sample"}, {"abs_rel": 0.5})
+    assert (loaded.name, loaded.training, loaded.metrics) == ("net", TrainingRecord(data="sample"), {"abs_rel": 0.5})
     image = torch.rand(1, 3, 64, 96)
     with torch.no_grad():
         assert torch.equal(loaded.network(image), network(image))
 
 
 def test_half_precision_halves_the_kernels_only(tiny_config, tmp_path) -> None:
-    save_checkpoint(FCRN(tiny_config), tmp_path / "half.safetensors", {}, {}, torch.float16)
+    save_checkpoint(FCRN(tiny_config), tmp_path / "half.safetensors", dtype=torch.float16)
     tensors = load_file(tmp_path / "half.safetensors")
     assert tensors["head.weight"].dtype == torch.float16
     assert tensors["bn.running_var"].dtype == torch.float32
@@ -32,13 +33,13 @@ def test_half_precision_halves_the_kernels_only(tiny_config, tmp_path) -> None:
 def test_builtin_is_small_and_says_where_it_comes_from(builtin) -> None:
     assert checkpoint_path("builtin").stat().st_size <= 14e6
     assert builtin.network.config.preset == "fcrn-lite0"
-    assert "nyu_train795.zip" in builtin.training["data"]
-    assert builtin.training["command"].startswith("fcrn-mobile train")
+    assert "nyu_train795.zip" in builtin.training.data
+    assert builtin.training.command.startswith("fcrn-mobile train")
     assert builtin.metrics["protocol"] == "eigen"
 
 
 def test_checkpoints_from_before_a_field_was_added_load(tiny_config, tmp_path) -> None:
-    save_checkpoint(FCRN(tiny_config), tmp_path / "new.safetensors", {}, {})
+    save_checkpoint(FCRN(tiny_config), tmp_path / "new.safetensors")
     tensors, config = load_file(tmp_path / "new.safetensors"), dict(tiny_config.__dict__)
     del config["head_relu"]
     save_file(tensors, tmp_path / "old.safetensors", {"config": json.dumps(config)})
@@ -54,7 +55,7 @@ def test_checkpoints_from_before_a_field_was_added_load(tiny_config, tmp_path) -
 
 def test_a_prediction_without_negative_depth_stays_so(tiny_config, settle, tmp_path) -> None:
     network = settle(FCRN(replace(tiny_config, head_relu=True)))
-    save_checkpoint(network, tmp_path / "net.safetensors", {}, {})
+    save_checkpoint(network, tmp_path / "net.safetensors")
     image = torch.rand(1, 3, 64, 96)
     plain = FCRN(tiny_config).eval()
     plain.load_state_dict(network.state_dict())
@@ -76,7 +77,7 @@ def test_bad_files_are_named(tiny_config, tmp_path) -> None:
     with pytest.raises(InputError, match="what network"):
         load_checkpoint(str(foreign))
     whole = tmp_path / "whole.safetensors"
-    save_checkpoint(FCRN(tiny_config), whole, {}, {})
+    save_checkpoint(FCRN(tiny_config), whole)
     truncated = tmp_path / "truncated.safetensors"
     truncated.write_bytes(whole.read_bytes()[:-100])
     with pytest.raises(InputError, match="truncated"):
@@ -94,11 +95,11 @@ def test_bad_files_are_named(tiny_config, tmp_path) -> None:
 def test_weights_that_are_not_finite_are_neither_saved_nor_opened(name, value, tiny_config, tmp_path) -> None:
     path = tmp_path / "net.safetensors"
     network = FCRN(tiny_config)
-    save_checkpoint(network, path, {}, {})
+    save_checkpoint(network, path)
     sound = path.read_bytes()
     network.state_dict()[name].view(-1)[0] = value
     with pytest.raises(InputError, match=rf"weights are not finite \({name}\).*net\.safetensors.*lower --lr"):
-        save_checkpoint(network, path, {}, {})
+        save_checkpoint(network, path)
     assert path.read_bytes() == sound
     assert [file.name for file in tmp_path.iterdir()] == ["net.safetensors"]
     tensors = load_file(path)
@@ -112,8 +113,8 @@ def test_weights_too_large_for_half_precision_are_not_saved_in_it(tiny_config, t
     network = FCRN(tiny_config)
     network.head.weight.data.view(-1)[0] = 1e6
     with pytest.raises(InputError, match=r"not finite \(head\.weight\)"):
-        save_checkpoint(network, tmp_path / "half.safetensors", {}, {}, torch.float16)
-    save_checkpoint(network, tmp_path / "float.safetensors", {}, {})
+        save_checkpoint(network, tmp_path / "half.safetensors", dtype=torch.float16)
+    save_checkpoint(network, tmp_path / "float.safetensors")
 
 
 def test_a_full_disk_is_named_with_the_file(tiny_config, tmp_path, monkeypatch) -> None:
@@ -122,4 +123,4 @@ def test_a_full_disk_is_named_with_the_file(tiny_config, tmp_path, monkeypatch) 
 
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
     with pytest.raises(OSError, match=r"No space left on device: '.*net\.safetensors'"):
-        save_checkpoint(FCRN(tiny_config), tmp_path / "net.safetensors", {}, {})
+        save_checkpoint(FCRN(tiny_config), tmp_path / "net.safetensors")

@@ -156,7 +156,7 @@ def test_an_average_in_a_wrapped_run_is_imported_and_named(tmp_path: Path) -> No
     imported = import_network(tmp_path / "run.pth")
     assert torch.equal(imported.network.head.weight, 2 * weights["conv3.weight"])
     assert torch.equal(imported.network.bn.running_var, weights["bn2.running_var"])
-    assert imported.training["place"].startswith("ema.shadow")
+    assert imported.training.place.startswith("ema.shadow")
     assert imported.others == ("model_state_dict: module._orig_mod.",)
     shadow["conv3.weight"][0] = torch.nan
     torch.save({"net": {**weights, **shadow}}, tmp_path / "nan.pth")

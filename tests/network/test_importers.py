@@ -17,6 +17,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import load_checkpoint, save_checkpoint
 from fcrn_mobile.network.foreign_pickle import read_torch_file
 from fcrn_mobile.network.importers import TORCH_FORMATS, Imported, import_network
+from fcrn_mobile.network.training_record import TrainingRecord
 from tests.foreign import MODULE, foreign_network
 
 RESNET50 = {"repeats": (3, 4, 6, 3), "expansion": 4}
@@ -46,7 +47,7 @@ def test_a_pickled_network_of_absent_classes_computes_the_same(layout: str, name
         torch.load(path, weights_only=False)
     imported = import_network(path)
     equal(imported, foreign)
-    assert imported.training == {"imported_from": layout, "file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    assert imported.training == TrainingRecord(imported_from=layout, file=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     assert imported.network.config.mean == (0, 0, 0)
     assert imported.network.config.std == (1, 1, 1)
 
@@ -63,7 +64,7 @@ def test_resnet50_computes_the_same_and_stays_so_as_a_checkpoint(tmp_path: Path)
     foreign = foreign_network(tmp_path / "model.pth", "upSample", **RESNET50)
     imported = import_network(tmp_path / "model.pth")
     assert imported.network.config.encoder == "resnet50"
-    save_checkpoint(imported.network, tmp_path / "ours.safetensors", imported.training, {})
+    save_checkpoint(imported.network, tmp_path / "ours.safetensors", imported.training)
     loaded = load_checkpoint(str(tmp_path / "ours.safetensors"))
     assert loaded.training == imported.training
     equal(Imported(loaded.network, {}), foreign)

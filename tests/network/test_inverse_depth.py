@@ -40,7 +40,7 @@ def test_depth_stays_in_its_range_whatever_the_prediction(network) -> None:
 
 
 def test_a_checkpoint_keeps_its_range(network, tmp_path) -> None:
-    save_checkpoint(network, tmp_path / "a.safetensors", {}, {})
+    save_checkpoint(network, tmp_path / "a.safetensors")
     loaded = load_checkpoint(str(tmp_path / "a.safetensors")).network
     assert loaded.config.inverse_depth == (10.0, 0.01)
     image = torch.rand(1, 3, 64, 96)
@@ -61,7 +61,7 @@ def test_a_range_that_allows_an_infinite_depth_is_refused(tiny_config, values) -
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("fp16", 0.02)])
 def test_a_package_computes_the_same_depth(network, precision, tolerance, tmp_path) -> None:
-    save_checkpoint(network, tmp_path / "a.safetensors", {}, {})
+    save_checkpoint(network, tmp_path / "a.safetensors")
     recipe = Recipe(name="x", precision=precision, output="array")
     export(load_checkpoint(str(tmp_path / "a.safetensors")), recipe, tmp_path / "a.mlpackage")
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)

@@ -75,8 +75,8 @@ def test_a_checkpoint_of_it_computes_the_same_in_single_precision(file: Path, la
     imported = import_network(file)
     config = imported.network.config
     assert (config.encoder, config.decoder, config.widths, config.head_relu) == ("resnet50-caffe", "fastproj", SMALL, True)
-    assert imported.training["imported_from"] == "iro-cp"
-    save_checkpoint(imported.network, tmp_path / "ours.safetensors", imported.training, {})
+    assert imported.training.imported_from == "iro-cp"
+    save_checkpoint(imported.network, tmp_path / "ours.safetensors", imported.training)
     loaded = load_checkpoint(str(tmp_path / "ours.safetensors"))
     assert loaded.network.config == config
     image = pixels(64, 96)

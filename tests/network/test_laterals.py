@@ -130,7 +130,7 @@ def test_bilinear_blocks_leave_no_checkerboard() -> None:
 
 def test_a_checkpoint_without_the_word_has_no_laterals(tmp_path) -> None:
     network = FCRN(preset("fcrn-lite0", widths=WIDTHS)).eval()
-    save_checkpoint(network, tmp_path / "new.safetensors", {}, {})
+    save_checkpoint(network, tmp_path / "new.safetensors")
     tensors, config = load_file(tmp_path / "new.safetensors"), dict(network.config.__dict__)
     assert config.pop("laterals") == "none"
     assert not any("lateral" in key for key in tensors)
@@ -145,7 +145,7 @@ def test_a_checkpoint_without_the_word_has_no_laterals(tmp_path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_laterals_are_stored_with_the_checkpoint(kind: str, settle, tmp_path) -> None:
     network = settle(tiny(kind))
-    save_checkpoint(network, tmp_path / "net.safetensors", {}, {})
+    save_checkpoint(network, tmp_path / "net.safetensors")
     loaded = load_checkpoint(str(tmp_path / "net.safetensors")).network
     assert loaded.config == network.config
     assert relative(loaded, network, torch.rand(1, 3, 64, 96)) < 1e-4  # one in the fast form, the other in the literal

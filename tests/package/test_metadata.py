@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fcrn_mobile
-from fcrn_mobile.network.checkpoints import METRES, UP_TO_SCALE
+from fcrn_mobile.network.training_record import METRES, UP_TO_SCALE
 from fcrn_mobile.package.metadata import Metadata, key
 
 SOURCES = Path(fcrn_mobile.__file__).parent

@@ -29,7 +29,7 @@ def frames() -> list[Sample]:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("operators") / "net.safetensors"
-    save_checkpoint(settled(FCRN(preset("fcrn-lite0", widths=(16, 8, 8, 8, 8), input_size=(64, 96)))), path, {}, {})
+    save_checkpoint(settled(FCRN(preset("fcrn-lite0", widths=(16, 8, 8, 8, 8), input_size=(64, 96)))), path)
     return path
 
 

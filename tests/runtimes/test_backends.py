@@ -28,7 +28,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network.head.weight.data *= 0.1
     network.head.bias.data += 5
     path = tmp_path_factory.mktemp("backends") / "net.safetensors"
-    save_checkpoint(network, path, {}, {})
+    save_checkpoint(network, path)
     return path
 
 
@@ -145,7 +145,7 @@ def test_a_second_network_is_compiled_for_its_own_size_not_for_any(tmp_path, mon
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **settings: compile_module(self, backend=capture, **settings))
     for height in (64, 96, 128):
         network = FCRN(preset("fcrn-lite0", widths=(16, 8, 8, 8, 8), input_size=(height, 96)))
-        save_checkpoint(network, tmp_path / "tiny.safetensors", {}, {})
+        save_checkpoint(network, tmp_path / "tiny.safetensors")
         torch_runtime.CompiledTorchRuntime(str(tmp_path / "tiny.safetensors")).predict(np.zeros((height, 96, 3), np.uint8))
     assert symbolic
     assert not any(symbolic)

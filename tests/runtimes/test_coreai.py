@@ -42,7 +42,7 @@ def network() -> FCRN:
 @pytest.fixture(scope="module")
 def checkpoint(network: FCRN, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
-    save_checkpoint(network, path, training={}, metrics={})
+    save_checkpoint(network, path)
     return path
 
 

@@ -63,7 +63,7 @@ def test_an_extended_run_adds_a_cycle_and_goes_on_bit_for_bit_after_a_break(
     shutil.copytree(tmp_path / "whole", tmp_path / "parts")
     assert max(logged(tmp_path / "whole", "lr")) < lr * 1.001
     checkpoint = resume(tmp_path / "whole", epochs=5)
-    assert checkpoint.training["epoch"] <= 5
+    assert checkpoint.training.epoch <= 5
     rates = logged(tmp_path / "whole", "lr")
     assert len(rates) == 10
     # The schedule's own formula: from lr/25 up to lr within three tenths of the added steps, down to lr/25/1e4.
@@ -74,7 +74,7 @@ def test_an_extended_run_adds_a_cycle_and_goes_on_bit_for_bit_after_a_break(
         added.step() if added.last_epoch < 5 else None
     record = load_run(tmp_path / "whole" / "run.json")
     assert (record.hyper.epochs, record.extended_at) == (5, (2,))
-    assert load_checkpoint(str(tmp_path / "whole/last.safetensors")).training["extended_at"] == [2]
+    assert load_checkpoint(str(tmp_path / "whole/last.safetensors")).training.extended_at == [2]
 
     stopped_after(monkeypatch, 3, lambda: resume(tmp_path / "parts", epochs=5))
     resume(tmp_path / "parts", epochs=5)
@@ -160,7 +160,7 @@ def test_a_run_that_diverges_later_keeps_its_last_sound_epoch(small_run: Run, tm
     with pytest.raises(InputError, match=r"loss is inf on .* in epoch 2, step 4: .*last\.safetensors' keeps the epoch before") as refusal:
         train(small_run, tmp_path / "run")
     assert f"--resume {tmp_path}/run/last.safetensors" in str(refusal.value)
-    assert load_checkpoint(str(tmp_path / "run/last.safetensors")).training["epoch"] == 1
+    assert load_checkpoint(str(tmp_path / "run/last.safetensors")).training.epoch == 1
     assert torch.load(tmp_path / "run/last.ckpt", weights_only=True)["global_step"] == 2
 
 
@@ -197,4 +197,4 @@ def test_the_record_says_what_was_typed_and_what_is_monitored(call: Callable[...
     assert record["command"].endswith("--batch-size 2 --out 'my runs/a'")
     assert record["monitor"] == {"metric": "abs_rel", "direction": "lower"}
     # A checkpoint travels, and leaves the places on this machine behind.
-    assert load_checkpoint(str(tmp_path / "my runs/a/best.safetensors")).training["command"].endswith("--out a")
+    assert load_checkpoint(str(tmp_path / "my runs/a/best.safetensors")).training.command.endswith("--out a")

@@ -137,4 +137,4 @@ def test_training_from_a_checkpoint_starts_with_its_weights(tiny_config: FCRNCon
     run = Run(replace(builtin.network.config, input_size=(64, 96)), hyper, "sample", start="builtin")
     result = training.train(run, tmp_path / "run")
     torch.testing.assert_close(flat(result.network), flat(builtin.network))
-    assert result.training["start"] == "builtin"
+    assert result.training.start == "builtin"

@@ -54,7 +54,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
         network.head.weight.mul_(0.1)
         network.head.bias.fill_(3)
     path = tmp_path_factory.mktemp("float") / "float.safetensors"
-    save_checkpoint(network, path, {}, {})
+    save_checkpoint(network, path)
     return path
 
 
@@ -71,7 +71,7 @@ def tuned(start: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[st
     def checkpoint(scheme: str) -> Checkpoint:
         if scheme not in made:
             aware, path = fine_tuned(start, scheme, steps=40), tmp_path_factory.mktemp(scheme) / "tuned.safetensors"
-            save_checkpoint(aware.finished(), path, {}, {}, quantization=aware.quantization())
+            save_checkpoint(aware.finished(), path, quantization=aware.quantization())
             made[scheme] = load_checkpoint(str(path))
         return made[scheme]
 
@@ -196,7 +196,7 @@ def test_fine_tuning_lowers_the_drift_of_the_package(scheme, start, package, tmp
 @pytest.mark.parametrize("scheme", ["int4", "palette4", "w8a8"])
 def test_a_checkpoint_rebuilds_the_quantized_network(scheme, tuned, tmp_path) -> None:
     checkpoint = tuned(scheme)
-    save_checkpoint(checkpoint.network, tmp_path / "copy.safetensors", {}, {}, quantization=checkpoint.quantization)
+    save_checkpoint(checkpoint.network, tmp_path / "copy.safetensors", quantization=checkpoint.quantization)
     copy = load_checkpoint(str(tmp_path / "copy.safetensors"))
     np.testing.assert_array_equal(computed(copy.network), computed(checkpoint.network))
     assert copy.quantization.settings == LEARNED[scheme]
@@ -216,7 +216,7 @@ def test_a_run_keeps_the_checkpoint_that_is_closest_to_the_float_network(start, 
     with torch.no_grad():
         ours, theirs = checkpoint.network(pictures).numpy(), reference(pictures).numpy()
     assert checkpoint.metrics["fidelity"] == pytest.approx(drift(ours, theirs), rel=1e-3)
-    assert checkpoint.training["hyperparameters"]["quantization"] == "int4"
+    assert checkpoint.training.hyperparameters["quantization"] == "int4"
 
 
 def test_an_interrupted_run_ends_where_an_undisturbed_one_does(start, tmp_path, broken_off) -> None:
@@ -323,7 +323,7 @@ def test_bad_use_is_one_line(words, complaint, call, tmp_path) -> None:  # noqa:
 def quantized(start: Path, tmp_path: Path) -> Path:
     """An untrained checkpoint on the grid of int4."""
     aware = QuantizationAware(load_checkpoint(str(start)).network, "int4")
-    save_checkpoint(aware.finished(), tmp_path / "int4.safetensors", {}, {}, quantization=aware.quantization())
+    save_checkpoint(aware.finished(), tmp_path / "int4.safetensors", quantization=aware.quantization())
     return tmp_path / "int4.safetensors"
 
 
@@ -367,7 +367,7 @@ def test_a_damaged_quantization_is_named(quantized, call, tmp_path) -> None:  # 
     weights = dict(checkpoint.quantization.weights)
     weights["decoder.missing"] = weights.pop(next(iter(weights)))
     broken = Quantization(LEARNED["int4"], weights)
-    save_checkpoint(checkpoint.network, tmp_path / "broken.safetensors", {}, {}, quantization=broken)
+    save_checkpoint(checkpoint.network, tmp_path / "broken.safetensors", quantization=broken)
     refused(call("export", "broken.safetensors", "--out", "depth.mlpackage"), "'broken.safetensors'", "do not fit")
 
 

@@ -30,7 +30,7 @@ def test_training_leaves_usable_checkpoints_and_logs(run, tmp_path) -> None:
     folder = tmp_path / "run"
     assert {"run.json", "metrics.csv", "best.safetensors", "last.safetensors", "last.ckpt"} <= {p.name for p in folder.iterdir()}
     assert any(p.name.startswith("events.out.tfevents") for p in folder.iterdir())
-    assert checkpoint.training["data"] == "sample#train"
+    assert checkpoint.training.data == "sample#train"
     assert checkpoint.metrics["images"] == 4
     with (folder / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -80,7 +80,7 @@ def test_ctrl_c_leaves_a_usable_checkpoint(tmp_path) -> None:
     assert "interrupted" in error
     from fcrn_mobile.network.checkpoints import load_checkpoint
 
-    assert load_checkpoint(str(tmp_path / "run" / "last.safetensors")).training["step"] > 0
+    assert load_checkpoint(str(tmp_path / "run" / "last.safetensors")).training.step > 0
     assert json.loads((tmp_path / "run" / "run.json").read_text())["data"] == "sample"
 
 

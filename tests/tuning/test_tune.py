@@ -60,7 +60,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network.head.weight.data *= 0.3 / scale
     network.head.bias.data.fill_(3.0)
     path = tmp_path_factory.mktemp("checkpoint") / "small.safetensors"
-    save_checkpoint(network, path, {}, {})
+    save_checkpoint(network, path)
     return path
 
 

@@ -18,7 +18,7 @@ from fcrn_mobile.evaluation.budget import parse_limit
 from fcrn_mobile.evaluation.evaluate import evaluate
 from fcrn_mobile.evaluation.formulas import METRICS
 from fcrn_mobile.evaluation.metrics import protocol
-from fcrn_mobile.network.checkpoints import UP_TO_SCALE
+from fcrn_mobile.network.training_record import UP_TO_SCALE
 from fcrn_mobile.package.metadata import key
 from fcrn_mobile.validation.drift import Validation, recipe_limits, validate
 

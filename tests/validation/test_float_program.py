@@ -35,7 +35,7 @@ def images() -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def checkpoint(folder: Path, builtin: Checkpoint) -> str:
-    save_checkpoint(builtin.network, folder / "float.safetensors", {}, {})
+    save_checkpoint(builtin.network, folder / "float.safetensors")
     return str(folder / "float.safetensors")
 
 
@@ -97,6 +97,6 @@ def test_a_quantized_checkpoint_is_no_reference(plain: Path, folder: Path, tiny_
 
     torch.manual_seed(0)
     aware = QuantizationAware(FCRN(tiny_config), "int8")
-    save_checkpoint(aware.finished(), folder / "int8.safetensors", {}, {}, quantization=aware.quantization())
+    save_checkpoint(aware.finished(), folder / "int8.safetensors", quantization=aware.quantization())
     with pytest.raises(InputError, match="was trained as int8: give the float checkpoint"):
         float_program(str(folder / "int8.safetensors"), Program.load(plain))

@@ -17,7 +17,8 @@ from fcrn_mobile.network.checkpoints import save_checkpoint
 def finish(weights: Path, checkpoint: Path) -> None:
     """Write the checkpoint of a ``best.pt`` or ``last.pt``."""
     stored = torch.load(weights, map_location="cpu", weights_only=True)
-    save_checkpoint(load_network(weights), checkpoint, json.loads(stored["training"]), json.loads(stored["metrics"]), dtype=torch.float16)
+    training = TrainingRecord.from_json(json.loads(stored["training"]))
+    save_checkpoint(load_network(weights), checkpoint, training, json.loads(stored["metrics"]), dtype=torch.float16)
 
 
 def main() -> None:

@@ -304,8 +304,8 @@ def test_the_finished_checkpoint_predicts_what_the_script_does(command: list[str
         stored = loop.load_network(tmp_path / "out/student/best.pt")(images)
     assert torch.equal(predicted, stored)
     assert torch.allclose(predicted, expected, rtol=5e-3, atol=5e-3)
-    assert checkpoint.training["val_data"] == "folder:real#val" and checkpoint.training["data"].startswith("folder:real#train*1 + ")
-    assert checkpoint.metrics.keys() == set(METRICS) and checkpoint.training["hyperparameters"]["ema"] == 0.5
+    assert checkpoint.training.val_data == "folder:real#val" and checkpoint.training.data.startswith("folder:real#train*1 + ")
+    assert checkpoint.metrics.keys() == set(METRICS) and checkpoint.training.hyperparameters["ema"] == 0.5
 
 
 def test_torch_and_numpy_are_all_it_needs(command: list[str], tmp_path: Path) -> None:

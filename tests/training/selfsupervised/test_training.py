@@ -69,7 +69,7 @@ def test_a_video_alone_gives_a_checkpoint_whose_depth_is_up_to_scale(video, tmp_
     checkpoint = train(video, tmp_path / "run", draw=lambda *_: np.zeros((4, 4, 3), np.uint8))
     assert checkpoint.units == "up to scale"
     assert checkpoint.network.config.inverse_depth == (10.0, 0.01)
-    assert checkpoint.training["hyperparameters"]["objective"] == "video"
+    assert checkpoint.training.hyperparameters["objective"] == "video"
     assert checkpoint.metrics["scenes"] == 1
     assert checkpoint.metrics["loss"] == pytest.approx(min(logged(tmp_path / "run", "val/loss")), rel=1e-5)
     assert len(logged(tmp_path / "run", "train/counted_epoch")) == 2
