@@ -12,6 +12,7 @@ import torch
 from loop import load_network
 
 from fcrn_mobile.network.checkpoints import save_checkpoint
+from fcrn_mobile.network.training_record import TrainingRecord
 
 
 def finish(weights: Path, checkpoint: Path) -> None:
