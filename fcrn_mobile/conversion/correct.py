@@ -19,8 +19,8 @@ from fcrn_mobile.conversion.correct_table import Correct
 from fcrn_mobile.conversion.encoding import Corrections, Encoding, float_weights, weight_encodings, with_constants
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.rounding import Moments, choose, fitted, patches
-from fcrn_mobile.data.images import fit
 from fcrn_mobile.mil import Program
+from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.operation import Operation
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.program import Values
@@ -92,8 +92,8 @@ class Walk:
         constants: found so far, to be written into the package.
     """
 
-    reference: Program
-    candidate: Program
+    reference: DepthProgram
+    candidate: DepthProgram
     rounding: bool
     bias: bool
     encodings: Mapping[str, Encoding]
@@ -102,9 +102,7 @@ class Walk:
 
     def run(self, images: Images, on_operator: Callable[[int, int], None] | None = None) -> Corrections:
         """Corrections of all layers, in the order of the program."""
-        (feature,) = self.reference.inputs
-        height, width = feature.shape
-        inputs = [{feature.name: fit(image, (height, width))} for image in images]
+        inputs = [self.reference.taking(image) for image in images]
         expected, values = ([program.start(each) for each in inputs] for program in (self.reference, self.candidate))
         for index, operation in enumerate(self.reference.operations):
             if self.rounding and operation.name in self.encodings:

@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fcrn_mobile.data.images import fit
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
+from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.quantize.clipping import BINS, histogram, mse_clip, percentile_clip
 
@@ -40,12 +40,12 @@ class Range:
 
 
 def measure_ranges(
-    program: Program, images: Sequence[NDArray[np.uint8]], method: str, percentile: float = 100, on_image: OnImage | None = None
+    program: DepthProgram, images: Sequence[NDArray[np.uint8]], method: str, percentile: float = 100, on_image: OnImage | None = None
 ) -> dict[str, Range]:
     """Run a float program over images and choose the range of each tensor that quantization needs.
 
     Args:
-        program: one RGB image in.
+        program: in float32 arithmetic.
         images: H×W×3 uint8 of any size, stretched to the program's.
         method: ``minmax``, over all images; ``percentile`` of the magnitudes; ``mse``, least expected squared error.
         percentile: of that method, above 0 to 100.
@@ -126,17 +126,15 @@ def _extremes(name: str, value: Tensor) -> Range:
 
 
 def _run(
-    program: Program,
+    program: DepthProgram,
     images: Sequence[NDArray[np.uint8]],
     names: frozenset[str],
     visit: Callable[[str, Tensor], None],
     on_image: Callable[[int], None],
 ) -> None:
     """Show every named tensor of every image to ``visit``."""
-    feature = program.inputs[0]
-    height, width = feature.shape
     for index, image in enumerate(images, 1):
-        values = program.start({feature.name: fit(image, (height, width))})
+        values = program.start(program.taking(image))
         for name in names & values.keys():
             visit(name, values[name])
         for operation in program.steps(values):

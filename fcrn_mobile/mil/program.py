@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from numpy.typing import NDArray
@@ -44,7 +44,7 @@ class Program:
     function: str = "main"
 
     @classmethod
-    def load(cls, path: Path | str, arithmetic: Arithmetic = "float32", function: str | None = None) -> "Program":
+    def load(cls, path: Path | str, arithmetic: Arithmetic = "float32", function: str | None = None) -> Self:
         """Read a package from disk, expand its constants and check that every operator is known.
 
         Args:
@@ -113,7 +113,7 @@ class Program:
         values = self.start(inputs)
         return next(filter(None, (_overflow(operation, values) for operation in self.steps(values))), None)
 
-    def with_constants(self, constants: Mapping[str, Mapping[str, Any]]) -> "Program":
+    def with_constants(self, constants: Mapping[str, Mapping[str, Any]]) -> Self:
         """The same program with other weights.
 
         Args:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from fcrn_mobile.conversion.coreai import INPUT_VALUES, quiet_coreai
 from fcrn_mobile.data.images import fit
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.mil.depth_program import depth_map
 from fcrn_mobile.package.metadata import Metadata
-from fcrn_mobile.runtimes.contract import Port, check_input, check_output, depth_map, run_failure
+from fcrn_mobile.runtimes.contract import Port, check_input, check_output, run_failure
 from fcrn_mobile.runtimes.runtime import model_name
 
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ from PIL import Image
 
 from fcrn_mobile.data.images import fit
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.mil.depth_program import check_features, depth_map
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.package.metadata import COMPUTE_UNITS
 from fcrn_mobile.package.reading import feature_descriptions
 from fcrn_mobile.quiet import quiet_coremltools
-from fcrn_mobile.runtimes.contract import check_features, depth_map, run_failure
+from fcrn_mobile.runtimes.contract import run_failure
 from fcrn_mobile.runtimes.runtime import model_name
 
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from fcrn_mobile.data.images import fit
 from fcrn_mobile.data.transforms import image_tensor
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.runtimes.contract import Port, check_input, check_output, depth_map, run_failure
+from fcrn_mobile.mil.depth_program import depth_map
+from fcrn_mobile.runtimes.contract import Port, check_input, check_output, run_failure
 from fcrn_mobile.runtimes.runtime import model_name
 
 #: Types whose names differ from NumPy's.

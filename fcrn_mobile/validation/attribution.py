@@ -13,13 +13,13 @@ from fcrn_mobile.data.source import Source
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.arithmetic import Arithmetic
+from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.operation import Operation
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.validation.fidelity import FidelityValues
 from fcrn_mobile.validation.matching import match, plain_name, weight_name
 from fcrn_mobile.validation.op_drift import OpDrift
 from fcrn_mobile.validation.own_drift import OwnDrift, own_drifts
-from fcrn_mobile.validation.sensitivity import check_depth_program
 from fcrn_mobile.validation.signals import Signal, measure_signals
 from fcrn_mobile.validation.suspect import Suspect, find_suspect
 
@@ -91,9 +91,8 @@ def attribute(
     Raises:
         InputError: no images; not two depth programs of one input size; almost no operator in common.
     """
-    check_depth_program(reference, "the reference")
-    check_depth_program(candidate, "the candidate")
-    sizes = [program.inputs[0].shape for program in (reference, candidate)]
+    reference, candidate = DepthProgram.of(reference, "the reference"), DepthProgram.of(candidate, "the candidate")
+    sizes = [program.input_size for program in (reference, candidate)]
     if sizes[0] != sizes[1]:
         raise InputError(f"the reference takes {by(sizes[0])} pixels, the candidate {by(sizes[1])}: export both for one input size")
     if not images:

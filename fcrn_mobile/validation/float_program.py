@@ -7,10 +7,10 @@ from fcrn_mobile.conversion.coreml import convert, prepared, trace
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
+from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.network.checkpoints import BUILTIN, Checkpoint, load_checkpoint
 from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.quiet import quiet_coremltools
-from fcrn_mobile.validation.sensitivity import check_depth_program
 
 
 def float_program(reference: str, candidate: Program) -> Program:
@@ -33,12 +33,12 @@ def float_program(reference: str, candidate: Program) -> Program:
         raise InputError(
             f"reference '{reference}' is neither '{BUILTIN}' nor a .safetensors or .mlpackage: its operators cannot be compared"
         )
-    check_depth_program(candidate, "the candidate")
+    size = DepthProgram.of(candidate, "the candidate").input_size
     checkpoint = load_checkpoint(reference)
     if checkpoint.quantization:
         trained = checkpoint.quantization.settings["precision"]
         raise InputError(f"reference '{reference}' was trained as {trained}: give the float checkpoint that it was trained from")
-    return _converted(checkpoint, _recipe(candidate), candidate.inputs[0].shape)
+    return _converted(checkpoint, _recipe(candidate), size)
 
 
 def _package(reference: str, candidate: Program) -> Program:

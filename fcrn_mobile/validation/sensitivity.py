@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.data.images import fit
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
+from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.program import Values
-from fcrn_mobile.runtimes.contract import check_features, depth_map
 from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
 
 #: Weights that stand in for a program's own: name of an operator → its argument → array of the shape that the argument has.
@@ -68,7 +67,7 @@ def trial_drifts(
     on_image: Callable[[int, int], None] | None = None,
 ) -> list[FidelityValues]:
     """As ``weight_drifts``, for changed programs of any kind."""
-    check_depth_program(reference, "the reference")
+    reference = DepthProgram.of(reference, "the reference")
     if not images:
         raise InputError("no images to run the programs on: give data with at least one frame")
     waiting = defaultdict(list)
@@ -77,14 +76,14 @@ def trial_drifts(
     fidelities = [Fidelity() for _ in trials]
     for done, image in enumerate(images, 1):
         outputs: dict[int, NDArray[np.float32]] = {}
-        values = start(reference, image)
+        values = reference.start(reference.taking(image))
         steps = reference.steps(values)
         for index in range(len(reference.operations) + 1):
             # Here the run holds what operator `index` and all later ones read.
             for number in waiting[index]:
-                outputs[number] = _finish(trials[number], values.copy())
+                outputs[number] = _finish(reference, trials[number], values.copy())
             next(steps, None)
-        expected = depth(reference, values)
+        expected = reference.depth(reference.results(values))
         for number, output in outputs.items():
             fidelities[number].update(output, expected)
         if on_image:
@@ -92,28 +91,8 @@ def trial_drifts(
     return [fidelity.compute() for fidelity in fidelities]
 
 
-def check_depth_program(program: Program, what: str) -> None:
-    """Refuse a program that does not map one image to one depth map; ``what`` names it.
-
-    Raises:
-        InputError: other inputs or outputs.
-    """
-    check_features(what, program.inputs, program.outputs)
-
-
-def start(program: Program, image: NDArray[np.uint8]) -> Values:
-    """What a depth program starts from on an image of any size, H×W×3 uint8 RGB."""
-    (feature,) = program.inputs
-    height, width = feature.shape
-    return program.start({feature.name: fit(image, (height, width))})
-
-
-def depth(program: Program, values: Values) -> NDArray[np.float32]:
-    """The h×w result of a depth program that has run, metres."""
-    return depth_map(program.results(values)[program.outputs[0].name])
-
-
-def _finish(trial: Trial, values: Values) -> NDArray[np.float32]:
+def _finish(reference: DepthProgram, trial: Trial, values: Values) -> NDArray[np.float32]:
+    """The depth of a trial, whose outputs are called as the reference's."""
     for _ in trial.program.steps(values, trial.first):
         pass
-    return depth(trial.program, values)
+    return reference.depth(trial.program.results(values))

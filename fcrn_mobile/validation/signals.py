@@ -9,14 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.arithmetic import Arithmetic, largest
+from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.operation import Operation, Reference
 from fcrn_mobile.mil.program import Values
 from fcrn_mobile.quantize.blocks import along
 from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
 from fcrn_mobile.validation.quantized import gains
-from fcrn_mobile.validation.sensitivity import depth, start
 
 
 @dataclass
@@ -61,8 +60,8 @@ def snr_db(power: float, noise: float) -> float:
 
 
 def measure_signals(
-    reference: Program,
-    candidate: Program,
+    reference: DepthProgram,
+    candidate: DepthProgram,
     pairs: Mapping[int, int],
     images: Sequence[NDArray[np.uint8]],
     on_image: Callable[[int, int], None] | None = None,
@@ -70,7 +69,7 @@ def measure_signals(
     """Run both programs side by side.
 
     Args:
-        reference, candidate: depth programs of the same input size.
+        reference, candidate: of the same input size.
         pairs: see ``matching.match``.
         images: H×W×3 uint8 RGB of any size, at least one.
         on_image: progress.
@@ -84,7 +83,7 @@ def measure_signals(
     positions = set(pairs.values())
     factors = gains(candidate)
     for done, image in enumerate(images, 1):
-        expected, values = start(reference, image), start(candidate, image)
+        expected, values = (program.start(program.taking(image)) for program in (reference, candidate))
         ahead = enumerate(reference.steps(expected))
         # Both run in step, so that only results whose turn has not come yet are kept.
         truths: dict[int, list[Tensor]] = {}
@@ -99,7 +98,7 @@ def measure_signals(
                 _add(signals[index], result, truth, factors.get(operation.name, 1.0))
         for _ in ahead:
             pass
-        fidelity.update(depth(candidate, values), depth(reference, expected))
+        fidelity.update(candidate.depth(candidate.results(values)), reference.depth(reference.results(expected)))
         if on_image:
             on_image(done, len(images))
     return signals, fidelity.compute()

@@ -10,7 +10,7 @@ from coremltools.proto import Model_pb2
 
 from fcrn_mobile.conversion.ranges import Range, measure_ranges, measured, shared
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.mil import Program
+from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
 from fcrn_mobile.quantize.clipping import BINS
@@ -29,8 +29,8 @@ def op(kind: str, name: str, *reads: str) -> Operation:
     return Operation(kind, arguments, (TensorInfo(name, "FLOAT32", (1, 3, 2, 2)),))
 
 
-def program(*operations: Operation) -> Program:
-    return Program((), (), operations, "float32", {})
+def program(*operations: Operation) -> DepthProgram:
+    return DepthProgram((), (), operations, "float32", {})
 
 
 R = {name: Range(-float(number), float(number) / 2) for number, name in enumerate("abcdefg", 1)}
@@ -75,7 +75,7 @@ def test_quantized_operators_inputs_and_outputs_are_measured_and_activations_out
 
 
 @pytest.fixture
-def tiny() -> Program:
+def tiny() -> DepthProgram:
     """A picture plus two, a maximum over 2×2, and the same once more."""
     steps = (
         Operation("add", {"x": Reference("image"), "y": torch.tensor(2.0)}, (TensorInfo("more", "FLOAT32", (1, 3, 4, 4)),), ("image",)),
@@ -92,7 +92,7 @@ def pictures(*levels: int) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("order", [(10, 200, 50), (200, 50, 10), (50, 10, 200)])
-def test_every_image_counts_whatever_the_order(tiny: Program, order: tuple[int, ...]) -> None:
+def test_every_image_counts_whatever_the_order(tiny: DepthProgram, order: tuple[int, ...]) -> None:
     ranges = measure_ranges(tiny, pictures(*order), "minmax")
     assert ranges == {"image": Range(10, 200), "more": Range(12, 202), "y": Range(6, 6)}
     every = measure_ranges(tiny, pictures(*order), "percentile", 100)
@@ -104,14 +104,14 @@ def test_every_image_counts_whatever_the_order(tiny: Program, order: tuple[int, 
 
 
 @pytest.mark.parametrize(("method", "expected"), [("minmax", [(1, 2), (2, 2)]), ("mse", [(1, 4), (2, 4), (3, 4), (4, 4)])])
-def test_progress_counts_both_rounds(tiny: Program, method: str, expected: list[tuple[int, int]]) -> None:
+def test_progress_counts_both_rounds(tiny: DepthProgram, method: str, expected: list[tuple[int, int]]) -> None:
     calls: list[tuple[int, int]] = []
     measure_ranges(tiny, pictures(10, 20), method, 99, lambda done, total: calls.append((done, total)))
     assert calls == expected
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_tensor_that_is_not_finite_is_named(tiny: Program, value: float) -> None:
+def test_a_tensor_that_is_not_finite_is_named(tiny: DepthProgram, value: float) -> None:
     first = replace(tiny.operations[0], arguments={"x": Reference("image"), "y": torch.tensor(value)})
     with pytest.raises(InputError, match="tensor 'more' is not finite on a calibration image"):
         measure_ranges(replace(tiny, operations=(first, tiny.operations[1])), pictures(10), "minmax")

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.mil.depth_program import check_features, depth_map
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.package.reading import feature_descriptions, read_specification
 from fcrn_mobile.runtimes import open_runtime
-from fcrn_mobile.runtimes.contract import check_features, depth_map
 from tests.coreai import needs_coreai
 from tests.journeys.command import Result, call, refused
 from tests.runtimes.wrong_models import NOT_OPENVINO, ONNX, PACKAGES, depth_of, save_image_package, save_onnx

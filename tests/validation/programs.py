@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from coremltools.proto import Model_pb2
 
-from fcrn_mobile.mil import Program
+from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
 
@@ -26,14 +26,14 @@ def grey(gain: float = 0.5, name: str = "grey") -> Operation:
     return step("conv", name, "image", weight=torch.full((1, 3, 1, 1), gain), pad_type="valid")
 
 
-def depth_program(*operations: Operation, size: tuple[int, int] = SIZE) -> Program:
+def depth_program(*operations: Operation, size: tuple[int, int] = SIZE) -> DepthProgram:
     """A program from a picture to the last operator's result."""
     picture = Model_pb2.FeatureDescription(name="image")
     picture.type.imageType.height, picture.type.imageType.width = size
     picture.type.imageType.colorSpace = 20
     result = Model_pb2.FeatureDescription(name=operations[-1].name)
     result.type.multiArrayType.dataType = 65568
-    return Program((Feature.from_description(picture),), (Feature.from_description(result),), operations, "float32", {})
+    return DepthProgram((Feature.from_description(picture),), (Feature.from_description(result),), operations, "float32", {})
 
 
 def quantized(name: str, scale: float, read: str, behind: float | None = None) -> tuple[Operation, Operation]:
