@@ -10,6 +10,7 @@ from fcrn_mobile.conversion.ranges import OnImage, Range, measure_ranges
 from fcrn_mobile.conversion.recipe import Calibration, Recipe
 from fcrn_mobile.conversion.weights import is_constant, is_weight, plain
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.ops import OPERATORS, kinds
 from fcrn_mobile.package.pymil import changed, graph_pass, operations
@@ -53,11 +54,11 @@ def with_int8_activations(
 
 
 def as_program(model: "ct.models.MLModel") -> DepthProgram:
-    """A model as the MIL runtime runs it, in float32 arithmetic."""
+    """A model of ours as the MIL runtime runs it, in float32 arithmetic; its output is not looked at."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "float.mlpackage"
         model.save(str(path))
-        return DepthProgram.load(path)
+        return DepthProgram(**vars(Program.load(path)))
 
 
 def quantize_activations(model: "ct.models.MLModel", ranges: Mapping[str, Range], chooser: Chooser) -> "ct.models.MLModel":

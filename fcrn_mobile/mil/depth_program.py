@@ -1,7 +1,7 @@
 """A program that makes one depth map of one picture: what it takes and gives is checked once, its input is made in one place."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -53,7 +53,7 @@ class DepthProgram(Program):
             InputError: other inputs or outputs.
         """
         check_features(what, program.inputs, program.outputs)
-        return cls(**{field.name: getattr(program, field.name) for field in fields(Program)})
+        return cls(**vars(program))
 
     @property
     def input_size(self) -> tuple[int, int]:

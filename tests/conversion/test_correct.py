@@ -18,6 +18,7 @@ from fcrn_mobile.conversion.encoding import float_weights, weight_encodings, wit
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 from fcrn_mobile.conversion.weights import read_weights
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.quiet import quiet_coremltools
 
@@ -89,7 +90,7 @@ def corrected(pair: tuple[Any, Any], settings: Correct, images: list[np.ndarray]
 def program(model: Any, folder: Path) -> DepthProgram:
     with quiet_coremltools():
         model.save(str(folder / "model.mlpackage"))
-    return DepthProgram.load(folder / "model.mlpackage")
+    return DepthProgram(**vars(Program.load(folder / "model.mlpackage")))
 
 
 def convs(model: Any, folder: Path) -> list[dict[str, Any]]:
