@@ -6,7 +6,6 @@ factors are chosen ≥ 1, so that this minimum, never above 6, decides alone. Th
 given, at the price of one elementwise operator where factors are worth something; where they are not, nothing is touched.
 """
 
-import itertools
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -18,10 +17,8 @@ from torch import Tensor, nn
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.network.decoders import ConvBilinear
 from fcrn_mobile.network.deploy import DeployedUpConv, DeployedUpProj, FourPhaseConv, FusedPhaseConv
-from fcrn_mobile.network.efficientnet_lite import EfficientNetLite, InvertedResidual
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.laterals import Lateral
-from fcrn_mobile.network.resnet import BasicBlock, Bottleneck
 from fcrn_mobile.quantize.scheme import FLOATS, Scheme
 
 #: Largest ratio of two factors of one map: float16 keeps its precision down to 6e-5.
@@ -177,34 +174,16 @@ def links(network: FCRN) -> Iterator[Link]:
     """Every map of a deployed network whose channels may have factors, from its input to its output."""
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     convs = _Sides(names)
-    encoder = network.encoder
-    behind = network.conv
-    if isinstance(encoder, EfficientNetLite):
-        yield from _lite_links(encoder, network.laterals, convs)
-        last = encoder._blocks[-1]
-        if isinstance(last, InvertedResidual) and not last.has_shortcut:
-            yield Link(convs.gives(last._project_conv), convs.reads(behind))
-    for block in encoder.modules():
-        if isinstance(block, BasicBlock | Bottleneck):
-            inner = [block.conv1, block.conv2, *([block.conv3] if isinstance(block, Bottleneck) else [])]
-            for giver, reader in itertools.pairwise(inner):
-                yield Link(convs.gives(giver), convs.reads(reader))
+    yield from _encoder_links(network, convs)
     yield from _decoder_links(network, convs)
 
 
-def _lite_links(encoder: EfficientNetLite, laterals: nn.ModuleList, convs: "_Sides") -> Iterator[Link]:
-    blocks = [block for block in encoder._blocks if isinstance(block, InvertedResidual)]
-    if not blocks[0].expands:
-        yield Link(convs.gives(encoder._conv_stem), convs.reads(blocks[0]._depthwise_conv), (encoder, "_bn0"))
-    for block in blocks:
-        if block.expands:
-            yield Link(convs.gives(block._expand_conv), convs.reads(block._depthwise_conv), (block, "_bn0"))
-        yield Link(convs.gives(block._depthwise_conv), convs.reads(block._project_conv), (block, "_bn1"))
-    finest_first = [each for each in reversed(laterals) if isinstance(each, Lateral)]
-    for block, following in itertools.pairwise(blocks):
-        beside = convs.reads(finest_first.pop(0).conv) if finest_first and following.halves else ()
-        if following.expands and not block.has_shortcut and not following.has_shortcut:
-            yield Link(convs.gives(block._project_conv), convs.reads(following._expand_conv) + beside)
+def _encoder_links(network: FCRN, convs: "_Sides") -> Iterator[Link]:
+    """The maps within the encoder and its output; some are read by laterals too."""
+    finest_first = [each for each in reversed(network.laterals) if isinstance(each, Lateral)]
+    for inner in network.encoder.inner_maps():
+        beside = convs.reads(finest_first[inner.level].conv) if finest_first and inner.level is not None else ()
+        yield Link(convs.gives(inner.giver), convs.reads(network.conv if inner.reader is None else inner.reader) + beside, inner.clip)
 
 
 def _decoder_links(network: FCRN, convs: "_Sides") -> Iterator[Link]:

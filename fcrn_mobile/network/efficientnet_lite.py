@@ -4,11 +4,14 @@ EfficientNet-Lite (Google, 2020) is EfficientNet (Tan and Le 2019, arXiv 1905.11
 instead of swish, and with a stem that is not scaled: what 8-bit mobile hardware runs well.
 """
 
+import itertools
 import math
+from collections.abc import Iterator
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fcrn_mobile.network.encoder import EncoderNetwork, InnerMap
 from fcrn_mobile.network.padding import SamePadConv2d
 
 #: Width and depth multipliers.
@@ -55,8 +58,24 @@ class InvertedResidual(nn.Module):
         y = self._bn2(self._project_conv(y))
         return x + y if self.has_shortcut else y
 
+    @property
+    def reads(self) -> nn.Conv2d:
+        """The convolution that reads its input."""
+        return self._expand_conv if self.expands else self._depthwise_conv
 
-class EfficientNetLite(nn.Module):
+    @property
+    def gives(self) -> nn.Conv2d:
+        """The convolution that gives its output."""
+        return self._project_conv
+
+    def inner_maps(self) -> Iterator[InnerMap]:
+        """The maps between its convolutions."""
+        if self.expands:
+            yield InnerMap(self._expand_conv, self._depthwise_conv, (self, "_bn0"))
+        yield InnerMap(self._depthwise_conv, self._project_conv, (self, "_bn1"))
+
+
+class EfficientNetLite(EncoderNetwork):
     """EfficientNet-Lite without its 1×1 head, pooling and classifier.
 
     Args:
@@ -89,12 +108,8 @@ class EfficientNetLite(nn.Module):
                 blocks.append(InvertedResidual(channels, out_channels, kernel, stride, expansion))
                 channels = out_channels
         self._blocks = nn.ModuleList(blocks)
-        self.out_channels = channels
         self.channels = (*widths, channels)
         self._halving = tuple(index for index, block in enumerate(blocks) if block.halves)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.maps(x)[-1]
 
     def maps(self, x: Tensor) -> list[Tensor]:
         """The last map of each size, the finest first (lite0: 16, 24, 40, 112 and 320 channels)."""
@@ -105,6 +120,22 @@ class EfficientNetLite(nn.Module):
                 maps.append(x)
             x = block(x)
         return [*maps, x]  # N×320×H/32×W/32 (lite0)
+
+    def inner_maps(self) -> Iterator[InnerMap]:
+        """All maps but those that shortcuts add up."""
+        blocks = [block for block in self._blocks if isinstance(block, InvertedResidual)]
+        first, last = blocks[0], blocks[-1]
+        if not first.expands:
+            yield InnerMap(self._conv_stem, first.reads, (self, "_bn0"))
+        for block in blocks:
+            yield from block.inner_maps()
+        level = 0
+        for block, following in itertools.pairwise(blocks):
+            if following.expands and not block.has_shortcut and not following.has_shortcut:
+                yield InnerMap(block.gives, following.reads, level=level if following.halves else None)
+            level += following.halves
+        if not last.has_shortcut:
+            yield InnerMap(last.gives, None)
 
 
 def _round_channels(channels: float, divisor: int = 8) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.decoders import build_decoder
-from fcrn_mobile.network.encoders import build_encoder, halvings, input_normalisation
+from fcrn_mobile.network.encoders import ENCODERS, encoder_named
 from fcrn_mobile.network.laterals import CONCAT, LATERALS, NONE, build_laterals
 from fcrn_mobile.network.unpooling import FORMS, Form
 
@@ -46,7 +46,7 @@ class FCRNConfig:
     def __post_init__(self) -> None:
         if self.laterals not in LATERALS:
             raise InputError(f"unknown laterals '{self.laterals}': use one of {', '.join(LATERALS)}")
-        count = halvings(self.encoder)
+        count = encoder_named(self.encoder).halvings
         if len(self.widths) != count or min(self.widths) < 1:
             raise InputError(
                 f"decoder widths {self.widths}: give {count} positive channel counts, one behind the encoder and {count - 1} up-blocks"
@@ -79,7 +79,15 @@ class FCRNConfig:
 #: described in ``plain``, ``fcrn-lite0-lateral`` is ``fcrn-lite0`` with lateral connections and interpolation in the last two steps.
 PRESETS: dict[str, FCRNConfig] = {
     name: FCRNConfig(
-        name, encoder, decoder, widths, size, *input_normalisation(encoder), head_relu=decoder == "fastproj", laterals=laterals
+        name,
+        encoder,
+        decoder,
+        widths,
+        size,
+        ENCODERS[encoder].mean,
+        ENCODERS[encoder].std,
+        head_relu=decoder == "fastproj",
+        laterals=laterals,
     )
     for name, encoder, decoder, widths, size, laterals in (
         ("fcrn-resnet50", "resnet50", "upproj", (1024, 512, 256, 128, 64), (228, 304), NONE),
@@ -126,7 +134,7 @@ class FCRN(nn.Module):
         self.register_buffer("std", torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
         if config.inverse_depth is not None:
             self.register_buffer("one", torch.ones(1, 1, 1, 1), persistent=False)
-        self.encoder = build_encoder(config.encoder)
+        self.encoder = encoder_named(config.encoder).build()
         self.conv = nn.Conv2d(self.encoder.out_channels, config.widths[0], 1, bias=False)
         self.bn = nn.BatchNorm2d(config.widths[0])
         self.decoder = build_decoder(config.decoder, config.widths, form)

@@ -20,14 +20,14 @@ DeConv(128,512), upsample, UpConv(512,128), upsample, FasterUpConv(128,64), upsa
 
 from torch import Tensor, nn
 
-PLAIN = "plain"
+from fcrn_mobile.network.encoder import EncoderNetwork
 
 #: Channels of the three blocks, and convolutions in each.
 _WIDTHS = (32, 64, 128)
 _REPEATS = 2
 
 
-class PlainEncoder(nn.Module):
+class PlainEncoder(EncoderNetwork):
     """Three convolution blocks, each followed by pooling; there are no published weights.
 
     Shape:
@@ -47,10 +47,6 @@ class PlainEncoder(nn.Module):
             layers += [*_conv_block(channels, width, stride=2 if channels == 3 else 1), nn.MaxPool2d(3, stride=2, padding=1)]
             channels = width
         self.layers = nn.Sequential(*layers)
-        self.out_channels = channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.maps(x)[-1]
 
     def maps(self, x: Tensor) -> list[Tensor]:
         """The last map of each size, the finest first: what is pooled, and the output."""

@@ -1,7 +1,11 @@
 """ResNet encoders (He et al. 2016, arXiv 1512.03385) with torchvision's state-dict keys."""
 
+import itertools
+from collections.abc import Iterator
+
 from torch import Tensor, nn
 
+from fcrn_mobile.network.encoder import EncoderNetwork, InnerMap
 from fcrn_mobile.network.padding import SamePadMaxPool2d
 
 #: Block kind and repeats per stage (He et al. 2016, table 1).
@@ -69,7 +73,7 @@ class CaffeBottleneck(Bottleneck):
 _BLOCKS: dict[str, type[BasicBlock] | type[Bottleneck]] = {"basic": BasicBlock, "bottleneck": Bottleneck, "caffe": CaffeBottleneck}
 
 
-class ResNet(nn.Module):
+class ResNet(EncoderNetwork):
     """ResNet without its average pooling and classifier.
 
     Of the kind ``caffe`` it also pools as MatConvNet and TensorFlow run those weights: SAME, so even sizes are padded at the
@@ -102,11 +106,7 @@ class ResNet(nn.Module):
                 blocks.append(block(channels, width, stride))
                 channels = width * block.expansion
             self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
-        self.out_channels = channels
         self.channels = (64, *(64 * 2**stage * block.expansion for stage in range(len(repeats))))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.maps(x)[-1]
 
     def maps(self, x: Tensor) -> list[Tensor]:
         """The last map of each size, the finest first: behind the first convolution, and behind each stage."""
@@ -117,6 +117,13 @@ class ResNet(nn.Module):
             x = getattr(self, f"layer{stage}")(x)
             maps.append(x)
         return maps  # the last N×C×H/32×W/32
+
+    def inner_maps(self) -> Iterator[InnerMap]:
+        """The maps within the blocks: those between them are added up."""
+        for block in self.modules():
+            if isinstance(block, BasicBlock | Bottleneck):
+                convolutions = [block.conv1, block.conv2, *([block.conv3] if isinstance(block, Bottleneck) else [])]
+                yield from itertools.starmap(InnerMap, itertools.pairwise(convolutions))
 
 
 def _projection(in_channels: int, out_channels: int, stride: int) -> nn.Sequential | None:

@@ -20,9 +20,8 @@ from fcrn_mobile.data.spec import open_source, portable
 from fcrn_mobile.data.transforms import Augmentation
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
-from fcrn_mobile.network.encoders import load_imagenet_weights
+from fcrn_mobile.network.encoders import encoder_named, load_imagenet_weights
 from fcrn_mobile.network.fcrn import FCRN
-from fcrn_mobile.network.resnet import RESNETS
 from fcrn_mobile.network.training_record import METRES, UP_TO_SCALE, TrainingRecord
 from fcrn_mobile.runs.examples import Drawing
 from fcrn_mobile.runs.folder import BEST, LAST, RECORD, STATE, TRACKED, clear, naming_a_full_disk, require_new
@@ -280,11 +279,8 @@ def _depth_units(run: Run) -> str:
 
 
 def uses_bf16(precision: str, encoder: str) -> bool:
-    """Whether training under a ``precision`` runs in mixed bfloat16.
-
-    On a CPU it doubles the training speed of a ResNet-18 and does nothing for depthwise convolutions.
-    """
-    return precision == "bf16" or (precision == "auto" and encoder in RESNETS)
+    """Whether training under a ``precision`` runs in mixed bfloat16."""
+    return precision == "bf16" or (precision == "auto" and encoder_named(encoder).faster_in_bf16)
 
 
 def _quieten_lightning() -> None:

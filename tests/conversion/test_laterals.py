@@ -16,7 +16,7 @@ from fcrn_mobile.mil import Program
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fcrn_mobile.network.decoders import DECODERS
 from fcrn_mobile.network.deploy import deploy
-from fcrn_mobile.network.encoders import halvings
+from fcrn_mobile.network.encoders import encoder_named
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.quantize.scheme import LEARNED
 from fcrn_mobile.runtimes import open_runtime
@@ -29,7 +29,7 @@ SIZE = (40, 72)  # of no multiples of 16: the decoder's maps are cropped
 
 def network(kind: str, encoder: str = "plain", decoder: str = "upproj-bilinear") -> FCRN:
     torch.manual_seed(0)
-    widths = (16, 16, 16, 8, 8)[: halvings(encoder)]
+    widths = (16, 16, 16, 8, 8)[: encoder_named(encoder).halvings]
     # Normalisation that is exact in half precision.
     exact = {"mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
     made = settled(FCRN(preset("fcrn-lite0", encoder=encoder, decoder=decoder, widths=widths, laterals=kind, input_size=SIZE, **exact)))

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fcrn_mobile.network import efficientnet_lite, resnet
-from fcrn_mobile.network.encoders import build_encoder
+from fcrn_mobile.network.encoders import encoder_named
 
 SIZE = (64, 96)
 
@@ -28,7 +28,7 @@ class Classifier(nn.Module):
     def __init__(self, encoder: str) -> None:
         super().__init__()
         with mock.patch.object(efficientnet_lite, "_STAGES", STAGES), mock.patch.dict(resnet.RESNETS, {"resnet50": RESNET}):
-            self.encoder = build_encoder(encoder)
+            self.encoder = encoder_named(encoder).build()
         self.head = nn.Linear(self.encoder.out_channels, 10)
 
     def forward(self, x: Tensor) -> Tensor:

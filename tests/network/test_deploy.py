@@ -5,7 +5,7 @@ from torch import nn
 from fcrn_mobile.data.transforms import image_tensor
 from fcrn_mobile.network.decoders import DECODERS
 from fcrn_mobile.network.deploy import deploy
-from fcrn_mobile.network.encoders import ENCODERS, halvings
+from fcrn_mobile.network.encoders import ENCODERS, encoder_named
 from fcrn_mobile.network.fcrn import FCRN, preset, set_form
 from fcrn_mobile.network.macs import count_macs
 from tests.clock import steady_ratio
@@ -34,7 +34,9 @@ def test_every_decoder_stays_equal(decoder: str, form, settle) -> None:
 def test_every_encoder_stays_equal(encoder: str, settle) -> None:
     torch.manual_seed(0)
     # In double precision: random deep networks magnify float32 rounding, and folding is what is tested.
-    network = settle(FCRN(preset("fcrn-lite0", encoder=encoder, widths=(16, 8, 8, 8, 8)[: halvings(encoder)]), form="literal")).double()
+    network = settle(
+        FCRN(preset("fcrn-lite0", encoder=encoder, widths=(16, 8, 8, 8, 8)[: encoder_named(encoder).halvings]), form="literal")
+    ).double()
     assert_equal_depth(deploy(network), network, torch.rand(1, 3, 61, 75).double(), tolerance=1e-9)
 
 

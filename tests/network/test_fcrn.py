@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.decoders import DECODERS
-from fcrn_mobile.network.encoders import build_encoder, load_imagenet_weights
+from fcrn_mobile.network.encoders import encoder_named, load_imagenet_weights
 from fcrn_mobile.network.fcrn import FCRN, preset, set_form
 from fcrn_mobile.network.macs import count_macs, count_parameters
 from fcrn_mobile.network.padding import SamePadMaxPool2d
@@ -36,20 +36,20 @@ def test_smaller_resnets_have_the_published_size(encoder: str, parameters: float
     [("resnet18", 11689512, 512), ("resnet34", 21797672, 512), ("resnet50", 25557032, 2048), ("resnet101", 44549160, 2048)],
 )
 def test_resnet_has_torchvisions_parameters(name: str, total: int, features: int) -> None:
-    assert count_parameters(build_encoder(name)) == total - features * 1000 - 1000
+    assert count_parameters(encoder_named(name).build()) == total - features * 1000 - 1000
 
 
 # EfficientNet-Lite's published totals, less the 1×1 head with its batch norm and the classifier.
 @pytest.mark.parametrize(("name", "total", "features"), [("lite0", 4652008, 320), ("lite1", 5416680, 320), ("lite2", 6092072, 352)])
 def test_lite_has_the_published_parameters(name: str, total: int, features: int) -> None:
-    assert count_parameters(build_encoder(name)) == total - features * 1280 - 2 * 1280 - 1280 * 1000 - 1000
+    assert count_parameters(encoder_named(name).build()) == total - features * 1280 - 2 * 1280 - 1280 * 1000 - 1000
 
 
 def test_a_torchvision_file_loads_strictly(tmp_path) -> None:
-    source = build_encoder("resnet18")
+    source = encoder_named("resnet18").build()
     state = source.state_dict() | {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
     torch.save(state, tmp_path / "resnet18.pth")
-    encoder = build_encoder("resnet18")
+    encoder = encoder_named("resnet18").build()
     load_imagenet_weights(encoder, "resnet18", tmp_path / "resnet18.pth")
     assert torch.equal(encoder.state_dict()["layer4.1.conv2.weight"], source.state_dict()["layer4.1.conv2.weight"])
     # Names as torchvision writes them, from its documentation of the state dict.
@@ -61,16 +61,16 @@ def test_a_torchvision_file_loads_strictly(tmp_path) -> None:
 
 
 def test_packaged_imagenet_weights_load() -> None:
-    encoder = build_encoder("lite0")
+    encoder = encoder_named("lite0").build()
     before = encoder.state_dict()["_conv_stem.weight"].clone()
     load_imagenet_weights(encoder, "lite0")
     assert not torch.equal(encoder.state_dict()["_conv_stem.weight"], before)
 
 
 def test_a_pickle_with_code_is_refused(tmp_path) -> None:
-    torch.save({"model": build_encoder("resnet18")}, tmp_path / "pickled.pth")
+    torch.save({"model": encoder_named("resnet18").build()}, tmp_path / "pickled.pth")
     with pytest.raises(InputError, match="without running code"):
-        load_imagenet_weights(build_encoder("resnet18"), "resnet18", tmp_path / "pickled.pth")
+        load_imagenet_weights(encoder_named("resnet18").build(), "resnet18", tmp_path / "pickled.pth")
 
 
 def test_the_papers_input_gives_the_papers_output() -> None:
@@ -111,7 +111,7 @@ def test_the_plain_network_costs_what_its_blocks_add_up_to() -> None:
 
 def test_the_plain_network_has_no_imagenet_weights() -> None:
     with pytest.raises(InputError, match="--encoder-weights random"):
-        load_imagenet_weights(build_encoder("plain"), "plain")
+        load_imagenet_weights(encoder_named("plain").build(), "plain")
     with pytest.raises(InputError, match="4 positive"):
         preset("fcrn-plain", widths=(8, 8, 8, 8, 8))
 

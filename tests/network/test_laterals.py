@@ -13,7 +13,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import load_checkpoint, save_checkpoint
 from fcrn_mobile.network.decoders import ConvBilinear
 from fcrn_mobile.network.deploy import deploy
-from fcrn_mobile.network.encoders import ENCODERS, build_encoder, halvings
+from fcrn_mobile.network.encoders import ENCODERS, encoder_named
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.network.laterals import Lateral
 from fcrn_mobile.network.macs import count_macs, count_parameters
@@ -24,7 +24,9 @@ WIDTHS = (16, 8, 8, 8, 8)
 
 def tiny(kind: str, encoder: str = "lite0", decoder: str = "upproj", **changes: object) -> FCRN:
     torch.manual_seed(0)
-    config = preset("fcrn-lite0", encoder=encoder, decoder=decoder, widths=WIDTHS[: halvings(encoder)], laterals=kind, **changes)
+    config = preset(
+        "fcrn-lite0", encoder=encoder, decoder=decoder, widths=WIDTHS[: encoder_named(encoder).halvings], laterals=kind, **changes
+    )
     return FCRN(config, form="literal")
 
 
@@ -37,12 +39,12 @@ def relative(actual: nn.Module, expected: nn.Module, images: Tensor) -> float:
 
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_an_encoder_gives_its_map_of_every_size(encoder: str) -> None:
-    network = build_encoder(encoder).eval()
+    network = encoder_named(encoder).build().eval()
     image = torch.rand(1, 3, 70, 101)
     with torch.no_grad():
         maps = network.maps(image)
         assert torch.equal(maps[-1], network(image))
-    sizes = [(-(-70 // 2**n), -(-101 // 2**n)) for n in range(1, halvings(encoder) + 1)]
+    sizes = [(-(-70 // 2**n), -(-101 // 2**n)) for n in range(1, encoder_named(encoder).halvings + 1)]
     assert [tuple(each.shape[-2:]) for each in maps] == sizes
     assert tuple(each.shape[1] for each in maps) == network.channels
     assert network.channels[-1] == network.out_channels

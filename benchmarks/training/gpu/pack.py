@@ -37,7 +37,7 @@ from packed import (
 )
 
 from fcrn_mobile.data import Source, open_source
-from fcrn_mobile.network.encoders import build_encoder, load_imagenet_weights
+from fcrn_mobile.network.encoders import encoder_named, load_imagenet_weights
 
 FRAMES_PER_CHUNK = 48
 #: Largest relative error of depth, and how many different depths are kept as they are.
@@ -223,7 +223,7 @@ def pack(origins: tuple[Origin, ...], folder: Path, encoders: tuple[str, ...], o
 
 
 def _encoder_weights(name: str) -> dict[str, NDArray[Any]]:
-    encoder = build_encoder(name)
+    encoder = encoder_named(name).build()
     load_imagenet_weights(encoder, name)
     state = {key: value.numpy() for key, value in encoder.state_dict().items()}
     return {key: value.astype(np.float16) if value.dtype.kind == "f" else value for key, value in state.items()}

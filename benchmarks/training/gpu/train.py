@@ -27,7 +27,7 @@ from schedule import Clock, Plan
 from settings import Settings, read_settings
 
 from fcrn_mobile import __version__
-from fcrn_mobile.network.encoders import input_normalisation
+from fcrn_mobile.network.encoders import encoder_named
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 
 TEACHER, STUDENT, LOG = "teacher", "student", "log.jsonl"
@@ -65,7 +65,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.teacher:
         folder = options.out / TEACHER
         widths = tuple(int(width) for width in options.teacher_widths.split(","))
-        mean, std = input_normalisation(options.teacher_encoder)
+        encoder = encoder_named(options.teacher_encoder)
+        mean, std = encoder.mean, encoder.std
         larger = replace(config, preset=TEACHER, encoder=options.teacher_encoder, widths=widths, mean=mean, std=std)
         if not _finished(folder):
             learner = Learner(fresh_network(larger, packed, data, settings), settings, _plan(settings, data), options.compile)

