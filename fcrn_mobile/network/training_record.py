@@ -57,9 +57,9 @@ class TrainingRecord:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "TrainingRecord":
         """What ``to_json`` or another version wrote."""
-        known = {item.name for item in fields(cls)} - {"others"}
-        others = {key: value for key, value in values.items() if key not in known}
-        return cls(**{key: value for key, value in values.items() if key in known}, others=others)
+        names = {item.name for item in fields(cls)} - {"others"}
+        others = {key: value for key, value in values.items() if key not in names}
+        return cls(**{key: value for key, value in values.items() if key in names}, others=others)
 
     def to_json(self) -> dict[str, Any]:
         """As a checkpoint's metadata hold it."""
