@@ -27,6 +27,8 @@ from fcrn_mobile.network.fcrn import preset
 from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.run import Run
+from fcrn_mobile.training.selfsupervised.stereo import Stereo
+from fcrn_mobile.training.selfsupervised.video import Video
 from fcrn_mobile.training.train import train
 
 #: abs_rel on KITTI as published, another data set: context, not a comparison.
@@ -84,7 +86,7 @@ def video(clip: Path, out: Path, epochs: int) -> dict[str, Any]:
         if held_out:
             (out / "val/depth" / f"{picture.stem}.png").symlink_to((clip / "depth" / f"{picture.stem}.png").resolve())
     settings = {"batch_size": 4, "lr": 5e-4, "jitter": 0.2, "clip_norm": 5.0, "ema": 0.99, "cache_mb": 500}
-    hyper = Hyperparameters(objective="video", epochs=epochs, protocol="full", **settings)  # type: ignore[arg-type]
+    hyper = Hyperparameters(objective=Video(), epochs=epochs, protocol="full", **settings)  # type: ignore[arg-type]
     run = Run(preset("fcrn-lite0", input_size=VIDEO_SIZE), hyper, f"frames:{out}/train?{CLIP_CAMERA}&step=3", f"folder:{out}/val")
     return measured(run, out, first_held_out)
 
@@ -93,7 +95,7 @@ def stereo(out: Path, pairs: int, epochs: int) -> dict[str, Any]:
     """The stereo objective on rendered pairs, measured on rooms of other seeds."""
     write_pairs(out / "train", pairs, seed=0)
     write_pairs(out / "val", max(round(pairs * HELD_OUT), 8), seed=1)
-    hyper = Hyperparameters(objective="stereo", epochs=epochs, batch_size=4, lr=3e-4, jitter=0.2, clip_norm=5.0, protocol="full")
+    hyper = Hyperparameters(objective=Stereo(), epochs=epochs, batch_size=4, lr=3e-4, jitter=0.2, clip_norm=5.0, protocol="full")
     run = Run(preset("fcrn-lite0"), hyper, f"stereo:{out}/train?fx={FOCAL}&baseline={BASELINE}", f"folder:{out}/val")
     return measured(run, out, pairs)
 

@@ -6,20 +6,28 @@ and so training needs images alone.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from fcrn_mobile.data.batches import TrainingBatch, ValidationBatch
 from fcrn_mobile.evaluation.metrics import DepthMetrics, protocol
+from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.quantized import Quantization
-from fcrn_mobile.training import distributed
-from fcrn_mobile.training.divergence import require_finite_loss
-from fcrn_mobile.training.hyperparameters import Hyperparameters
+from fcrn_mobile.network.training_record import METRES
+from fcrn_mobile.quantize.scheme import LEARNED
+from fcrn_mobile.runs.monitor import Monitor, monitor_of
+from fcrn_mobile.training.checks import require_one_of
 from fcrn_mobile.training.module import DepthTraining
-from fcrn_mobile.training.quantization import QuantizationAware
+from fcrn_mobile.training.objective import Objective
+from fcrn_mobile.training.quantization import NONE, QuantizationAware
+
+if TYPE_CHECKING:
+    from fcrn_mobile.training.hyperparameters import Hyperparameters
+    from fcrn_mobile.training.run import Run
 
 #: Relative differences are taken from no less than this depth, in metres, as the budget's are.
 _NEAREST = 1e-3
@@ -39,12 +47,42 @@ class DriftMetrics(DepthMetrics):
         return super().compute() | {"fidelity": self.drift / len(self.per_image)}
 
 
+@dataclass(frozen=True)
+class FineTuning(Objective):
+    """Learning to compute as the float network does, on the grid of a package.
+
+    Attributes:
+        quantization: one of ``quantize.scheme.LEARNED``.
+
+    Raises:
+        InputError: another one.
+    """
+
+    name = "supervised"  # what it starts from was; in a record, ``quantization`` tells the two apart
+
+    quantization: str
+
+    def __post_init__(self) -> None:
+        require_one_of(self, "quantization", (NONE, *LEARNED))
+
+    def units(self, run: "Run") -> str:
+        """Those of the float network."""
+        return METRES if run.start is None else load_checkpoint(run.start).units
+
+    def monitor(self, has_depth: bool) -> Monitor:
+        return monitor_of(quantized=True, has_depth=has_depth)
+
+    def module(self, network: FCRN, hyper: "Hyperparameters", has_depth: bool) -> "QuantizationTraining":
+        return QuantizationTraining(network, hyper, self)
+
+
 class QuantizationTraining(DepthTraining):
     """Fine-tunes a network on the grid of its package; logs ``train/loss``, ``lr``, ``val/fidelity`` and ``val/<metric>``.
 
     Args:
         network: the float network: start and reference; not changed.
-        hyper: how, and for which ``quantization``.
+        hyper: how.
+        settings: for which quantization.
 
     Raises:
         InputError: a weight that the scheme does not fit.
@@ -52,8 +90,8 @@ class QuantizationTraining(DepthTraining):
 
     network: QuantizationAware
 
-    def __init__(self, network: FCRN, hyper: Hyperparameters) -> None:
-        super().__init__(QuantizationAware(network, hyper.quantization), hyper)
+    def __init__(self, network: FCRN, hyper: "Hyperparameters", settings: FineTuning) -> None:
+        super().__init__(QuantizationAware(network, settings.quantization), hyper)
         self.reference = deploy(network)
         self._validated: FCRN | None = None
 
@@ -78,13 +116,8 @@ class QuantizationTraining(DepthTraining):
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
         with torch.no_grad():
-            target = self.reference(batch.images)
-        loss = relative_difference(self.network(batch.images), target).mean()
-        require_finite_loss(self, loss, batch.names)
-        several = distributed.processes() > 1
-        self.log("train/loss", loss, prog_bar=True, on_step=True, on_epoch=True, batch_size=len(batch.names), sync_dist=several)
-        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], on_step=True)
-        return loss
+            wanted = self.reference(batch.images)
+        return self.checked(relative_difference(self.network(batch.images), wanted).mean(), batch.names)
 
     def new_validation(self) -> DriftMetrics:
         return DriftMetrics(protocol(self.hyper.protocol))

@@ -1,36 +1,25 @@
-"""How a network is trained: a frozen dataclass in which a bad value is an error."""
+"""How a network is trained: frozen dataclasses in which a bad value is an error, and one table of their settings by name."""
 
-from dataclasses import dataclass
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.metrics import protocol
-from fcrn_mobile.quantize.scheme import LEARNED
-from fcrn_mobile.training.losses import LOSSES
+from fcrn_mobile.training.checks import require_below, require_not_negative, require_one_of, require_positive
+from fcrn_mobile.training.distillation import FineTuning
+from fcrn_mobile.training.objective import Objective
 from fcrn_mobile.training.quantization import NONE
-from fcrn_mobile.training.structure import TERMS
+from fcrn_mobile.training.selfsupervised.stereo import Stereo
+from fcrn_mobile.training.selfsupervised.video import Video
+from fcrn_mobile.training.supervised import Supervised
 
+#: Objectives by the setting ``objective``; ``FineTuning`` is chosen by the setting ``quantization``.
+OBJECTIVES: dict[str, type[Supervised | Video | Stereo]] = {kind.name: kind for kind in (Supervised, Video, Stereo)}
 OPTIMIZERS = ("adamw", "sgd")
-OBJECTIVES = ("supervised", "video", "stereo")
 SCHEDULES = ("one-cycle", "plateau", "constant")
 PRECISIONS = ("auto", "32", "bf16")
-
-_POSITIVE = ("epochs", "batch_size", "lr", "accumulate", "print_freq", "scales")
-_NOT_NEGATIVE = (
-    "lr_patience",
-    "momentum",
-    "weight_decay",
-    "manual_seed",
-    "workers",
-    "cache_mb",
-    "clip_norm",
-    "ema",
-    "max_degrees",
-    "jitter",
-    "ssim",
-    "smoothness",
-    "explainability",
-    *TERMS,
-)
 
 
 @dataclass(frozen=True)
@@ -40,10 +29,6 @@ class Hyperparameters:
     Attributes:
         epochs: passes over the training frames.
         batch_size: frames per step and device.
-        objective: ``supervised`` by true depth, or without any by ``video`` or ``stereo``, see ``selfsupervised``.
-        loss: one of ``losses.LOSSES``; of ``supervised``.
-        gradient, log_gradient, silog, normals: weights of ``structure.TERMS`` beside the loss; of ``supervised``.
-        quantization: ``none``, or one of ``scheme.LEARNED`` to fine-tune for; then the loss is the drift, see ``distillation``.
         optimizer: ``adamw``, or ``sgd`` with ``momentum``.
         lr: learning rate; the peak of ``one-cycle``.
         schedule: ``one-cycle`` (Smith 2018, arXiv 1803.09820), ``plateau`` (×0.1 after ``lr_patience`` epochs without a
@@ -67,13 +52,7 @@ class Hyperparameters:
         cache_mb: megabytes of decoded frames to keep, for training and for validation each, in every loader process; 0 keeps none.
         protocol: of the validation metrics.
         print_freq: batches between two logged training losses.
-        ssim: of ``video`` and ``stereo``, the weight of SSIM in the photometric error beside L1, 0 to 1.
-        smoothness: of both, the weight of the smoothness term at the finest scale, halved at each coarser one; None for the
-            objective's own.
-        scales: of both, how many scales of the decoder get a loss, at most.
-        explainability: of ``video``, the weight of the explainability masks' regulariser; 0 for no masks.
-        minimum: of ``video``, take each pixel's least error over the neighbouring frames, not their mean.
-        automask: of ``video``, leave out pixels that don't change from frame to frame.
+        objective: what depth is learned from, and by which loss.
 
     Raises:
         InputError: a value that is not allowed.
@@ -81,7 +60,6 @@ class Hyperparameters:
 
     epochs: int = 30
     batch_size: int = 8
-    loss: str = "l1"
     optimizer: str = "adamw"
     lr: float = 1e-3
     schedule: str = "one-cycle"
@@ -102,49 +80,64 @@ class Hyperparameters:
     cache_mb: int = 0
     protocol: str = "eigen"
     print_freq: int = 10
-    objective: str = "supervised"
-    quantization: str = NONE
-    ssim: float = 0.85
-    smoothness: float | None = None
-    scales: int = 4
-    explainability: float = 0.0
-    minimum: bool = True
-    automask: bool = True
-    gradient: float = 0.0
-    log_gradient: float = 0.0
-    silog: float = 0.0
-    normals: float = 0.0
+    objective: Objective = field(default_factory=Supervised)
 
     def __post_init__(self) -> None:
-        for name, allowed in (
-            ("objective", OBJECTIVES),
-            ("quantization", (NONE, *LEARNED)),
-            ("loss", tuple(LOSSES)),
-            ("optimizer", OPTIMIZERS),
-            ("schedule", SCHEDULES),
-            ("precision", PRECISIONS),
-        ):
-            if getattr(self, name) not in allowed:
-                raise InputError(f"unknown {name} '{getattr(self, name)}': use one of {', '.join(allowed)}")
-        for name in _POSITIVE:
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} is {getattr(self, name)}: give a positive number")
-        for name in _NOT_NEGATIVE:
-            if getattr(self, name) is not None and not getattr(self, name) >= 0:
-                raise InputError(f"{name} is {getattr(self, name)}: give 0 or a positive number")
+        for name, allowed in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
+            require_one_of(self, name, allowed)
+        require_positive(self, "epochs", "batch_size", "lr", "accumulate", "print_freq")
+        require_not_negative(self, "lr_patience", "momentum", "weight_decay", "manual_seed", "workers", "cache_mb")
+        require_not_negative(self, "clip_norm", "ema", "max_degrees", "jitter")
         for name in ("resize", "max_scale"):
             if not 1 <= getattr(self, name) <= 10:
                 raise InputError(f"{name} is {getattr(self, name)}: give a factor from 1 to 10")
-        for name, limit in (("ema", 1), ("momentum", 1), ("jitter", 1.0001), ("ssim", 1.0001)):
-            if getattr(self, name) >= limit:
-                raise InputError(f"{name} is {getattr(self, name)}: give a number below 1")
-        if self.terms and self.objective != "supervised":
-            raise InputError(f"{next(iter(self.terms))} needs true depth, and objective '{self.objective}' has none: leave it out")
-        if self.explainability and self.minimum:
-            raise InputError("explainability weighs every neighbour's error, of which minimum takes one: add --mean")
+        require_below(1, self, "ema", "momentum")
+        require_below(1.0001, self, "jitter")
         protocol(self.protocol)
 
-    @property
-    def terms(self) -> dict[str, float]:
-        """Weights of the terms that are part of the loss, by name."""
-        return {name: getattr(self, name) for name in TERMS if getattr(self, name)}
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "Hyperparameters":
+        """From settings by name, as ``flat`` gives them; what is missing takes its default.
+
+        Raises:
+            InputError: a value that is not allowed, or a setting that the objective has no use for.
+            TypeError: an unknown setting.
+        """
+        others = {name: value for name, value in values.items() if name not in _OF_OBJECTIVES}
+        return cls(**others, objective=_objective(values))
+
+    def flat(self) -> dict[str, Any]:
+        """All settings by name; those of other objectives have their defaults."""
+        own = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "objective"}
+        return own | _OF_OBJECTIVES | self.objective.flat()
+
+
+#: Settings of objectives → default.
+_OF_OBJECTIVES = {"objective": Supervised.name, "quantization": NONE} | {
+    item.name: item.default for kind in (Video, Stereo, Supervised) for item in fields(kind)
+}
+
+
+def setting_kinds() -> dict[str, Any]:
+    """The settings by name → the kind of their values."""
+    kinds = {name: kind for settings in (Hyperparameters, FineTuning, *OBJECTIVES.values()) for name, kind in _kinds(settings).items()}
+    return kinds | {"objective": str}
+
+
+def _kinds(settings: type) -> dict[str, Any]:
+    hints = typing.get_type_hints(settings)
+    return {item.name: hints[item.name] for item in fields(settings)}
+
+
+def _objective(values: Mapping[str, Any]) -> Objective:
+    """The objective that settings ask for; those of all others are looked at too."""
+    name, quantization = values.get("objective", Supervised.name), values.get("quantization", NONE)
+    if name not in OBJECTIVES:
+        raise InputError(f"unknown objective '{name}': use one of {', '.join(OBJECTIVES)}")
+    objectives = {
+        key: kind(**{item.name: values[item.name] for item in fields(kind) if item.name in values}) for key, kind in OBJECTIVES.items()
+    }
+    supervised = objectives[Supervised.name]
+    if name != Supervised.name and isinstance(supervised, Supervised) and supervised.terms:
+        raise InputError(f"{next(iter(supervised.terms))} needs true depth, and objective '{name}' has none: leave it out")
+    return objectives[name] if quantization == NONE else FineTuning(quantization)

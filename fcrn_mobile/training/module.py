@@ -1,7 +1,8 @@
 """The training step, validation metrics, optimizers and schedules, as a Lightning module."""
 
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -9,46 +10,46 @@ from lightning import LightningModule
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fcrn_mobile.data.batches import TrainingBatch, ValidationBatch
+from fcrn_mobile.data.batches import ValidationBatch
 from fcrn_mobile.data.source import Sample
 from fcrn_mobile.evaluation.metrics import DepthMetrics, protocol
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.quantized import Quantization
-from fcrn_mobile.runs.monitor import monitor_of
 from fcrn_mobile.training import distributed
-from fcrn_mobile.training.accuracy import batch_accuracy
 from fcrn_mobile.training.average import MovingAverage
 from fcrn_mobile.training.divergence import require_finite_loss, require_finite_weights
-from fcrn_mobile.training.hyperparameters import Hyperparameters
-from fcrn_mobile.training.losses import depth_loss
-from fcrn_mobile.training.quantization import NONE
+
+if TYPE_CHECKING:
+    from fcrn_mobile.training.hyperparameters import Hyperparameters
+
+_NO_PARTS: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class DepthTraining(LightningModule):
-    """Trains an FCRN; logs ``train/loss``, ``train/delta1``, ``lr`` and ``val/<metric>``.
+    """Trains an FCRN; a subclass for every way of training has its ``training_step``.
 
     Args:
         network: trained in place.
         hyper: how.
+        measures_depth: whether the frames of validation have true depth.
     """
 
-    def __init__(self, network: FCRN, hyper: Hyperparameters) -> None:
+    def __init__(self, network: FCRN, hyper: "Hyperparameters", measures_depth: bool = True) -> None:
         super().__init__()
         self.network = network
         self.hyper = hyper
+        self.measures_depth = measures_depth
         self.average = MovingAverage(network, hyper.ema) if hyper.ema else None
         self.validation = self.new_validation()
-        self.save_hyperparameters(asdict(hyper) | {"preset": network.config.preset})
+        self.save_hyperparameters(hyper.flat() | {"preset": network.config.preset})
 
-    #: Whether the frames of validation have true depth.
-    measures_depth = True
     #: The epoch, counted from 0, with which the learning-rate schedule begins: another than the first in a run that was extended.
     first_epoch = 0
 
     @property
     def monitor(self) -> str:
         """The validation metric by which the best checkpoint is chosen; lower is better."""
-        return monitor_of(self.hyper.quantization != NONE, self.measures_depth).metric
+        return self.hyper.objective.monitor(self.measures_depth).metric
 
     @property
     def trained(self) -> list[nn.Parameter]:
@@ -65,14 +66,22 @@ class DepthTraining(LightningModule):
         """What ``result`` is to be stored as; None for floats."""
         return None
 
-    def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
-        prediction = self.network(batch.images)
-        loss = depth_loss(self.hyper.loss, prediction, batch.depths, self.hyper.terms)
-        require_finite_loss(self, loss, batch.names)
-        several = distributed.processes() > 1
-        self.log("train/loss", loss, prog_bar=True, on_step=True, on_epoch=True, batch_size=len(batch.names), sync_dist=several)
-        accuracy = batch_accuracy(prediction, batch.depths)
-        self.log("train/delta1", accuracy, on_step=True, on_epoch=True, batch_size=len(batch.names), sync_dist=several)
+    def checked(self, loss: Tensor, names: tuple[str, ...], parts: Mapping[str, Tensor] = _NO_PARTS) -> Tensor:
+        """A batch's loss, logged with what belongs to it.
+
+        Args:
+            loss: scalar.
+            names: of the batch's frames.
+            parts: scalars by name.
+
+        Raises:
+            DivergenceError: the loss is not finite.
+        """
+        require_finite_loss(self, loss, names)
+        how: dict[str, Any] = {"on_step": True, "on_epoch": True, "batch_size": len(names), "sync_dist": distributed.processes() > 1}
+        self.log("train/loss", loss, prog_bar=True, **how)
+        for name, value in parts.items():
+            self.log(f"train/{name}", value.detach(), **how)
         self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], on_step=True)
         return loss
 

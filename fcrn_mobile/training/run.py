@@ -13,7 +13,7 @@ from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.fcrn import FCRNConfig, preset
 from fcrn_mobile.runs.monitor import Monitor
 from fcrn_mobile.toml_file import read_toml
-from fcrn_mobile.training.hyperparameters import Hyperparameters
+from fcrn_mobile.training.hyperparameters import Hyperparameters, setting_kinds
 from fcrn_mobile.training.quantization import fine_tuning_settings
 from fcrn_mobile.whole_file import replaced_whole
 
@@ -104,7 +104,7 @@ def read_config(path: Path) -> dict[str, Any]:
         InputError: no such file, not TOML, an unknown key or a value of the wrong kind; names file, key and remedy.
     """
     values = read_toml(path, "configuration", "benchmarks/training/paper.toml")
-    allowed = _kinds(Settings) | _kinds(Hyperparameters)
+    allowed = _kinds(Settings) | setting_kinds()
     allowed.pop("hyper")
     for key, value in values.items():
         if key not in allowed:
@@ -120,7 +120,7 @@ def make_settings(values: dict[str, Any]) -> Settings:
         InputError: a hyper-parameter that is not allowed.
     """
     own = _kinds(Settings)
-    hyper = Hyperparameters(**{key: value for key, value in values.items() if key not in own})
+    hyper = Hyperparameters.of({key: value for key, value in values.items() if key not in own})
     return Settings(hyper=hyper, **{key: value for key, value in values.items() if key in own})
 
 
@@ -159,7 +159,7 @@ def load_run(path: Path) -> Run:
         network, hyper, monitor = fields.pop("network"), fields.pop("hyper"), fields.pop("monitor", None)
         return Run(
             network=FCRNConfig.from_json(network),
-            hyper=Hyperparameters(**hyper),
+            hyper=Hyperparameters.of(hyper),
             monitor=Monitor(**monitor) if monitor else None,
             extended_at=tuple(fields.pop("extended_at", ())),
             **fields,
@@ -171,7 +171,7 @@ def load_run(path: Path) -> Run:
 def save_run(run: Run, path: Path) -> None:
     """Write a ``run.json``; it appears whole or not at all."""
     with replaced_whole(path) as partial:
-        partial.write_text(json.dumps(asdict(run), indent=2) + "\n")
+        partial.write_text(json.dumps(asdict(run) | {"hyper": run.hyper.flat()}, indent=2) + "\n")
 
 
 def extended(run: Run, epochs: int, done: int, folder: Path) -> Run:

@@ -14,31 +14,22 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.utilities import rank_zero_only
 
 import fcrn_mobile
-from fcrn_mobile.data.mixture import open_mixture, portable_mixture
-from fcrn_mobile.data.module import DataModule, depth_data
-from fcrn_mobile.data.spec import open_source, portable
-from fcrn_mobile.data.transforms import Augmentation
+from fcrn_mobile.data.mixture import portable_mixture
+from fcrn_mobile.data.module import DataModule
+from fcrn_mobile.data.spec import portable
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
 from fcrn_mobile.network.encoders import encoder_named, load_imagenet_weights
 from fcrn_mobile.network.fcrn import FCRN
-from fcrn_mobile.network.training_record import METRES, UP_TO_SCALE, TrainingRecord
+from fcrn_mobile.network.training_record import TrainingRecord
 from fcrn_mobile.runs.examples import Drawing
 from fcrn_mobile.runs.folder import BEST, LAST, RECORD, STATE, TRACKED, clear, naming_a_full_disk, require_new
 from fcrn_mobile.runs.lock import claimed
-from fcrn_mobile.runs.monitor import monitor_of
 from fcrn_mobile.training.callbacks import RunCheckpoints
-from fcrn_mobile.training.distillation import QuantizationTraining
 from fcrn_mobile.training.distributed import synchronise_batch_norms
 from fcrn_mobile.training.divergence import DivergenceError
-from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.mlflow_store import check_track
-from fcrn_mobile.training.module import DepthTraining
-from fcrn_mobile.training.quantization import NONE
 from fcrn_mobile.training.run import PRETRAINED, RANDOM, Run, extended, load_run, save_run
-from fcrn_mobile.training.selfsupervised.module import SelfSupervisedTraining
-from fcrn_mobile.training.selfsupervised.preparation import view_augmentation, views_data, with_inverse_depth
-from fcrn_mobile.training.start import mean_depth
 from fcrn_mobile.training.tracking import Tracking, epochs_done, flat_configuration, run_loggers
 
 log = logging.getLogger(__name__)
@@ -104,15 +95,15 @@ def is_first_process() -> bool:
 
 def _prepared(run: Run, out: Path) -> tuple[Run, FCRN, DataModule[Any]]:
     """The run with all that its data and objective settle, its network before the first step, and its data."""
-    data = _data_module(run)
-    if run.hyper.objective != "supervised":
-        run = with_inverse_depth(run, data)
+    objective = run.hyper.objective
+    data = objective.data(run)
+    run = replace(run, network=objective.network(run.network, data))
     network = _fresh_network(run)
-    if run.start is None and run.encoder_weights != RANDOM and run.hyper.objective == "supervised":
-        network.start_at(mean_depth(data.frames.source))
+    if run.start is None and run.encoder_weights != RANDOM:
+        objective.start(network, data)
     if run.track is not None and is_first_process():
         check_track(run.track, out)
-    return replace(run, monitor=monitor_of(run.hyper.quantization != NONE, data.has_depth)), network, data
+    return replace(run, monitor=objective.monitor(data.has_depth)), network, data
 
 
 def _make_folder(out: Path) -> None:
@@ -137,7 +128,7 @@ def _continue(run: Run, out: Path, progress: bool, epochs: int | None, draw: Dra
     if done >= run.hyper.epochs:
         log.info("'%s' has done all of its %d epochs: add to them with --epochs", out, done)
         return _best(out, run)
-    data = _data_module(run)
+    data = run.hyper.objective.data(run)
     if epochs is not None and is_first_process():
         save_run(run, out / RECORD)
     return _fit(run, FCRN(run.network), data, out, progress, draw, resume=state)
@@ -156,28 +147,6 @@ def _fresh_network(run: Run) -> FCRN:
         path = None if run.encoder_weights == PRETRAINED else Path(run.encoder_weights)
         load_imagenet_weights(network.encoder, run.network.encoder, path)
     return network
-
-
-def _data_module(run: Run) -> DataModule[Any]:
-    train_spec, val_spec = run.specs
-    hyper = run.hyper
-    if hyper.objective != "supervised":
-        return views_data(run)
-    return depth_data(
-        open_mixture(train_spec),
-        open_source(val_spec),
-        run.network.input_size,
-        _augmentation(run),
-        hyper.batch_size,
-        hyper.workers,
-        hyper.manual_seed,
-        hyper.cache_mb,
-    )
-
-
-def _augmentation(run: Run) -> Augmentation:
-    hyper = run.hyper
-    return Augmentation(run.network.input_size, hyper.max_scale, hyper.max_degrees, hyper.jitter, hyper.random_crop, hyper.resize)
 
 
 def _fit(
@@ -214,7 +183,7 @@ def _fit(
         log_every_n_steps=hyper.print_freq,
     )
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    module = _module(network, hyper, data)
+    module = hyper.objective.module(network, hyper, data.has_depth)
     module.first_epoch = run.extended_at[-1] if run.extended_at else 0
     # weights_only: the resumed file holds tensors and plain values alone.
     try:
@@ -244,12 +213,6 @@ def _kept(out: Path) -> str:
     return f"; '{last}' keeps the epoch before: go on from it with --resume {shlex.quote(str(last))} and another --out"
 
 
-def _module(network: FCRN, hyper: Hyperparameters, data: DataModule[Any]) -> DepthTraining:
-    if hyper.objective != "supervised":
-        return SelfSupervisedTraining(network, hyper, data.has_depth)
-    return DepthTraining(network, hyper) if hyper.quantization == NONE else QuantizationTraining(network, hyper)
-
-
 def _training_record(run: Run, data: DataModule[Any]) -> TrainingRecord:
     train_spec, val_spec = run.specs
     return TrainingRecord(
@@ -258,24 +221,17 @@ def _training_record(run: Run, data: DataModule[Any]) -> TrainingRecord:
         frames=len(data.frames),
         val_data=portable(val_spec),
         val_frames=len(data.validation_frames),
-        transforms=(_augmentation(run) if run.hyper.objective == "supervised" else view_augmentation(run)).steps,
-        depth=_depth_units(run),
+        transforms=run.hyper.objective.transforms(run),
+        depth=run.hyper.objective.units(run),
         encoder_weights=portable(run.encoder_weights),
         start=portable(run.start) if run.start else None,
-        hyperparameters=asdict(run.hyper),
+        hyperparameters=run.hyper.flat(),
         extended_at=list(run.extended_at),
         monitor=asdict(run.monitor) if run.monitor else None,
         processes=run.devices * run.nodes,
         command=shlex.join(word if "\n" in word else portable(word) for word in shlex.split(run.command)),
         versions={"fcrn-mobile": fcrn_mobile.__version__, "torch": torch.__version__},
     )
-
-
-def _depth_units(run: Run) -> str:
-    """What unit the run's depth is in: a video tells none, and quantizing leaves it as it was."""
-    if run.hyper.quantization != NONE and run.start is not None:
-        return load_checkpoint(run.start).units
-    return UP_TO_SCALE if run.hyper.objective == "video" else METRES
 
 
 def uses_bf16(precision: str, encoder: str) -> bool:

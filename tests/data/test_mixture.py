@@ -15,6 +15,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.fcrn import preset
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.run import Run
+from fcrn_mobile.training.selfsupervised.video import Video
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,6 @@ def test_one_spec_is_opened_as_it_ever_was() -> None:
 def test_views_are_learned_from_one_source() -> None:
     from fcrn_mobile.training.selfsupervised.preparation import views_data
 
-    run = Run(preset("fcrn-lite0"), Hyperparameters(objective="video"), "frames:a?fx=1 + frames:b?fx=1")
+    run = Run(preset("fcrn-lite0"), Hyperparameters(objective=Video()), "frames:a?fx=1 + frames:b?fx=1")
     with pytest.raises(InputError, match="learns from one source of views"):
         views_data(run)

@@ -17,12 +17,12 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 from fcrn_mobile.runs.folder import require_new
-from fcrn_mobile.training import module as training_module
+from fcrn_mobile.training import supervised
 from fcrn_mobile.training import train as training
 from fcrn_mobile.training.divergence import DivergenceError, require_finite_weights
 from fcrn_mobile.training.hyperparameters import Hyperparameters
-from fcrn_mobile.training.module import DepthTraining
 from fcrn_mobile.training.run import Run, extended, load_run
+from fcrn_mobile.training.supervised import Supervised, SupervisedTraining
 from fcrn_mobile.training.train import resume, train
 from tests.journeys.command import Result, call, refused
 
@@ -149,14 +149,14 @@ def test_a_learning_rate_without_bounds_stops_with_a_line_and_leaves_nothing_tha
 
 
 def test_a_run_that_diverges_later_keeps_its_last_sound_epoch(small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = training_module.depth_loss
+    original = supervised.depth_loss
     losses = []
 
     def depth_loss(*arguments) -> torch.Tensor:
         losses.append(original(*arguments))
         return losses[-1] * (torch.inf if len(losses) == 4 else 1)
 
-    monkeypatch.setattr(training_module, "depth_loss", depth_loss)
+    monkeypatch.setattr(supervised, "depth_loss", depth_loss)
     with pytest.raises(InputError, match=r"loss is inf on .* in epoch 2, step 4: .*last\.safetensors' keeps the epoch before") as refusal:
         train(small_run, tmp_path / "run")
     assert f"--resume {tmp_path}/run/last.safetensors" in str(refusal.value)
@@ -166,7 +166,7 @@ def test_a_run_that_diverges_later_keeps_its_last_sound_epoch(small_run: Run, tm
 
 @pytest.mark.parametrize("name", ["network.head.weight", "network.bn.running_mean", "average.network.conv.weight"])
 def test_weights_are_looked_at_before_they_are_validated(name: str, tiny_config: FCRNConfig) -> None:
-    module = DepthTraining(FCRN(tiny_config), Hyperparameters(ema=0.9, lr=0.25))
+    module = SupervisedTraining(FCRN(tiny_config), Hyperparameters(ema=0.9, lr=0.25), Supervised())
     module.on_validation_epoch_start()
     module.state_dict()[name].view(-1)[-1] = torch.nan
     with pytest.raises(DivergenceError, match=rf"weights are not finite \({name}\) in epoch 1, after step 0: lower --lr \(now 0.25\)"):

@@ -15,8 +15,8 @@ from fcrn_mobile.training import train as training
 from fcrn_mobile.training.average import MovingAverage
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.losses import depth_loss
-from fcrn_mobile.training.module import DepthTraining
 from fcrn_mobile.training.run import Run
+from fcrn_mobile.training.supervised import Supervised, SupervisedTraining
 
 
 class Recorder(Callback):
@@ -85,7 +85,7 @@ def test_clipping_scales_a_long_gradient_down_to_the_norm(recorded: Any) -> None
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_optimizers_step_by_their_formulas(optimizer: str, momentum: float, decay: float, tiny_config: FCRNConfig) -> None:
     settings = {"optimizer": optimizer, "momentum": momentum, "weight_decay": decay, "lr": 0.1, "schedule": "constant"}
-    module = DepthTraining(FCRN(tiny_config), Hyperparameters(**settings))  # type: ignore[arg-type]
+    module = SupervisedTraining(FCRN(tiny_config), Hyperparameters(**settings), Supervised())  # type: ignore[arg-type]
     made = module.configure_optimizers()
     assert sum(len(group["params"]) for group in made.param_groups) == len(list(module.network.parameters()))
     expected, velocity = flat(module.network).double(), 0.0

@@ -30,7 +30,6 @@ from fcrn_mobile.network.quantized import ActivationQuantizer, Quantization
 from fcrn_mobile.quantize.grids import Integers
 from fcrn_mobile.quantize.scheme import LEARNED
 from fcrn_mobile.quiet import quiet_coremltools
-from fcrn_mobile.training import train as training
 from fcrn_mobile.training.distillation import relative_difference
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.quantization import QuantizationAware
@@ -205,13 +204,17 @@ def test_a_checkpoint_rebuilds_the_quantized_network(scheme, tuned, tmp_path) ->
     assert {tensors[name].dtype for name in copy.quantization.weights} <= {torch.int8, torch.uint8}
 
 
+def validation_frames(run):
+    return run.hyper.objective.data(run).validation_frames
+
+
 def test_a_run_keeps_the_checkpoint_that_is_closest_to_the_float_network(start, tmp_path) -> None:
     checkpoint = train(settings_for(start, "int4", epochs=3), tmp_path / "run")
     with (tmp_path / "run" / "metrics.csv").open() as file:
         measured = [float(row["val/fidelity"]) for row in csv.DictReader(file) if row["val/fidelity"]]
     assert len(measured) == 3
     assert checkpoint.metrics["fidelity"] == pytest.approx(min(measured), rel=1e-5)
-    reference, data = load_checkpoint(str(start)).network, training._data_module(settings_for(start, "int4")).validation_frames
+    reference, data = load_checkpoint(str(start)).network, validation_frames(settings_for(start, "int4"))
     pictures = torch.stack([data[index][0] for index in range(len(data))])
     with torch.no_grad():
         ours, theirs = checkpoint.network(pictures).numpy(), reference(pictures).numpy()

@@ -14,6 +14,7 @@ from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.losses import depth_loss
 from fcrn_mobile.training.start import mean_depth
 from fcrn_mobile.training.structure import TERMS
+from fcrn_mobile.training.supervised import Supervised
 
 Maps = NDArray[np.float64]
 
@@ -126,12 +127,12 @@ def test_a_blurred_edge_costs_more_than_the_same_error_without_one() -> None:
 
 
 def test_weights_are_settings_and_zero_is_none() -> None:
-    assert Hyperparameters().terms == {}
-    assert Hyperparameters(gradient=0.5, normals=0.1).terms == {"gradient": 0.5, "normals": 0.1}
+    assert Supervised().terms == {}
+    assert Supervised(gradient=0.5, normals=0.1).terms == {"gradient": 0.5, "normals": 0.1}
     with pytest.raises(InputError, match="silog is -1"):
-        Hyperparameters(silog=-1)
+        Supervised(silog=-1)
     with pytest.raises(InputError, match="gradient needs true depth"):
-        Hyperparameters(gradient=0.5, objective="video")
+        Hyperparameters.of({"gradient": 0.5, "objective": "video"})
 
 
 class Flat:

@@ -7,7 +7,7 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,8 @@ from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.training import tracking
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.mlflow_store import store_uri
-from fcrn_mobile.training.module import DepthTraining
 from fcrn_mobile.training.run import Run
+from fcrn_mobile.training.supervised import SupervisedTraining
 from fcrn_mobile.training.train import resume, train
 
 PER_BATCH = ("train/loss_step", "train/delta1_step", "lr")
@@ -47,7 +47,7 @@ Series = dict[int, float]
 def make_run(**hyper: Any) -> Run:
     network = preset("fcrn-lite0", widths=(16, 8, 8, 8, 8), input_size=(64, 96))
     settings = {"epochs": 2, "batch_size": 4, "schedule": "constant", "print_freq": 1} | hyper
-    return Run(network, Hyperparameters(**settings), data="sample", encoder_weights="random")
+    return Run(network, Hyperparameters.of(settings), data="sample", encoder_weights="random")
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_mlflow_knows_the_run_by_its_folders_and_keeps_files_beside_its_store(tr
 
 def settings_of(run: Run) -> dict[str, str]:
     """What must stand in every log, as text; what is left to an objective that this run doesn't have is no setting of it."""
-    return {name: str(value) for name, value in asdict(run.hyper).items() if value is not None} | {
+    return {name: str(value) for name, value in run.hyper.flat().items() if value is not None} | {
         "data": "sample#train",
         "frames": "20",
         "val_data": "sample#val",
@@ -145,7 +145,7 @@ def settings_of(run: Run) -> dict[str, str]:
 
 def test_every_log_holds_the_whole_configuration(tracked: Path) -> None:
     expected = settings_of(make_run())
-    assert {field.name for field in fields(Hyperparameters)} - {"smoothness"} <= set(expected)
+    assert set(Hyperparameters().flat()) - {"smoothness"} <= set(expected)
     store, run_id = client(tracked)
     in_mlflow = store.get_run(run_id).data.params
     in_csv = {name: str(value) for name, value in yaml.safe_load((tracked / "hparams.yaml").read_text()).items()}
@@ -211,15 +211,15 @@ def test_the_pictures_do_not_disturb_training(tmp_path: Path) -> None:
 def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
     """A tracked run that broke down in the middle of its second epoch, and its status in MLflow then."""
     folder = tmp_path_factory.mktemp("interrupted") / "run"
-    original = DepthTraining.training_step
+    original = SupervisedTraining.training_step
 
-    def break_down(self: DepthTraining, batch: Any, batch_idx: int) -> torch.Tensor:
+    def break_down(self: SupervisedTraining, batch: Any, batch_idx: int) -> torch.Tensor:
         if self.global_step == 7:
             raise RuntimeError("broken")
         return original(self, batch, batch_idx)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(DepthTraining, "training_step", break_down)
+        patch.setattr(SupervisedTraining, "training_step", break_down)
         with pytest.raises(RuntimeError, match="broken"):
             train(replace(make_run(), track="mlflow"), folder, draw=draw_examples)
     store, run_id = client(folder)
@@ -273,7 +273,7 @@ def test_a_store_that_fails_on_the_way_does_not_end_training(
 ) -> None:
     original = tracking.Tracking.on_train_epoch_end
 
-    def spoil(self: tracking.Tracking, trainer: Any, module: DepthTraining) -> None:
+    def spoil(self: tracking.Tracking, trainer: Any, module: SupervisedTraining) -> None:
         original(self, trainer, module)
         with sqlite3.connect(tmp_path / "mlflow.db") as store:
             store.execute("drop table if exists metrics")

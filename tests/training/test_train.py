@@ -15,6 +15,7 @@ from fcrn_mobile.data.loading import EpochSampler
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.run import Run
+from fcrn_mobile.training.supervised import Supervised
 from fcrn_mobile.training.train import resume, train
 
 
@@ -86,7 +87,7 @@ def test_ctrl_c_leaves_a_usable_checkpoint(tmp_path) -> None:
 
 @pytest.mark.parametrize("schedule", ["plateau", "constant"])
 def test_the_articles_optimizer_and_schedules_train(run, schedule, tmp_path) -> None:
-    hyper = replace(run.hyper, epochs=1, optimizer="sgd", lr=0.01, schedule=schedule, loss="berhu")
+    hyper = replace(run.hyper, epochs=1, optimizer="sgd", lr=0.01, schedule=schedule, objective=Supervised("berhu"))
     assert np.isfinite(train(replace(run, hyper=hyper), tmp_path / "run").metrics["abs_rel"])
 
 
@@ -95,7 +96,7 @@ def test_bfloat16_trains(run, tmp_path) -> None:
 
 
 def test_a_loss_that_explodes_names_the_frames(run, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("fcrn_mobile.training.module.depth_loss", lambda *_: torch.tensor(float("nan"), requires_grad=True))
+    monkeypatch.setattr("fcrn_mobile.training.supervised.depth_loss", lambda *_: torch.tensor(float("nan"), requires_grad=True))
     with pytest.raises(InputError, match="loss is nan on"):
         train(run, tmp_path / "run")
 

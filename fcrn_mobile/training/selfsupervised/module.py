@@ -1,7 +1,7 @@
 """Training without depth labels, as a Lightning module."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,11 @@ from fcrn_mobile.data.source import Sample
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.metrics import DepthMetrics, protocol
 from fcrn_mobile.network.fcrn import FCRN
-from fcrn_mobile.training import distributed
-from fcrn_mobile.training.divergence import require_finite_loss
-from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.module import DepthTraining
-from fcrn_mobile.training.selfsupervised.objective import Terms
-from fcrn_mobile.training.selfsupervised.preparation import build_objective
+from fcrn_mobile.training.selfsupervised.objective import FromViews, Terms
+
+if TYPE_CHECKING:
+    from fcrn_mobile.training.hyperparameters import Hyperparameters
 
 #: Below this share of counted pixels, over that many batches, a clip doesn't move.
 LEAST_COUNTED = 0.01
@@ -52,19 +51,19 @@ class MeanLoss:
 
 
 class SelfSupervisedTraining(DepthTraining):
-    """Trains an FCRN by the objective ``video`` or ``stereo``; logs ``train/loss``, its parts, ``train/counted``, ``lr``, ``val/<metric>``.
+    """Trains an FCRN on views; logs ``train/loss``, its parts, ``train/counted``, ``lr``, ``val/<metric>``.
 
     Args:
         network: trained in place; its configuration has an ``inverse_depth``.
         hyper: how.
+        settings: by which loss.
         measures_depth: whether validation frames have true depth; otherwise the objective's loss on views is what counts.
     """
 
-    def __init__(self, network: FCRN, hyper: Hyperparameters, measures_depth: bool) -> None:
-        super().__init__(network, hyper)
-        self.objective = build_objective(network.config, hyper)
-        self.measures_depth = measures_depth
-        self.validation = self.new_validation()
+    def __init__(self, network: FCRN, hyper: "Hyperparameters", settings: FromViews, measures_depth: bool) -> None:
+        self.settings = settings
+        super().__init__(network, hyper, measures_depth)
+        self.objective = settings.loss(network.config)
         self._counted, self._judged = 0.0, 0
 
     @property
@@ -74,20 +73,15 @@ class SelfSupervisedTraining(DepthTraining):
     def new_validation(self) -> Any:
         if not self.measures_depth:
             return MeanLoss()
-        return DepthMetrics(protocol(self.hyper.protocol), median_scaling=self.hyper.objective == "video")
+        return DepthMetrics(protocol(self.hyper.protocol), median_scaling=not self.settings.has_unit)
 
-    def training_step(self, batch: ViewsBatch, batch_idx: int) -> Tensor:  # type: ignore[override]
+    def training_step(self, batch: ViewsBatch, batch_idx: int) -> Tensor:
         terms: Terms = self.objective(self.network, batch)
-        require_finite_loss(self, terms.loss, batch.names)
-        how: dict[str, Any] = {"on_step": True, "on_epoch": True, "batch_size": len(batch.names), "sync_dist": distributed.processes() > 1}
-        self.log("train/loss", terms.loss, prog_bar=True, **how)
-        for name, value in terms.parts.items():
-            self.log(f"train/{name}", value.detach(), **how)
-        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], on_step=True)
+        counted = {} if terms.counted is None else {"counted": terms.counted}
+        loss = self.checked(terms.loss, batch.names, terms.parts | counted)
         if terms.counted is not None:
-            self.log("train/counted", terms.counted, **how)
             self._require_motion(float(terms.counted))
-        return terms.loss
+        return loss
 
     def validation_step(self, batch: ValidationBatch | ViewsBatch, batch_idx: int) -> None:
         if isinstance(batch, ViewsBatch):
@@ -97,7 +91,7 @@ class SelfSupervisedTraining(DepthTraining):
 
     def shown(self, prediction: NDArray[np.float32], sample: Sample) -> NDArray[np.float32]:
         """A prediction to be looked at: one without a unit is scaled to the truth's median, or to a median of 0.5."""
-        if self.hyper.objective != "video":
+        if self.settings.has_unit:
             return prediction
         valid = np.isfinite(sample.depth) & (sample.depth > 0)
         median = float(np.median(sample.depth[valid])) if valid.any() else 0.5

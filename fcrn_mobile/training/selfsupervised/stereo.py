@@ -6,32 +6,37 @@ import torch
 from torch import Tensor, nn
 
 from fcrn_mobile.data.batches import ViewsBatch
+from fcrn_mobile.data.views import Views
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 from fcrn_mobile.training.selfsupervised.geometry import shift
-from fcrn_mobile.training.selfsupervised.objective import Terms, resample
+from fcrn_mobile.training.selfsupervised.objective import FromViews, Terms, resample
 from fcrn_mobile.training.selfsupervised.photometric import photometric_error
 from fcrn_mobile.training.selfsupervised.regularisers import edge_aware_smoothness, left_right_consistency
 from fcrn_mobile.training.selfsupervised.scales import InverseDepths
 
+#: Weight of the left-right consistency, as in the paper.
+CONSISTENCY = 1.0
+#: The largest disparity as a share of the width (section 3.3), and the farthest depth in metres.
+LARGEST_DISPARITY, FARTHEST = 0.3, 100.0
+
 
 @dataclass(frozen=True)
-class StereoOptions:
-    """What the stereo objective is made of; defaults as in the paper.
+class Stereo(FromViews):
+    """Learning from rectified stereo pairs; settings as in the paper."""
 
-    Attributes:
-        ssim: weight of SSIM in the photometric error, the rest is L1.
-        smoothness: weight of the edge-aware smoothness at the finest scale, halved at each coarser one.
-        consistency: weight of the left-right consistency.
-        scales: of the decoder that get a loss, at most.
-    """
+    name = "stereo"
+    own_smoothness = 0.1
+    has_unit = True
 
-    ssim: float = 0.85
-    smoothness: float = 0.1
-    consistency: float = 1.0
-    scales: int = 4
+    def loss(self, config: FCRNConfig) -> "StereoLoss":
+        return StereoLoss(config, self)
+
+    def inverse_depth(self, views: Views) -> tuple[float, float]:
+        """In 1/m: the nearest point of a rig has the largest disparity."""
+        return LARGEST_DISPARITY * views.size[1] / (views.intrinsics.fx * views.baseline), 1 / FARTHEST
 
 
-class StereoObjective(nn.Module):
+class StereoLoss(nn.Module):
     """Either picture from the other, by disparities of both that the left one alone predicts; depth is in metres.
 
     The right picture's disparity has a head of its own that only training needs.
@@ -41,7 +46,7 @@ class StereoObjective(nn.Module):
         options: what the loss is made of.
     """
 
-    def __init__(self, config: FCRNConfig, options: StereoOptions) -> None:
+    def __init__(self, config: FCRNConfig, options: Stereo) -> None:
         super().__init__()
         self.options = options
         self.heads = InverseDepths(config, options.scales, maps=2)
@@ -55,7 +60,7 @@ class StereoObjective(nn.Module):
             return stereo_loss(batch.images, [reach * values for values in inverse], self.options)
 
 
-def stereo_loss(pictures: Tensor, disparities: list[Tensor], options: StereoOptions) -> Terms:
+def stereo_loss(pictures: Tensor, disparities: list[Tensor], options: Stereo) -> Terms:
     """The loss of given disparities, the sum over scales (equation 1).
 
     Args:
@@ -75,5 +80,5 @@ def stereo_loss(pictures: Tensor, disparities: list[Tensor], options: StereoOpti
             sums["photometric"] = sums["photometric"] + error.mean()
             sums["smoothness"] = sums["smoothness"] + edge_aware_smoothness(own, picture) / 2**scale
         sums["consistency"] = sums["consistency"] + left_right_consistency(left_disparity, right_disparity)
-    loss = sums["photometric"] + options.smoothness * sums["smoothness"] + options.consistency * sums["consistency"]
+    loss = sums["photometric"] + options.smoothing * sums["smoothness"] + CONSISTENCY * sums["consistency"]
     return Terms(loss, sums)

@@ -7,37 +7,53 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fcrn_mobile.data.batches import ViewsBatch
+from fcrn_mobile.data.views import Views
+from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
+from fcrn_mobile.training.checks import require_not_negative
 from fcrn_mobile.training.selfsupervised.geometry import pose_matrix, scale_intrinsics, warp
-from fcrn_mobile.training.selfsupervised.objective import Terms, resample
+from fcrn_mobile.training.selfsupervised.objective import FromViews, Terms, resample
 from fcrn_mobile.training.selfsupervised.photometric import least, masked_mean, moving, photometric_error
 from fcrn_mobile.training.selfsupervised.pose import PoseNetwork
 from fcrn_mobile.training.selfsupervised.regularisers import explainability_regulariser, normalised, second_order_smoothness
 from fcrn_mobile.training.selfsupervised.scales import InverseDepths
 
+#: α and β of a video's inverse depth, in a unit of length that nobody knows (Zhou et al. 2017, section 3.5).
+RANGE = (10.0, 0.01)
+
 
 @dataclass(frozen=True)
-class VideoOptions:
-    """What the video objective is made of.
+class Video(FromViews):
+    """Learning from a video. ``ssim`` is 0 for Zhou's L1, 0.85 for Godard's error.
 
     Attributes:
-        ssim: weight of SSIM in the photometric error, the rest is L1; 0 for Zhou's L1, 0.85 for Godard's.
-        smoothness: λ of the second-order smoothness, which is λ/2ˢ at scale s. From 0.1 on it wipes out the edges of furniture.
         explainability: weight of the masks' regulariser; 0 for no masks.
-        minimum: take the least error over the sources, not their mean.
+        minimum: take each pixel's least error over the neighbouring frames, not their mean.
         automask: leave out pixels that standing still explains better.
-        scales: of the decoder that get a loss, at most.
     """
 
-    ssim: float = 0.85
-    smoothness: float = 0.01
+    name = "video"
+    own_smoothness = 0.01  # from 0.1 on it wipes out the edges of furniture
+    has_unit = False
+
     explainability: float = 0.0
     minimum: bool = True
     automask: bool = True
-    scales: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_not_negative(self, "explainability")
+        if self.explainability and self.minimum:
+            raise InputError("explainability weighs every neighbour's error, of which minimum takes one: add --mean")
+
+    def loss(self, config: FCRNConfig) -> "VideoLoss":
+        return VideoLoss(config, self)
+
+    def inverse_depth(self, views: Views) -> tuple[float, float]:
+        return RANGE
 
 
-class VideoObjective(nn.Module):
+class VideoLoss(nn.Module):
     """View synthesis of a frame from its neighbours; holds the pose network.
 
     The loss is the mean over scales of photometric error + λ/2ˢ · smoothness. Coarse maps are enlarged to the finest size before they
@@ -45,11 +61,11 @@ class VideoObjective(nn.Module):
 
     Args:
         config: of the depth network; its ``inverse_depth`` is set.
-        options: what the loss is made of.
+        options: what the loss is made of; its smoothness is second-order.
         sources: neighbours per frame.
     """
 
-    def __init__(self, config: FCRNConfig, options: VideoOptions, sources: int = 2) -> None:
+    def __init__(self, config: FCRNConfig, options: Video, sources: int = 2) -> None:
         super().__init__()
         self.options = options
         self.heads = InverseDepths(config, options.scales)
@@ -72,7 +88,7 @@ def video_loss(
     intrinsics: Tensor,
     inverse: list[Tensor],
     poses: Tensor,
-    options: VideoOptions,
+    options: Video,
     logits: Tensor | None = None,
 ) -> Terms:
     """The loss of given depths and poses.
@@ -101,14 +117,14 @@ def video_loss(
         smoothness.append(second_order_smoothness(normalised(values)) / 2**scale)
         counted.append(mask.float().mean())
     parts = {"photometric": torch.stack(photometric).mean(), "smoothness": torch.stack(smoothness).mean()}
-    loss = parts["photometric"] + options.smoothness * parts["smoothness"]
+    loss = parts["photometric"] + options.smoothing * parts["smoothness"]
     if logits is not None:
         parts["explainability"] = explainability_regulariser(logits)
         loss = loss + options.explainability * parts["explainability"]
     return Terms(loss, parts, torch.stack(counted).mean())
 
 
-def _combine(errors: Tensor, unmoved: Tensor, options: VideoOptions, logits: Tensor | None) -> tuple[Tensor, Tensor]:
+def _combine(errors: Tensor, unmoved: Tensor, options: Video, logits: Tensor | None) -> tuple[Tensor, Tensor]:
     """Errors and unmoved errors, N×S×h×w → errors N×S×h×w or N×1×h×w, and which of them count."""
     if options.minimum:
         errors, unmoved = least(errors), least(unmoved)

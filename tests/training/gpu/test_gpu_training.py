@@ -31,7 +31,6 @@ from fcrn_mobile.evaluation.metrics import METRICS, PROTOCOLS, DepthMetrics
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.training.hyperparameters import Hyperparameters
-from fcrn_mobile.training.module import DepthTraining
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "benchmarks/training/gpu/train.py"
@@ -82,7 +81,8 @@ def test_steps_equal_those_of_the_package(loss: str, terms: dict[str, float]) ->
     ours, theirs = FCRN(config), FCRN(config)
     theirs.load_state_dict(ours.state_dict())
     batches, recorded = batches_of(3, (64, 64)), Losses()
-    module = DepthTraining(theirs.to(memory_format=torch.channels_last), Hyperparameters(**options))
+    hyper = Hyperparameters.of(options)
+    module = hyper.objective.module(theirs.to(memory_format=torch.channels_last), hyper, has_depth=True)
     quiet: Any = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
     trainer = Trainer(max_epochs=2, accelerator="cpu", gradient_clip_val=1.0, limit_val_batches=0, callbacks=[recorded], **quiet)
     trainer.fit(module, Given(batches))
@@ -213,7 +213,7 @@ def test_depth_is_that_of_the_reference_camera(packed_file: Path) -> None:
 
 
 def test_settings_are_those_of_the_package() -> None:
-    hyper = {field.name: field.default for field in fields(Hyperparameters)}
+    hyper = Hyperparameters().flat()
     own = {field.name: field.default for field in fields(settings.Settings)} | settings.FIXED
     shared = hyper.keys() & own.keys()
     assert len(shared) > 20 and {name: own[name] for name in shared} == {name: hyper[name] for name in shared}

@@ -9,7 +9,7 @@ from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.training.selfsupervised.geometry import shift
 from fcrn_mobile.training.selfsupervised.photometric import photometric_error
 from fcrn_mobile.training.selfsupervised.regularisers import edge_aware_smoothness, left_right_consistency
-from fcrn_mobile.training.selfsupervised.stereo import StereoObjective, StereoOptions, stereo_loss
+from fcrn_mobile.training.selfsupervised.stereo import Stereo, StereoLoss, stereo_loss
 from tests.training.selfsupervised.rendering import camera_at, render
 
 SIZE, FOCAL, BASELINE = (48, 64), 56.0, 0.2
@@ -25,7 +25,7 @@ def pair() -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_true_disparities_have_a_lower_loss_than_wrong_ones() -> None:
     pictures, disparities = pair()
-    options = StereoOptions(smoothness=0)
+    options = Stereo(smoothness=0)
     true = float(stereo_loss(pictures, [disparities], options).loss)
     assert true < 0.5 * float(stereo_loss(pictures, [1.4 * disparities], options).loss)
     assert true < 0.5 * float(stereo_loss(pictures, [0.6 * disparities], options).loss)
@@ -44,7 +44,7 @@ def test_the_loss_is_the_papers_sum_over_both_pictures_and_all_scales() -> None:
         expected += float(photometric_error(shift(left, other).image, right, 0.85).mean())
         expected += 0.1 / 2**scale * float(edge_aware_smoothness(own, left) + edge_aware_smoothness(other, right))
         expected += float(left_right_consistency(own, other))
-    assert float(stereo_loss(pictures, disparities, StereoOptions()).loss) == pytest.approx(expected, rel=1e-4)
+    assert float(stereo_loss(pictures, disparities, Stereo()).loss) == pytest.approx(expected, rel=1e-4)
 
 
 def test_one_scale_is_the_papers_sum_on_real_texture() -> None:
@@ -55,24 +55,24 @@ def test_one_scale_is_the_papers_sum_on_real_texture() -> None:
     expected = expected + photometric_error(shift(left, other).image, right, 0.85).mean()
     expected = expected + 0.1 * (edge_aware_smoothness(own, left) + edge_aware_smoothness(other, right))
     expected = expected + left_right_consistency(own, other)
-    assert float(stereo_loss(pictures, [disparity], StereoOptions()).loss) == pytest.approx(float(expected), rel=1e-5)
+    assert float(stereo_loss(pictures, [disparity], Stereo()).loss) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_a_rigs_depth_is_in_metres(tiny_config) -> None:
     config = replace(tiny_config, inverse_depth=(3.0, 0.01))
     network = FCRN(config).eval()
-    objective = StereoObjective(config, StereoOptions(scales=1))
+    objective = StereoLoss(config, Stereo(scales=1))
     images = torch.rand(1, 2, 3, 64, 96)
     batch = ViewsBatch(images, torch.tensor([[80.0, 80.0, 47.5, 31.5]]), torch.tensor([0.3]), ("a",))
     own = 80 * 0.3 / network(images[:, 0]) / 96
     right = objective.heads(network, images[:, 0])[0][:, 1:] * 80 * 0.3 / 96
-    expected = stereo_loss(images, [torch.cat((own, right), dim=1)], StereoOptions(scales=1)).loss
+    expected = stereo_loss(images, [torch.cat((own, right), dim=1)], Stereo(scales=1)).loss
     assert objective(network, batch).loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_every_weight_learns(tiny_config) -> None:
     config = replace(tiny_config, inverse_depth=(3.0, 0.01))
-    network, objective = FCRN(config), StereoObjective(config, StereoOptions())
+    network, objective = FCRN(config), StereoLoss(config, Stereo())
     batch = ViewsBatch(torch.rand(2, 2, 3, 64, 96), torch.tensor([[80.0, 80.0, 47.5, 31.5]] * 2), torch.tensor([0.3, 0.3]), ("a", "b"))
     objective(network, batch).loss.backward()
     for name, parameter in [*network.named_parameters(), *objective.named_parameters()]:
@@ -84,4 +84,4 @@ def test_gradients_of_the_loss_are_the_numerical_ones() -> None:
     generator = torch.Generator().manual_seed(1)
     pictures = torch.rand(1, 2, 3, 4, 6, dtype=torch.float64, generator=generator)
     disparities = (torch.rand(1, 2, 4, 6, dtype=torch.float64, generator=generator) * 0.1 + 0.03).requires_grad_()
-    assert torch.autograd.gradcheck(lambda d: stereo_loss(pictures, [d], StereoOptions()).loss, (disparities,))
+    assert torch.autograd.gradcheck(lambda d: stereo_loss(pictures, [d], Stereo()).loss, (disparities,))

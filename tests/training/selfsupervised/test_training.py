@@ -18,6 +18,8 @@ from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.runs.monitor import Monitor
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.run import Run, load_run
+from fcrn_mobile.training.selfsupervised.stereo import Stereo
+from fcrn_mobile.training.selfsupervised.video import Video
 from fcrn_mobile.training.train import resume, train
 from tests.training.selfsupervised.rendering import camera_at, render
 
@@ -50,13 +52,13 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def video(scenes: Path, tiny_config) -> Run:
-    hyper = Hyperparameters(objective="video", epochs=2, batch_size=4, jitter=0.1)
+    hyper = Hyperparameters(objective=Video(), epochs=2, batch_size=4, jitter=0.1)
     return Run(tiny_config, hyper, f"frames:{scenes}/clip?fx=70", encoder_weights="random")
 
 
 @pytest.fixture
 def stereo(scenes: Path, tiny_config) -> Run:
-    hyper = Hyperparameters(objective="stereo", epochs=2, batch_size=4, jitter=0.1)
+    hyper = Hyperparameters(objective=Stereo(), epochs=2, batch_size=4, jitter=0.1)
     return Run(tiny_config, hyper, f"stereo:{scenes}/rig?fx=70&baseline=0.15", encoder_weights="random")
 
 
@@ -158,4 +160,4 @@ def test_a_supervised_network_starts_a_video_with_a_head_of_its_own(video, scene
 )
 def test_settings_that_make_no_sense_are_refused(settings, message) -> None:
     with pytest.raises(InputError, match=message):
-        Hyperparameters(**settings)
+        Hyperparameters.of(settings)

@@ -9,13 +9,12 @@ from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.selfsupervised.geometry import pose_matrix, warp
 from fcrn_mobile.training.selfsupervised.photometric import photometric_error
-from fcrn_mobile.training.selfsupervised.preparation import build_objective
 from fcrn_mobile.training.selfsupervised.regularisers import second_order_smoothness
-from fcrn_mobile.training.selfsupervised.video import VideoObjective, VideoOptions, video_loss
+from fcrn_mobile.training.selfsupervised.video import Video, VideoLoss, video_loss
 from tests.training.selfsupervised.rendering import camera_at, render
 
 SIZE, CAMERA = (48, 64), (56.0, 56.0, 31.5, 23.5)
-PLAIN = VideoOptions(ssim=0.0, smoothness=0.0, minimum=False, automask=False)
+PLAIN = Video(ssim=0.0, smoothness=0.0, minimum=False, automask=False)
 
 
 def triplet() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -27,11 +26,11 @@ def triplet() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return pictures, torch.from_numpy(views[0].depth)[None, None], poses
 
 
-def loss(options: VideoOptions, inverse: list[torch.Tensor], poses: torch.Tensor, pictures: torch.Tensor) -> float:
+def loss(options: Video, inverse: list[torch.Tensor], poses: torch.Tensor, pictures: torch.Tensor) -> float:
     return float(video_loss(pictures, torch.tensor([CAMERA]), inverse, poses, options).loss)
 
 
-@pytest.mark.parametrize("options", [PLAIN, VideoOptions(smoothness=0), replace(PLAIN, ssim=0.85), replace(PLAIN, minimum=True)])
+@pytest.mark.parametrize("options", [PLAIN, Video(smoothness=0), replace(PLAIN, ssim=0.85), replace(PLAIN, minimum=True)])
 def test_true_depth_and_motion_have_a_lower_loss_than_wrong_ones(options) -> None:
     pictures, depth, poses = triplet()
     true = loss(options, [1 / depth], poses, pictures)
@@ -71,7 +70,7 @@ def test_minimum_and_automask_choose_pixels_as_godard_does() -> None:
         still.append(unmoved)
     least, least_still = torch.minimum(*errors), torch.minimum(*still)
     kept = least < least_still
-    terms = video_loss(pictures, torch.tensor([CAMERA]), [1 / wrong], poses, VideoOptions(smoothness=0))
+    terms = video_loss(pictures, torch.tensor([CAMERA]), [1 / wrong], poses, Video(smoothness=0))
     assert 0.2 < kept.float().mean() < 1
     assert float(terms.loss) == pytest.approx(float(least[kept].mean()), rel=1e-4)
     assert float(terms.counted) == pytest.approx(float(kept.float().mean()), abs=1e-3)
@@ -99,7 +98,7 @@ def test_masks_weigh_the_error_and_pay_for_it() -> None:
 def test_a_static_clip_leaves_no_pixel_and_no_nan() -> None:
     picture = torch.rand(1, 1, 3, *SIZE).expand(1, 3, 3, *SIZE)
     inverse = torch.full((1, 1, *SIZE), 0.5, requires_grad=True)
-    terms = video_loss(picture, torch.tensor([CAMERA]), [inverse], pose_matrix(torch.zeros(1, 2, 6)), VideoOptions())
+    terms = video_loss(picture, torch.tensor([CAMERA]), [inverse], pose_matrix(torch.zeros(1, 2, 6)), Video())
     terms.loss.backward()
     assert float(terms.counted) == 0
     assert torch.isfinite(terms.loss)
@@ -116,8 +115,8 @@ def batch(count: int = 2) -> ViewsBatch:
 def test_every_weight_of_depth_and_pose_network_learns(tiny_config, scales) -> None:
     config = replace(tiny_config, inverse_depth=(10.0, 0.01))
     network = FCRN(config)
-    options = VideoOptions(scales=scales, minimum=False, automask=False, explainability=0.1)
-    objective = VideoObjective(config, options)
+    options = Video(scales=scales, minimum=False, automask=False, explainability=0.1)
+    objective = VideoLoss(config, options)
     assert len(objective.heads.coarser) == min(scales, 4) - 1
     terms = objective(network, batch())
     terms.loss.backward()
@@ -131,7 +130,7 @@ def test_the_networks_own_depth_is_the_finest_scale(tiny_config) -> None:
     config = replace(tiny_config, inverse_depth=(10.0, 0.01))
     network = FCRN(config).eval()
     image = torch.rand(1, 3, 64, 96)
-    inverse = VideoObjective(config, VideoOptions(scales=4)).heads(network, image)
+    inverse = VideoLoss(config, Video(scales=4)).heads(network, image)
     assert torch.allclose(1 / inverse[0], network(image), rtol=1e-5)
     assert [tuple(x.shape[-2:]) for x in inverse] == [(32, 48), (16, 24), (8, 12), (4, 6)]
 
@@ -141,7 +140,7 @@ def test_training_starts_at_a_depth_of_one_or_in_the_middle_of_a_range_without_i
     config = replace(tiny_config, inverse_depth=inverse_range)
     network = FCRN(config).eval()
     network.head.weight.data.zero_()
-    heads = VideoObjective(config, VideoOptions(scales=4)).heads
+    heads = VideoLoss(config, Video(scales=4)).heads
     for head in heads.coarser:
         head.weight.data.zero_()
     for inverse in heads(network, torch.rand(1, 3, 64, 96)):
@@ -151,9 +150,8 @@ def test_training_starts_at_a_depth_of_one_or_in_the_middle_of_a_range_without_i
 @pytest.mark.parametrize(
     ("objective", "given", "used"), [("video", None, 0.01), ("stereo", None, 0.1), ("video", 0.3, 0.3), ("stereo", 0.0, 0.0)]
 )
-def test_each_objective_has_a_smoothness_of_its_own_until_one_is_given(tiny_config, objective: str, given, used: float) -> None:
-    config = replace(tiny_config, inverse_depth=(10.0, 0.01))
-    assert build_objective(config, Hyperparameters(objective=objective, smoothness=given)).options.smoothness == used
+def test_each_objective_has_a_smoothness_of_its_own_until_one_is_given(objective: str, given, used: float) -> None:
+    assert Hyperparameters.of({"objective": objective, "smoothness": given}).objective.smoothing == used
 
 
 def test_gradients_of_the_loss_are_the_numerical_ones() -> None:
@@ -162,5 +160,5 @@ def test_gradients_of_the_loss_are_the_numerical_ones() -> None:
     inverse = (torch.rand(1, 1, 5, 6, dtype=torch.float64, generator=generator) * 0.3 + 0.4).requires_grad_()
     twists = (torch.rand(1, 2, 6, dtype=torch.float64, generator=generator) * 0.03 + 0.01).requires_grad_()
     intrinsics = torch.tensor([[6.3, 6.1, 2.6, 2.1]], dtype=torch.float64)
-    options = VideoOptions(minimum=False, automask=False)
+    options = Video(minimum=False, automask=False)
     assert torch.autograd.gradcheck(lambda d, t: video_loss(pictures, intrinsics, [d], pose_matrix(t), options).loss, (inverse, twists))

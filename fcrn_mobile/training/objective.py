@@ -1,0 +1,74 @@
+"""What an objective is: what a network learns from, with the settings that are its own."""
+
+from abc import ABC, abstractmethod
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fcrn_mobile.data.mixture import open_mixture
+from fcrn_mobile.data.module import DataModule, depth_data
+from fcrn_mobile.data.spec import open_source
+from fcrn_mobile.data.transforms import Augmentation
+from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
+from fcrn_mobile.network.training_record import METRES
+from fcrn_mobile.runs.monitor import Monitor, monitor_of
+
+if TYPE_CHECKING:
+    from fcrn_mobile.training.hyperparameters import Hyperparameters
+    from fcrn_mobile.training.module import DepthTraining
+    from fcrn_mobile.training.run import Run
+
+
+class Objective(ABC):
+    """What a network learns from; a frozen dataclass, whose fields are its settings.
+
+    What is not said otherwise here is that of training on frames with true depth. A new objective is a subclass in a module of its own
+    that stands in ``hyperparameters.OBJECTIVES``, and its settings are options of ``cli/train``.
+
+    Attributes:
+        name: by which a run asks for it.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def module(self, network: FCRN, hyper: "Hyperparameters", has_depth: bool) -> "DepthTraining":
+        """What trains a network; ``has_depth`` tells whether validation frames come with true depth."""
+
+    def flat(self) -> dict[str, Any]:
+        """Its name and its settings, by their names in a run's record."""
+        return {"objective": self.name} | asdict(self)  # type: ignore[call-overload] # every subclass is a dataclass
+
+    def data(self, run: "Run") -> DataModule[Any]:
+        """What a run trains on and is validated with.
+
+        Raises:
+            InputError: unusable data.
+        """
+        hyper, (train, val) = run.hyper, run.specs
+        size, augmentation = run.network.input_size, _augmentation(run)
+        loading = (hyper.batch_size, hyper.workers, hyper.manual_seed, hyper.cache_mb)
+        return depth_data(open_mixture(train), open_source(val), size, augmentation, *loading)
+
+    def transforms(self, run: "Run") -> list[str]:
+        """What happens to training data at random, to be read by people."""
+        return _augmentation(run).steps
+
+    def network(self, config: FCRNConfig, data: DataModule[Any]) -> FCRNConfig:
+        """A network's configuration with what the objective and its data settle."""
+        return config
+
+    def start(self, network: FCRN, data: DataModule[Any]) -> None:  # noqa: B027 - most have nothing to set
+        """Set what a network behind a trained encoder predicts first."""
+
+    def units(self, run: "Run") -> str:
+        """The unit of the depth that a run's network learns."""
+        return METRES
+
+    def monitor(self, has_depth: bool) -> Monitor:
+        """What chooses the best checkpoint."""
+        return monitor_of(quantized=False, has_depth=has_depth)
+
+
+def _augmentation(run: "Run") -> Augmentation:
+    hyper = run.hyper
+    return Augmentation(run.network.input_size, hyper.max_scale, hyper.max_degrees, hyper.jitter, hyper.random_crop, hyper.resize)
