@@ -129,8 +129,6 @@ def test_one_spec_is_opened_as_it_ever_was() -> None:
 
 
 def test_views_are_learned_from_one_source() -> None:
-    from fcrn_mobile.training.selfsupervised.preparation import views_data
-
     run = Run(preset("fcrn-lite0"), Hyperparameters(objective=Video()), "frames:a?fx=1 + frames:b?fx=1")
     with pytest.raises(InputError, match="learns from one source of views"):
-        views_data(run)
+        run.hyper.objective.data(run)

@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import load_checkpoint
-from fcrn_mobile.training.hyperparameters import Hyperparameters
+from fcrn_mobile.training.distillation import FineTuning
+from fcrn_mobile.training.hyperparameters import Hyperparameters, setting_kinds
+from fcrn_mobile.training.objective import Objective
 from fcrn_mobile.training.run import Run, load_run, make_run, read_config, save_run
+from fcrn_mobile.training.selfsupervised.stereo import Stereo
 from fcrn_mobile.training.selfsupervised.video import Video
 from fcrn_mobile.training.supervised import Supervised
 from tests.journeys.command import call  # noqa: F401 - a fixture
@@ -164,3 +167,19 @@ def test_the_command_line_mixes_sources_and_names_laterals(monkeypatch, tmp_path
     assert run.specs == ("sample#train + folder:b*0.5", "sample#val")
     assert (run.network.decoder, run.network.laterals) == ("upproj-bilinear", "add")
     assert run.hyper.objective.terms == {"gradient": 0.5}
+
+
+@pytest.mark.parametrize(
+    "objective", [Supervised("huber", silog=0.2), Video(explainability=0.1, minimum=False), Stereo(smoothness=0.0), FineTuning("w8a8")]
+)
+def test_every_objective_is_read_back_from_its_settings_by_name(objective: Objective) -> None:
+    hyper = Hyperparameters(epochs=3, objective=objective)
+    assert Hyperparameters.of(hyper.flat()) == hyper
+    assert set(hyper.flat()) == set(Hyperparameters().flat()) == set(setting_kinds())
+
+
+def test_settings_of_an_objective_that_is_not_asked_for_are_looked_at_too() -> None:
+    with pytest.raises(InputError, match="ssim is 2"):
+        Hyperparameters.of({"ssim": 2.0})
+    with pytest.raises(TypeError, match="speed"):
+        Hyperparameters.of({"speed": 1})
