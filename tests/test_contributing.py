@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-ADDITIONS = ("An operator", "A source of data", "A backend", "A metric", "A scheme")
+ADDITIONS = ("An operator", "An encoder", "A source of data", "A backend", "A metric", "A scheme")
 
 
 @dataclass(frozen=True)

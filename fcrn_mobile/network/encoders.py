@@ -65,7 +65,11 @@ def _lite(name: str) -> Encoder:
 #: By name. A new encoder is an ``EncoderNetwork`` in a file of its own and a record here; one more of a family is a line in its file.
 ENCODERS: dict[str, Encoder] = {
     encoder.name: encoder
-    for encoder in (*map(_resnet, RESNETS), *map(_lite, EFFICIENTNET_LITES), Encoder("plain", PlainEncoder, halvings=4, published=False))
+    for encoder in (
+        *map(_resnet, RESNETS),
+        *map(_lite, EFFICIENTNET_LITES),
+        Encoder("plain", PlainEncoder, halvings=4, published=False),
+    )
 }
 
 
