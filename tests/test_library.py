@@ -2,9 +2,11 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,15 +47,16 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         _ = fcrn_mobile.frobnicate  # type: ignore[attr-defined]
 
 
-def test_from_a_checkpoint_to_a_verdict(tmp_path: Path) -> None:
-    """The way of the README, by the face alone."""
-    from fcrn_mobile import Program, Recipe, evaluate, export, load_checkpoint, open_runtime, open_source, parse_limit, protocol, validate
-
-    package, frames = tmp_path / "depth.mlpackage", open_source("sample#val")
-    export(load_checkpoint("builtin"), Recipe(precision="fp16"), package)
-    verdict = validate(open_runtime("builtin"), [open_runtime(package)], frames, protocol("eigen"), [parse_limit("fidelity=0.01")])
-    assert verdict.held
-    alone = evaluate(open_runtime(package), frames, protocol("eigen")).compute()
+def test_the_way_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT.parent / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(from pathlib.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(compile(code, "README.md", "exec"), names)
+    verdict = names["verdict"]
+    assert capsys.readouterr().out == f"True {verdict.candidates[0].fidelity.abs_rel}\n"
+    frames, rule = fcrn_mobile.open_source("sample#val"), fcrn_mobile.protocol("eigen")
+    alone = fcrn_mobile.evaluate(fcrn_mobile.open_runtime("depth.mlpackage"), frames, rule).compute()
     assert alone["abs_rel"] == pytest.approx(verdict.candidates[0].metrics["abs_rel"])
-    program = Program.load(package, arithmetic="float16")
+    program = fcrn_mobile.Program.load(tmp_path / "depth.mlpackage", arithmetic="float16")
     assert [output.name for output in program.outputs] == ["depth"]
