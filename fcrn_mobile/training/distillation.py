@@ -6,7 +6,6 @@ and so training needs images alone.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +20,10 @@ from fcrn_mobile.network.training_record import METRES
 from fcrn_mobile.quantize.scheme import LEARNED
 from fcrn_mobile.runs.monitor import Monitor, monitor_of
 from fcrn_mobile.training.checks import require_one_of
+from fcrn_mobile.training.loop import LoopSettings
 from fcrn_mobile.training.module import DepthTraining
-from fcrn_mobile.training.objective import Objective
+from fcrn_mobile.training.objective import Objective, Plan
 from fcrn_mobile.training.quantization import NONE, QuantizationAware
-
-if TYPE_CHECKING:
-    from fcrn_mobile.training.hyperparameters import Hyperparameters
-    from fcrn_mobile.training.run import Run
 
 #: Relative differences are taken from no less than this depth, in metres, as the budget's are.
 _NEAREST = 1e-3
@@ -65,14 +61,14 @@ class FineTuning(Objective):
     def __post_init__(self) -> None:
         require_one_of(self, "quantization", (NONE, *LEARNED))
 
-    def units(self, run: "Run") -> str:
+    def units(self, run: Plan) -> str:
         """Those of the float network."""
         return METRES if run.start is None else load_checkpoint(run.start).units
 
     def monitor(self, has_depth: bool) -> Monitor:
         return monitor_of(quantized=True, has_depth=has_depth)
 
-    def module(self, network: FCRN, hyper: "Hyperparameters", has_depth: bool) -> "QuantizationTraining":
+    def module(self, network: FCRN, hyper: LoopSettings, has_depth: bool) -> "QuantizationTraining":
         return QuantizationTraining(network, hyper, self)
 
 
@@ -90,7 +86,7 @@ class QuantizationTraining(DepthTraining):
 
     network: QuantizationAware
 
-    def __init__(self, network: FCRN, hyper: "Hyperparameters", settings: FineTuning) -> None:
+    def __init__(self, network: FCRN, hyper: LoopSettings, settings: FineTuning) -> None:
         super().__init__(QuantizationAware(network, settings.quantization), hyper)
         self.reference = deploy(network)
         self._validated: FCRN | None = None
@@ -116,8 +112,8 @@ class QuantizationTraining(DepthTraining):
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
         with torch.no_grad():
-            wanted = self.reference(batch.images)
-        return self.checked(relative_difference(self.network(batch.images), wanted).mean(), batch.names)
+            reference = self.reference(batch.images)
+        return self.checked(relative_difference(self.network(batch.images), reference).mean(), batch.names)
 
     def new_validation(self) -> DriftMetrics:
         return DriftMetrics(protocol(self.hyper.protocol))

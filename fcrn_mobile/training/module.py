@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +18,7 @@ from fcrn_mobile.network.quantized import Quantization
 from fcrn_mobile.training import distributed
 from fcrn_mobile.training.average import MovingAverage
 from fcrn_mobile.training.divergence import require_finite_loss, require_finite_weights
-
-if TYPE_CHECKING:
-    from fcrn_mobile.training.hyperparameters import Hyperparameters
+from fcrn_mobile.training.loop import LoopSettings
 
 _NO_PARTS: Mapping[str, Tensor] = MappingProxyType({})
 
@@ -34,7 +32,7 @@ class DepthTraining(LightningModule):
         measures_depth: whether the frames of validation have true depth.
     """
 
-    def __init__(self, network: FCRN, hyper: "Hyperparameters", measures_depth: bool = True) -> None:
+    def __init__(self, network: FCRN, hyper: LoopSettings, measures_depth: bool = True) -> None:
         super().__init__()
         self.network = network
         self.hyper = hyper
@@ -49,7 +47,7 @@ class DepthTraining(LightningModule):
     @property
     def monitor(self) -> str:
         """The validation metric by which the best checkpoint is chosen; lower is better."""
-        return self.hyper.objective.monitor(self.measures_depth).metric
+        return self.hyper.monitor(self.measures_depth).metric
 
     @property
     def trained(self) -> list[nn.Parameter]:

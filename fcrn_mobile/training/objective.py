@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from fcrn_mobile.data.mixture import open_mixture
 from fcrn_mobile.data.module import DataModule, depth_data
@@ -11,11 +11,32 @@ from fcrn_mobile.data.transforms import Augmentation
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 from fcrn_mobile.network.training_record import METRES
 from fcrn_mobile.runs.monitor import Monitor, monitor_of
+from fcrn_mobile.training.loop import LoopSettings
 
 if TYPE_CHECKING:
-    from fcrn_mobile.training.hyperparameters import Hyperparameters
     from fcrn_mobile.training.module import DepthTraining
-    from fcrn_mobile.training.run import Run
+
+
+class Plan(Protocol):
+    """What an objective has to know of a run (``run.Run``)."""
+
+    @property
+    def network(self) -> FCRNConfig: ...
+
+    @property
+    def hyper(self) -> LoopSettings: ...
+
+    @property
+    def data(self) -> str: ...
+
+    @property
+    def val_data(self) -> str | None: ...
+
+    @property
+    def specs(self) -> tuple[str, str]: ...
+
+    @property
+    def start(self) -> str | None: ...
 
 
 class Objective(ABC):
@@ -31,14 +52,14 @@ class Objective(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def module(self, network: FCRN, hyper: "Hyperparameters", has_depth: bool) -> "DepthTraining":
+    def module(self, network: FCRN, hyper: LoopSettings, has_depth: bool) -> "DepthTraining":
         """What trains a network; ``has_depth`` tells whether validation frames come with true depth."""
 
     def flat(self) -> dict[str, Any]:
         """Its name and its settings, by their names in a run's record."""
         return {"objective": self.name} | asdict(self)  # type: ignore[call-overload] # every subclass is a dataclass
 
-    def data(self, run: "Run") -> DataModule[Any]:
+    def data(self, run: Plan) -> DataModule[Any]:
         """What a run trains on and is validated with.
 
         Raises:
@@ -49,7 +70,7 @@ class Objective(ABC):
         loading = (hyper.batch_size, hyper.workers, hyper.manual_seed, hyper.cache_mb)
         return depth_data(open_mixture(train), open_source(val), size, augmentation, *loading)
 
-    def transforms(self, run: "Run") -> list[str]:
+    def transforms(self, run: Plan) -> list[str]:
         """What happens to training data at random, to be read by people."""
         return _augmentation(run).steps
 
@@ -60,7 +81,7 @@ class Objective(ABC):
     def start(self, network: FCRN, data: DataModule[Any]) -> None:  # noqa: B027 - most have nothing to set
         """Set what a network behind a trained encoder predicts first."""
 
-    def units(self, run: "Run") -> str:
+    def units(self, run: Plan) -> str:
         """The unit of the depth that a run's network learns."""
         return METRES
 
@@ -69,6 +90,6 @@ class Objective(ABC):
         return monitor_of(quantized=False, has_depth=has_depth)
 
 
-def _augmentation(run: "Run") -> Augmentation:
+def _augmentation(run: Plan) -> Augmentation:
     hyper = run.hyper
     return Augmentation(run.network.input_size, hyper.max_scale, hyper.max_degrees, hyper.jitter, hyper.random_crop, hyper.resize)

@@ -1,7 +1,7 @@
 """Training on true depth: its loss, and the terms beside it."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
@@ -10,14 +10,12 @@ from fcrn_mobile.data.module import DataModule
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.training.accuracy import batch_accuracy
 from fcrn_mobile.training.checks import require_not_negative, require_one_of
+from fcrn_mobile.training.loop import LoopSettings
 from fcrn_mobile.training.losses import LOSSES, depth_loss
 from fcrn_mobile.training.module import DepthTraining
 from fcrn_mobile.training.objective import Objective
 from fcrn_mobile.training.start import mean_depth
 from fcrn_mobile.training.structure import TERMS
-
-if TYPE_CHECKING:
-    from fcrn_mobile.training.hyperparameters import Hyperparameters
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class Supervised(Objective):
     def start(self, network: FCRN, data: DataModule[Any]) -> None:
         network.start_at(mean_depth(data.frames.source))
 
-    def module(self, network: FCRN, hyper: "Hyperparameters", has_depth: bool) -> "SupervisedTraining":
+    def module(self, network: FCRN, hyper: LoopSettings, has_depth: bool) -> "SupervisedTraining":
         return SupervisedTraining(network, hyper, self)
 
 
@@ -65,7 +63,7 @@ class SupervisedTraining(DepthTraining):
         settings: by which loss.
     """
 
-    def __init__(self, network: FCRN, hyper: "Hyperparameters", settings: Supervised) -> None:
+    def __init__(self, network: FCRN, hyper: LoopSettings, settings: Supervised) -> None:
         super().__init__(network, hyper)
         self.settings = settings
 

@@ -15,7 +15,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.network.quantized import Quantization
-from fcrn_mobile.network.training_record import UP_TO_SCALE
+from fcrn_mobile.network.training_record import UP_TO_SCALE, TrainingRecord
 from fcrn_mobile.quiet import quiet_coremltools
 
 with quiet_coremltools():
@@ -156,7 +156,7 @@ def test_a_package_describes_itself(network: FCRN, output: str, units: dict[str,
     model: Any = SimpleNamespace(
         get_spec=lambda: specification, input_description={}, output_description={}, user_defined_metadata={"kept": "x"}
     )
-    describe(model, Checkpoint("net", network, units), Recipe(precision="int8", output=output), (48, 64))
+    describe(model, Checkpoint("net", network, TrainingRecord.from_json(units)), Recipe(precision="int8", output=output), (48, 64))
     assert model.short_description == f"Monocular depth {unit} (fcrn-plain, int8)."
     assert model.input_description == {"image": "RGB photo, 48×64 pixels (height × width)."}
     kind = "a one-channel Float16 image" if output == "image" else "a 1×1×h×w array"
@@ -165,5 +165,5 @@ def test_a_package_describes_itself(network: FCRN, output: str, units: dict[str,
     assert {"kept", "fcrn_mobile.recipe", "fcrn_mobile.version"} < set(model.user_defined_metadata)
     assert (model.author, model.license, model.version) == (coreml.AUTHOR, coreml.LICENCE, coreml.fcrn_mobile.__version__)
     mixed = make_recipe({"precision": "int8", "ops": [{"match": "a", "precision": "fp16"}]}, "t")
-    describe(model, Checkpoint("net", network, units), mixed, (48, 64))
+    describe(model, Checkpoint("net", network, TrainingRecord.from_json(units)), mixed, (48, 64))
     assert model.short_description.endswith("(fcrn-plain, mixed precision).")

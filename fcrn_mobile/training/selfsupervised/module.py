@@ -1,7 +1,7 @@
 """Training without depth labels, as a Lightning module."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,9 @@ from fcrn_mobile.data.source import Sample
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.metrics import DepthMetrics, protocol
 from fcrn_mobile.network.fcrn import FCRN
+from fcrn_mobile.training.loop import LoopSettings
 from fcrn_mobile.training.module import DepthTraining
-from fcrn_mobile.training.selfsupervised.objective import FromViews, Terms
-
-if TYPE_CHECKING:
-    from fcrn_mobile.training.hyperparameters import Hyperparameters
+from fcrn_mobile.training.selfsupervised.terms import Terms
 
 #: Below this share of counted pixels, over that many batches, a clip doesn't move.
 LEAST_COUNTED = 0.01
@@ -56,14 +54,15 @@ class SelfSupervisedTraining(DepthTraining):
     Args:
         network: trained in place; its configuration has an ``inverse_depth``.
         hyper: how.
-        settings: by which loss.
+        objective: the loss: a module of a depth network and a ``ViewsBatch`` that gives ``Terms`` and holds what only training needs.
+        has_unit: whether the depth that is learned is in metres, not up to an unknown scale.
         measures_depth: whether validation frames have true depth; otherwise the objective's loss on views is what counts.
     """
 
-    def __init__(self, network: FCRN, hyper: "Hyperparameters", settings: FromViews, measures_depth: bool) -> None:
-        self.settings = settings
+    def __init__(self, network: FCRN, hyper: LoopSettings, objective: nn.Module, has_unit: bool, measures_depth: bool) -> None:
+        self.has_unit = has_unit
         super().__init__(network, hyper, measures_depth)
-        self.objective = settings.loss(network.config)
+        self.objective = objective
         self._counted, self._judged = 0.0, 0
 
     @property
@@ -73,7 +72,7 @@ class SelfSupervisedTraining(DepthTraining):
     def new_validation(self) -> Any:
         if not self.measures_depth:
             return MeanLoss()
-        return DepthMetrics(protocol(self.hyper.protocol), median_scaling=not self.settings.has_unit)
+        return DepthMetrics(protocol(self.hyper.protocol), median_scaling=not self.has_unit)
 
     def training_step(self, batch: ViewsBatch, batch_idx: int) -> Tensor:
         terms: Terms = self.objective(self.network, batch)
@@ -91,7 +90,7 @@ class SelfSupervisedTraining(DepthTraining):
 
     def shown(self, prediction: NDArray[np.float32], sample: Sample) -> NDArray[np.float32]:
         """A prediction to be looked at: one without a unit is scaled to the truth's median, or to a median of 0.5."""
-        if self.settings.has_unit:
+        if self.has_unit:
             return prediction
         valid = np.isfinite(sample.depth) & (sample.depth > 0)
         median = float(np.median(sample.depth[valid])) if valid.any() else 0.5

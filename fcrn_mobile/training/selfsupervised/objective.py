@@ -1,8 +1,8 @@
 """What the self-supervised objectives share: views to learn from, and what their losses take and give."""
 
 from abc import abstractmethod
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,12 +15,9 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 from fcrn_mobile.network.training_record import METRES, UP_TO_SCALE
 from fcrn_mobile.training.checks import require_below, require_not_negative, require_positive
-from fcrn_mobile.training.objective import Objective
-
-if TYPE_CHECKING:
-    from fcrn_mobile.training.hyperparameters import Hyperparameters
-    from fcrn_mobile.training.run import Run
-    from fcrn_mobile.training.selfsupervised.module import SelfSupervisedTraining
+from fcrn_mobile.training.loop import LoopSettings
+from fcrn_mobile.training.objective import Objective, Plan
+from fcrn_mobile.training.selfsupervised.module import SelfSupervisedTraining
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ class FromViews(Objective):
     def inverse_depth(self, views: Views) -> tuple[float, float]:
         """α and β of the inverse depth α·sigmoid(x) + β of a network for views like these."""
 
-    def data(self, run: "Run") -> DataModule[Views]:
+    def data(self, run: Plan) -> DataModule[Views]:
         """Views to train on, and what to validate with: depth if ``val_data`` has it, else the objective's own loss on views."""
         hyper, (train, val) = run.hyper, run.specs
         if len(parse_mixture(train)) > 1:
@@ -74,35 +71,18 @@ class FromViews(Objective):
         loading = (hyper.batch_size, hyper.workers, hyper.manual_seed, hyper.cache_mb)
         return views_data(views, val_views, truth, _augmentation(run), *loading)
 
-    def transforms(self, run: "Run") -> list[str]:
+    def transforms(self, run: Plan) -> list[str]:
         return _augmentation(run).steps
 
     def network(self, config: FCRNConfig, data: DataModule[Any]) -> FCRNConfig:
         """The configuration with a depth that is positive, in the range that the objective's paper gives."""
         return replace(config, inverse_depth=self.inverse_depth(data.frames.source[0]))
 
-    def units(self, run: "Run") -> str:
+    def units(self, run: Plan) -> str:
         return METRES if self.has_unit else UP_TO_SCALE
 
-    def module(self, network: FCRN, hyper: "Hyperparameters", has_depth: bool) -> "SelfSupervisedTraining":
-        from fcrn_mobile.training.selfsupervised.module import SelfSupervisedTraining
-
-        return SelfSupervisedTraining(network, hyper, self, has_depth)
-
-
-@dataclass(frozen=True)
-class Terms:
-    """A batch's loss, what it is made of, and the share of pixels that counted.
-
-    Attributes:
-        loss: scalar, to be minimised.
-        parts: scalars for the log, by name.
-        counted: from 0 to 1; 1 where nothing is masked out.
-    """
-
-    loss: Tensor
-    parts: dict[str, Tensor] = field(default_factory=dict)
-    counted: Tensor | None = None
+    def module(self, network: FCRN, hyper: LoopSettings, has_depth: bool) -> SelfSupervisedTraining:
+        return SelfSupervisedTraining(network, hyper, self.loss(network.config), self.has_unit, has_depth)
 
 
 def resample(pictures: Tensor, size: tuple[int, int]) -> Tensor:
@@ -113,5 +93,5 @@ def resample(pictures: Tensor, size: tuple[int, int]) -> Tensor:
     return flat.unflatten(0, pictures.shape[:2])
 
 
-def _augmentation(run: "Run") -> ViewAugmentation:
+def _augmentation(run: Plan) -> ViewAugmentation:
     return ViewAugmentation(run.network.input_size, run.hyper.jitter)

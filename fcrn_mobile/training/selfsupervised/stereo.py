@@ -9,10 +9,11 @@ from fcrn_mobile.data.batches import ViewsBatch
 from fcrn_mobile.data.views import Views
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 from fcrn_mobile.training.selfsupervised.geometry import shift
-from fcrn_mobile.training.selfsupervised.objective import FromViews, Terms, resample
+from fcrn_mobile.training.selfsupervised.objective import FromViews, resample
 from fcrn_mobile.training.selfsupervised.photometric import photometric_error
 from fcrn_mobile.training.selfsupervised.regularisers import edge_aware_smoothness, left_right_consistency
 from fcrn_mobile.training.selfsupervised.scales import InverseDepths
+from fcrn_mobile.training.selfsupervised.terms import Terms
 
 #: Weight of the left-right consistency, as in the paper.
 CONSISTENCY = 1.0

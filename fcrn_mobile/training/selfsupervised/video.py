@@ -12,11 +12,12 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 from fcrn_mobile.training.checks import require_not_negative
 from fcrn_mobile.training.selfsupervised.geometry import pose_matrix, scale_intrinsics, warp
-from fcrn_mobile.training.selfsupervised.objective import FromViews, Terms, resample
+from fcrn_mobile.training.selfsupervised.objective import FromViews, resample
 from fcrn_mobile.training.selfsupervised.photometric import least, masked_mean, moving, photometric_error
 from fcrn_mobile.training.selfsupervised.pose import PoseNetwork
 from fcrn_mobile.training.selfsupervised.regularisers import explainability_regulariser, normalised, second_order_smoothness
 from fcrn_mobile.training.selfsupervised.scales import InverseDepths
+from fcrn_mobile.training.selfsupervised.terms import Terms
 
 #: α and β of a video's inverse depth, in a unit of length that nobody knows (Zhou et al. 2017, section 3.5).
 RANGE = (10.0, 0.01)
