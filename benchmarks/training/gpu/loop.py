@@ -202,7 +202,7 @@ def fit(learner: Learner, data: Data, folder: Path, clock: Clock, record: Mappin
         learner: before its first step.
         data: frames.
         folder: receives ``state.pt`` after each epoch, and ``last.pt`` and ``best.pt``: the result's weights with ``record``.
-        clock: the plan is shortened to what fits, by the measured time of a few steps that are undone, and later by that of each epoch.
+        clock: the plan is fitted into it, by the measured time of a few steps that are undone, and later by that of each epoch.
         record: goes into the weights' files.
         log: is given each epoch's line.
 
@@ -218,7 +218,7 @@ def fit(learner: Learner, data: Data, folder: Path, clock: Clock, record: Mappin
         epoch, best = state["epoch"], state["best"]
     while learner.plan.left > 0:
         if clock.seconds is not None:
-            learner.plan.shorten(pace.steps_in(clock.left))
+            learner.plan.fit(pace.steps_in(clock.left))
         begun, losses = clock.elapsed, _epoch(learner, Batches(data.training, learner.settings, data.size, epoch), clock, pace)
         trained = clock.elapsed
         loss = float(torch.stack(losses).mean())

@@ -28,7 +28,7 @@ class Plan:
         total: steps of the schedule when it was planned.
         left: steps that are still to be done.
         position: in the schedule, 0 to ``total`` - 1.
-        stride: what a step moves it by; above 1 once there is less time than was planned for.
+        stride: what a step moves it by; above 1 where there is less time than was planned for.
     """
 
     total: int
@@ -45,12 +45,11 @@ class Plan:
         self.left -= 1
         self.position = min(self.position + self.stride, self.total - 1.0)
 
-    def shorten(self, steps: int) -> None:
-        """End after ``steps`` more steps, if that is sooner than planned; the rest of the schedule is run through faster."""
-        steps = max(1, steps)
-        if steps < self.left:
-            self.left = steps
-            self.stride = (self.total - 1 - self.position) / max(1, steps - 1)
+    def fit(self, steps: int) -> None:
+        """End after ``steps`` more steps, or as many as were planned if these are fewer; the rest of the schedule goes over them."""
+        rest = self.total - 1 - self.position
+        self.left = max(1, min(steps, math.ceil(rest) + 1))
+        self.stride = rest / max(1, self.left - 1)
 
 
 class Clock:
