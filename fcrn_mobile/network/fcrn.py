@@ -76,7 +76,8 @@ class FCRNConfig:
 
 
 #: The networks this project ships. ``fcrn-resnet50`` is the paper's, ``fcrn-resnet50-caffe`` its authors' release, ``fcrn-plain`` is
-#: described in ``plain``, ``fcrn-lite0-lateral`` is ``fcrn-lite0`` with lateral connections and interpolation in the last two steps.
+#: described in ``plain``, ``fcrn-lite0-lateral`` is ``fcrn-lite0`` with lateral connections and interpolation in the last two steps,
+#: ``fcrn-lite2-lateral`` the same on a larger encoder with up-blocks twice as wide.
 PRESETS: dict[str, FCRNConfig] = {
     name: FCRNConfig(
         name,
@@ -94,6 +95,7 @@ PRESETS: dict[str, FCRNConfig] = {
         ("fcrn-resnet18", "resnet18", "upproj", (256, 128, 64, 32, 16), (228, 304), NONE),
         ("fcrn-lite0", "lite0", "upproj", (256, 128, 64, 32, 16), (224, 320), NONE),
         ("fcrn-lite0-lateral", "lite0", "upproj-bilinear", (256, 128, 64, 40, 24), (224, 320), CONCAT),
+        ("fcrn-lite2-lateral", "lite2", "upproj-bilinear", (512, 256, 128, 64, 32), (224, 320), CONCAT),
         ("fcrn-plain", "plain", "deconv-upconv", (128, 512, 128, 64), (224, 304), NONE),
         ("fcrn-resnet50-caffe", "resnet50-caffe", "fastproj", (1024, 512, 256, 128, 64), (228, 304), NONE),
     )

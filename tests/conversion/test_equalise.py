@@ -21,6 +21,7 @@ PER_TENSOR = {"precision": "int8", "granularity": "per_tensor", "min_elements": 
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "fcrn-lite0": {"widths": (16, 8, 8, 8, 8)},
+    "fcrn-lite2-lateral": {"widths": (16, 8, 8, 8, 8)},
     "fcrn-resnet18": {"widths": (16, 8, 8, 8, 8)},
     "fcrn-resnet50": {"widths": (16, 8, 8, 8, 8), "decoder": "upconv"},
     "fcrn-resnet50-caffe": {"widths": (16, 8, 8, 8, 8)},
