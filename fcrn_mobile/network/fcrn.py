@@ -113,7 +113,17 @@ def preset(name: str, **changes: object) -> FCRNConfig:
     return replace(PRESETS[name], **changes)  # type: ignore[arg-type]
 
 
-class FCRN(nn.Module):
+class DepthNetwork(nn.Module):
+    """Depth of images, N×3×H×W RGB in 0..1 → N×1×h×w.
+
+    Attributes:
+        config: that it was built by.
+    """
+
+    config: FCRNConfig
+
+
+class FCRN(DepthNetwork):
     """Monocular depth network.
 
     Args:

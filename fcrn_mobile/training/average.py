@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from fcrn_mobile.network.fcrn import FCRN
+from fcrn_mobile.network.fcrn import DepthNetwork
 
 
 class MovingAverage(nn.Module):
@@ -21,14 +21,14 @@ class MovingAverage(nn.Module):
 
     steps: Tensor
 
-    def __init__(self, network: FCRN, decay: float) -> None:
+    def __init__(self, network: DepthNetwork, decay: float) -> None:
         super().__init__()
         self.decay = decay
         self.network = copy.deepcopy(network).requires_grad_(False).eval()
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     @torch.no_grad()
-    def update(self, network: FCRN) -> None:
+    def update(self, network: DepthNetwork) -> None:
         """Take in the network's weights after a step."""
         self.steps += 1
         steps = int(self.steps)
@@ -44,5 +44,5 @@ class MovingAverage(nn.Module):
         return super().train(False)
 
 
-def _values(network: FCRN) -> list[Tensor]:
+def _values(network: DepthNetwork) -> list[Tensor]:
     return [*network.parameters(), *network.buffers()]

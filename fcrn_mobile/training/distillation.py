@@ -84,8 +84,6 @@ class QuantizationTraining(DepthTraining):
         InputError: a weight that the scheme does not fit.
     """
 
-    network: QuantizationAware
-
     def __init__(self, network: FCRN, hyper: LoopSettings, settings: FineTuning) -> None:
         super().__init__(QuantizationAware(network, settings.quantization), hyper)
         self.reference = deploy(network)
@@ -106,9 +104,8 @@ class QuantizationTraining(DepthTraining):
 
     @property
     def _aware(self) -> QuantizationAware:
-        average = self.average.network if self.average else self.network
-        assert isinstance(average, QuantizationAware)
-        return average
+        assert isinstance(self.averaged, QuantizationAware)
+        return self.averaged
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
         with torch.no_grad():

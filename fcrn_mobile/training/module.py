@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from fcrn_mobile.data.batches import ValidationBatch
 from fcrn_mobile.data.source import Sample
 from fcrn_mobile.evaluation.metrics import DepthMetrics, protocol
-from fcrn_mobile.network.fcrn import FCRN
+from fcrn_mobile.network.fcrn import FCRN, DepthNetwork
 from fcrn_mobile.network.quantized import Quantization
 from fcrn_mobile.training import distributed
 from fcrn_mobile.training.average import MovingAverage
@@ -24,7 +24,7 @@ _NO_PARTS: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class DepthTraining(LightningModule):
-    """Trains an FCRN; a subclass for every way of training has its ``training_step``.
+    """Trains a depth network; a subclass for every way of training has its ``training_step``.
 
     Args:
         network: trained in place.
@@ -32,7 +32,7 @@ class DepthTraining(LightningModule):
         measures_depth: whether the frames of validation have true depth.
     """
 
-    def __init__(self, network: FCRN, hyper: LoopSettings, measures_depth: bool = True) -> None:
+    def __init__(self, network: DepthNetwork, hyper: LoopSettings, measures_depth: bool = True) -> None:
         super().__init__()
         self.network = network
         self.hyper = hyper
@@ -55,9 +55,15 @@ class DepthTraining(LightningModule):
         return list(self.network.parameters())
 
     @property
-    def result(self) -> FCRN:
-        """The network that is validated and saved: the moving average of the trained one, or that itself."""
+    def averaged(self) -> DepthNetwork:
+        """The moving average of the trained network, or that itself."""
         return self.average.network if self.average else self.network
+
+    @property
+    def result(self) -> FCRN:
+        """The network that is validated and saved."""
+        assert isinstance(self.averaged, FCRN)
+        return self.averaged
 
     @property
     def quantization(self) -> Quantization | None:

@@ -19,7 +19,7 @@ from torch.func import functional_call
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.deploy import FourPhaseConv
-from fcrn_mobile.network.fcrn import FCRN
+from fcrn_mobile.network.fcrn import FCRN, DepthNetwork
 from fcrn_mobile.network.quantized import Quantization, deployed
 from fcrn_mobile.quantize.scheme import ACTIVATION_NAMES, LEARNED, Scheme, parse_scheme
 from fcrn_mobile.training.quantizers import LearnedActivation, LearnedFloat, LearnedIntegers, LearnedTable
@@ -51,7 +51,7 @@ def fine_tuning_settings(values: dict[str, Any]) -> dict[str, Any]:
     return DEFAULTS | values
 
 
-class QuantizationAware(FCRN):
+class QuantizationAware(DepthNetwork):
     """A network, rewritten for deployment, that computes with weights and activations as its package will hold them.
 
     Args:
@@ -63,7 +63,7 @@ class QuantizationAware(FCRN):
     """
 
     def __init__(self, network: FCRN, name: str) -> None:
-        nn.Module.__init__(self)
+        super().__init__()
         self.config, self.settings = network.config, LEARNED[name]
         options = dict(self.settings)
         precision = options.pop("precision")
