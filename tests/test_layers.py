@@ -99,6 +99,19 @@ def test_no_module_imports_itself_round_a_circle() -> None:
         pytest.fail(f"circle: {' <- '.join(error.args[1])}")
 
 
+def bypassed(tree: ast.AST) -> Iterator[str]:
+    """Constructors that are called past the parent's own, with their line."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="__init__", value=owner)) if ast.unparse(owner) != "super()":
+                yield f"{node.lineno}: {ast.unparse(node)}"
+
+
+@pytest.mark.parametrize("path", TREES, ids=str)
+def test_no_constructor_is_passed_over(path: Path) -> None:
+    assert list(bypassed(TREES[path])) == []
+
+
 @pytest.mark.parametrize("path", TREES, ids=str)
 def test_nothing_frozen_is_forced(path: Path) -> None:
     assert list(forced(TREES[path])) == []
