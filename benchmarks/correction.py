@@ -28,8 +28,8 @@ from fcrn_mobile.conversion.correct_table import Correct
 from fcrn_mobile.conversion.ranges import measure_ranges
 from fcrn_mobile.conversion.recipe import Recipe, read_recipe
 from fcrn_mobile.data import open_source
+from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.data.source import Subset
-from fcrn_mobile.data.spec import portable
 from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
 from fcrn_mobile.quiet import quiet_coremltools

@@ -23,7 +23,7 @@ from shelf import default_data
 from fcrn_mobile.conversion.export import artefact_size, export
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 from fcrn_mobile.data import open_source
-from fcrn_mobile.data.spec import portable
+from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.quantize.scheme import ACTIVATION_NAMES, LEARNED

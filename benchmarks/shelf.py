@@ -18,7 +18,7 @@ from typing import Any
 from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import Recipe, read_recipe
 from fcrn_mobile.data import open_source
-from fcrn_mobile.data.spec import portable
+from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.runtimes import open_runtime

@@ -2,6 +2,8 @@
 
 import shutil
 
+__all__ = ["InputError", "UnusableInputError", "why"]
+
 
 class InputError(Exception):
     """Bad input from the user: the message is one line that names the value and the remedy."""

@@ -7,6 +7,8 @@ from typing import Any
 
 from fcrn_mobile.text import printable
 
+__all__ = ["json_text", "plain"]
+
 
 def json_text(value: object) -> str:
     """Indented JSON that any reader takes: NaN and infinity, which JSON lacks, become null; file names that are not UTF-8 are spelt out.

@@ -2,6 +2,8 @@
 
 import logging
 
+__all__ = ["forget_warnings", "log", "warn_once"]
+
 log = logging.getLogger(__name__)
 _SAID: set[str] = set()
 

@@ -6,6 +6,31 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap
 
+__all__ = [
+    "ACCENT",
+    "BAD",
+    "BAR_GROUND",
+    "BESIDE",
+    "DEPTH",
+    "DIFFERENCE",
+    "DOUBT",
+    "EDGE",
+    "GOOD",
+    "GRID",
+    "INK",
+    "LINE",
+    "PAGE",
+    "PANEL",
+    "PLAIN",
+    "REFERENCE",
+    "SERIES",
+    "SIGNED_DIFFERENCE",
+    "SOFT",
+    "THERMAL",
+    "UNKNOWN",
+    "depth_colours",
+]
+
 #: Depth: near is bright, far is dark. The app has the same map, and the same colour of what is unknown.
 DEPTH = "magma_r"
 UNKNOWN = "#808080"

@@ -10,6 +10,8 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
+__all__ = ["quiet_coremltools"]
+
 #: Modules of coremltools 9.0 that draw bars of tqdm on the way from a traced network to a compressed package.
 _WITH_BARS = (
     "coremltools.converters.mil.frontend.torch.ops",

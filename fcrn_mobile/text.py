@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+__all__ = ["enumerated", "printable"]
+
 
 def printable(text: str) -> str:
     """Text that UTF-8 holds: a byte of a file name that was none, which Python keeps as half a surrogate pair, is spelt out as \\udcXX."""

@@ -6,6 +6,8 @@ from typing import Any
 
 from fcrn_mobile.errors import InputError
 
+__all__ = ["read_toml"]
+
 
 def read_toml(path: Path, what: str, example: str) -> dict[str, Any]:
     """The keys of a TOML file.

@@ -9,6 +9,8 @@ from pathlib import Path, PurePath
 
 from fcrn_mobile.errors import InputError, why
 
+__all__ = ["NO_ROOM", "check_destination", "no_room", "partial_name", "replaced_whole", "written_whole"]
+
 #: What a disk says that takes no more.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 

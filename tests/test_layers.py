@@ -173,3 +173,24 @@ def test_private_names_of_others_are_seen(code: str, names: list[str]) -> None:
 )
 def test_force_is_seen(code: str, places: list[str]) -> None:
     assert list(forced(ast.parse(code))) == places
+
+
+def defined(tree: ast.Module) -> set[str]:
+    """Public names that a module defines at its top."""
+    names: set[str] = set()
+    for node in tree.body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.Assign(targets=targets):
+                names |= {inner.id for target in targets for inner in ast.walk(target) if isinstance(inner, ast.Name)}
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                names.add(name)
+    return {name for name in names if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("path", [path for path in TREES if path.name not in ("__init__.py", "__main__.py")], ids=str)
+def test_a_module_says_what_is_public(path: Path) -> None:
+    """``__all__`` holds what a module defines without an underscore, and nothing else."""
+    lists = [node.value for node in TREES[path].body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"]
+    assert [set(ast.literal_eval(names)) for names in lists] == [defined(TREES[path])]

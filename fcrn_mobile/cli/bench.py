@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from fcrn_mobile.latency.plan import Subject
     from fcrn_mobile.latency.turns import Comparison
 
+__all__ = ["command"]
+
 
 @click.command("bench", cls=Command)
 @click.argument("models", nargs=-1, required=True)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from fcrn_mobile.latency.reports import DeviceReport
 
+__all__ = ["show"]
+
 
 def show(paths: list[Path], figure: Path | None, html: Path | None, force: bool, json_out: str | None) -> None:
     """Reports side by side: table, JSON, picture, page."""

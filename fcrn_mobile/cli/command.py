@@ -7,6 +7,8 @@ import click
 from fcrn_mobile.cli.outputs import check_outputs
 from fcrn_mobile.once import forget_warnings
 
+__all__ = ["Command"]
+
 
 class Command(click.Command):
     """``@click.command("name", cls=Command)``."""

@@ -16,6 +16,8 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.json_text import json_text
 from fcrn_mobile.whole_file import written_whole
 
+__all__ = ["json_option", "make_folder", "print_metrics", "print_table", "progress", "show_progress", "write_json"]
+
 #: Width of tables where standard output is no terminal: nothing is folded in a pipe.
 _PIPE_WIDTH = 160
 

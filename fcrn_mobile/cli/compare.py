@@ -15,6 +15,8 @@ from fcrn_mobile.whole_file import written_whole
 if TYPE_CHECKING:
     from fcrn_mobile.runs.history import History
 
+__all__ = ["command"]
+
 
 @click.command("compare", cls=Command)
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN RUN...")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from fcrn_mobile.latency.latency import Latency
     from fcrn_mobile.runtimes import Runtime
 
+__all__ = ["BUDGETS", "NEXT", "SHOWN_FRAMES", "command"]
+
 #: Frames of the sample that the picture shows.
 SHOWN_FRAMES = (2, 9, 17)
 #: Precision → fidelity that it is held to.

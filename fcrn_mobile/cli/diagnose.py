@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fcrn_mobile.validation.attribution import Attribution
     from fcrn_mobile.validation.op_drift import OpDrift
 
+__all__ = ["SHOWN", "command", "print_attribution"]
+
 #: Rows of the table; the JSON holds all operators.
 SHOWN = 15
 
@@ -34,7 +36,7 @@ def command(
 ) -> None:
     """Which operators the drift of CANDIDATE (.mlpackage) from REFERENCE (builtin, a checkpoint or .mlpackage) comes from."""
     from fcrn_mobile.data import open_source
-    from fcrn_mobile.data.spec import portable
+    from fcrn_mobile.data.grammar import portable
     from fcrn_mobile.mil import Program
     from fcrn_mobile.runtimes.runtime import model_name
     from fcrn_mobile.validation.attribution import attribute, spread

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from fcrn_mobile.evaluation.standing import Standing
     from fcrn_mobile.runtimes import Runtime
 
+__all__ = ["command", "print_columns", "print_evaluation"]
+
 #: Value of ``--baselines`` without a spec: the #train part beside the evaluated one.
 _BESIDE = "#train"
 #: The pictures of ``--panels``.

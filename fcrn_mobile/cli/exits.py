@@ -9,6 +9,20 @@ import click
 
 from fcrn_mobile.errors import InputError, why
 
+__all__ = [
+    "BAD_INPUT",
+    "BROKEN",
+    "HELD",
+    "INTERRUPTED",
+    "NO_READER",
+    "UNEXPECTED",
+    "NoReaderError",
+    "end",
+    "message",
+    "outcome",
+    "told_apart",
+]
+
 #: Everything went well, every budget held.
 HELD = 0
 #: A budget was measured and is broken; nothing else gives this code.

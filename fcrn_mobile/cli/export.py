@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from fcrn_mobile.conversion.recipe import Recipe
     from fcrn_mobile.network.checkpoints import Checkpoint
 
+__all__ = ["command"]
+
 
 @click.command("export", cls=Command)
 @click.argument("checkpoint")

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from fcrn_mobile.data import Source
     from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 
+__all__ = ["protocol_option", "rule_for", "skip_bad_option", "sound_frames"]
+
 
 def protocol_option(help: str = "How predictions meet the truth.") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """``--protocol NAME``; None where it is not given: then it is the data's own."""

@@ -10,6 +10,8 @@ from fcrn_mobile.cli.common import json_option, write_json
 from fcrn_mobile.cli.outputs import OutputFile
 from fcrn_mobile.errors import InputError
 
+__all__ = ["command"]
+
 
 @click.command("import", cls=Command)
 @click.argument("file", type=click.Path(path_type=Path))

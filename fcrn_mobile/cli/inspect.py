@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from fcrn_mobile.latency.estimate import Estimate
     from fcrn_mobile.latency.placement import Placement
 
+__all__ = ["OTHERS", "command"]
+
 #: What people hand over instead of an artefact → what to do.
 OTHERS = {
     ".mlmodel": 'convert its source to an .mlpackage with ct.convert(..., convert_to="mlprogram")',

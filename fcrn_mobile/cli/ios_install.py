@@ -10,6 +10,8 @@ from fcrn_mobile.cli.common import json_option, write_json
 from fcrn_mobile.cli.exits import BAD_INPUT
 from fcrn_mobile.cli.outputs import OutputFolder
 
+__all__ = ["command"]
+
 
 @click.command("ios-install", cls=Command)
 @click.argument("model", type=click.Path(path_type=Path))

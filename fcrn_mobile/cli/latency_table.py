@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from fcrn_mobile.latency.latency import Latency
 
+__all__ = ["LATENCY_COLUMNS", "latency_row", "print_latency"]
+
 #: Of a table whose lines are ``latency_row``'s.
 LATENCY_COLUMNS = ["model", "median ms", "mean", "p90", "p95", "p99", "min", "max", "FPS", "load ms", "first ms", "peak MB", "runs"]
 

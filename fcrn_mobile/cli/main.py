@@ -18,6 +18,8 @@ import click
 import fcrn_mobile
 from fcrn_mobile.cli.exits import outcome, told_apart
 
+__all__ = ["COMMANDS", "LazyGroup", "main", "run", "without_debug"]
+
 #: Command → what it does; its code is ``fcrn_mobile.cli.<command>:command``, with an underscore behind a word of Python's
 #: and for a hyphen.
 COMMANDS = {

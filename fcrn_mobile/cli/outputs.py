@@ -11,6 +11,8 @@ import click
 
 from fcrn_mobile.errors import InputError
 
+__all__ = ["PICTURES", "OutputFile", "OutputFolder", "check_output", "check_outputs"]
+
 #: What matplotlib draws to by the name's end.
 PICTURES = (".png", ".svg", ".pdf")
 #: Artefacts that are folders; with --force they are overwritten as files are.

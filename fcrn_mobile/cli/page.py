@@ -12,6 +12,8 @@ from fcrn_mobile.whole_file import written_whole
 if TYPE_CHECKING:
     from fcrn_mobile.report.html import Page
 
+__all__ = ["html_options", "write_page"]
+
 
 def html_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--html FILE`` and the ``--force`` that overwrites it."""

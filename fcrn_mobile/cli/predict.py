@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from fcrn_mobile.report.predictions import DepthWriter, PictureResult, VideoResult
     from fcrn_mobile.report.readable import Readable
 
+__all__ = ["command"]
+
 
 @click.command("predict", cls=Command)
 @click.argument("model")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from fcrn_mobile.mil import Program
     from fcrn_mobile.mil.overflow import Overflow
 
+__all__ = ["command"]
+
 
 @click.command("run", cls=Command)
 @click.argument("model")

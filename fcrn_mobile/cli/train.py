@@ -14,6 +14,8 @@ from fcrn_mobile.cli.outputs import OutputFolder
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.quantize.scheme import LEARNED
 
+__all__ = ["Integers", "command", "next_commands"]
+
 
 class Integers(click.ParamType):
     """Whole numbers with a separator between them."""

@@ -15,6 +15,8 @@ from fcrn_mobile.cli.outputs import OutputFolder
 if TYPE_CHECKING:
     from fcrn_mobile.tuning.result import Tuning
 
+__all__ = ["command", "print_tuning"]
+
 
 @click.command("tune", cls=Command)
 @click.argument("checkpoint")
@@ -66,7 +68,7 @@ def command(
 
 def print_tuning(result: "Tuning", checkpoint: str, out: Path) -> None:
     """The table of what was chosen beside the uniform schemes, the model's prediction, and the verdict."""
-    from fcrn_mobile.data.spec import split_off
+    from fcrn_mobile.data.grammar import split_off
 
     shown = [point for point in result.points if point.kind != "front"]
     rows = [

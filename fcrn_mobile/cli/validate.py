@@ -16,6 +16,8 @@ from fcrn_mobile.runtimes.backends import is_on_device
 if TYPE_CHECKING:
     from fcrn_mobile.validation.drift import Drift, Validation
 
+__all__ = ["command", "print_drift"]
+
 
 @click.command("validate", cls=Command)
 @click.argument("reference")

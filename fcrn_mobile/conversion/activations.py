@@ -19,6 +19,8 @@ from fcrn_mobile.quantize.clipping import STEPS
 if TYPE_CHECKING:
     import coremltools as ct
 
+__all__ = ["Chooser", "activation_images", "as_program", "quantize_activations", "with_int8_activations"]
+
 _QUANTIZABLE = kinds(lambda operator: operator.quantizable)
 #: Smallest and largest magnitude of a range. coremltools computes scales in float16: below its smallest normal number they lose
 #: their digits, that of an empty range would be 0, and a difference of two values beyond half its largest number is infinite.

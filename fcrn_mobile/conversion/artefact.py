@@ -8,10 +8,12 @@ from typing import Any
 
 import fcrn_mobile
 from fcrn_mobile.conversion.recipe import COREML_ONLY, Recipe
-from fcrn_mobile.data.spec import portable
+from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.package.metadata import Metadata
+
+__all__ = ["conversion_errors", "provenance", "recipe_of"]
 
 #: Of a library's message that is shown: some hold whole graphs.
 _LONGEST = 200

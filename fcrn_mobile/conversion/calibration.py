@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.conversion.recipe import Recipe
+from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.data.source import Sample
-from fcrn_mobile.data.spec import open_source, portable
+from fcrn_mobile.data.spec import open_source
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.package.metadata import Metadata, key
+
+__all__ = ["CalibrationImages", "calibrated_on", "calibration_images", "calibration_notes", "check_unseen", "content_hash"]
 
 #: Of a fingerprint: 64 images take 700 characters, and two different images of a million share one with a chance of 3e-8.
 _BYTES = 8

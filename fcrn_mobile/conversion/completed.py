@@ -7,6 +7,8 @@ from fcrn_mobile.conversion.recipe import Calibration, Recipe, make_recipe
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.quantize.scheme import newest
 
+__all__ = ["SAMPLE", "completed", "short_recipe"]
+
 #: Images that weights are corrected on where a recipe names none; the sample's other part is left to validate on.
 SAMPLE = Calibration("sample#train", 20)
 

@@ -19,6 +19,8 @@ from fcrn_mobile.quantize.scheme import FLOATS, Linear, Palette, Scheme, Sparsit
 if TYPE_CHECKING:
     import coremltools as ct
 
+__all__ = ["Plan", "compress", "misfit", "plan_weights", "pruning_threshold"]
+
 #: What is asked of one weight.
 Plan = list[tuple[Weight, Scheme]]
 

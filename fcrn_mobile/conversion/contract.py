@@ -24,6 +24,8 @@ from fcrn_mobile.whole_file import written_whole
 if TYPE_CHECKING:
     from coremltools.proto.FeatureTypes_pb2 import FeatureDescription
 
+__all__ = ["DESCRIBING", "Port", "check", "install", "read_ports", "violations"]
+
 #: User-defined metadata that must be there beside the recipe and the units.
 DESCRIBING = ("network", "training_data", "version")
 

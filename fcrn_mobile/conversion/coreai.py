@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from coreai.authoring import AIProgram
     from coreai.runtime import AIModelAssetMetadata
 
+__all__ = ["DTYPES", "INPUT_VALUES", "convert", "describe", "export_coreai", "quiet_coreai"]
+
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 #: Metadata that tells a runtime how to fill the input.
 INPUT_VALUES = "RGB, 0..255"

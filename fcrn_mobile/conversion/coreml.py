@@ -28,6 +28,21 @@ from fcrn_mobile.whole_file import written_whole
 if TYPE_CHECKING:
     import coremltools as ct
 
+__all__ = [
+    "AUTHOR",
+    "INPUT_NAME",
+    "LICENCE",
+    "OUTPUT_NAME",
+    "arithmetic",
+    "compressed",
+    "convert",
+    "describe",
+    "export_coreml",
+    "prepared",
+    "taking_pixels",
+    "trace",
+]
+
 AUTHOR = "fcrn-mobile"
 LICENCE = "MIT (converter); weights as stated in the training data of the checkpoint"
 INPUT_NAME, OUTPUT_NAME = "image", "depth"

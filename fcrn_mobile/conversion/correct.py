@@ -29,6 +29,8 @@ from fcrn_mobile.quantize.grids import Integers
 if TYPE_CHECKING:
     import coremltools as ct
 
+__all__ = ["Images", "Walk", "correct", "correction_images", "fitted_scales"]
+
 Images = Sequence[NDArray[np.uint8]]
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from fcrn_mobile.errors import InputError
 
+__all__ = ["Correct", "make_correct"]
+
 
 @dataclass(frozen=True)
 class Correct:

@@ -16,6 +16,8 @@ from fcrn_mobile.quantize.grids import Grid, Integers, Table
 if TYPE_CHECKING:
     import coremltools as ct
 
+__all__ = ["Corrections", "Encoding", "float_weights", "weight_encodings", "with_constants"]
+
 #: Constants that stand in for a model's own: result of an operator → its argument, or ``weight.ARGUMENT`` for one of the operator that
 #: expands its weights → array.
 Corrections = dict[str, dict[str, NDArray[Any]]]

@@ -21,6 +21,8 @@ from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.laterals import Lateral
 from fcrn_mobile.quantize.scheme import FLOATS, Scheme
 
+__all__ = ["Link", "SchemeOf", "Side", "UpperBound", "equalise", "links"]
+
 #: Largest ratio of two factors of one map: float16 keeps its precision down to 6e-5.
 _LARGEST_RATIO = 64.0
 #: A factor moves the ranges of its neighbours; they settle within a few rounds.

@@ -9,6 +9,8 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.whole_file import check_destination
 
+__all__ = ["SUFFIXES", "artefact_size", "export"]
+
 SUFFIXES = (".mlpackage", ".onnx", ".aimodel")
 
 

@@ -16,6 +16,8 @@ from fcrn_mobile.quantize.grids import Integers
 if TYPE_CHECKING:
     import coremltools as ct
 
+__all__ = ["check_learned", "check_stored", "float_start", "register_learned"]
+
 
 def check_learned(checkpoint: Checkpoint, recipe: Recipe) -> None:
     """Refuse a recipe that asks for another quantization than the checkpoint was trained with, or to change it on images.

@@ -14,6 +14,8 @@ from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.whole_file import written_whole
 
+__all__ = ["INPUT_NAME", "OPSET", "OUTPUT_NAME", "TOLERANCE", "export_onnx"]
+
 OPSET = 17
 INPUT_NAME, OUTPUT_NAME = "image", "depth"
 #: Largest difference to the float network, relative to its largest output, that the check by onnxruntime accepts.

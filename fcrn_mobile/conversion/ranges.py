@@ -14,6 +14,8 @@ from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.quantize.clipping import BINS, histogram, mse_clip, percentile_clip
 
+__all__ = ["OnImage", "Range", "measure_ranges", "measured", "shared"]
+
 #: Called with the number of images done and in all.
 OnImage = Callable[[int, int], None]
 

@@ -15,6 +15,19 @@ from fcrn_mobile.package.metadata import COMPUTE_UNITS
 from fcrn_mobile.quantize.scheme import ACTIVATION_NAMES, FLOATS, OPTIONS, TARGETS, Scheme, newest, parse_scheme
 from fcrn_mobile.toml_file import read_toml
 
+__all__ = [
+    "CALIBRATION_METHODS",
+    "COMPRESSION",
+    "COREML_ONLY",
+    "OUTPUTS",
+    "Calibration",
+    "Override",
+    "Recipe",
+    "Settings",
+    "make_recipe",
+    "read_recipe",
+]
+
 OUTPUTS = ("image", "array")
 CALIBRATION_METHODS = ("minmax", "percentile", "mse")
 

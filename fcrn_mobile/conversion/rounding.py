@@ -19,6 +19,8 @@ from fcrn_mobile.mil.ops.arguments import ints, spatial_pads, torch_pads
 from fcrn_mobile.quantize.clipping import best_scale
 from fcrn_mobile.quantize.grids import Grid, Integers
 
+__all__ = ["Moments", "Problem", "choose", "fitted", "patches"]
+
 #: Weight of staying at the float weights, relative to the mean square of the inputs: few images do not span all patches.
 _DAMPING = 0.01
 _SWEEPS = 2

@@ -17,6 +17,8 @@ from fcrn_mobile.quiet import quiet_coremltools
 if TYPE_CHECKING:
     import coremltools as ct
 
+__all__ = ["Weight", "is_constant", "is_weight", "package_weights", "plain", "read_weights", "summary"]
+
 #: What coremltools appends to the names of the network; no part of what a recipe has to know.
 _SUFFIX = re.compile(r"(_to_fp16|_cast_fp16|_quantized|_palettized|_sparsified)+$")
 #: Constants smaller than this never leave the specification for the weights file, compressed or not (coremltools 9.0).

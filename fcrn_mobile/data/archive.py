@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 from fcrn_mobile.data.listing import is_hidden, natural_key
 from fcrn_mobile.errors import InputError
 
+__all__ = ["Archive"]
+
 #: What damage makes of Python's reader.
 _DAMAGE = (OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, NotImplementedError, RuntimeError, struct.error)
 _READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)

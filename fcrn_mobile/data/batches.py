@@ -13,6 +13,8 @@ from fcrn_mobile.data.source import Sample
 from fcrn_mobile.data.transforms import depth_tensor, image_tensor
 from fcrn_mobile.data.views import Views
 
+__all__ = ["Batch", "TrainingBatch", "ValidationBatch", "ViewsBatch", "training_batch", "validation_batch", "views_batch"]
+
 
 class Batch(Protocol):
     """What a training or validation step takes."""

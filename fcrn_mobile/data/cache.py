@@ -11,6 +11,8 @@ from fcrn_mobile.data.source import Indexed, Sample
 from fcrn_mobile.data.views import Views
 from fcrn_mobile.errors import InputError
 
+__all__ = ["Cached"]
+
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 _Frame = TypeVar("_Frame", Sample, Views)
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+__all__ = ["KITTI", "NYU", "SAMPLE", "TUM", "DataSet", "TrainingCamera"]
+
 
 @dataclass(frozen=True)
 class TrainingCamera:

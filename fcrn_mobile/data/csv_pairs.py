@@ -6,6 +6,8 @@ from pathlib import Path
 from fcrn_mobile.data.file_pairs import FilePairs, Pair, find_file, read_rows, reject_repeats
 from fcrn_mobile.errors import InputError
 
+__all__ = ["UNITS_PER_METRE_8_BIT", "open_csv"]
+
 #: DenseDepth writes training depth as 8 bits of 10 m, and test depth as 16-bit millimetres.
 UNITS_PER_METRE_8_BIT = 255 / 10
 

@@ -16,6 +16,8 @@ from fcrn_mobile.data.orientation import SIDEWAYS, turned
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.once import warn_once
 
+__all__ = ["DEPTH_SUFFIXES", "MILLIMETRES", "PLAUSIBLE", "decode_depth", "save_depth_png", "warn_of_units"]
+
 #: Files that ``decode_depth`` reads; what is in them decides, not their names.
 DEPTH_SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".exr", ".pfm")
 MILLIMETRES = 1000.0

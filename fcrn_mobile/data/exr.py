@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.errors import InputError
 
+__all__ = ["MAGIC", "decode_exr"]
+
 MAGIC = b"\x76\x2f\x31\x01"
 #: Parts of a channel's name that say depth: ``Z``, and ``ViewLayer.Depth.Z`` or ``.V`` of Blender.
 _DEPTH_NAMES = {"z", "depth"}

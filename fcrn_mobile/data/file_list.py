@@ -6,6 +6,8 @@ from fcrn_mobile.data.file_pairs import FilePairs, Pair, find_file, read_rows, r
 from fcrn_mobile.data.pairing import alone, tell_left_out
 from fcrn_mobile.errors import InputError
 
+__all__ = ["open_list"]
+
 _NO_DEPTH = "None"
 
 

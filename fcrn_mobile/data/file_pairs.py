@@ -13,6 +13,8 @@ from fcrn_mobile.data.images import decode_photo, read_file
 from fcrn_mobile.data.source import Sample, splits_by_part
 from fcrn_mobile.errors import InputError
 
+__all__ = ["FilePairs", "Pair", "checked_sample", "find_file", "read_rows", "reject_repeats"]
+
 
 @dataclass(frozen=True)
 class Pair:

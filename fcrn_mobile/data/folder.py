@@ -14,6 +14,8 @@ from fcrn_mobile.data.source import Sample
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.once import warn_once
 
+__all__ = ["FolderSource", "open_sample"]
+
 _KINDS = Kind("image", ("rgb",), IMAGE_SUFFIXES), Kind("depth map", ("depth",), DEPTH_SUFFIXES)
 
 

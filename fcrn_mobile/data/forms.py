@@ -13,7 +13,7 @@ from typing import Any
 from fcrn_mobile.data.cameras import KITTI, NYU, SAMPLE, TUM, DataSet
 from fcrn_mobile.errors import InputError
 
-__all__ = ["DEPTH", "FORMS", "STEREO", "VIDEO", "Form", "Option", "form_named", "forms_for", "usage"]
+__all__ = ["DEPTH", "FORMS", "STEREO", "VIDEO", "Form", "Option", "form_named", "forms_for", "reachable", "usage"]
 
 #: What is learned from data: true depth, or the motion of a camera, or the two pictures of a stereo rig (``train --objective``).
 DEPTH, VIDEO, STEREO = "supervised", "video", "stereo"

@@ -18,6 +18,8 @@ from fcrn_mobile.data.pairing import collect, tell_left_out
 from fcrn_mobile.data.views import Intrinsics, Views, in_order
 from fcrn_mobile.errors import InputError
 
+__all__ = ["Clip", "FileClip", "Triplets", "VideoClip", "check_equal_sizes", "checked_triplets", "open_frames", "sequence"]
+
 #: Frames of a video are kept as JPEGs no longer than this: no network here looks at more.
 _LONGEST_SIDE = 640
 _QUALITY = 95

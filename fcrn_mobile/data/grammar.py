@@ -12,6 +12,8 @@ from urllib.parse import quote, unquote
 
 from fcrn_mobile.once import warn_once
 
+__all__ = ["SpecText", "encoded", "parse", "portable", "split_off"]
+
 _PARTS = re.compile(r"(?:\?(?P<query>\w+=[^&#?]*(?:&\w+=[^&#?]*)*))?(?:#(?P<part>[\w-]+))?")
 #: The same for a text that nothing on disk explains: whatever stands behind the first ``?`` and the first ``#``.
 _LOOSE_PARTS = re.compile(r"(?:\?(?P<query>[^#]*))?(?:#(?P<part>.*))?", re.DOTALL)

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.errors import InputError
 
+__all__ = ["dataset", "opened", "valid_depth"]
+
 
 @contextmanager
 def opened(path: Path, what: str) -> Iterator[h5py.File]:

@@ -19,6 +19,22 @@ from fcrn_mobile.data.orientation import exif_orientation, turned
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.once import warn_once
 
+__all__ = [
+    "MAX_MEGAPIXELS",
+    "MIN_SIDE",
+    "Photo",
+    "Picture",
+    "decode_image",
+    "decode_photo",
+    "described",
+    "fit",
+    "open_picture",
+    "read_channel",
+    "read_file",
+    "read_gray",
+    "read_image",
+]
+
 MIN_SIDE = 8
 #: Largest picture that is decoded, in megapixels: 1.5 GB as RGB. Cameras make 200, stitched panoramas more.
 MAX_MEGAPIXELS = 500

@@ -7,6 +7,8 @@ from fcrn_mobile.data.listing import Listing, is_hidden, natural_key
 from fcrn_mobile.data.pairing import tell_left_out
 from fcrn_mobile.errors import InputError
 
+__all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "expand", "is_video"]
+
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 #: Containers that FFmpeg reads.
 VIDEO_SUFFIXES = (

@@ -7,6 +7,8 @@ from fcrn_mobile.data.listing import list_files
 from fcrn_mobile.data.pairing import collect, pair, tell_left_out
 from fcrn_mobile.errors import InputError
 
+__all__ = ["REMEDY", "UNITS_PER_METRE", "open_kitti"]
+
 #: Depth is uint16 / 256 m, 0 where no point was measured (the data set's development kit).
 UNITS_PER_METRE = 256.0
 REMEDY = "KITTI's has 16, restore it, or read other data with folder: or list: and ?scale=UNITS_PER_METRE"

@@ -18,6 +18,8 @@ from fcrn_mobile.data.stereo import Rig, StereoPairs, checked_pairs
 from fcrn_mobile.data.views import Intrinsics
 from fcrn_mobile.errors import InputError
 
+__all__ = ["open_kitti_stereo", "open_kitti_triplets"]
+
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 
 

@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from fcrn_mobile.errors import InputError
 
+__all__ = ["NAMED", "Listing", "is_hidden", "list_files", "named", "natural_key"]
+
 #: What macOS adds to a zip, beside the ``._NAME`` that it writes on foreign disks.
 _MACOS = "__MACOSX"
 #: Items that a message names; the others are counted.

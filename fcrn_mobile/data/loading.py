@@ -13,6 +13,8 @@ from fcrn_mobile.data.batches import Batch
 from fcrn_mobile.data.mixture import Mixture
 from fcrn_mobile.errors import InputError
 
+__all__ = ["Batches", "EpochSampler", "Failure", "Guarded"]
+
 
 class EpochSampler(Sampler[tuple[int, int]]):
     """(epoch, index) pairs in an order drawn from seed and epoch; Lightning calls ``set_epoch``.

@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from fcrn_mobile.data.grammar import portable, split_off
 from fcrn_mobile.data.source import Sample, Source
-from fcrn_mobile.data.spec import open_source, portable, split_off
+from fcrn_mobile.data.spec import open_source
 from fcrn_mobile.errors import InputError
+
+__all__ = ["Mixture", "Part", "join_parts", "open_mixture", "parse_mixture", "portable_mixture", "training_and_validation"]
 
 _SEPARATOR = " + "
 _WEIGHTED = re.compile(r"(?P<spec>.+)\*(?P<weight>[^*/]*)")

@@ -18,6 +18,8 @@ from fcrn_mobile.data.source import Indexed, Sample, Source
 from fcrn_mobile.data.transforms import Transform, image_tensor, resize
 from fcrn_mobile.data.views import ViewAugmentation, Views, ViewSource, resize_views
 
+__all__ = ["Augmented", "DataModule", "Item", "ResizedFrames", "ResizedViews", "Targets", "depth_data", "views_data"]
+
 #: What a data set is made of: frames, or the views of a scene.
 Item = TypeVar("Item", Sample, Views)
 

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.errors import InputError
 
+__all__ = ["MAGIC", "decode_npy"]
+
 MAGIC = b"\x93NUMPY"
 
 

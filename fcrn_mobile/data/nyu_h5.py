@@ -12,6 +12,8 @@ from fcrn_mobile.data.pairing import collect, tell_left_out
 from fcrn_mobile.data.source import Sample, splits_by_part
 from fcrn_mobile.errors import InputError
 
+__all__ = ["H5Frames"]
+
 
 class H5Frames:
     """Files ``train/SCENE/NNNNN.h5`` and ``val/official/NNNNN.h5`` with ``rgb`` (3×H×W uint8) and ``depth`` (H×W metres).

@@ -11,6 +11,8 @@ from fcrn_mobile.data.hdf5 import dataset, opened, valid_depth
 from fcrn_mobile.data.source import Sample, split_indices
 from fcrn_mobile.errors import InputError
 
+__all__ = ["NyuMat"]
+
 _WHAT = "the official nyu_depth_v2_labeled.mat (HDF5, 2.8 GB)"
 
 

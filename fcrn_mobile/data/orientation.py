@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+__all__ = ["SIDEWAYS", "exif_orientation", "turned"]
+
 _TAG = 0x0112
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 _TURNS: dict[int, Callable[[Any], Any]] = {

@@ -10,6 +10,8 @@ from fcrn_mobile.data.listing import named, natural_key
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.once import warn_once
 
+__all__ = ["Kind", "Matches", "alone", "collect", "match", "pair", "tell_left_out"]
+
 
 @dataclass(frozen=True)
 class Kind:

@@ -5,6 +5,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
 
+__all__ = ["MOST_OFF", "vertical_disparity"]
+
 #: Pictures are matched at this width; disparities up to the share of it are tried, to either side for pairs that were swapped.
 _WIDTH = 320
 _REACH = 0.3

@@ -10,6 +10,8 @@ from typing import TypeVar
 from fcrn_mobile.data.source import Indexed, Subset
 from fcrn_mobile.errors import InputError
 
+__all__ = ["NAMED", "Item", "skip_bad", "skipped_note", "sort_out"]
+
 #: Frames that a note names; the others are counted.
 NAMED = 3
 

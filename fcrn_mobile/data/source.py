@@ -7,6 +7,19 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "SPLIT_SEED",
+    "VALIDATION_SHARE",
+    "Indexed",
+    "Item",
+    "Sample",
+    "Source",
+    "SplitSource",
+    "Subset",
+    "split_indices",
+    "splits_by_part",
+]
+
 SPLIT_SEED = 0
 VALIDATION_SHARE = 0.15
 

@@ -6,12 +6,12 @@ from urllib.parse import parse_qs
 
 from fcrn_mobile.data.cameras import TrainingCamera
 from fcrn_mobile.data.forms import DEPTH, FORMS, Form, form_named, reachable, usage
-from fcrn_mobile.data.grammar import SpecText, parse, portable, split_off
+from fcrn_mobile.data.grammar import SpecText, parse
 from fcrn_mobile.data.source import Indexed, Source, SplitSource, Subset, split_indices
 from fcrn_mobile.data.views import ViewSource
 from fcrn_mobile.errors import InputError
 
-__all__ = ["default_protocol", "open_source", "open_views", "portable", "split_off", "training_camera", "without_depth"]
+__all__ = ["Item", "default_protocol", "open_source", "open_views", "training_camera", "without_depth"]
 
 Item = TypeVar("Item", covariant=True)
 

@@ -14,6 +14,8 @@ from fcrn_mobile.data.rectification import MOST_OFF, vertical_disparity
 from fcrn_mobile.data.views import Intrinsics, Views, in_order, join_splits
 from fcrn_mobile.errors import InputError
 
+__all__ = ["Rig", "StereoPairs", "checked_pairs", "open_stereo"]
+
 #: Pairs that are looked at to see whether a source is rectified.
 _CHECKED = 5
 _SIDES = Kind("left picture", ("left",), IMAGE_SUFFIXES), Kind("right picture", ("right",), IMAGE_SUFFIXES)

@@ -15,6 +15,20 @@ from torch import Tensor
 
 from fcrn_mobile.data.source import Sample
 
+__all__ = [
+    "Augmentation",
+    "Transform",
+    "centre_crop",
+    "colour_jitter",
+    "crop",
+    "depth_tensor",
+    "flip",
+    "image_tensor",
+    "resize",
+    "rotate",
+    "scale",
+]
+
 _BILINEAR = Image.Resampling.BILINEAR
 _NEAREST = Image.Resampling.NEAREST
 

@@ -9,6 +9,8 @@ from fcrn_mobile.data.file_pairs import FilePairs, Pair, find_file, read_rows, r
 from fcrn_mobile.data.pairing import alone, tell_left_out
 from fcrn_mobile.errors import InputError
 
+__all__ = ["MAX_DIFFERENCE", "REMEDY", "UNITS_PER_METRE", "associate", "open_tum"]
+
 #: Depth is uint16 / 5000 m, 0 where nothing was seen (the benchmark's description of its file formats).
 UNITS_PER_METRE = 5000.0
 REMEDY = "TUM's has 16, restore it, or read other data with folder: or list: and ?scale=UNITS_PER_METRE"

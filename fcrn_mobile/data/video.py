@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from fcrn_mobile.data.images import MIN_SIDE
 from fcrn_mobile.errors import InputError, UnusableInputError
 
+__all__ = ["Frame", "Video", "load_av", "open_video", "read_frames"]
+
 #: FFmpeg's number for "the file does not say which YUV this is", and the height from which players then take BT.709 instead of BT.601.
 _UNSPECIFIED, _HD_HEIGHT = 2, 720
 

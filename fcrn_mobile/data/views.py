@@ -11,6 +11,8 @@ from PIL import Image
 from fcrn_mobile.data.source import VALIDATION_SHARE, Indexed, Sample
 from fcrn_mobile.data.transforms import colour_jitter
 
+__all__ = ["Intrinsics", "ViewAugmentation", "ViewSource", "Views", "flip_views", "in_order", "join_splits", "recolour", "resize_views"]
+
 
 @dataclass(frozen=True)
 class Intrinsics:

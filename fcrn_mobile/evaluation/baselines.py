@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.data import Source, open_source
-from fcrn_mobile.data.spec import split_off
+from fcrn_mobile.data.grammar import split_off
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.evaluate import OnFrame
 from fcrn_mobile.evaluation.metrics import Array, EvaluationProtocol, valid_mask
+
+__all__ = ["MAP_SIDE", "MEDIAN_FRAMES", "Baselines", "DepthMap", "check_apart", "learn_baselines", "training_spec"]
 
 #: Longest side of the maps in pixels; they are smooth, and evaluation resizes them to the true depth's size.
 MAP_SIDE = 160

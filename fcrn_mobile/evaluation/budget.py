@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.formulas import compared
 
+__all__ = ["FIDELITY", "FLOAT16_ROUNDING", "FLOAT32_ROUNDING", "Check", "Limit", "check", "check_half", "parse_limit"]
+
 FIDELITY = "fidelity"
 #: Relative rounding of a depth in float32, half a unit in its last place (IEEE 754): two engines that compute the same differ by that,
 #: and so do metrics of it, whose values are of the order of 1.

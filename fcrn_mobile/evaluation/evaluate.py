@@ -10,6 +10,8 @@ from fcrn_mobile.data.source import Source
 from fcrn_mobile.evaluation.metrics import DepthMetrics, EvaluationProtocol
 from fcrn_mobile.evaluation.standing import StandingMeter
 
+__all__ = ["OnFrame", "Predictor", "evaluate"]
+
 #: Called with the number of frames done and in all.
 OnFrame = Callable[[int, int], None]
 

@@ -7,6 +7,8 @@ from fcrn_mobile.evaluation.baselines import Baselines
 from fcrn_mobile.evaluation.metrics import DepthMetrics
 from fcrn_mobile.evaluation.standing import Standing
 
+__all__ = ["Evaluation", "LearnedBaselines"]
+
 
 @dataclass(frozen=True)
 class LearnedBaselines:

@@ -12,6 +12,20 @@ from PIL import Image
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.formulas import METRICS, Errors, means
 
+__all__ = [
+    "PROTOCOLS",
+    "Array",
+    "DepthMetrics",
+    "EvaluationProtocol",
+    "align",
+    "counted_pixels",
+    "median_scale",
+    "metrics_from_moments",
+    "pixel_moments",
+    "protocol",
+    "valid_mask",
+]
+
 Array = NDArray[np.float32]
 
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from fcrn_mobile.evaluation.metrics import Array, EvaluationProtocol, metrics_from_moments, pixel_moments, valid_mask
 from fcrn_mobile.evaluation.units import protocol_note, unit_note
 
+__all__ = ["GRID_SIDE", "LEAST_IMAGES", "MOST_IMAGES", "Standing", "StandingMeter"]
+
 #: Longest side of the grid of pixels that is looked at.
 GRID_SIDE = 160
 #: Images that are kept for the median map, the first ones: 400 × 2 × 120 × 160 × 4 bytes = 61 MB.

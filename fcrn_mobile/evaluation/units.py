@@ -7,6 +7,8 @@ from fcrn_mobile.data.grammar import parse
 from fcrn_mobile.data.spec import default_protocol
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 
+__all__ = ["PLAUSIBLE", "protocol_note", "unit_note"]
+
 #: Median prediction / median truth that no camera and no network explains.
 PLAUSIBLE = (1 / 3, 3.0)
 #: Units per metre that depth files have → who writes them so.

@@ -20,6 +20,8 @@ from fcrn_mobile.package.metadata import COMPUTE_UNITS
 from fcrn_mobile.quiet import quiet_coremltools
 from fcrn_mobile.runtimes.runtime import model_name
 
+__all__ = ["ANY_DEVICE", "benchmark", "choose_device", "measure", "preferred_units"]
+
 #: Class of a compute device of coremltools → what it is called here.
 _DEVICES = {"MLNeuralEngineComputeDevice": "neuralEngine", "MLGPUComputeDevice": "gpu", "MLCPUComputeDevice": "cpu"}
 ANY_DEVICE = "any"

@@ -21,6 +21,28 @@ from fcrn_mobile.latency.sources import Sources, sources
 from fcrn_mobile.mil.graph import Graph, Node, Tensor
 from fcrn_mobile.mil.ops import kinds
 
+__all__ = [
+    "ASSUMPTION",
+    "BASIS",
+    "CHIPS",
+    "FITTED",
+    "FREE",
+    "ChipFit",
+    "ChipLatency",
+    "Coefficients",
+    "Estimate",
+    "Totals",
+    "Work",
+    "chip_fits",
+    "estimate",
+    "latency_ms",
+    "matrix",
+    "notes",
+    "table",
+    "totals",
+    "work",
+]
+
 BASIS = "estimate from published latencies, not run on a device"
 ASSUMPTION = "assumes that the whole program runs on the Neural Engine"
 CHIPS = Path(__file__).with_name("chips.toml")

@@ -16,6 +16,8 @@ from fcrn_mobile.latency.worker import Open, Opened, Worker
 from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.runtimes.backends import is_on_device
 
+__all__ = ["Latency", "Machine", "Statistics", "machine", "measure", "processor_name", "statistics", "summarise"]
+
 
 @dataclass(frozen=True)
 class Statistics:

@@ -14,6 +14,30 @@ from fcrn_mobile.latency.sources import Sources, sources
 from fcrn_mobile.mil.graph import Graph, Node, Tensor
 from fcrn_mobile.mil.shapes import by
 
+__all__ = [
+    "BASIS",
+    "RULES",
+    "UNPUBLISHED",
+    "Alignment",
+    "PaddedTensor",
+    "Placed",
+    "Placement",
+    "Rule",
+    "Segment",
+    "StoredTensor",
+    "StoredWeights",
+    "Verdict",
+    "describe",
+    "judge",
+    "padded_results",
+    "padding",
+    "place",
+    "properties",
+    "rules",
+    "segments",
+    "stored_weights",
+]
+
 BASIS = "published rules, not run on a device"
 #: Items of a list in a line of text; JSON has them all.
 _MOST_SHOWN = 6

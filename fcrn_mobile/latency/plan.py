@@ -14,6 +14,8 @@ from fcrn_mobile.runtimes.backends import BACKENDS, Backend
 from fcrn_mobile.runtimes.opening import backend_named, check_threads, choose_backend, model_suffix, require_model
 from fcrn_mobile.text import enumerated
 
+__all__ = ["Subject", "check", "subjects"]
+
 
 @dataclass(frozen=True)
 class Subject:

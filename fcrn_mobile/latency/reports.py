@@ -17,6 +17,8 @@ from fcrn_mobile.json_text import plain
 from fcrn_mobile.latency.latency import Latency, Machine, machine, statistics
 from fcrn_mobile.latency.turns import Comparison
 
+__all__ = ["SCHEMA_VERSION", "DeviceReport", "differences", "merged", "read_report", "read_reports", "report", "schema", "timeline"]
+
 #: Version of ``benchmarks/schema/bench-v1.json``.
 SCHEMA_VERSION = 1
 _SCHEMA = f"bench-v{SCHEMA_VERSION}.json"

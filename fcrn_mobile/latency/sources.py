@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+__all__ = ["Source", "Sources", "sources"]
+
 
 @dataclass(frozen=True)
 class Source:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+__all__ = ["BLOCKS", "LONGEST_WARM_UP_MS", "MOST_WARM_UP", "NOISY", "SETTLED", "WINDOW", "WarmUp", "is_settled", "spread", "warm_up"]
+
 #: Predictions whose median is compared with that of as many before them.
 WINDOW = 5
 #: Relative difference of both medians up to which a warm-up has settled.

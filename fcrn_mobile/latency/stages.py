@@ -12,6 +12,8 @@ from fcrn_mobile.data.images import fit
 from fcrn_mobile.palette import depth_colours
 from fcrn_mobile.runtimes.runtime import Runtime
 
+__all__ = ["STAGES", "Timed", "colour_table", "coloured", "end_to_end", "model_only", "sample_photo"]
+
 #: Steps from end to end, in order.
 STAGES = ("decode", "resize", "predict", "colour")
 #: Makes one prediction and says how long each of its stages took, in ms.

@@ -18,6 +18,23 @@ from fcrn_mobile.latency.latency import Latency, summarise
 from fcrn_mobile.latency.stability import WarmUp, warm_up
 from fcrn_mobile.latency.worker import Open, Worker
 
+__all__ = [
+    "BLOCK",
+    "CONFIDENCE",
+    "LAUNCHES",
+    "LEAST_PAIRS",
+    "RESAMPLES",
+    "SEED",
+    "Comparison",
+    "expanded",
+    "in_turns",
+    "judge",
+    "order",
+    "pairs_for",
+    "ratio_interval",
+    "take_turns",
+]
+
 #: Timed predictions of a block, after one that is not timed: it brings the model back into the caches.
 BLOCK = 3
 #: Times that each model is opened in a fresh process; fewer cannot be resampled into an interval as wide as it has to be.

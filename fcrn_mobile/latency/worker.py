@@ -19,6 +19,8 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.latency.stages import end_to_end, model_only, sample_photo
 from fcrn_mobile.runtimes import Runtime
 
+__all__ = ["Open", "Opened", "Worker", "WorkerError"]
+
 Open = Callable[[], Runtime]
 
 

@@ -16,6 +16,8 @@ from torch import Tensor
 from fcrn_mobile.mil.ops import kinds
 from fcrn_mobile.package.errors import MilError
 
+__all__ = ["ANE_LARGEST_PRODUCT", "POLICIES", "SHOWN_AS", "Arithmetic", "apply", "check_policy", "largest"]
+
 Arithmetic = Literal["float32", "float16", "ane"]
 POLICIES: tuple[Arithmetic, ...] = get_args(Arithmetic)
 

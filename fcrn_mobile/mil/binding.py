@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Argument, Block
     from coremltools.proto.MIL_pb2 import Operation as OperationProto
 
+__all__ = ["bind", "with_constants"]
+
 
 def bind(block: "Block", reader: Constants, package: Path, arithmetic: Arithmetic) -> tuple[Operation, ...]:
     """The operations of a checked block, in order, each noting which tensors nothing reads after it.

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Block, Function, NamedValueType, Operation, Value, ValueType
     from coremltools.proto.Model_pb2 import FeatureDescription, Model
 
+__all__ = ["CheckedFunction", "check_block", "check_features", "read_function"]
+
 #: Most elements of all constants of a function together, 16 GiB as float32.
 _LARGEST_CONSTANTS = 4 * LARGEST
 #: Core ML has tensors of rank 5 and compression parameters of rank 6.

@@ -8,6 +8,8 @@ from fcrn_mobile.mil.ops import OPERATORS
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Block, Function, Operation
 
+__all__ = ["count_macs", "largest_shape", "macs"]
+
 
 def largest_shape(operation: "Operation", declarations: Declarations) -> Shape | None:
     """The shape that an operator yields or pads its input to, unknown lengths as 1; None if it cannot grow or is not known."""

@@ -9,6 +9,8 @@ from fcrn_mobile.mil.values import shape_of
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Argument, Block, Function, Operation, Value, ValueType
 
+__all__ = ["MOST_NUMBERS", "Declarations", "Declared", "Numbers", "Shape", "broadcast", "padded"]
+
 Shape = tuple[int, ...]
 Numbers = tuple[float, ...]
 

@@ -14,6 +14,8 @@ from fcrn_mobile.mil.arithmetic import Arithmetic
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.program import Program
 
+__all__ = ["ONE_IMAGE", "ONE_MAP", "DepthProgram", "Shape", "check_features", "depth_map", "is_map", "listed", "written"]
+
 ONE_IMAGE = "a depth model takes one RGB image"
 ONE_MAP = "a depth model gives one map of floating-point depth, such as float32 1×1×height×width"
 #: Kinds of image that Core ML hands over as colour, or takes as depth.

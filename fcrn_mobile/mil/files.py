@@ -14,6 +14,8 @@ from fcrn_mobile.data.npy import decode_npy
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.package.errors import MilError
 
+__all__ = ["output_files", "read_input", "write_output"]
+
 _READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
     "RGB": read_image,
     "BGR": read_image,

@@ -14,6 +14,8 @@ from fcrn_mobile.mil.values import BITS, shape_of, type_name
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Argument, Operation, Value, ValueType
 
+__all__ = ["Graph", "Node", "Tensor", "Weight", "read_graph"]
+
 
 @dataclass(frozen=True)
 class Tensor:

@@ -14,6 +14,8 @@ from fcrn_mobile.package.errors import MilError
 if TYPE_CHECKING:
     from coremltools.proto.Model_pb2 import FeatureDescription
 
+__all__ = ["Feature", "Kind"]
+
 Kind = Literal["image", "array", "label", "scores"]
 
 _COLORS = {10: "GRAYSCALE", 20: "RGB", 30: "BGR", 40: "GRAYSCALE_FLOAT16"}

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+__all__ = ["Operation", "Reference", "TensorInfo"]
+
 
 @dataclass(frozen=True)
 class TensorInfo:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+__all__ = ["Overflow"]
+
 
 @dataclass(frozen=True)
 class Overflow:

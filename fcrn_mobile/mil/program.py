@@ -23,6 +23,8 @@ from fcrn_mobile.mil.values import Constants
 from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.package.reading import metadata
 
+__all__ = ["Program", "Values"]
+
 
 @dataclass(frozen=True)
 class Program:

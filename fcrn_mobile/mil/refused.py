@@ -14,6 +14,8 @@ from fcrn_mobile.package.errors import MilError
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Block, Operation, Value
 
+__all__ = ["check_accepted", "refusals"]
+
 
 def check_accepted(block: "Block", reader: Constants, where: str) -> None:
     """Refuse a program that Core ML would not load.

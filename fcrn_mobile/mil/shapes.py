@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from coremltools.proto.FeatureTypes_pb2 import ArrayFeatureType, ImageFeatureType, SizeRange
 
+__all__ = ["ShapeRule", "by"]
+
 #: Core ML has no tensors of higher rank than 6; damaged packages do.
 _MOST_SHOWN = 8
 

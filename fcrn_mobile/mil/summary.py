@@ -18,6 +18,8 @@ from fcrn_mobile.package.reading import metadata
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Block, Operation, Value
 
+__all__ = ["Summary", "summarise"]
+
 
 @dataclass(frozen=True)
 class Summary:

@@ -16,6 +16,8 @@ from fcrn_mobile.package.reading import file_within
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import TensorValue, Value, ValueType
 
+__all__ = ["BITS", "LARGEST", "NUMPY_TYPES", "Constant", "Constants", "check_size", "data_types", "shape_of", "to_torch", "type_name"]
+
 #: A constant as operators see it: tensors for numbers, Python values for strings and single booleans, tuples for lists.
 Constant = Any
 

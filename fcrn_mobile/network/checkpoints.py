@@ -21,6 +21,8 @@ from fcrn_mobile.network.quantized import Quantization, unpack
 from fcrn_mobile.network.training_record import METRES, TrainingRecord
 from fcrn_mobile.whole_file import replaced_whole
 
+__all__ = ["BUILTIN", "Checkpoint", "checkpoint_path", "load_checkpoint", "not_finite", "save_checkpoint"]
+
 BUILTIN = "builtin"
 _CONFIG_FIELDS = {item.name for item in fields(FCRNConfig)}
 #: Fields that every version has written; the others have come since and have the older behaviour as their default.

@@ -12,6 +12,8 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.fast_projection import FastProj
 from fcrn_mobile.network.unpooling import Form, unpooled_conv5x5
 
+__all__ = ["DECODERS", "ConvBilinear", "DeConv", "UnpooledConv5x5", "UpConv", "UpProj", "build_decoder"]
+
 
 class UnpooledConv5x5(nn.Conv2d):
     """5×5 convolution over an unpooled map; its weight is the literal 5×5 kernel whatever the form it runs in."""

@@ -18,6 +18,8 @@ from fcrn_mobile.network.fast_projection import FastProj, PhaseConvs
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.unpooling import FORMS, Form, fused_bias, fused_kernel, phase_convs, phase_kernels, unpool
 
+__all__ = ["DeployedUpConv", "DeployedUpProj", "FourPhaseConv", "FusedPhaseConv", "LiteralUnpooledConv", "deploy"]
+
 
 class LiteralUnpooledConv(nn.Module):
     """5×5 convolution with bias over the unpooled map, as the paper writes it."""

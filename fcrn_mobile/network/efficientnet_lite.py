@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from fcrn_mobile.network.encoder import EncoderNetwork, InnerMap
 from fcrn_mobile.network.padding import SamePadConv2d
 
+__all__ = ["EFFICIENTNET_LITES", "EfficientNetLite", "InvertedResidual"]
+
 #: Width and depth multipliers.
 EFFICIENTNET_LITES: dict[str, tuple[float, float]] = {
     "lite0": (1.0, 1.0),

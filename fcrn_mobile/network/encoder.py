@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+__all__ = ["EncoderNetwork", "InnerMap"]
+
 
 @dataclass(frozen=True)
 class InnerMap:

@@ -15,6 +15,8 @@ from fcrn_mobile.network.encoder import EncoderNetwork
 from fcrn_mobile.network.plain import PlainEncoder
 from fcrn_mobile.network.resnet import RESNETS, ResNet
 
+__all__ = ["ENCODERS", "Encoder", "Values", "encoder_named", "load_imagenet_weights"]
+
 Values = tuple[float, ...]
 
 

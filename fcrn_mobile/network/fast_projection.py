@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from fcrn_mobile.network.unpooling import Form, fused_bias, fused_kernel, phase_convs
 
+__all__ = ["FastProj", "PhaseConvs"]
+
 
 class PhaseConvs(nn.Module):
     """Four biased convolutions whose outputs interleave, ``convAB`` of the phase (A,B): N×I×H×W → N×O×2H×2W.

@@ -14,6 +14,8 @@ from fcrn_mobile.network.encoders import ENCODERS, encoder_named
 from fcrn_mobile.network.laterals import CONCAT, LATERALS, NONE, build_laterals
 from fcrn_mobile.network.unpooling import FORMS, Form
 
+__all__ = ["FCRN", "PRESETS", "DepthNetwork", "FCRNConfig", "preset", "set_form"]
+
 
 @dataclass(frozen=True)
 class FCRNConfig:

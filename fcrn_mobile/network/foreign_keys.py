@@ -5,6 +5,8 @@ from pathlib import Path
 
 from fcrn_mobile.errors import InputError
 
+__all__ = ["Shape", "require_fit", "some"]
+
 Shape = tuple[int, ...]
 
 _SHOWN = 3

@@ -14,6 +14,8 @@ from numpy.lib import format as npy
 
 from fcrn_mobile.errors import InputError
 
+__all__ = ["Layers", "is_npy", "read_layers"]
+
 #: Parameter name → values, by layer name.
 Layers = dict[str, dict[str, np.ndarray]]
 

@@ -21,6 +21,8 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.foreign_keys import some
 from fcrn_mobile.network.foreign_weights import Group
 
+__all__ = ["ForeignWeights", "read_torch_file"]
+
 #: First pickle of the older format (torch/serialization.py, MAGIC_NUMBER).
 _MAGIC = 0x1950A86A20F9469CFC6C
 _DTYPES = {

@@ -12,6 +12,8 @@ from typing import Any
 
 from fcrn_mobile.network.foreign_keys import some
 
+__all__ = ["Candidate", "Group", "described", "largest", "networks"]
+
 #: Parts of a key that wrappers around any module add (DataParallel, torch.compile, FSDP, activation checkpointing).
 _WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 #: Words for a moving average in names of containers and prefixes, such as ``ema_state_dict``, ``ema_model.`` or ``shadow``.

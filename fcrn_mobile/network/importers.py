@@ -26,6 +26,8 @@ from fcrn_mobile.network.iro_cp import read_iro_cp
 from fcrn_mobile.network.resnet import RESNETS
 from fcrn_mobile.network.training_record import TrainingRecord
 
+__all__ = ["FORMATS", "IRO_CP", "TORCH_FORMATS", "Imported", "import_network"]
+
 #: Format of a file of ``torch.save`` → the name of the decoder in its keys.
 TORCH_FORMATS = {"fcrn-pytorch": "upSample", "sparse-to-dense": "decoder"}
 IRO_CP = "iro-cp"

@@ -16,6 +16,8 @@ from fcrn_mobile.network.fcrn import FCRN, FCRNConfig, preset
 from fcrn_mobile.network.foreign_keys import require_fit, some
 from fcrn_mobile.network.foreign_numpy import Layers, read_layers
 
+__all__ = ["read_iro_cp"]
+
 _PRESET = "fcrn-resnet50-caffe"
 _EPS_CHANGE = 1e-4 - 1e-5
 

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from fcrn_mobile.errors import InputError
 
+__all__ = ["ADD", "CONCAT", "LATERALS", "NONE", "Lateral", "build_laterals", "cropped"]
+
 NONE, ADD, CONCAT = "none", "add", "concat"
 LATERALS = (NONE, ADD, CONCAT)
 

@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+__all__ = ["count_macs", "count_parameters"]
+
 
 def count_macs(network: nn.Module, height: int, width: int) -> int:
     """Multiply-accumulates of all convolutions for one RGB image of height × width."""

@@ -5,6 +5,8 @@ import math
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+__all__ = ["SamePadConv2d", "SamePadMaxPool2d", "same_pads"]
+
 
 def same_pads(size: int, kernel: int, stride: int) -> tuple[int, int]:
     """Pixels before and behind, so that ⌈size / stride⌉ windows fit; the odd one goes behind (bottom, right)."""

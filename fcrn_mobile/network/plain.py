@@ -22,6 +22,8 @@ from torch import Tensor, nn
 
 from fcrn_mobile.network.encoder import EncoderNetwork
 
+__all__ = ["PlainEncoder"]
+
 #: Channels of the three blocks, and convolutions in each.
 _WIDTHS = (32, 64, 128)
 _REPEATS = 2

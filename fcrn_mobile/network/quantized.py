@@ -16,6 +16,8 @@ from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 from fcrn_mobile.quantize.grids import Grid, Integers, Quantized, Table
 
+__all__ = ["ActivationQuantizer", "Quantization", "deployed", "unpack"]
+
 _SCALE, _TABLE = "/scale", "/table"
 
 

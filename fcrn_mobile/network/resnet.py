@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from fcrn_mobile.network.encoder import EncoderNetwork, InnerMap
 from fcrn_mobile.network.padding import SamePadMaxPool2d
 
+__all__ = ["RESNETS", "BasicBlock", "Bottleneck", "CaffeBottleneck", "ResNet"]
+
 #: Block kind and repeats per stage (He et al. 2016, table 1).
 RESNETS: dict[str, tuple[str, tuple[int, int, int, int]]] = {
     "resnet18": ("basic", (2, 2, 2, 2)),

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+__all__ = ["METRES", "UP_TO_SCALE", "TrainingRecord"]
+
 #: Units of depth: of a network whose scale is known, and of one that learned from a video, where it can't be.
 METRES, UP_TO_SCALE = "metres", "up to scale"
 

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+__all__ = ["FORMS", "Form", "fused_bias", "fused_kernel", "interleave", "phase_convs", "phase_kernels", "unpool", "unpooled_conv5x5"]
+
 Form = Literal["literal", "four", "fused"]
 FORMS: tuple[Form, ...] = get_args(Form)
 

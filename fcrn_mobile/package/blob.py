@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.package.errors import MilError
 
+__all__ = ["PACKED", "WHOLE", "BlobFile", "unpack"]
+
 _ALIGNMENT = 64
 _VERSION = 2
 _SENTINEL = 0xDEADBEEF

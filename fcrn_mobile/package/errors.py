@@ -2,6 +2,8 @@
 
 from fcrn_mobile.errors import InputError
 
+__all__ = ["MilError"]
+
 _LONGEST = 600
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from fcrn_mobile.network.training_record import UP_TO_SCALE
 
+__all__ = ["COMPUTE_UNITS", "Metadata", "key"]
+
 _PREFIX = "fcrn_mobile."
 #: Compute units as a recipe and reports name them → as coremltools does.
 COMPUTE_UNITS = {"all": "ALL", "cpuAndNeuralEngine": "CPU_AND_NE", "cpuAndGPU": "CPU_AND_GPU", "cpuOnly": "CPU_ONLY"}

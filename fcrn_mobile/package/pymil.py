@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import coremltools as ct
     from torch import nn
 
+__all__ = ["Step", "changed", "graph_pass", "note_compression", "operations", "weighted_kmeans"]
+
 #: Changes a PyMIL program in place.
 Step = Callable[[Any], None]
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Block, Function
     from coremltools.proto.Model_pb2 import FeatureDescription, Model
 
+__all__ = ["default_function", "feature_descriptions", "file_within", "function_block", "metadata", "read_specification"]
+
 #: Protobuf reads no larger message.
 _LARGEST_SPECIFICATION = 2**31 - 1
 _LARGEST_MANIFEST = 2**24

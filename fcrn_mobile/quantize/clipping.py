@@ -15,6 +15,8 @@ from torch import Tensor
 from fcrn_mobile.quantize.blocks import reduced
 from fcrn_mobile.quantize.grids import Integers
 
+__all__ = ["BINS", "STEPS", "best_scale", "histogram", "mse_clip", "percentile_clip", "squared_error"]
+
 #: Largest step number of a symmetric int8 scale.
 STEPS = 127
 #: Of a histogram: 16 in each step of the widest scale.

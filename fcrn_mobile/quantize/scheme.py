@@ -7,6 +7,21 @@ from typing import Any
 
 from fcrn_mobile.errors import InputError
 
+__all__ = [
+    "ACTIVATION_NAMES",
+    "FLOATS",
+    "LEARNED",
+    "MIN_ELEMENTS",
+    "OPTIONS",
+    "TARGETS",
+    "Linear",
+    "Palette",
+    "Scheme",
+    "Sparsity",
+    "newest",
+    "parse_scheme",
+]
+
 TARGETS = ("iOS16", "iOS17", "iOS18")
 #: Precisions without compression.
 FLOATS = ("fp32", "fp16")

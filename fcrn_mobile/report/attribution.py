@@ -12,6 +12,8 @@ from fcrn_mobile.palette import ACCENT, BAD, LINE
 from fcrn_mobile.validation.attribution import Attribution
 from fcrn_mobile.validation.op_drift import OpDrift
 
+__all__ = ["save_attribution"]
+
 #: Operators that are numbered and named.
 _NAMED = 8
 _PLATE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6}

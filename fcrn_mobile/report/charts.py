@@ -19,6 +19,8 @@ from fcrn_mobile.latency.reports import DeviceReport, timeline
 from fcrn_mobile.palette import EDGE, GRID, INK, SERIES, THERMAL
 from fcrn_mobile.validation.drift import Validation
 
+__all__ = ["MARKS", "drift_per_image", "latency_histograms", "latency_over_time", "save_latency_over_time", "size_against_drift", "style"]
+
 #: Character in the legend → matplotlib's marker.
 MARKS = {"●": "o", "■": "s", "▲": "^", "◆": "D", "▼": "v", "★": "*"}
 #: Ratio of largest to smallest value from which an axis is logarithmic.

@@ -11,6 +11,8 @@ from matplotlib.ticker import MaxNLocator
 from fcrn_mobile.evaluation.formulas import METRICS
 from fcrn_mobile.runs.history import History
 
+__all__ = ["DOTTED", "panels", "save_curves"]
+
 #: Up to so many epochs each has a dot.
 DOTTED = 20
 #: Metrics drawn besides what the runs chose their best epochs by.

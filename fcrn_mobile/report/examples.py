@@ -14,6 +14,8 @@ from fcrn_mobile.report.figures import SPARSE
 from fcrn_mobile.runs.examples import Example
 from fcrn_mobile.text import printable
 
+__all__ = ["draw_examples"]
+
 _TITLES = ("image", "true depth", "prediction")
 
 

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.errors import UnusableInputError
 
+__all__ = ["Extent"]
+
 
 @dataclass
 class Extent:

@@ -12,6 +12,8 @@ from PIL import Image
 from fcrn_mobile.palette import DIFFERENCE, depth_colours
 from fcrn_mobile.text import printable
 
+__all__ = ["SPARSE", "Row", "colour_map", "coloured", "save_comparison", "save_panel", "save_side_by_side"]
+
 #: Share of known pixels below which each becomes a dot: single pixels of LiDAR would vanish when the picture is scaled down.
 SPARSE = 0.25
 

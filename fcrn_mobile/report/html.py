@@ -12,7 +12,7 @@ import jinja2
 
 import fcrn_mobile
 from fcrn_mobile import palette
-from fcrn_mobile.data.spec import portable
+from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.evaluation.budget import FIDELITY
 from fcrn_mobile.evaluation.formulas import METRICS, compared
 from fcrn_mobile.evaluation.metrics import protocol
@@ -23,6 +23,8 @@ from fcrn_mobile.report.operators import Operators, OpRow
 from fcrn_mobile.report.scenes import Scene
 from fcrn_mobile.runtimes.backends import is_on_device
 from fcrn_mobile.validation.drift import Drift, Validation
+
+__all__ = ["Page", "labels", "number", "render"]
 
 _TEMPLATES = Path(__file__).with_name("templates")
 #: Operators in the table; the largest own drifts.

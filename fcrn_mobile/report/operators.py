@@ -14,6 +14,8 @@ from fcrn_mobile.validation.drift import Validation
 from fcrn_mobile.validation.float_program import float_program
 from fcrn_mobile.validation.op_drift import OpDrift
 
+__all__ = ["OpRow", "Operators", "operators"]
+
 
 @dataclass(frozen=True)
 class OpRow:

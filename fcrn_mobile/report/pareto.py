@@ -11,6 +11,8 @@ from fcrn_mobile.evaluation.budget import FIDELITY
 from fcrn_mobile.palette import ACCENT, BAD, BESIDE, LINE
 from fcrn_mobile.tuning.result import Point, Tuning
 
+__all__ = ["save_pareto"]
+
 #: Width of the chosen point's label, as a share of the axis.
 _LABEL = 0.24
 _PLATE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6}

@@ -15,6 +15,8 @@ from PIL import Image
 from fcrn_mobile.data.views import Intrinsics
 from fcrn_mobile.errors import InputError
 
+__all__ = ["Camera", "back_project", "save_ply"]
+
 _VERTEX = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")])
 _HEADER = """ply
 format binary_little_endian 1.0

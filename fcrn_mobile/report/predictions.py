@@ -25,6 +25,8 @@ from fcrn_mobile.report.video import DepthVideo, save_depth_video
 from fcrn_mobile.runtimes.runtime import FindsOverflow, Runtime
 from fcrn_mobile.whole_file import written_whole
 
+__all__ = ["DepthWriter", "PictureResult", "VideoResult", "check_results", "result_files", "save_picture", "training_lens"]
+
 
 @dataclass(frozen=True)
 class PictureResult:

@@ -10,6 +10,8 @@ from fcrn_mobile.data.skipping import sort_out
 from fcrn_mobile.data.video import Video, load_av, open_video
 from fcrn_mobile.errors import InputError
 
+__all__ = ["Readable", "look_at"]
+
 
 @dataclass
 class Readable:

@@ -19,6 +19,21 @@ from fcrn_mobile.runtimes import Runtime
 from fcrn_mobile.validation.drift import Drift, Validation
 from fcrn_mobile.validation.fidelity import same_size
 
+__all__ = [
+    "WIDTH",
+    "Depth",
+    "Scale",
+    "Scene",
+    "deciding",
+    "depth_picture",
+    "depth_scale",
+    "difference_picture",
+    "difference_scale",
+    "photo",
+    "ranks",
+    "show",
+]
+
 #: Pixels across; more than a phone or a column of the page shows.
 WIDTH = 320
 #: Shares of the values, in percent, that a scale reaches from and to: single stray pixels must not wash out the rest.

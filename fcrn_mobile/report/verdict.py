@@ -9,6 +9,8 @@ from fcrn_mobile.evaluation.formulas import compared
 from fcrn_mobile.latency.latency import Latency
 from fcrn_mobile.validation.drift import Drift, Validation
 
+__all__ = ["WORDS", "Sentence", "amount", "headline", "sentence", "sentences", "shortest", "state"]
+
 #: Verdict → how it is written out.
 WORDS = {"held": "HELD", "broken": "BROKEN", "no budget": "NO BUDGET"}
 

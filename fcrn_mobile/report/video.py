@@ -20,6 +20,8 @@ from fcrn_mobile.report.extent import Extent
 from fcrn_mobile.report.figures import coloured
 from fcrn_mobile.whole_file import written_whole
 
+__all__ = ["CUT", "SMOOTHING", "DepthVideo", "Predict", "SmoothRange", "compose", "save_depth_video"]
+
 #: Seconds over which a range that is not fixed follows the scene.
 SMOOTHING = 1.0
 #: A jump of more than this share of the range is a cut, or as good as one: there the range starts anew.

@@ -7,6 +7,8 @@ from typing import Any
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.runs.history import History, read_run
 
+__all__ = ["differences", "monitors", "read_runs", "reservations"]
+
 #: Settings that make another thing of the metrics, and of an objective's own loss.
 _OF_METRICS = ("val_data", "val_frames", "protocol")
 _OF_OWN_LOSS = ("objective", "ssim", "smoothness", "scales", "explainability", "minimum", "automask")

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["Drawing", "Example"]
+
 
 @dataclass(frozen=True)
 class Example:

@@ -12,6 +12,8 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.runs.lock import LOCK, OWNER, claimed
 from fcrn_mobile.whole_file import NO_ROOM, partial_name
 
+__all__ = ["BEST", "LAST", "METRICS", "PICTURES", "RECORD", "STATE", "TRACKED", "clear", "naming_a_full_disk", "require_new"]
+
 #: All that the run depends on; and all that the trainer needs to go on.
 RECORD, STATE = "run.json", "last.ckpt"
 #: Its networks, by the monitored metric and by the last epoch.

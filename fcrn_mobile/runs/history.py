@@ -17,6 +17,8 @@ from fcrn_mobile.runs.folder import BEST, METRICS, RECORD
 from fcrn_mobile.runs.monitor import Monitor, monitor_of
 from fcrn_mobile.runs.record import monitor_in, settings_of
 
+__all__ = ["History", "kept_rows", "read_run"]
+
 _ABS_REL = monitor_of(quantized=False, has_depth=True)
 
 

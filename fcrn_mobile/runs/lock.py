@@ -9,6 +9,8 @@ from filelock import FileLock, Timeout
 
 from fcrn_mobile.errors import InputError
 
+__all__ = ["LOCK", "OWNER", "claimed"]
+
 LOCK, OWNER = ".lock", ".pid"
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+__all__ = ["Monitor", "monitor_of"]
+
 
 @dataclass(frozen=True)
 class Monitor:

@@ -7,6 +7,8 @@ from typing import Any
 from fcrn_mobile.network.training_record import TrainingRecord
 from fcrn_mobile.runs.monitor import Monitor, monitor_of
 
+__all__ = ["monitor_in", "settings_of"]
+
 #: What is no setting, or follows from others.
 _NO_SETTINGS = ("command", "epoch", "step", "track", "processes", "transforms", "monitor")
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil.depth_program import ONE_IMAGE, ONE_MAP, Shape, is_map, listed, written
 
+__all__ = ["FLOATS", "Port", "check_input", "check_output", "run_failure"]
+
 FLOATS = ("float16", "float32", "float64")
 
 

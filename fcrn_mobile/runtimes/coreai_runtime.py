@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from coreai.authoring import AIModelAsset
     from coreai.runtime import AIModelAssetSummary, InferenceFunction
 
+__all__ = ["ENTRY", "CoreAIRuntime", "Result", "finished", "open_asset", "read_metadata", "summarise"]
+
 ENTRY = "main"
 _PROGRAM, _HASH, _METADATA = "main.mlirb", "main.hash", "metadata.json"
 

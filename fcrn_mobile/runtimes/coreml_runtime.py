@@ -17,6 +17,8 @@ from fcrn_mobile.quiet import quiet_coremltools
 from fcrn_mobile.runtimes.contract import run_failure
 from fcrn_mobile.runtimes.runtime import model_name
 
+__all__ = ["CoreMLRuntime"]
+
 
 class CoreMLRuntime:
     """Runs a package with one RGB image input and one depth output on those of the compute units that Core ML chooses."""

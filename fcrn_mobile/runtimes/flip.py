@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.runtimes.runtime import Runtime
 
+__all__ = ["FlipProcessed", "flip_processed"]
+
 #: The share of the width at either side that is taken from one of the two predictions alone.
 _BORDER = 0.05
 #: Depth below this many metres counts as this much: its inverse has to be finite.

@@ -12,6 +12,8 @@ from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.overflow import Overflow
 from fcrn_mobile.runtimes.runtime import model_name
 
+__all__ = ["MilRuntime"]
+
 
 class MilRuntime:
     """Runs a package with one RGB image input and one depth output; ``arithmetic`` says how, in words for people."""

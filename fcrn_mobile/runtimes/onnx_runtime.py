@@ -14,6 +14,8 @@ from fcrn_mobile.mil.depth_program import depth_map
 from fcrn_mobile.runtimes.contract import Port, check_input, check_output, run_failure
 from fcrn_mobile.runtimes.runtime import model_name
 
+__all__ = ["OnnxRuntime"]
+
 #: Types whose names differ from NumPy's.
 _TYPES = {"float": "float32", "double": "float64"}
 

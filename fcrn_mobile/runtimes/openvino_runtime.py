@@ -14,6 +14,8 @@ from fcrn_mobile.mil.depth_program import depth_map
 from fcrn_mobile.runtimes.contract import Port, check_input, check_output, run_failure
 from fcrn_mobile.runtimes.runtime import model_name
 
+__all__ = ["OpenVINORuntime", "available", "check_installed"]
+
 #: Types whose names differ from NumPy's.
 _TYPES = {"f16": "float16", "f32": "float32", "f64": "float64", "u8": "uint8", "i8": "int8", "i32": "int32", "i64": "int64"}
 

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.mil.overflow import Overflow
 
+__all__ = ["OF_EVERY_RUN", "FindsOverflow", "Runtime", "model_name"]
+
 #: Files that every run of training has.
 OF_EVERY_RUN = ("best", "last")
 

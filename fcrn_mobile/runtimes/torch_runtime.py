@@ -16,6 +16,8 @@ from fcrn_mobile.network.fcrn import set_form
 from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.runtimes.runtime import model_name
 
+__all__ = ["CompiledTorchRuntime", "LiteralTorchRuntime", "TorchRuntime", "check_compiler"]
+
 
 class TorchRuntime:
     """Runs a checkpoint, rewritten exactly for deployment."""

@@ -6,6 +6,8 @@ from torch import Tensor
 
 from fcrn_mobile.training import distributed
 
+__all__ = ["THRESHOLD", "batch_accuracy"]
+
 THRESHOLD = 1.25
 
 

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from fcrn_mobile.network.fcrn import DepthNetwork
 
+__all__ = ["MovingAverage"]
+
 
 class MovingAverage(nn.Module):
     """Average of a network over its steps: a ← d·a + (1-d)·w, batch-norm statistics included.

@@ -17,6 +17,8 @@ from fcrn_mobile.training.divergence import DivergenceError
 from fcrn_mobile.training.module import DepthTraining
 from fcrn_mobile.whole_file import replaced_whole
 
+__all__ = ["RunCheckpoints", "log", "summary"]
+
 log = logging.getLogger(__name__)
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from fcrn_mobile.errors import InputError
 
+__all__ = ["require_below", "require_not_negative", "require_one_of", "require_positive"]
+
 
 def require_one_of(settings: Any, name: str, allowed: Iterable[str]) -> None:
     """Pass if a setting is one of some words.

@@ -25,6 +25,8 @@ from fcrn_mobile.training.module import DepthTraining
 from fcrn_mobile.training.objective import Objective, Plan
 from fcrn_mobile.training.quantization import NONE, QuantizationAware
 
+__all__ = ["DriftMetrics", "FineTuning", "QuantizationTraining", "relative_difference"]
+
 #: Relative differences are taken from no less than this depth, in metres, as the budget's are.
 _NEAREST = 1e-3
 

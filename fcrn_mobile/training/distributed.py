@@ -6,6 +6,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+__all__ = ["SyncedBatchNorm", "T", "gather", "maximum", "processes", "share", "synchronise_batch_norms"]
+
 T = TypeVar("T")
 
 

@@ -7,6 +7,8 @@ from torch import Tensor
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import not_finite
 
+__all__ = ["DivergenceError", "require_finite_loss", "require_finite_weights"]
+
 
 class DivergenceError(InputError):
     """The loss or a weight is no longer finite; what was saved before is sound."""

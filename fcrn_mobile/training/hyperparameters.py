@@ -15,6 +15,8 @@ from fcrn_mobile.training.selfsupervised.stereo import Stereo
 from fcrn_mobile.training.selfsupervised.video import Video
 from fcrn_mobile.training.supervised import Supervised
 
+__all__ = ["OBJECTIVES", "Hyperparameters", "setting_kinds"]
+
 #: Objectives by the setting ``objective``; ``FineTuning`` is chosen by the setting ``quantization``.
 OBJECTIVES: dict[str, type[Supervised | Video | Stereo]] = {kind.name: kind for kind in (Supervised, Video, Stereo)}
 

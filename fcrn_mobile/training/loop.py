@@ -8,6 +8,8 @@ from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.runs.monitor import Monitor, monitor_of
 from fcrn_mobile.training.checks import require_below, require_not_negative, require_one_of, require_positive
 
+__all__ = ["OPTIMIZERS", "PRECISIONS", "SCHEDULES", "LoopSettings"]
+
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("one-cycle", "plateau", "constant")
 PRECISIONS = ("auto", "32", "bf16")

@@ -15,6 +15,8 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.training import distributed
 from fcrn_mobile.training.structure import NEAREST, TERMS
 
+__all__ = ["HUBER_DELTA", "LOSSES", "berhu", "depth_loss", "huber", "l1", "l2", "log_l1", "relative_l1"]
+
 HUBER_DELTA = 1.0  # metres
 _NO_TERMS: Mapping[str, float] = MappingProxyType({})
 

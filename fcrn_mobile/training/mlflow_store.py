@@ -18,6 +18,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.runs.folder import TRACKED
 
+__all__ = ["TRACKER", "MLflowRun", "check_track", "log", "open_run", "store_uri"]
+
 TRACKER = "mlflow"
 _SQLITE = "sqlite:///"
 

@@ -20,6 +20,8 @@ from fcrn_mobile.training.average import MovingAverage
 from fcrn_mobile.training.divergence import require_finite_loss, require_finite_weights
 from fcrn_mobile.training.loop import LoopSettings
 
+__all__ = ["DepthTraining"]
+
 _NO_PARTS: Mapping[str, Tensor] = MappingProxyType({})
 
 

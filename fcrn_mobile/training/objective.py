@@ -16,6 +16,8 @@ from fcrn_mobile.training.loop import LoopSettings
 if TYPE_CHECKING:
     from fcrn_mobile.training.module import DepthTraining
 
+__all__ = ["Objective", "Plan"]
+
 
 class Plan(Protocol):
     """What an objective has to know of a run (``run.Run``)."""

@@ -25,6 +25,8 @@ from fcrn_mobile.quantize.scheme import ACTIVATION_NAMES, LEARNED, Scheme, parse
 from fcrn_mobile.training.quantizers import LearnedActivation, LearnedFloat, LearnedIntegers, LearnedTable
 from fcrn_mobile.training.structure import TERMS
 
+__all__ = ["DEFAULTS", "NONE", "QuantizationAware", "fine_tuning_settings"]
+
 #: The setting of a run that trains in float.
 NONE = "none"
 #: Settings of a run that differ in fine-tuning, unless they are given.

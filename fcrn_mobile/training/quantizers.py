@@ -21,6 +21,8 @@ from fcrn_mobile.quantize.blocks import reduced, restored, spread
 from fcrn_mobile.quantize.clipping import best_scale
 from fcrn_mobile.quantize.grids import Integers, Quantized, Table
 
+__all__ = ["OBSERVED", "LearnedActivation", "LearnedFloat", "LearnedIntegers", "LearnedTable", "half", "kmeans"]
+
 #: Batches whose activations set the range that training starts from.
 OBSERVED = 8
 #: How fast scales, ranges and floats move beside weights on the grid, on which all of a channel depends.

@@ -17,6 +17,20 @@ from fcrn_mobile.training.hyperparameters import Hyperparameters, setting_kinds
 from fcrn_mobile.training.quantization import fine_tuning_settings
 from fcrn_mobile.whole_file import replaced_whole
 
+__all__ = [
+    "PRESET",
+    "PRETRAINED",
+    "RANDOM",
+    "Run",
+    "Settings",
+    "extended",
+    "load_run",
+    "make_run",
+    "make_settings",
+    "read_config",
+    "save_run",
+]
+
 PRETRAINED = "imagenet"
 RANDOM = "random"
 PRESET = "fcrn-lite0"

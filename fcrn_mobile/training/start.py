@@ -4,6 +4,8 @@ import numpy as np
 
 from fcrn_mobile.data.source import Source
 
+__all__ = ["mean_depth"]
+
 #: Looked at of a source.
 _FRAMES = 100
 

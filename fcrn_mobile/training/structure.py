@@ -11,6 +11,8 @@ from torch import Tensor
 
 from fcrn_mobile.training import distributed
 
+__all__ = ["COMMON", "NEAREST", "SCALES", "TERMS", "gradient", "log_gradient", "normals", "silog"]
+
 NEAREST = 1e-3  # metres; a logarithm needs a positive depth
 #: How often the error map is halved for gradients of it, and what Eigen et al. 2014 take off for a common factor.
 SCALES = 4

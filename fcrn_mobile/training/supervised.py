@@ -17,6 +17,8 @@ from fcrn_mobile.training.objective import Objective
 from fcrn_mobile.training.start import mean_depth
 from fcrn_mobile.training.structure import TERMS
 
+__all__ = ["Supervised", "SupervisedTraining"]
+
 
 @dataclass(frozen=True)
 class Supervised(Objective):

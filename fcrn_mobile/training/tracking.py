@@ -23,6 +23,8 @@ from fcrn_mobile.training.mlflow_store import MLflowRun, open_run
 from fcrn_mobile.training.module import DepthTraining
 from fcrn_mobile.whole_file import replaced_whole
 
+__all__ = ["EXAMPLES", "Setting", "Tracking", "epochs_done", "flat_configuration", "run_loggers"]
+
 #: A value of the configuration as every logger shows it.
 Setting = bool | int | float | str
 EXAMPLES = 3

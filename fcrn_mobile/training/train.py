@@ -14,9 +14,9 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.utilities import rank_zero_only
 
 import fcrn_mobile
+from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.data.mixture import portable_mixture
 from fcrn_mobile.data.module import DataModule
-from fcrn_mobile.data.spec import portable
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
 from fcrn_mobile.network.encoders import encoder_named, load_imagenet_weights
@@ -31,6 +31,8 @@ from fcrn_mobile.training.divergence import DivergenceError
 from fcrn_mobile.training.mlflow_store import check_track
 from fcrn_mobile.training.run import PRETRAINED, RANDOM, Run, extended, load_run, save_run
 from fcrn_mobile.training.tracking import Tracking, epochs_done, flat_configuration, run_loggers
+
+__all__ = ["is_first_process", "log", "resume", "train", "uses_bf16"]
 
 log = logging.getLogger(__name__)
 

@@ -15,6 +15,8 @@ from scipy.special import stdtrit
 from fcrn_mobile.evaluation.budget import FIDELITY, Check
 from fcrn_mobile.validation.drift import Drift
 
+__all__ = ["FEW", "LEVEL", "Promise", "aim", "half_width", "promises"]
+
 #: Confidence of the bound.
 LEVEL = 0.95
 #: Fewer images than this to verify on are warned of: below it s itself is known to a fifth at best (1/√(2(n - 1))).

@@ -12,6 +12,8 @@ from fcrn_mobile.conversion.weights import Weight
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.quantize.scheme import TARGETS, Scheme
 
+__all__ = ["CANDIDATES", "FLOAT", "OLDER", "Candidate", "assembled", "candidates_for", "searchable"]
+
 #: What a weight is stored as where the search leaves it alone.
 FLOAT = "fp16"
 

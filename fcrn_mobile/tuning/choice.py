@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["STEPS", "Option", "Options", "assign", "most_accurate", "total"]
+
 #: Steps into which the limit is divided. Rounding up takes at most one step per operator, so with a hundred operators the optimum of
 #: 99.5 % of the limit is never missed.
 STEPS = 20_000

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.conversion.calibration import content_hash
 from fcrn_mobile.data import open_source
+from fcrn_mobile.data.grammar import split_off
 from fcrn_mobile.data.source import Source, Subset
-from fcrn_mobile.data.spec import split_off
 from fcrn_mobile.errors import InputError
+
+__all__ = ["Frames", "choose_frames"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,8 @@ from fcrn_mobile.tuning.variants import Variants
 from fcrn_mobile.validation.sensitivity import Trial, trial_drifts, weight_drifts
 from fcrn_mobile.whole_file import replaced_whole
 
+__all__ = ["ALL", "FILE", "NONE", "OnStep", "Sensitivities", "measure", "open_sensitivities"]
+
 FILE = "sensitivities.json"
 #: Stands for all weights at once: the uniform scheme.
 ALL = "*"

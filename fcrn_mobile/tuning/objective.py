@@ -9,6 +9,8 @@ from fcrn_mobile.tuning.choice import Option
 from fcrn_mobile.tuning.measured import Sensitivities
 from fcrn_mobile.tuning.variants import Variant, Variants
 
+__all__ = ["OBJECTIVES", "estimated_latency", "mean_bits", "options", "worth_measuring"]
+
 OBJECTIVES = ("size", "bits", "latency-estimate")
 #: Milliseconds per byte: decides between options whose estimated latency is equal.
 _TIE = 1e-12

@@ -9,6 +9,8 @@ from fcrn_mobile.json_text import json_text
 from fcrn_mobile.tuning.recipe_text import recipe_text
 from fcrn_mobile.tuning.result import Tuning
 
+__all__ = ["FRONT", "PICTURE", "RECIPE", "WORK", "outputs", "publish"]
+
 #: Packages of the candidates and unfinished results, kept in the folder until the search is done.
 WORK = ".work"
 RECIPE, FRONT, PICTURE = "recipe.toml", "pareto.json", "pareto.png"

@@ -7,6 +7,8 @@ from typing import Any
 
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 
+__all__ = ["recipe_text"]
+
 _WIDTH = 118
 
 

@@ -12,6 +12,8 @@ from fcrn_mobile.tuning.bound import FEW, LEVEL, Promise, promises
 from fcrn_mobile.tuning.search import Choice, Fit
 from fcrn_mobile.validation.drift import Drift
 
+__all__ = ["MODEL", "Attempt", "Point", "Tuning", "counts"]
+
 MODEL = "squares of drifts add: D² = D₀² + f·Σ dᵢ²; f is what whole programs measured over the sum"
 
 

@@ -17,6 +17,8 @@ from fcrn_mobile.tuning.choice import Option, assign, most_accurate, total
 from fcrn_mobile.tuning.variants import Variants
 from fcrn_mobile.validation.sensitivity import Trial, trial_drifts
 
+__all__ = ["CLOSE", "TRIES", "Choice", "Fit", "Search"]
+
 #: Choices that are tried for one target at most.
 TRIES = 8
 #: A drift in this share of the target or more, up to the target, is close enough.

@@ -31,6 +31,8 @@ from fcrn_mobile.tuning.search import Search
 from fcrn_mobile.tuning.variants import Variants, make_variants
 from fcrn_mobile.validation.drift import validate
 
+__all__ = ["ATTEMPTS", "MARGIN", "Progress", "Request", "base_recipe", "tune"]
+
 #: Packages that are exported and verified at most.
 ATTEMPTS = 5
 #: Share of what the budget's confidence bound leaves that the search aims at: the images searched on are few themselves.

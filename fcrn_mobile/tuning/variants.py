@@ -20,6 +20,8 @@ from fcrn_mobile.tuning.candidates import FLOAT, Candidate, assembled
 from fcrn_mobile.validation.matching import weight_name
 from fcrn_mobile.whole_file import written_whole
 
+__all__ = ["OnPackage", "Variant", "Variants", "make_variants"]
+
 #: Called with the number of packages done and in all.
 OnPackage = Callable[[int, int], None]
 

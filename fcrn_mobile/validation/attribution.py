@@ -23,6 +23,8 @@ from fcrn_mobile.validation.own_drift import OwnDrift, own_drifts
 from fcrn_mobile.validation.signals import Signal, measure_signals
 from fcrn_mobile.validation.suspect import Suspect, find_suspect
 
+__all__ = ["Attribution", "attribute", "spread"]
+
 
 @dataclass(frozen=True)
 class Attribution:

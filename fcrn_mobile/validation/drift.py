@@ -23,6 +23,8 @@ from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.runtimes import FindsOverflow, Runtime
 from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
 
+__all__ = ["Drift", "ImageDrift", "Validation", "recipe_limits", "validate"]
+
 
 @dataclass(frozen=True)
 class ImageDrift:

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+__all__ = ["MIN_DEPTH", "Fidelity", "FidelityValues", "same_size"]
+
 MIN_DEPTH = 1e-3  # metres; keeps relative errors finite where the reference predicts nothing
 
 

@@ -12,6 +12,8 @@ from fcrn_mobile.network.checkpoints import BUILTIN, Checkpoint, load_checkpoint
 from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.quiet import quiet_coremltools
 
+__all__ = ["float_program"]
+
 
 def float_program(reference: str, candidate: Program) -> Program:
     """Load a package, or convert a checkpoint in single precision with the form, target and input size of the candidate.

@@ -13,6 +13,8 @@ from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.operation import Operation, Reference
 from fcrn_mobile.mil.ops import OPERATORS
 
+__all__ = ["match", "plain_name", "weight_name"]
+
 #: What coremltools' passes append to names when they turn a program into half precision.
 _APPENDED = re.compile(r"_cast_fp(16|32)|_to_fp(16|32)")
 #: What compression appends to the name of weights.

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from fcrn_mobile.validation.own_drift import OwnDrift
 
+__all__ = ["HALF_PRECISION_DB", "OpDrift"]
+
 #: Signal-to-noise ratio, dB, of values rounded to float16: 10·log10(E[m²]·3·2²²) for magnitudes m·2^e, m spread logarithmically over
 #: 1..2, so that E[m²] = 3/(2·ln 2); rounding to 10 bits behind the point leaves a uniform error of variance 2⁻²²/3.
 HALF_PRECISION_DB = 10 * math.log10(3 / (2 * math.log(2)) * 3 * 2**22)

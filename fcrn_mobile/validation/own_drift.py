@@ -15,6 +15,8 @@ from fcrn_mobile.validation.quantized import Rewired, gains, producers, quantize
 from fcrn_mobile.validation.sensitivity import Trial, trial_drifts
 from fcrn_mobile.validation.signals import snr_db
 
+__all__ = ["Outlier", "OwnDrift", "changed_constants", "find_outlier", "own_drifts"]
+
 #: An outlier channel peaks so many times higher than the median channel: four of int8's seven bits are lost to it.
 _OUTLIER_PEAK = 16.0
 #: Where it shares its scale with the others, they lose so many times more of their energy than it does.

@@ -10,6 +10,8 @@ from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
 from fcrn_mobile.mil.ops import OPERATORS
 
+__all__ = ["Producers", "Rewired", "gains", "producers", "quantize_inputs", "quantizer"]
+
 #: Name of a tensor → the operator that gives it.
 Producers = Mapping[str, Operation]
 

@@ -14,6 +14,8 @@ from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.program import Values
 from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
 
+__all__ = ["Replacement", "Trial", "trial_drifts", "weight_drifts"]
+
 #: Weights that stand in for a program's own: name of an operator → its argument → array of the shape that the argument has.
 Replacement = Mapping[str, Mapping[str, Any]]
 

@@ -17,6 +17,8 @@ from fcrn_mobile.quantize.blocks import along
 from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
 from fcrn_mobile.validation.quantized import gains
 
+__all__ = ["Signal", "measure_signals", "snr_db"]
+
 
 @dataclass
 class Signal:

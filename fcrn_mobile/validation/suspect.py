@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from fcrn_mobile.validation.op_drift import OpDrift
 
+__all__ = ["Suspect", "find_suspect"]
+
 #: Share of clipped values from which a quantized input is said to saturate.
 _SATURATED = 0.001
 #: Signal-to-noise ratio, dB, that weights keep in float16 (about 74) and in no coarser format (8 bits: 50 at best).

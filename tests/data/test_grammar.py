@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fcrn_mobile.data.grammar import encoded, parse, split_off
-from fcrn_mobile.data.spec import default_protocol, open_source, portable
+from fcrn_mobile.data.grammar import encoded, parse, portable, split_off
+from fcrn_mobile.data.spec import default_protocol, open_source
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.metrics import protocol
 from tests.data.test_sources import write_pair

@@ -9,9 +9,9 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from fcrn_mobile.data import Sample, open_source
+from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.data.images import read_image
 from fcrn_mobile.data.source import split_indices
-from fcrn_mobile.data.spec import portable
 from fcrn_mobile.errors import InputError
 
 

@@ -7,6 +7,21 @@ from torch import Tensor
 from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.package.errors import MilError
 
+__all__ = [
+    "OPERATORS",
+    "clamped_relu",
+    "elu",
+    "gelu",
+    "leaky_relu",
+    "linear_activation",
+    "prelu",
+    "scaled_tanh",
+    "sigmoid_hard",
+    "softmax",
+    "softplus_parametric",
+    "thresholded_relu",
+]
+
 
 def clamped_relu(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
     """min(beta, x) where x is not negative, min(beta, alpha·x) elsewhere."""

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from fcrn_mobile.package.errors import MilError
 
+__all__ = ["channels_last", "flags", "ints", "spatial_pads", "torch_pads"]
+
 
 def ints(value: Tensor | None, default: int = 0, count: int = 0) -> list[int]:
     """A vector of integers; ``count`` times ``default`` where an optional one is not given."""

@@ -7,6 +7,8 @@ from torch import Tensor
 from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.package.errors import MilError
 
+__all__ = ["OPERATORS", "classify"]
+
 
 def classify(probabilities: Tensor, classes: tuple[Any, ...]) -> tuple[Any, dict[Any, float]]:
     """The most probable label, and the probability of every label."""

@@ -12,6 +12,17 @@ from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.quantize.blocks import along
 from fcrn_mobile.quantize.grids import Integers, Table
 
+__all__ = [
+    "OPERATORS",
+    "constexpr_affine_dequantize",
+    "constexpr_blockwise_shift_scale",
+    "constexpr_cast",
+    "constexpr_lut_to_dense",
+    "constexpr_lut_to_sparse",
+    "constexpr_sparse_blockwise_shift_scale",
+    "constexpr_sparse_to_dense",
+]
+
 
 def constexpr_affine_dequantize(quantized_data: Tensor, zero_point: Tensor, scale: Tensor, axis: Tensor) -> Tensor:
     """scale·(q - zero_point), with one scale and zero point, or one per slice along ``axis`` (iOS 16)."""

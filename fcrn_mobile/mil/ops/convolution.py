@@ -11,6 +11,8 @@ from fcrn_mobile.mil.declared import Declared, Shape, padded
 from fcrn_mobile.mil.ops.arguments import ints, spatial_pads, torch_pads
 from fcrn_mobile.mil.ops.operator import Operator
 
+__all__ = ["OPERATORS", "conv", "conv_transpose"]
+
 _CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _CONV_TRANSPOSE = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
 

@@ -9,6 +9,8 @@ from fcrn_mobile.mil.declared import Declared, Shape
 from fcrn_mobile.mil.ops.arguments import ints
 from fcrn_mobile.mil.ops.operator import Operator
 
+__all__ = ["OPERATORS", "fill", "fill_like", "range_1d", "shape"]
+
 
 def fill(shape: Tensor, value: Tensor | bool | float = 0.0) -> Tensor:
     """A tensor of this shape with one value everywhere."""

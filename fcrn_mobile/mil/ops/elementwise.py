@@ -10,6 +10,8 @@ from fcrn_mobile.mil.declared import Declared, Shape, broadcast
 from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.package.errors import MilError
 
+__all__ = ["OPERATORS", "cast", "floor_div", "mod", "power", "real_div", "select", "to_integer"]
+
 #: MIL's names; half precision is kept in float32 tensors, whose rounding is the arithmetic policy's business, and uint16 in
 #: int32, because torch has next to no arithmetic on uint16.
 _DTYPES = {

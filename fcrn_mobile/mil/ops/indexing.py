@@ -9,6 +9,8 @@ from fcrn_mobile.mil.declared import Declared, Shape
 from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.package.errors import MilError
 
+__all__ = ["OPERATORS", "gather", "gather_along_axis", "gather_nd", "non_zero", "one_hot", "scatter", "scatter_along_axis", "scatter_nd"]
+
 _Combine = Callable[[Tensor, Tensor], Tensor]
 
 #: How an update meets the value that stands there.

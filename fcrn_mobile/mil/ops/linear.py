@@ -10,6 +10,8 @@ from fcrn_mobile.mil.declared import Declared, Shape, broadcast
 from fcrn_mobile.mil.ops.elementwise import to_integer
 from fcrn_mobile.mil.ops.operator import Operator
 
+__all__ = ["OPERATORS", "einsum", "linear", "matmul", "scaled_dot_product_attention"]
+
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """X …×I, weight O×I, bias O → …×O, of x's data type."""

@@ -6,6 +6,8 @@ from torch import Tensor
 from fcrn_mobile.mil.ops.arguments import ints
 from fcrn_mobile.mil.ops.operator import Operator
 
+__all__ = ["OPERATORS", "batch_norm", "instance_norm", "l2_norm", "layer_norm", "local_response_norm"]
+
 
 def batch_norm(
     x: Tensor,

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from fcrn_mobile.mil.declared import Declared, Shape
 
+__all__ = ["Operator", "Results"]
+
 #: What results are, for floats read at run time; constants are as the program has them:
 #:   ``moved``: values that are read, at other places, and zeros;
 #:   ``picked``: such values, perhaps without their sign, chosen by their order: an odd, increasing function may come before or after;

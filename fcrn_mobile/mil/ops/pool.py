@@ -16,6 +16,8 @@ from fcrn_mobile.mil.ops.arguments import ints, spatial_pads, torch_pads
 from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.package.errors import MilError
 
+__all__ = ["OPERATORS", "avg_pool", "l2_pool", "max_pool"]
+
 _MAX_POOL = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 _AVG_POOL = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 

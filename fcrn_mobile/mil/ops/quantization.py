@@ -8,6 +8,8 @@ from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.quantize.blocks import along
 from fcrn_mobile.quantize.grids import Integers
 
+__all__ = ["OPERATORS", "dequantize", "quantize"]
+
 _TYPES = {"int8": torch.int8, "uint8": torch.uint8}
 
 

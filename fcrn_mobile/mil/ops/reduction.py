@@ -15,6 +15,8 @@ from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.package.errors import MilError
 
+__all__ = ["OPERATORS", "cumsum", "reduce_argmax", "reduce_argmin"]
+
 
 def cumsum(x: Tensor, axis: Tensor | int = 0, exclusive: bool = False, reverse: bool = False) -> Tensor:
     """Sum of what stands before each element along an axis, itself included unless ``exclusive``; ``reverse`` starts at the end."""

@@ -12,6 +12,19 @@ from fcrn_mobile.mil.ops.arguments import ints
 from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.package.errors import MilError
 
+__all__ = [
+    "GRIDS",
+    "OPERATORS",
+    "grid",
+    "linear",
+    "resize",
+    "resize_bilinear",
+    "resize_nearest_neighbor",
+    "unbounded_grid",
+    "upsample_bilinear",
+    "upsample_nearest_neighbor",
+]
+
 #: Sampling mode → positions of ``out`` points on an axis of ``size`` pixels, before they are held inside it.
 _Grid = Callable[[Tensor, float, int], Tensor]
 

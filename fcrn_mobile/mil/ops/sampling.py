@@ -8,6 +8,8 @@ from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.mil.ops.resize import unbounded_grid
 from fcrn_mobile.package.errors import MilError
 
+__all__ = ["OPERATORS", "affine", "crop_resize", "resample"]
+
 _BOXES = ("CORNERS_HEIGHT_FIRST", "CORNERS_WIDTH_FIRST", "CENTER_SIZE_HEIGHT_FIRST", "CENTER_SIZE_WIDTH_FIRST")
 _PADDINGS = ("constant", "border", "reflection", "symmetric")
 

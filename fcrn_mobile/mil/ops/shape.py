@@ -14,6 +14,22 @@ from fcrn_mobile.mil.ops.arguments import channels_last, ints, torch_pads
 from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.package.errors import MilError
 
+__all__ = [
+    "OPERATORS",
+    "concat",
+    "crop",
+    "expand_dims",
+    "flatten2d",
+    "pad",
+    "reshape",
+    "reshape_like",
+    "split",
+    "squeeze",
+    "stack",
+    "tile",
+    "transpose",
+]
+
 
 def concat(values: tuple[Tensor, ...], axis: Tensor | int, interleave: bool = False) -> Tensor:
     """Join along an axis; interleaved, the k-th slices of all tensors lie next to one another. Scalars become a vector."""

@@ -10,6 +10,8 @@ from fcrn_mobile.mil.ops.arguments import flags, ints
 from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.package.errors import MilError
 
+__all__ = ["OPERATORS", "band_part", "reverse", "reverse_sequence", "slice_by_index", "slice_by_size", "slice_update", "sliding_windows"]
+
 
 def slice_by_index(
     x: Tensor,

@@ -6,6 +6,8 @@ from torch import Tensor
 from fcrn_mobile.mil.declared import Declared, Shape
 from fcrn_mobile.mil.ops.operator import Operator
 
+__all__ = ["OPERATORS", "argsort", "non_maximum_suppression", "topk"]
+
 _INDEX_TYPES = {"int32": torch.int32, "uint16": torch.int32}
 
 

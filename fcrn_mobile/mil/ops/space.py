@@ -7,6 +7,8 @@ from fcrn_mobile.mil.declared import padded
 from fcrn_mobile.mil.ops.arguments import ints
 from fcrn_mobile.mil.ops.operator import Operator
 
+__all__ = ["OPERATORS", "batch_to_space", "depth_to_space", "pixel_shuffle", "pixel_unshuffle", "space_to_batch", "space_to_depth"]
+
 
 def depth_to_space(x: Tensor, block_size: Tensor) -> Tensor:
     """N×r²·C×H×W → N×C×rH×rW, channel (r·i + j)·C + c at offset (i, j): TensorFlow's order, not ``pixel_shuffle``'s."""

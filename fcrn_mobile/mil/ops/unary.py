@@ -6,6 +6,8 @@ from torch import Tensor
 from fcrn_mobile.mil.ops.elementwise import to_integer
 from fcrn_mobile.mil.ops.operator import Operator
 
+__all__ = ["OPERATORS", "clip", "exp2", "inverse", "log", "rsqrt", "sign", "threshold"]
+
 
 def clip(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
     """Values held between alpha and beta."""

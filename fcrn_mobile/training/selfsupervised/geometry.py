@@ -11,6 +11,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+__all__ = [
+    "NEAREST",
+    "Warped",
+    "back_project",
+    "move",
+    "pixel_grid",
+    "pose_matrix",
+    "project",
+    "sample",
+    "scale_intrinsics",
+    "shift",
+    "warp",
+]
+
 #: Points nearer than this (in the unit of depth) have no reliable projection and never count.
 NEAREST = 1e-3
 

@@ -16,6 +16,8 @@ from fcrn_mobile.training.loop import LoopSettings
 from fcrn_mobile.training.module import DepthTraining
 from fcrn_mobile.training.selfsupervised.terms import Terms
 
+__all__ = ["LEAST_COUNTED", "MeanLoss", "SelfSupervisedTraining"]
+
 #: Below this share of counted pixels, over that many batches, a clip doesn't move.
 LEAST_COUNTED = 0.01
 _JUDGED_AFTER = 20

@@ -19,6 +19,8 @@ from fcrn_mobile.training.loop import LoopSettings
 from fcrn_mobile.training.objective import Objective, Plan
 from fcrn_mobile.training.selfsupervised.module import SelfSupervisedTraining
 
+__all__ = ["FromViews", "resample"]
+
 
 @dataclass(frozen=True)
 class FromViews(Objective):

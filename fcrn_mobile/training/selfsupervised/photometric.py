@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+__all__ = ["least", "masked_mean", "moving", "photometric_error", "ssim"]
+
 #: Stabilising constants of SSIM for values in 0..1 (Wang et al. 2004).
 _C1, _C2 = 0.01**2, 0.03**2
 

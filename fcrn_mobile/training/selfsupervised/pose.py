@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+__all__ = ["TWIST_SCALE", "PoseNetwork"]
+
 #: Of the seven convolutions of stride 2 (Zhou et al. 2017, figure 4).
 _CHANNELS = (16, 32, 64, 128, 256, 256, 256)
 _KERNELS = (7, 5, 3, 3, 3, 3, 3)

@@ -6,6 +6,8 @@ from torch import Tensor
 
 from fcrn_mobile.training.selfsupervised.geometry import shift
 
+__all__ = ["edge_aware_smoothness", "explainability_regulariser", "left_right_consistency", "normalised", "second_order_smoothness"]
+
 
 def normalised(inverse_depth: Tensor) -> Tensor:
     """Inverse depth over its own mean: shrinking the scene then makes it no smoother (Wang et al. 2018, arXiv 1712.00175).

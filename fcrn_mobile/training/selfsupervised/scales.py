@@ -5,6 +5,8 @@ from torch import Tensor, nn
 
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 
+__all__ = ["InverseDepths"]
+
 
 class InverseDepths(nn.Module):
     """Inverse depth maps of a network: its own, and those of heads on the up-blocks before the last.

@@ -15,6 +15,8 @@ from fcrn_mobile.training.selfsupervised.regularisers import edge_aware_smoothne
 from fcrn_mobile.training.selfsupervised.scales import InverseDepths
 from fcrn_mobile.training.selfsupervised.terms import Terms
 
+__all__ = ["CONSISTENCY", "FARTHEST", "LARGEST_DISPARITY", "Stereo", "StereoLoss", "stereo_loss"]
+
 #: Weight of the left-right consistency, as in the paper.
 CONSISTENCY = 1.0
 #: The largest disparity as a share of the width (section 3.3), and the farthest depth in metres.

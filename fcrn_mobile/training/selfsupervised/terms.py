@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+__all__ = ["Terms"]
+
 
 @dataclass(frozen=True)
 class Terms:

@@ -19,6 +19,8 @@ from fcrn_mobile.training.selfsupervised.regularisers import explainability_regu
 from fcrn_mobile.training.selfsupervised.scales import InverseDepths
 from fcrn_mobile.training.selfsupervised.terms import Terms
 
+__all__ = ["RANGE", "Video", "VideoLoss", "video_loss"]
+
 #: α and β of a video's inverse depth, in a unit of length that nobody knows (Zhou et al. 2017, section 3.5).
 RANGE = (10.0, 0.01)
 
