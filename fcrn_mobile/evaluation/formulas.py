@@ -4,6 +4,11 @@ Formulas (p predicted, d true, both in metres, over valid pixels; Eigen et al. 2
 benchmark for silog, imae and irmse): abs_rel = mean |p-d|/d; sq_rel = mean (p-d)²/d; rmse = √mean (p-d)²;
 rmse_log = √mean (ln p - ln d)²; log10 = mean |log10 p - log10 d|; silog = 100·√(mean e² - (mean e)²) with e = ln p - ln d;
 mae = mean |p-d|; irmse and imae of 1/p - 1/d in 1/km; δk = share of pixels with max(p/d, d/p) < 1.25^k.
+
+boundary_f1 is the scale-invariant boundary metric of Depth Pro (Bochkovskii et al. 2024, arXiv 2410.02073): of two neighbours in a row or a
+column one is in front where the ratio of their depths exceeds t. Of the pairs that are so in the truth, in the prediction, and in both with
+the same pixel in front, F1(t) = 2·both / (true + predicted), 0 where there are none; its mean over ten t, each weighted by itself. All four
+directions are counted together, as in the article's formula; its authors' program averages the precision and recall of each.
 """
 
 import math
@@ -15,7 +20,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["METRICS", "Errors", "Mean", "Metric", "compared", "means", "shown"]
+__all__ = ["EDGE_RATIOS", "METRICS", "Errors", "Mean", "Metric", "compared", "means", "shown"]
+
+#: Ratios of neighbouring depths that make an edge: ten from 1.05 to 1.25.
+EDGE_RATIOS = tuple(1.05 + 0.2 * index / 9 for index in range(10))
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,7 @@ class Errors:
         log_error: ln p - ln d.
         inverse_error: 1/p - 1/d, 1/km.
         ratio: max(p/d, d/p).
+        edges: per pixel, 3×10 by ``edges.edge_density``.
     """
 
     depth: "NDArray[np.float64]"
@@ -35,6 +44,7 @@ class Errors:
     log_error: "NDArray[np.float64]"
     inverse_error: "NDArray[np.float64]"
     ratio: "NDArray[np.float64]"
+    edges: "NDArray[np.float64]"
 
 
 #: A mean over pixels; means of several images can be pooled, as roots cannot.
@@ -91,6 +101,19 @@ def _within(ratio: float) -> Mean:
     return lambda errors: (errors.ratio < ratio).mean()
 
 
+def _edges(row: int, index: int) -> Mean:
+    return lambda errors: errors.edges[row, index]
+
+
+def _boundary_f1(*edges: float) -> float:
+    count = len(EDGE_RATIOS)
+    rows = zip(EDGE_RATIOS, edges[:count], edges[count : 2 * count], edges[2 * count :], strict=True)
+    # Where there is no edge there is no common one.
+    return sum(ratio * 2 * both / ((true + predicted) or 1.0) for ratio, true, predicted, both in rows) / sum(EDGE_RATIOS)
+
+
+_EDGES = tuple(_edges(row, index) for row in range(3) for index in range(len(EDGE_RATIOS)))
+
 #: By name, in the order in which tables show them.
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -107,6 +130,7 @@ METRICS: dict[str, Metric] = {
         Metric("delta1", (_within(1.25),), higher_is_better=True, shown=True),
         Metric("delta2", (_within(1.25**2),), higher_is_better=True, shown=True),
         Metric("delta3", (_within(1.25**3),), higher_is_better=True, shown=True),
+        Metric("boundary_f1", _EDGES, _boundary_f1, higher_is_better=True),
     )
 }
 

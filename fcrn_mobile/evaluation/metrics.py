@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.edges import edge_density
 from fcrn_mobile.evaluation.formulas import METRICS, Errors, means
 
 __all__ = [
@@ -120,14 +121,18 @@ def valid_mask(depth: Array, rule: EvaluationProtocol) -> NDArray[np.bool_]:
     return mask
 
 
-def pixel_moments(prediction: Array, depth: Array) -> NDArray[np.float64]:
+def pixel_moments(prediction: Array, depth: Array, counted: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
     """Means over pixels, in the order of ``formulas.means``, from which ``metrics_from_moments`` derives every metric.
 
     Args:
-        prediction, depth: equal-shaped arrays of metres > 0, valid pixels only; at least one.
+        prediction, depth: equal-shaped arrays of metres; > 0 where they count.
+        counted: pixels that count, at least one; None for all.
     """
-    p, d = prediction.astype(np.float64), depth.astype(np.float64)
-    errors = Errors(d, p - d, np.log(p) - np.log(d), 1000.0 / p - 1000.0 / d, np.maximum(p / d, d / p))
+    counted = np.ones(depth.shape, bool) if counted is None else counted
+    predictions, depths = prediction.astype(np.float64), depth.astype(np.float64)
+    p, d = predictions[counted], depths[counted]
+    density = edge_density(predictions, depths, counted)
+    errors = Errors(d, p - d, np.log(p) - np.log(d), 1000.0 / p - 1000.0 / d, np.maximum(p / d, d / p), density)
     return np.array([mean(errors) for mean in means()])
 
 
@@ -195,7 +200,7 @@ class DepthMetrics:
             aligned = align(prediction, depth.shape[0], depth.shape[1], self.rule, depth if self.median_scaling else None)
         except InputError as error:
             raise InputError(f"'{name}': {error}") from error
-        moments = pixel_moments(aligned[mask], depth[mask])
+        moments = pixel_moments(aligned, depth, mask)
         self.summed = self.summed + moments * count
         self.pixels += count
         self.per_image[name] = metrics_from_moments(moments)

@@ -113,7 +113,7 @@ def _mean(predictions: list[Array], truths: list[Array], rule: EvaluationProtoco
     for prediction, true in zip(predictions, truths, strict=True):
         mask = valid_mask(true, rule)
         if mask.any():
-            metrics = metrics_from_moments(pixel_moments(prediction[mask], true[mask]))
+            metrics = metrics_from_moments(pixel_moments(prediction, true, mask))
             values.append((metrics["abs_rel"], metrics["delta1"]))
     abs_rel, delta1 = np.mean(values, axis=0) if values else (np.nan, np.nan)
     return {"abs_rel": float(abs_rel), "delta1": float(delta1)}

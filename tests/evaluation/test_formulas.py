@@ -38,7 +38,7 @@ def test_a_record_is_all_that_a_metric_needs(call: Callable[..., Result], tmp_pa
     result = call("evaluate", "builtin", "--data", "sample#val", "--per-image", "images.csv")
     assert result.returncode == 0, result.stderr
     assert "bias (of d)" in result.stdout
-    assert (tmp_path / "images.csv").read_text().splitlines()[0].endswith(",delta3,bias")
+    assert (tmp_path / "images.csv").read_text().splitlines()[0].endswith(",boundary_f1,bias")
     words = ["validate", "builtin", "builtin", "--data", "sample#val", "--budget", "bias=0.5", "--html", "page.html"]
     result = call(*words)
     assert result.returncode == 0, result.stderr
@@ -47,7 +47,11 @@ def test_a_record_is_all_that_a_metric_needs(call: Callable[..., Result], tmp_pa
     result = call(*words[:-2], "--json", "-")
     (candidate,) = json.loads(result.stdout)["candidates"]
     assert candidate["change"]["bias"] == 0
-    refused(call(*words[:5], "--budget", "slope=1"), "write METRIC=AMOUNT with one of fidelity, abs_rel", "delta3, bias, rmse_pooled")
+    refused(
+        call(*words[:5], "--budget", "slope=1"),
+        "write METRIC=AMOUNT with one of fidelity, abs_rel",
+        "delta3, boundary_f1, bias, rmse_pooled",
+    )
 
 
 def test_which_way_is_better_decides_what_a_budget_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,11 +62,12 @@ def test_which_way_is_better_decides_what_a_budget_bounds(monkeypatch: pytest.Mo
 
 def test_the_metrics_and_what_is_said_of_them_are_as_ever() -> None:
     names = ["abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "mae", "irmse", "imae", "delta1", "delta2", "delta3"]
+    names.append("boundary_f1")
     assert list(METRICS) == names
     assert list(compared()) == [*names, "rmse_pooled"]
     assert shown() == ["abs_rel", "rmse", "log10", "delta1", "delta2", "delta3"]
     units = {"sq_rel": "m", "rmse": "m", "rmse_pooled": "m", "mae": "m", "irmse": "1/km", "imae": "1/km"}
-    better = dict.fromkeys(("delta1", "delta2", "delta3"), "higher is better")
+    better = dict.fromkeys(("delta1", "delta2", "delta3", "boundary_f1"), "higher is better")
     assert {name: metric.hint for name, metric in compared().items() if metric.hint} == units | better
 
 

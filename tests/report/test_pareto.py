@@ -30,7 +30,7 @@ def tuning() -> Tuning:
         path="net.mlpackage",
         size_bytes=1_250_000,
         metrics=dict.fromkeys(("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "mae", "irmse", "imae", "rmse_pooled"), 0.1)
-        | dict.fromkeys(("delta1", "delta2", "delta3"), 0.9),
+        | dict.fromkeys(("delta1", "delta2", "delta3", "boundary_f1"), 0.9),
         change={},
         fidelity=FidelityValues(0.0187, 40.0, 0.1, 0.99),
         checks=(Check(parse_limit("fidelity=0.02"), 0.0187),),

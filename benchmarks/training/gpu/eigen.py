@@ -9,6 +9,8 @@ from torch import Tensor
 #: Rows 45:471 and columns 41:601 of 480×640 as fractions; metres that count.
 CROP = (45 / 480, 471 / 480, 41 / 640, 601 / 640)
 NEAREST, FARTHEST = 1e-3, 10.0
+#: Ratios of neighbouring depths that make an edge.
+EDGE_RATIOS = tuple(1.05 + 0.2 * index / 9 for index in range(10))
 
 
 def image_metrics(predictions: Tensor, depths: Tensor) -> dict[str, Tensor]:
@@ -46,4 +48,22 @@ def image_metrics(predictions: Tensor, depths: Tensor) -> dict[str, Tensor]:
         "irmse": mean(inverse_error.square()).sqrt(),
         "imae": mean(inverse_error.abs()),
         **{f"delta{k}": mean((ratio < 1.25**k).double()) for k in (1, 2, 3)},
+        "boundary_f1": boundary_f1(p, d, counted),
     }
+
+
+def boundary_f1(predictions: Tensor, depths: Tensor, counted: Tensor) -> Tensor:
+    """``boundary_f1`` of ``evaluation.formulas`` of each frame: N×1×H×W metres > 0 and what counts → N float64."""
+    scores = torch.zeros(len(depths), dtype=torch.float64, device=depths.device)
+    for ratio in EDGE_RATIOS:
+        hits, edges = torch.zeros_like(scores), torch.zeros_like(scores)
+        for axis in (2, 3):
+            last = depths.shape[axis] - 1
+            pairs = counted.narrow(axis, 0, last) & counted.narrow(axis, 1, last)
+            steps = [depth.narrow(axis, 0, last) / depth.narrow(axis, 1, last) for depth in (depths, predictions)]
+            for true, predicted in (steps, [1 / step for step in steps]):
+                true_edges, predicted_edges = pairs & (true > ratio), pairs & (predicted > ratio)
+                hits += (true_edges & predicted_edges).sum(dim=(1, 2, 3))
+                edges += true_edges.sum(dim=(1, 2, 3)) + predicted_edges.sum(dim=(1, 2, 3))
+        scores += ratio * 2 * hits / edges.clamp_min(1)
+    return scores / sum(EDGE_RATIOS)
