@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fcrn_mobile.data import Source
     from fcrn_mobile.evaluation.baselines import Baselines
     from fcrn_mobile.evaluation.evaluation import Evaluation, LearnedBaselines
+    from fcrn_mobile.evaluation.intervals import Intervals
     from fcrn_mobile.evaluation.metrics import DepthMetrics, EvaluationProtocol
     from fcrn_mobile.evaluation.standing import Standing
     from fcrn_mobile.runtimes import Runtime
@@ -43,6 +44,13 @@ _PANELS = OutputFolder(*(f"{rank}.png" for rank in _RANKS))
     metavar="[SPEC]",
     help="Beside the model: mean and median depth map of this training data; by default the #train beside an evaluated #val or #test.",
 )
+@click.option(
+    "--bootstrap",
+    is_flag=False,
+    flag_value="auto",
+    metavar="[BY]",
+    help="95 % intervals by resampling scenes: folders of the frames, images, or N for runs of N numbers; by default folders if several.",
+)
 @click.option("--per-image", metavar="FILE.csv", type=OutputFile(), help="Write every image's metrics.")
 @click.option(
     "--panels",
@@ -61,6 +69,7 @@ def command(
     median_scaling: bool,
     flip: bool,
     baselines: str | None,
+    bootstrap: str | None,
     per_image: Path | None,
     panels: Path | None,
     force: bool,
@@ -71,15 +80,20 @@ def command(
     from fcrn_mobile.data import open_source
     from fcrn_mobile.evaluation.baselines import training_spec
     from fcrn_mobile.evaluation.evaluation import Evaluation
+    from fcrn_mobile.evaluation.intervals import bootstrap as intervals_of
+    from fcrn_mobile.evaluation.intervals import scenes
 
     rule = rule_for(protocol, data)
     source, left_out = sound_frames(open_source(data), rule, skip_bad)
+    drawn = scenes(source.names, bootstrap) if bootstrap else None
     training = training_spec(data) if baselines == _BESIDE else baselines
     learner = _training_frames(data, training) if training else None
     runtime = _open(model, backend, median_scaling, flip)
-    metrics, standing = _measure(runtime, source, rule, median_scaling, data)
+    metrics, standing = _measure(runtime, source, rule, median_scaling, data, drawn is not None)
     learned = _learn(learner, str(training), source, rule, median_scaling) if learner else None
-    result = Evaluation(runtime.name, runtime.backend, data, metrics, standing, left_out, learned)
+    result = Evaluation(
+        runtime.name, runtime.backend, data, metrics, standing, left_out, learned, intervals_of(metrics, drawn) if drawn else None
+    )
     if per_image:
         with written_whole(per_image, force) as file:
             # Names of files need not be valid text.
@@ -117,14 +131,14 @@ def _open(model: str, backend: str, median_scaling: bool, flip: bool) -> "Runtim
 
 
 def _measure(
-    runtime: "Runtime", source: "Source", rule: "EvaluationProtocol", median_scaling: bool, data: str
+    runtime: "Runtime", source: "Source", rule: "EvaluationProtocol", median_scaling: bool, data: str, resampled: bool
 ) -> "tuple[DepthMetrics, Standing]":
     from fcrn_mobile.evaluation.evaluate import evaluate
     from fcrn_mobile.evaluation.standing import StandingMeter
 
     meter = StandingMeter(rule, median_scaling, data)
     with progress(runtime.name) as on_frame:
-        metrics = evaluate(runtime, source, rule, on_frame, median_scaling, meter)
+        metrics = evaluate(runtime, source, rule, on_frame, median_scaling, meter, resampled)
     return metrics, meter.compute(runtime.name)
 
 
@@ -150,15 +164,17 @@ def print_evaluation(result: "Evaluation") -> None:
     print(f"{len(result.metrics.per_image)} images, {_describe(result.metrics.rule)}")
     for warning in result.warnings:
         print(f"warning: {warning}")
-    print_columns(result.columns)
+    print_columns(result.columns, result.intervals)
+    if result.intervals:
+        print(f"95 %: by the bootstrap, {result.intervals.resamples} draws of {result.intervals.scenes} {result.intervals.by}")
     if result.baselines:
         print(_describe_baselines(result.baselines.maps, result.baselines.data))
     if result.metrics.median_scaling:
         print("median-scaled to the truth, image by image: these metrics are not metric,\nthey say nothing about distances in metres")
 
 
-def print_columns(columns: "dict[str, DepthMetrics]") -> None:
-    """One line per metric, one column per model, both kinds of rms by name."""
+def print_columns(columns: "dict[str, DepthMetrics]", intervals: "Intervals | None" = None) -> None:
+    """One line per metric, one column per model, both kinds of rms by name; behind the first model its intervals."""
     from fcrn_mobile.evaluation.formulas import METRICS
 
     values = {name: column.compute() for name, column in columns.items()}
@@ -173,7 +189,18 @@ def print_columns(columns: "dict[str, DepthMetrics]") -> None:
             label = f"{key} ({metric.hint})" if metric.hint and not (metric.higher_is_better and metric.hint in hints) else key
             hints.add(metric.hint)
             rows.append([label, *(f"{values[name][key]:.4f}" for name in columns)])
-    print_table("", ["metric", *columns], rows)
+    heads = ["metric", *columns]
+    if intervals:
+        # Metrics of the protocol have one; the rms per image is none of a pooled one.
+        per_image = not next(iter(columns.values())).rule.pooled
+        keys = [key for metric in METRICS for key in (("rmse" if per_image else "", "rmse_pooled") if metric == "rmse" else (metric,))]
+        for line, cell in zip((heads, *rows), ("95 %", *(_ends(intervals, key) for key in keys)), strict=True):
+            line.insert(2, cell)
+    print_table("", heads, rows)
+
+
+def _ends(intervals: "Intervals", key: str) -> str:
+    return "{:.4f} to {:.4f}".format(*intervals.metrics[key]) if key else ""
 
 
 def _describe(rule: "EvaluationProtocol") -> str:

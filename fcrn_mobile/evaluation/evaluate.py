@@ -31,6 +31,7 @@ def evaluate(
     on_frame: OnFrame | None = None,
     median_scaling: bool = False,
     standing: StandingMeter | None = None,
+    resampled: bool = False,
 ) -> DepthMetrics:
     """Metrics of one model over all frames of a source.
 
@@ -41,11 +42,12 @@ def evaluate(
         on_frame: progress.
         median_scaling: scale each prediction to the truth's median first; such metrics are not metric.
         standing: looks at each image too.
+        resampled: keep what ``intervals.bootstrap`` needs.
 
     Raises:
         InputError: a frame without a valid pixel, or a prediction that cannot be scaled.
     """
-    metrics = DepthMetrics(rule, median_scaling)
+    metrics = DepthMetrics(rule, median_scaling, sums={} if resampled else None)
     for index in range(len(source)):
         sample = source[index]
         prediction = model.predict(sample.image)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fcrn_mobile.evaluation.baselines import Baselines
+from fcrn_mobile.evaluation.intervals import Intervals
 from fcrn_mobile.evaluation.metrics import DepthMetrics
 from fcrn_mobile.evaluation.standing import Standing
 
@@ -29,7 +30,7 @@ class Evaluation:
         metrics: of the model.
         standing: what it is worth beside the data's own median map.
         left_out: a line on frames that could not be read and were left out; empty for none.
-        baselines: None if nobody asked for them.
+        baselines, intervals: None if nobody asked for them.
     """
 
     model: str
@@ -39,6 +40,7 @@ class Evaluation:
     standing: Standing
     left_out: str = ""
     baselines: LearnedBaselines | None = None
+    intervals: Intervals | None = None
 
     @property
     def columns(self) -> dict[str, DepthMetrics]:
@@ -54,6 +56,8 @@ class Evaluation:
         """The result as the command line writes it."""
         value: dict[str, Any] = {"model": self.model, "backend": self.backend, "data": self.data, "metrics": self.metrics.compute()}
         value |= {"median_map": self.standing.median_map, "fails": self.standing.fails, "warnings": self.warnings}
+        if self.intervals:
+            value["intervals"] = self.intervals
         if self.baselines:
             maps = {name.replace(" ", "_"): column.compute() for name, column in self.baselines.metrics.items()}
             learned = self.baselines.maps

@@ -172,6 +172,8 @@ class DepthMetrics:
         per_image: image name → its metrics, in the order of the updates.
         pixels: how many were counted.
         summed: over them, what ``pixel_moments`` takes the mean of.
+        sums: image name → both of its own, as one array, if it is to be resampled (``intervals``); None keeps none, for what grows with
+            the images.
     """
 
     rule: EvaluationProtocol
@@ -179,6 +181,7 @@ class DepthMetrics:
     per_image: dict[str, dict[str, float]] = field(default_factory=dict)
     pixels: int = 0
     summed: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
+    sums: dict[str, NDArray[np.float64]] | None = None
 
     def update(self, prediction: Array, depth: Array, name: str) -> dict[str, float]:
         """Count one image.
@@ -203,6 +206,8 @@ class DepthMetrics:
         moments = pixel_moments(aligned, depth, mask)
         self.summed = self.summed + moments * count
         self.pixels += count
+        if self.sums is not None:
+            self.sums[name] = np.concatenate(([count], moments * count))
         self.per_image[name] = metrics_from_moments(moments)
         return self.per_image[name]
 
@@ -210,6 +215,7 @@ class DepthMetrics:
         """Count the images of ``other`` too, as if they had been updated here."""
         self.summed = self.summed + other.summed
         self.pixels += other.pixels
+        self.sums = None if self.sums is None or other.sums is None else self.sums | other.sums
         self.per_image.update(other.per_image)
 
     def compute(self) -> dict[str, float | int | str]:

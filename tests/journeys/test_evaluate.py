@@ -154,3 +154,25 @@ def test_bad_use_is_refused_before_any_work(call, tmp_path: Path, words: str, an
     before = sorted(tmp_path.rglob("*"))
     refused(call("evaluate", "builtin", *words.split()), *answers)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_intervals_stand_beside_the_metrics(call) -> None:
+    words = ["evaluate", "builtin", "--data", "sample#val", "--baselines", "--bootstrap"]
+    result = call(*words)
+    assert result.returncode == 0, result.stderr
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "95 %: by the bootstrap, 2000 draws of 4 images" in result.stdout
+    machine = json.loads(call(*words, "--json", "-").stdout)
+    intervals = machine["intervals"]
+    assert (intervals["by"], intervals["scenes"], intervals["seed"]) == ("images", 4, 0)
+    printed = re.findall(r"^(\w+)(?: per image)?(?: \([^)]*\))? +([\d.]+) +([\d.]+) to ([\d.]+) ", result.stdout, re.MULTILINE)
+    assert [key for key, *_ in printed] == [
+        key for metric in METRICS for key in ((metric, "rmse_pooled") if metric == "rmse" else (metric,))
+    ]
+    for key, *numbers in printed:
+        assert [float(number) for number in numbers] == pytest.approx([machine["metrics"][key], *intervals["metrics"][key]], abs=6e-5)
+        assert float(numbers[1]) <= float(numbers[0]) <= float(numbers[2])
+    assert "intervals" not in json.loads(call(*words[:-1], "--json", "-").stdout)
+    pooled = call(*words[:4], "--protocol", "laina", "--bootstrap", "images")
+    assert re.search(r"^rmse per image \(m\) +[\d.]+ *$", pooled.stdout, re.MULTILINE)
+    refused(call(*words, "folders"), "by folders there is one", "--bootstrap images")
