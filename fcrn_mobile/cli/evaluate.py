@@ -80,6 +80,7 @@ def command(
     from fcrn_mobile.data import open_source
     from fcrn_mobile.evaluation.baselines import training_spec
     from fcrn_mobile.evaluation.evaluation import Evaluation
+    from fcrn_mobile.evaluation.focus import focus_on
     from fcrn_mobile.evaluation.intervals import bootstrap as intervals_of
     from fcrn_mobile.evaluation.intervals import scenes
 
@@ -91,9 +92,9 @@ def command(
     runtime = _open(model, backend, median_scaling, flip)
     metrics, standing = _measure(runtime, source, rule, median_scaling, data, drawn is not None)
     learned = _learn(learner, str(training), source, rule, median_scaling) if learner else None
-    result = Evaluation(
-        runtime.name, runtime.backend, data, metrics, standing, left_out, learned, intervals_of(metrics, drawn) if drawn else None
-    )
+    focus = focus_on(runtime, source).at(source[0].image.shape[1])
+    intervals = intervals_of(metrics, drawn) if drawn else None
+    result = Evaluation(runtime.name, runtime.backend, data, metrics, standing, left_out, learned, intervals, focus)
     if per_image:
         with written_whole(per_image, force) as file:
             # Names of files need not be valid text.
@@ -164,6 +165,8 @@ def print_evaluation(result: "Evaluation") -> None:
     print(f"{len(result.metrics.per_image)} images, {_describe(result.metrics.rule)}")
     for warning in result.warnings:
         print(f"warning: {warning}")
+    if note := str(result.focus):
+        print(note)
     print_columns(result.columns, result.intervals)
     if result.intervals:
         print(f"95 %: by the bootstrap, {result.intervals.resamples} draws of {result.intervals.scenes} {result.intervals.by}")
@@ -215,15 +218,17 @@ def _describe_baselines(learned: "Baselines", data: str) -> str:
 
 def _draw_panels(runtime: "Runtime", source: "Source", result: "DepthMetrics", folder: Path, force: bool) -> None:
     """best.png, median.png and worst.png by abs_rel."""
+    from fcrn_mobile.evaluation.focus import focus_on
     from fcrn_mobile.evaluation.metrics import align, valid_mask
     from fcrn_mobile.report.figures import save_panel
 
-    ranked = result.ranked()
+    ranked, focus = result.ranked(), focus_on(runtime, source)
     folder.mkdir(parents=True, exist_ok=True)
     for rank, name in zip(_RANKS, (ranked[0], ranked[(len(ranked) - 1) // 2], ranked[-1]), strict=True):
         sample = source[source.names.index(name)]
         scale_to = sample.depth if result.median_scaling else None
-        predicted = align(runtime.predict(sample.image), sample.depth.shape[0], sample.depth.shape[1], result.rule, scale_to)
+        height, width = sample.depth.shape
+        predicted = align(focus(runtime.predict(sample.image), width), height, width, result.rule, scale_to)
         own = result.per_image[name]
         figures = f"abs_rel {own['abs_rel']:.3f}   rmse {own['rmse']:.2f} m   log10 {own['log10']:.3f}   delta1 {own['delta1']:.3f}"
         how = f"{result.rule.name}, median-scaled" if result.median_scaling else result.rule.name

@@ -94,6 +94,8 @@ def print_drift(result: "Validation") -> None:
     print(f"{images} images through {networks} networks in {result.seconds:.1f} s: {result.images_per_second:.1f} images per second")
     if result.reference_metrics["scaling"] == "median":
         print("depth is known up to a scale only: metrics are of predictions scaled to the truth's median, image by image")
+    if note := str(result.focus):
+        print(note)
     print("fidelity: mean |candidate - reference| / reference of the depth maps; dB: their PSNR")
     for candidate in result.candidates:
         if candidate.overflow:

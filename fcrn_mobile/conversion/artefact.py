@@ -56,6 +56,7 @@ def provenance(checkpoint: Checkpoint, recipe: Recipe, coreml: bool) -> dict[str
         network=checkpoint.network.config.preset,
         checkpoint_sha256=checkpoint.sha256,
         training_data=checkpoint.training.data or "unknown",
+        camera=json.dumps(checkpoint.training.camera) if checkpoint.training.camera else None,
         output_units=checkpoint.units,
     ).to_dict()
 

@@ -7,7 +7,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.data.source import Indexed, Sample
+from fcrn_mobile.data.cameras import TrainingCamera
+from fcrn_mobile.data.source import Indexed, Sample, camera_of
 from fcrn_mobile.data.views import Views
 from fcrn_mobile.errors import InputError
 
@@ -42,6 +43,10 @@ class Cached(Generic[_Frame]):
         self.source: Indexed[_Frame] = source
         self.limit = int(megabytes * 1_000_000)
         self._forget()
+
+    @property
+    def camera(self) -> TrainingCamera:
+        return camera_of(self.source)
 
     @property
     def names(self) -> tuple[str, ...]:

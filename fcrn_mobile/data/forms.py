@@ -77,6 +77,11 @@ class Form:
     remark: str = ""
 
     @property
+    def allowed(self) -> tuple[Option, ...]:
+        """Its options, and that of the camera which all data with depth have."""
+        return (*self.options, _FOCAL) if self.objective == DEPTH else self.options
+
+    @property
     def usage(self) -> str:
         """As lists of forms show it: ``folder:PATH[?scale=UNITS_PER_METRE]``."""
         needed, others = (
@@ -132,6 +137,8 @@ _FX = Option(
     "fx", "PIXELS", _positive, _PIXELS, "what camera took it: add ?fx=PIXELS, its focal length (&fy=, &cx= and &cy= too, if known)"
 )
 _CAMERA = (_FX, *(Option(name, "", _positive, _PIXELS) for name in ("fy", "cx", "cy")))
+#: Of data with depth; nothing but ``spec`` reads it.
+_FOCAL = Option("fx", "PIXELS", _positive, _PIXELS)
 _BASELINE = Option("baseline", "METRES", _positive, "give metres, such as 0.12", "how far apart the cameras are: add &baseline=METRES")
 _DIFFERENCE = Option("max_difference", "SECONDS", _positive, "give seconds, a positive number such as 0.02")
 
@@ -171,6 +178,5 @@ def usage(objective: str) -> str:
     listed = ", ".join(form.usage for form in forms)
     if objective != DEPTH:
         return listed
-    return "; ".join(
-        [listed, ", ".join(["each with [#train|#val]", *(f"{form.name} with [#{p}] too" for form in forms for p in form.parts)])]
-    )
+    parts = ", ".join(["each with [#train|#val]", *(f"{form.name} with [#{p}] too" for form in forms for p in form.parts)])
+    return f"{listed}; {parts}; each with {_FOCAL.name}={_FOCAL.placeholder} behind ? too"

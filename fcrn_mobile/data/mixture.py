@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from fcrn_mobile.data.cameras import UNKNOWN, TrainingCamera
+from fcrn_mobile.data.canonical import for_one_camera
 from fcrn_mobile.data.grammar import portable, split_off
-from fcrn_mobile.data.source import Sample, Source
+from fcrn_mobile.data.source import Sample, Source, camera_of
 from fcrn_mobile.data.spec import open_source
 from fcrn_mobile.errors import InputError
 
@@ -72,8 +74,13 @@ def portable_mixture(data: str) -> str:
     return join_parts([replace(part, spec=portable(part.spec)) for part in parse_mixture(data)])
 
 
-def open_mixture(data: str) -> Source:
+def open_mixture(data: str, camera: TrainingCamera | None = None) -> Source:
     """The source of a single spec, or a ``Mixture`` of several or of one with a weight.
+
+    Args:
+        data: the specs.
+        camera: of the validation data, for which several sources are labelled where it is known, see ``canonical``; None leaves each
+            source the metres of its own camera.
 
     Raises:
         InputError: see ``parse_mixture`` and ``open_source``.
@@ -81,7 +88,10 @@ def open_mixture(data: str) -> Source:
     parts = parse_mixture(data)
     if len(parts) == 1 and parts[0].weight == 1:
         return open_source(parts[0].spec)
-    return Mixture(parts, [open_source(part.spec) for part in parts])
+    sources = [open_source(part.spec) for part in parts]
+    if len(parts) == 1 or camera is None:
+        return Mixture(parts, sources, camera_of(sources[0]))
+    return Mixture(parts, *for_one_camera([part.spec for part in parts], sources, camera))
 
 
 class Mixture:
@@ -90,13 +100,15 @@ class Mixture:
     Args:
         parts: what the sources are called, and their weights.
         sources: as many.
+        camera: that their metres hold for.
 
     Raises:
         InputError: a weight so small that an epoch shows none of a source's frames.
     """
 
-    def __init__(self, parts: Sequence[Part], sources: Sequence[Source]) -> None:
+    def __init__(self, parts: Sequence[Part], sources: Sequence[Source], camera: TrainingCamera = UNKNOWN) -> None:
         self.sources = tuple(sources)
+        self.camera = camera
         self.labels = tuple(portable(part.spec) for part in parts)
         #: Of each source, how many frames an epoch shows.
         self.shown = tuple(round(part.weight * len(source)) for part, source in zip(parts, sources, strict=True))

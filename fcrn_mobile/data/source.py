@@ -7,15 +7,19 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from fcrn_mobile.data.cameras import UNKNOWN, TrainingCamera
+
 __all__ = [
     "SPLIT_SEED",
     "VALIDATION_SHARE",
     "Indexed",
     "Item",
+    "OfCamera",
     "Sample",
     "Source",
     "SplitSource",
     "Subset",
+    "camera_of",
     "split_indices",
     "splits_by_part",
 ]
@@ -74,6 +78,10 @@ class Subset(Generic[Item]):
     indices: tuple[int, ...]
 
     @property
+    def camera(self) -> TrainingCamera:
+        return camera_of(self.source)
+
+    @property
     def names(self) -> tuple[str, ...]:
         return tuple(self.source.names[i] for i in self.indices)
 
@@ -82,6 +90,30 @@ class Subset(Generic[Item]):
 
     def __getitem__(self, index: int) -> Item:
         return self.source[self.indices[index]]
+
+
+@dataclass(frozen=True)
+class OfCamera(Generic[Item]):
+    """All items of another source, which a known camera took."""
+
+    source: Indexed[Item]
+    camera: TrainingCamera
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.source.names
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> Item:
+        return self.source[index]
+
+
+def camera_of(source: Indexed[object]) -> TrainingCamera:
+    """What took a source's pictures, as its attribute ``camera`` says; ``UNKNOWN`` for a source that has none."""
+    camera: TrainingCamera = getattr(source, "camera", UNKNOWN)
+    return camera
 
 
 def split_indices(count: int) -> dict[str, tuple[int, ...]]:

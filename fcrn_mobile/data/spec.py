@@ -1,23 +1,24 @@
 """How a source is opened from its one-string data spec: ``FORM:PATH?option=value#split``; the forms stand in ``forms``."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
-from fcrn_mobile.data.cameras import TrainingCamera
+from fcrn_mobile.data.cameras import UNKNOWN, TrainingCamera
 from fcrn_mobile.data.forms import DEPTH, FORMS, Form, form_named, reachable, usage
-from fcrn_mobile.data.grammar import SpecText, parse
-from fcrn_mobile.data.source import Indexed, Source, SplitSource, Subset, split_indices
+from fcrn_mobile.data.grammar import SpecText, parse, portable
+from fcrn_mobile.data.source import Indexed, OfCamera, Source, SplitSource, Subset, split_indices
 from fcrn_mobile.data.views import ViewSource
 from fcrn_mobile.errors import InputError
 
-__all__ = ["Item", "default_protocol", "open_source", "open_views", "training_camera", "without_depth"]
+__all__ = ["Item", "default_protocol", "open_source", "open_views", "recorded_camera", "training_camera", "without_depth"]
 
 Item = TypeVar("Item", covariant=True)
 
 
 def open_source(spec: str) -> Source:
-    """Open the source that a data spec names.
+    """Open the source that a data spec names; it knows its camera (``source.camera_of``) where the spec or its data set tells.
 
     Args:
         spec: ``FORM:PATH``, or ``sample``, with ``?option=value&…`` and ``#split``: see ``forms``. Values may be percent-encoded.
@@ -32,7 +33,9 @@ def open_source(spec: str) -> Source:
     if form is None or (text.path is None) == form.has_path:
         raise InputError(f"unknown data '{spec}': use one of {usage(DEPTH)}")
     source: Source = _opened(form, text, spec)
-    return _part(source, text, spec, "none of its {} frames belongs to it, or they are too few to split")
+    part = _part(source, text, spec, "none of its {} frames belongs to it, or they are too few to split")
+    camera = training_camera(portable(spec))
+    return part if camera == UNKNOWN else OfCamera(part, camera)
 
 
 def open_views(spec: str, objective: str) -> ViewSource:
@@ -81,12 +84,17 @@ def training_camera(spec: str) -> TrainingCamera:
         focal = 0.0
     if focal > 0:
         return TrainingCamera(location, focal)
-    # The built-in sample's name comes last: it is a word of many paths.
-    for form in sorted(FORMS.values(), key=lambda form: not form.has_path):
-        # A word begins at no letter: ``nyu2_train`` and ``my-nyu``, not ``sunyu``.
-        if form.data_set and re.search(rf"(?<![a-z]){form.data_set.word}", location.casefold()):
+    for form in FORMS.values():
+        # A word begins at no letter: ``nyu2_train`` and ``my-nyu``, not ``sunyu``. The built-in sample's is a word of many paths.
+        named = form.data_set and re.search(rf"(?<![a-z]){form.data_set.word}", location.casefold())
+        if form.data_set and named and (form.has_path or location == form.name):
             return form.data_set.camera
-    return TrainingCamera()
+    return UNKNOWN
+
+
+def recorded_camera(record: Mapping[str, Any] | None, data: str) -> TrainingCamera:
+    """What a network's metres hold for: as its record says, in older ones by the data that it was trained on."""
+    return training_camera(data) if record is None else TrainingCamera(**record)
 
 
 def _opened(form: Form, text: SpecText, spec: str) -> Any:
@@ -95,12 +103,13 @@ def _opened(form: Form, text: SpecText, spec: str) -> Any:
     for option in form.options:
         if option.missing and option.name not in texts:
             raise InputError(f"'{spec}' does not say {option.missing}")
-    return form.open(path, {option.name: option.value(texts[option.name], spec) for option in form.options if option.name in texts})
+    values = {option.name: option.value(texts[option.name], spec) for option in form.allowed if option.name in texts}
+    return form.open(path, {option.name: values[option.name] for option in form.options if option.name in values})
 
 
 def _texts(form: Form, text: SpecText, spec: str) -> dict[str, str]:
     """The options as written; none of them is unknown, empty or there twice."""
-    names = [option.name for option in form.options]
+    names = [option.name for option in form.allowed]
     texts: dict[str, str] = {}
     for name, value in text.options():
         if name not in names:

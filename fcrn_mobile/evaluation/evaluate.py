@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.data.source import Source
+from fcrn_mobile.evaluation.focus import focus_on
 from fcrn_mobile.evaluation.metrics import DepthMetrics, EvaluationProtocol
 from fcrn_mobile.evaluation.standing import StandingMeter
 
@@ -33,7 +34,7 @@ def evaluate(
     standing: StandingMeter | None = None,
     resampled: bool = False,
 ) -> DepthMetrics:
-    """Metrics of one model over all frames of a source.
+    """Metrics of one model over all frames of a source, its depth in metres for the source's camera where both are known, see ``focus``.
 
     Args:
         model: a runtime or a baseline.
@@ -47,10 +48,10 @@ def evaluate(
     Raises:
         InputError: a frame without a valid pixel, or a prediction that cannot be scaled.
     """
-    metrics = DepthMetrics(rule, median_scaling, sums={} if resampled else None)
+    metrics, focus = DepthMetrics(rule, median_scaling, sums={} if resampled else None), focus_on(model, source)
     for index in range(len(source)):
         sample = source[index]
-        prediction = model.predict(sample.image)
+        prediction = focus(model.predict(sample.image), sample.image.shape[1])
         metrics.update(prediction, sample.depth, sample.name)
         if standing:
             standing.update(prediction, sample.depth)

@@ -17,6 +17,7 @@ class TrainingRecord:
     Attributes:
         data, val_data: data specs.
         frames, val_frames: how many they held.
+        camera: that its metres hold for, as ``data.cameras.TrainingCamera`` has it; None where it is not known, or in older records.
         transforms: augmentations, in words.
         depth: ``METRES`` or ``UP_TO_SCALE``.
         encoder_weights: what the encoder started from.
@@ -38,6 +39,7 @@ class TrainingRecord:
     frames: int | None = None
     val_data: str = ""
     val_frames: int | None = None
+    camera: dict[str, Any] | None = None
     transforms: list[str] | None = None
     depth: str = ""
     encoder_weights: str = ""

@@ -24,6 +24,7 @@ class Metadata:
         network: preset.
         checkpoint_sha256: hash of the checkpoint's file.
         training_data: what the network learned from, as a data spec.
+        camera: that its metres hold for, as JSON of a ``TrainingCamera``; None where ``training_data`` tells, or nothing.
         output_units: ``metres`` or ``up to scale``.
         input_values: how to fill the input, where its type leaves that open.
         calibration: the images that it was measured on, as JSON; see ``conversion/calibration.py``.
@@ -34,6 +35,7 @@ class Metadata:
     network: str | None = None
     checkpoint_sha256: str | None = None
     training_data: str | None = None
+    camera: str | None = None
     output_units: str | None = None
     input_values: str | None = None
     calibration: str | None = None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcrn_mobile.data.source import Source
+from fcrn_mobile.evaluation.focus import focus_on
 from fcrn_mobile.palette import DEPTH, SIGNED_DIFFERENCE, UNKNOWN
 from fcrn_mobile.report.figures import SPARSE
 from fcrn_mobile.runtimes import Runtime
@@ -119,11 +120,12 @@ def show(source: Source, reference: Runtime, candidates: Sequence[Runtime], vali
         source, reference, candidates: what was validated.
         validation: its result.
     """
-    scenes = []
+    scenes, focus = [], focus_on(reference, source)
     for rank, index in ranks(deciding(validation)).items():
         sample = source[index]
-        expected = reference.predict(sample.image)
-        predictions = tuple(same_size(candidate.predict(sample.image), expected) for candidate in candidates)
+        width = sample.image.shape[1]
+        expected = focus(reference.predict(sample.image), width)
+        predictions = tuple(same_size(focus(candidate.predict(sample.image), width), expected) for candidate in candidates)
         drifts = tuple(drift.per_image[index].fidelity for drift in validation.candidates)
         scenes.append(Scene(rank, sample.name, sample.image, sample.depth, expected, predictions, drifts))
     return tuple(scenes)

@@ -1,5 +1,6 @@
 """The float network, in torch eager or compiled."""
 
+import json
 import os
 import shutil
 
@@ -33,6 +34,7 @@ class TorchRuntime:
             version=checkpoint.tool_version,
             checkpoint_sha256=checkpoint.sha256,
             training_data=checkpoint.training.data or "unknown",
+            camera=json.dumps(checkpoint.training.camera) if checkpoint.training.camera else None,
             output_units=checkpoint.units,
         ).to_dict()
         self._network: torch.nn.Module = self._prepared(checkpoint)

@@ -6,11 +6,15 @@ and so training needs images alone.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fcrn_mobile.data.batches import TrainingBatch, ValidationBatch
+from fcrn_mobile.data.cameras import TrainingCamera
+from fcrn_mobile.data.module import DataModule
+from fcrn_mobile.data.spec import recorded_camera
 from fcrn_mobile.evaluation.metrics import DepthMetrics, protocol
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.deploy import deploy
@@ -66,6 +70,13 @@ class FineTuning(Objective):
     def units(self, run: Plan) -> str:
         """Those of the float network."""
         return METRES if run.start is None else load_checkpoint(run.start).units
+
+    def camera(self, run: Plan, data: DataModule[Any]) -> TrainingCamera:
+        """That of the float network, whose depth it learns."""
+        if run.start is None:
+            return super().camera(run, data)
+        record = load_checkpoint(run.start).training
+        return recorded_camera(record.camera, record.data)
 
     def monitor(self, has_depth: bool) -> Monitor:
         return monitor_of(quantized=True, has_depth=has_depth)

@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from fcrn_mobile.data.cameras import TrainingCamera
+from fcrn_mobile.data.canonical import resolved_camera
 from fcrn_mobile.data.mixture import open_mixture
 from fcrn_mobile.data.module import DataModule, depth_data
 from fcrn_mobile.data.spec import open_source
@@ -40,6 +42,9 @@ class Plan(Protocol):
     @property
     def start(self) -> str | None: ...
 
+    @property
+    def one_camera(self) -> bool: ...
+
 
 class Objective(ABC):
     """What a network learns from; a frozen dataclass, whose fields are its settings.
@@ -70,7 +75,9 @@ class Objective(ABC):
         hyper, (train, val) = run.hyper, run.specs
         size, augmentation = run.network.input_size, _augmentation(run)
         loading = (hyper.batch_size, hyper.workers, hyper.manual_seed, hyper.cache_mb)
-        return depth_data(open_mixture(train), open_source(val), size, augmentation, *loading)
+        validation = open_source(val)
+        training = open_mixture(train, resolved_camera(validation) if run.one_camera else None)
+        return depth_data(training, validation, size, augmentation, *loading)
 
     def transforms(self, run: Plan) -> list[str]:
         """What happens to training data at random, to be read by people."""
@@ -86,6 +93,10 @@ class Objective(ABC):
     def units(self, run: Plan) -> str:
         """The unit of the depth that a run's network learns."""
         return METRES
+
+    def camera(self, run: Plan, data: DataModule[Any]) -> TrainingCamera:
+        """What the metres of a run's network hold for."""
+        return resolved_camera(data.frames.source)
 
     def monitor(self, has_depth: bool) -> Monitor:
         """What chooses the best checkpoint."""

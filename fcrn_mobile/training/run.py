@@ -54,6 +54,7 @@ class Run:
         monitor: what it validates itself by; None before it has been started, and in records of versions that did not say.
         extended_at: numbers of epochs that had been set, and done, when the run was set to more. Each time the learning-rate schedule
             ``one-cycle`` began anew, over the epochs that were added; the others went on.
+        one_camera: whether several sources are labelled for one camera, see ``data.canonical``; not in records of versions that had none.
     """
 
     network: FCRNConfig
@@ -68,6 +69,7 @@ class Run:
     command: str = ""
     monitor: Monitor | None = None
     extended_at: tuple[int, ...] = ()
+    one_camera: bool = False
 
     def __post_init__(self) -> None:
         for name in ("devices", "nodes"):
@@ -159,6 +161,7 @@ def make_run(values: dict[str, Any], command: str = "") -> Run:
         nodes=settings.nodes,
         track=settings.track,
         command=command,
+        one_camera=True,
     )
 
 

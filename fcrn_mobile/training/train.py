@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.utilities import rank_zero_only
 
 import fcrn_mobile
+from fcrn_mobile.data.cameras import UNKNOWN
 from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.data.mixture import portable_mixture
 from fcrn_mobile.data.module import DataModule
@@ -217,12 +218,14 @@ def _kept(out: Path) -> str:
 
 def _training_record(run: Run, data: DataModule[Any]) -> TrainingRecord:
     train_spec, val_spec = run.specs
+    camera = run.hyper.objective.camera(run, data)
     return TrainingRecord(
         # The place of the data on this machine is nobody else's business.
         data=portable_mixture(train_spec),
         frames=len(data.frames),
         val_data=portable(val_spec),
         val_frames=len(data.validation_frames),
+        camera=None if camera == UNKNOWN else asdict(camera),
         transforms=run.hyper.objective.transforms(run),
         depth=run.hyper.objective.units(run),
         encoder_weights=portable(run.encoder_weights),

@@ -16,6 +16,7 @@ from fcrn_mobile.conversion.export import artefact_size
 from fcrn_mobile.data.source import Sample, Source
 from fcrn_mobile.evaluation.budget import Check, Limit, check, parse_limit
 from fcrn_mobile.evaluation.evaluate import OnFrame
+from fcrn_mobile.evaluation.focus import Focus, focus_on
 from fcrn_mobile.evaluation.formulas import compared
 from fcrn_mobile.evaluation.metrics import DepthMetrics, EvaluationProtocol
 from fcrn_mobile.evaluation.standing import Standing, StandingMeter
@@ -104,6 +105,7 @@ class Validation:
         reference_engine: what ran the reference.
         standing: what the reference is worth on this data; None if nobody looked.
         left_out: a line on frames that could not be read and were left out; empty for none.
+        focus: what was done to the reference's depth for the data's camera before it met the truth; fidelity is of depth as it was.
     """
 
     reference_name: str
@@ -116,6 +118,7 @@ class Validation:
     reference_engine: str = ""
     standing: Standing | None = None
     left_out: str = ""
+    focus: Focus = field(default_factory=Focus)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -147,7 +150,7 @@ class Validation:
             "protocol": self.protocol,
             "seconds": self.seconds,
             "versions": {"fcrn-mobile": fcrn_mobile.__version__},
-        }
+        } | self.focus.to_json()
 
 
 @dataclass
@@ -156,6 +159,7 @@ class _CandidateMeter:
 
     runtime: Runtime
     metrics: DepthMetrics
+    focus: Focus
     _fidelity: Fidelity = field(default_factory=Fidelity)
     _per_image: list[ImageDrift] = field(default_factory=list)
     _overflow: str | None = None
@@ -163,7 +167,7 @@ class _CandidateMeter:
     def update(self, sample: Sample, output: NDArray[np.float32], abs_rel: float) -> None:
         """Run one frame; ``output`` is the reference's, h×w metres, ``abs_rel`` its error against the truth."""
         prediction = self.runtime.predict(sample.image)
-        own = self.metrics.update(prediction, sample.depth, sample.name)["abs_rel"]
+        own = self.metrics.update(self.focus(prediction, sample.image.shape[1]), sample.depth, sample.name)["abs_rel"]
         # An overflow inside may be clamped away before the output: the first frame is always looked through.
         if self._overflow is None and (not self._per_image or not np.isfinite(prediction).all()):
             self._overflow = _overflow(self.runtime, sample.image)
@@ -219,7 +223,7 @@ def validate(
     scaled = not Metadata.from_dict(reference.metadata).is_metric
     reference_metrics = DepthMetrics(rule, scaled)
     standing = StandingMeter(rule, scaled, data)
-    meters = [_CandidateMeter(candidate, DepthMetrics(rule, scaled)) for candidate in candidates]
+    meters = [_CandidateMeter(candidate, DepthMetrics(rule, scaled), focus_on(candidate, source)) for candidate in candidates]
     start = time.perf_counter()
     _run(reference, source, reference_metrics, standing, meters, on_frame)
     seconds = time.perf_counter() - start
@@ -235,6 +239,7 @@ def validate(
         reference_engine=_engine(reference),
         standing=standing.compute(reference.name),
         left_out=left_out,
+        focus=focus_on(reference, source).at(source[0].image.shape[1]),
     )
 
 
@@ -247,11 +252,13 @@ def _run(
     on_frame: OnFrame | None,
 ) -> None:
     """Every frame through the reference, and then through each candidate, which is held against what the reference gave."""
+    focus = focus_on(reference, source)
     for index in range(len(source)):
         sample = source[index]
         output = reference.predict(sample.image)
-        abs_rel = metrics.update(output, sample.depth, sample.name)["abs_rel"]
-        standing.update(output, sample.depth)
+        metres = focus(output, sample.image.shape[1])
+        abs_rel = metrics.update(metres, sample.depth, sample.name)["abs_rel"]
+        standing.update(metres, sample.depth)
         for meter in meters:
             meter.update(sample, output, abs_rel)
         if on_frame:

@@ -7,9 +7,11 @@ from typing import Any, ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fcrn_mobile.data.cameras import UNKNOWN, TrainingCamera
+from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.data.mixture import parse_mixture
 from fcrn_mobile.data.module import DataModule, views_data
-from fcrn_mobile.data.spec import open_source, open_views, without_depth
+from fcrn_mobile.data.spec import open_source, open_views, training_camera, without_depth
 from fcrn_mobile.data.views import ViewAugmentation, Views
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
@@ -82,6 +84,9 @@ class FromViews(Objective):
 
     def units(self, run: Plan) -> str:
         return METRES if self.has_unit else UP_TO_SCALE
+
+    def camera(self, run: Plan, data: DataModule[Any]) -> TrainingCamera:
+        return training_camera(portable(run.specs[0])).at(data.frames.source[0].size[1]) if self.has_unit else UNKNOWN
 
     def module(self, network: FCRN, hyper: LoopSettings, has_depth: bool) -> SelfSupervisedTraining:
         return SelfSupervisedTraining(network, hyper, self.loss(network.config), self.has_unit, has_depth)
