@@ -14,10 +14,12 @@ from fcrn_mobile.cli.outputs import OutputFolder
 from fcrn_mobile.errors import InputError, UnusableInputError
 
 if TYPE_CHECKING:
+    from fcrn_mobile.data.cameras import TrainingCamera
     from fcrn_mobile.report.extent import Extent
     from fcrn_mobile.report.pointcloud import Camera
     from fcrn_mobile.report.predictions import DepthWriter, PictureResult, VideoResult
     from fcrn_mobile.report.readable import Readable
+    from fcrn_mobile.runtimes import Runtime
 
 __all__ = ["command"]
 
@@ -32,8 +34,8 @@ __all__ = ["command"]
 @click.option("--max-frames", type=int, metavar="N", help="Videos: at most N frames.")
 @click.option("--range", "span", metavar="NEAR,FAR", help="Videos: metres that the colours span, instead of following the scene smoothly.")
 @click.option("--pointcloud", is_flag=True, help="Pictures: NAME.ply too; needs --fx --fy --cx --cy or --fov.")
-@click.option("--fx", type=float, help="Focal length in pixels of the original picture; --fy too.")
-@click.option("--fy", type=float)
+@click.option("--fx", type=float, help="Focal length in pixels of the original: metres become its camera's. Without it, EXIF's counts.")
+@click.option("--fy", type=float, help="The same downwards, for --pointcloud.")
 @click.option("--cx", type=float, help="Principal point in pixels of the original picture; --cy too.")
 @click.option("--cy", type=float)
 @click.option("--fov", type=float, metavar="DEGREES", help="Horizontal field of view, instead of --fx --fy --cx --cy.")
@@ -62,23 +64,26 @@ def command(
     extra `video`.
     """
     from fcrn_mobile.data.inputs import expand, is_video
-    from fcrn_mobile.report.predictions import DepthWriter, check_results, training_lens
+    from fcrn_mobile.report.predictions import DepthWriter, check_results
     from fcrn_mobile.report.readable import look_at
 
     depth_range = _check_video_options(every, max_frames, span)
     files = expand(inputs)
     for_videos = any(value is not None for value in (every, max_frames, span))
     kinds = {is_video(path) for path in files}
-    _check_use(kinds, for_videos, pointcloud, full_size, any(value is not None for value in camera_options.values()))
+    _check_use(kinds, for_videos, pointcloud, full_size, camera_options)
     camera = _camera(camera_options) if pointcloud else None
     check_results(files, out, pointcloud, force)
     with progress("check") as on_file:
         readable = look_at(files, skip_bad, on_file)
-    _check_sizes(readable, camera)
+    fx = camera_options["fx"]
+    _check_sizes(readable, camera.of_one_size if camera else fx is not None)
     from fcrn_mobile.runtimes import open_runtime
 
     runtime = open_runtime(model, backend)
-    writer = DepthWriter(runtime, out, training_lens(runtime), camera, full_size, every or 1, max_frames, depth_range)
+    writer = DepthWriter(
+        runtime, out, _lens(runtime, fx is not None and not pointcloud), camera, fx, full_size, every or 1, max_frames, depth_range
+    )
     with _folder(out):
         results = _predict_all(writer, readable, skip_bad)
     if json_out:
@@ -127,10 +132,16 @@ def _print(writer: "DepthWriter", readable: "Readable", results: "list[PictureRe
             written, backend = result.written, writer.runtime.backend
             print(f"{path}: {written.frames} frames, {_reach(written.extent, writer.unit)}  {result.file}")
             print(f"  prediction {written.prediction_fps:.1f} FPS, end to end {written.fps:.1f} FPS ({backend}, measured on this machine)")
+        if note := str(result.focus):
+            print(f"  {note}")
+    scaled = [result.focus.to_json() != {} for result in results]
     if writer.lens is None:
         print(f"depth of '{writer.runtime.name}' is known up to a scale only: what is written as metres here has no unit")
+    elif all(scaled):
+        print("metres hold for the camera of each input, by its focal length")
     else:
-        print(f"metres hold for {writer.lens}; with another camera they are off by the ratio of the focal lengths")
+        where = "where no focal length is known, " if any(scaled) else ""
+        print(f"{where}metres hold for {writer.lens}; with another camera they are off by the ratio of the focal lengths")
 
 
 def _reach(extent: "Extent", unit: str) -> str:
@@ -162,7 +173,17 @@ def _camera(options: dict[str, float | None]) -> "Camera":
     return Camera(**options)
 
 
-def _check_use(kinds: set[bool], video_options: bool, pointcloud: bool, full_size: bool, camera_options: bool) -> None:
+def _lens(runtime: "Runtime", rescales: bool) -> "TrainingCamera | None":
+    """What the metres hold for; with ``rescales``, it has to be known."""
+    from fcrn_mobile.evaluation.focus import network_camera
+
+    lens = network_camera(runtime.metadata)
+    if rescales and not (lens and lens.relative_focal):
+        raise InputError(f"--fx has nothing to do: '{runtime.name}' does not say the focal length that its metres hold for; leave --fx out")
+    return lens
+
+
+def _check_use(kinds: set[bool], video_options: bool, pointcloud: bool, full_size: bool, camera: dict[str, float | None]) -> None:
     """No option may be ignored silently; ``kinds`` says whether videos, and whether pictures, are among the inputs."""
     if video_options and True not in kinds:
         raise InputError("--every, --max-frames and --range are for videos, and none is among the inputs: leave them out")
@@ -170,14 +191,18 @@ def _check_use(kinds: set[bool], video_options: bool, pointcloud: bool, full_siz
         raise InputError("--pointcloud is for pictures, and a video is among the inputs: leave one of them out")
     if full_size and False not in kinds:
         raise InputError("--full-size is for pictures, and none is among the inputs: leave it out")
-    if camera_options and not pointcloud:
-        raise InputError("--fx, --fy, --cx, --cy and --fov describe the camera of a point cloud: add --pointcloud")
+    if any(value is not None for name, value in camera.items() if name != "fx") and not pointcloud:
+        raise InputError("--fy, --cx, --cy and --fov describe the camera of a point cloud: add --pointcloud")
+    fx = camera["fx"]
+    if fx is not None and not 0 < fx < float("inf"):
+        raise InputError(f"--fx is {fx:g}: give pixels of the original image, a positive focal length")
 
 
-def _check_sizes(readable: "Readable", camera: "Camera | None") -> None:
-    """Intrinsics in pixels hold for pictures of one size."""
-    by_size = {size: path for path, size in reversed(readable.sizes.items())}
-    if camera is not None and camera.of_one_size and len(by_size) > 1:
+def _check_sizes(readable: "Readable", of_one_size: bool) -> None:
+    """Intrinsics in pixels hold for inputs of one size."""
+    sizes = readable.sizes | {path: video.size for path, video in readable.videos.items()}
+    by_size = {size: path for path, size in reversed(sizes.items())}
+    if of_one_size and len(by_size) > 1:
         first, second = sorted(by_size.values(), key=readable.files.index)[:2]
         raise InputError(f"'{first}' and '{second}' differ in size, so --fx --fy --cx --cy cannot hold for both: predict them apart")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcrn_mobile.data.cameras import TrainingCamera
+from fcrn_mobile.data.cameras import UNKNOWN, TrainingCamera
 from fcrn_mobile.data.depth_maps import save_depth_png
-from fcrn_mobile.data.images import read_image
+from fcrn_mobile.data.exif_focal import exif_focal_px
+from fcrn_mobile.data.images import decode_image, read_file
 from fcrn_mobile.data.inputs import is_video
-from fcrn_mobile.data.spec import training_camera
 from fcrn_mobile.data.video import Video
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.package.metadata import Metadata
+from fcrn_mobile.evaluation.focus import Focus
 from fcrn_mobile.report.extent import Extent
 from fcrn_mobile.report.figures import save_side_by_side
 from fcrn_mobile.report.pointcloud import Camera, Intrinsics, back_project, save_ply
@@ -25,7 +25,7 @@ from fcrn_mobile.report.video import DepthVideo, save_depth_video
 from fcrn_mobile.runtimes.runtime import FindsOverflow, Runtime
 from fcrn_mobile.whole_file import written_whole
 
-__all__ = ["DepthWriter", "PictureResult", "VideoResult", "check_results", "result_files", "save_picture", "training_lens"]
+__all__ = ["DepthWriter", "PictureResult", "VideoResult", "check_results", "result_files", "save_picture"]
 
 
 @dataclass(frozen=True)
@@ -37,31 +37,35 @@ class PictureResult:
         files: as ``result_files`` names them.
         extent: of its depth.
         points: in its point cloud; None without one.
+        focus: what was done to its depth for its camera.
     """
 
     image: Path
     files: tuple[Path, ...]
     extent: Extent
     points: int | None = None
+    focus: Focus = field(default_factory=Focus)
 
     def to_json(self) -> dict[str, Any]:
         """As the command line writes it."""
         entry = {"image": str(self.image), "picture": str(self.files[0]), "depth_mm": str(self.files[1])} | self.extent.facts()
+        entry |= self.focus.to_json()
         return entry if self.points is None else entry | {"pointcloud": str(self.files[2]), "points": self.points}
 
 
 @dataclass(frozen=True)
 class VideoResult:
-    """What a video gave: itself, the file beside it, and what was written there."""
+    """What a video gave: itself, the file beside it, what was written there, and what was done to depth for its camera."""
 
     video: Path
     file: Path
     written: DepthVideo
+    focus: Focus = field(default_factory=Focus)
 
     def to_json(self) -> dict[str, Any]:
         """As the command line writes it."""
         entry = {"video": str(self.video), "picture": str(self.file), "frames": self.written.frames} | self.written.extent.facts()
-        return entry | {"prediction_fps": self.written.prediction_fps, "fps": self.written.fps}
+        return entry | self.focus.to_json() | {"prediction_fps": self.written.prediction_fps, "fps": self.written.fps}
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ class DepthWriter:
         out: folder of the results.
         lens: what its metres hold for; None where depth is known up to scale only.
         camera: of point clouds; None for none.
+        fx: focal length of all pictures and videos in their pixels; None leaves it to ``camera``, and without one to the pictures' EXIF.
         full_size: pictures: write the depth map in the picture's size.
         every, limit, span: videos: frames to take, at most so many, metres that the colours span; see ``save_depth_video``.
     """
@@ -81,6 +86,7 @@ class DepthWriter:
     out: Path
     lens: TrainingCamera | None
     camera: Camera | None = None
+    fx: float | None = None
     full_size: bool = False
     every: int = 1
     limit: int | None = None
@@ -97,15 +103,17 @@ class DepthWriter:
         Raises:
             UnusableInputError: it has no depth.
         """
-        image = read_image(path)
-        depth = self.runtime.predict(image)
+        data = read_file(path)
+        image = decode_image(data, str(path))
+        intrinsics = self.camera.intrinsics(image.shape[:2]) if self.camera else None
+        focus = self._focus(path, image.shape[1], intrinsics.fx if intrinsics else self.fx, exif_focal_px(data))
+        depth = focus(self.runtime.predict(image), image.shape[1])
         extent = Extent()
         extent.update(depth)
         extent.check(str(path), self._overflow(image) if not extent.finite else "")
         files = result_files(path, self.out, self.camera is not None)
-        intrinsics = self.camera.intrinsics(image.shape[:2]) if self.camera else None
         points = save_picture(image, depth, files, intrinsics, self.lens is not None, self.full_size)
-        return PictureResult(path, tuple(files), extent, points if self.camera else None)
+        return PictureResult(path, tuple(files), extent, points if self.camera else None, focus)
 
     def video(self, video: Video, on_frame: Callable[[int], None]) -> VideoResult:
         """Predict a video and write its file.
@@ -114,19 +122,24 @@ class DepthWriter:
             UnusableInputError: it is damaged, or no frame has depth.
         """
         (path,) = result_files(video.path, self.out)
-        written = save_depth_video(video, self.runtime.predict, path, self.span, self.unit, self.every, self.limit, on_frame)
-        return VideoResult(video.path, path, written)
+        width = video.size[1]
+        focus = self._focus(video.path, width, self.fx)
+
+        def predict(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return focus(self.runtime.predict(image), width)
+
+        written = save_depth_video(video, predict, path, self.span, self.unit, self.every, self.limit, on_frame)
+        return VideoResult(video.path, path, written, focus)
+
+    def _focus(self, path: Path, width: int, focal: float | None, exif: float | None = None) -> Focus:
+        """From the network's camera to that of an input, by what the user says of its focal length in pixels, else by its EXIF."""
+        origin = "EXIF FocalLengthIn35mmFilm" if focal is None else "the camera's options"
+        return Focus(self.lens or UNKNOWN, TrainingCamera(f"{path.name}, by {origin}", exif if focal is None else focal, width))
 
     def _overflow(self, image: NDArray[np.uint8]) -> str:
         """Where values ran over, in words, from a runtime that can tell."""
         first = self.runtime.first_overflow(image) if isinstance(self.runtime, FindsOverflow) else None
         return f", the first tensor to overflow is {first}" if first else ""
-
-
-def training_lens(runtime: Runtime) -> TrainingCamera | None:
-    """What a model's metres hold for; None where depth is known up to scale only."""
-    written = Metadata.from_dict(runtime.metadata)
-    return training_camera(written.training_data or "") if written.is_metric else None
 
 
 def result_files(path: Path, out: Path, cloud: bool = False) -> list[Path]:

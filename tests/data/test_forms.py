@@ -68,7 +68,7 @@ def test_a_record_is_all_that_a_form_needs(call: Callable[..., Result]) -> None:
     refused(call("evaluate", "builtin", "--data", "ramp:b"), "each with [#train|#val], nyu-mat with [#test] too, ramps with [#dark] too")
     refused(call("evaluate", "builtin", "--data", "ramps:b?near=2"), "'ramps:b?near=2' does not say where it ends: add ?far=METRES")
     refused(call("evaluate", "builtin", "--data", "ramps:b?far=x"), "far 'x' in 'ramps:b?far=x': give metres")
-    refused(call("evaluate", "builtin", "--data", "ramps:b?a=1"), "unknown option 'a'", "allowed are near, far")
+    refused(call("evaluate", "builtin", "--data", "ramps:b?a=1"), "unknown option 'a'", "allowed are near, far, fx")
     refused(call("evaluate", "builtin", "--data", "ramps:b?far=3#dark"), "split '#dark'", "is empty: none of its 10 frames")
     with pytest.raises(InputError, match=r"kitti:PATH\[\?step=FRAMES\], ramps:PATH\?far=METRES"):
         open_views("folder:a", VIDEO)
@@ -86,7 +86,7 @@ def test_the_forms_are_listed_as_ever() -> None:
     assert usage(DEPTH) == (
         "sample, folder:PATH[?scale=UNITS_PER_METRE], nyu-mat:PATH[?splits=FILE], nyu-h5:PATH, csv:PATH, "
         "list:PATH[?root=FOLDER&scale=UNITS_PER_METRE], kitti:PATH, tum:PATH[?max_difference=SECONDS]; "
-        "each with [#train|#val], nyu-mat with [#test] too"
+        "each with [#train|#val], nyu-mat with [#test] too; each with fx=PIXELS behind ? too"
     )
     assert usage(VIDEO) == ("frames:PATH?fx=PIXELS[&fy=&cx=&cy=&step=FRAMES] (a folder of pictures or a video), kitti:PATH[?step=FRAMES]")
     assert usage(STEREO) == "stereo:PATH?fx=PIXELS&baseline=METRES[&fy=&cx=&cy=] (left/ and right/), kitti:PATH"

@@ -177,7 +177,7 @@ def test_lists_are_relative_to_their_own_folder_without_a_root(tmp_path: Path) -
         (BTS_LINES * 2, "", r"lists 'kitchen_0028b/rgb_00045\.jpg' and others twice"),
         (BTS_LINES, "?root=/no/such/place", r"no folder '/no/such/place'"),
         (BTS_LINES, "?root=", r"option 'root' in .* has no value: write root=VALUE"),
-        (BTS_LINES, "?focal=1", r"unknown option 'focal' in .*: allowed are root, scale"),
+        (BTS_LINES, "?focal=1", r"unknown option 'focal' in .*: allowed are root, scale, fx"),
         (BTS_LINES, "?scale=0", r"scale '0' in .*: give depth units per metre"),
     ],
 )

@@ -111,7 +111,7 @@ def test_missing_lists_and_bad_options_are_named(tmp_path: Path) -> None:
     write_sequence(tmp_path, [START], [START])
     with pytest.raises(InputError, match=r"max_difference '-1' in .*: give seconds"):
         open_source(f"tum:{tmp_path}?max_difference=-1")
-    with pytest.raises(InputError, match=r"unknown option 'limit' in .*: allowed are max_difference"):
+    with pytest.raises(InputError, match=r"unknown option 'limit' in .*: allowed are max_difference, fx"):
         open_source(f"tum:{tmp_path}?limit=1")
     (tmp_path / "depth.txt").write_text("# nothing\n")
     with pytest.raises(InputError, match=r"depth\.txt' lists no file"):
