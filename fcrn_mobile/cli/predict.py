@@ -70,14 +70,13 @@ def command(
     depth_range = _check_video_options(every, max_frames, span)
     files = expand(inputs)
     for_videos = any(value is not None for value in (every, max_frames, span))
-    kinds = {is_video(path) for path in files}
-    _check_use(kinds, for_videos, pointcloud, full_size, camera_options)
+    _check_use({is_video(path) for path in files}, for_videos, pointcloud, full_size, camera_options)
     camera = _camera(camera_options) if pointcloud else None
     check_results(files, out, pointcloud, force)
     with progress("check") as on_file:
         readable = look_at(files, skip_bad, on_file)
     fx = camera_options["fx"]
-    _check_sizes(readable, camera.of_one_size if camera else fx is not None)
+    _check_sizes(readable, fx is not None)
     from fcrn_mobile.runtimes import open_runtime
 
     runtime = open_runtime(model, backend)
@@ -88,12 +87,17 @@ def command(
         results = _predict_all(writer, readable, skip_bad)
     if json_out:
         skipped = [{"input": str(path), "reason": reason} for path, reason in readable.skipped.items()]
-        about = {"model": runtime.name, "backend": runtime.backend, "metric": writer.lens is not None, "camera": writer.lens}
-        write_json(json_out, about | {"results": results} | ({"skipped": skipped} if skip_bad else {}))
+        write_json(json_out, _about(writer) | {"results": results} | ({"skipped": skipped} if skip_bad else {}))
     if json_out != "-":
         _print(writer, readable, results)
     if readable.skipped:
         print(f"passed over {len(readable.skipped)} of {len(files)} inputs:", *readable.skipped.values(), sep="\n  ", file=sys.stderr)
+
+
+def _about(writer: "DepthWriter") -> dict[str, object]:
+    """The model, as JSON has it."""
+    runtime, lens = writer.runtime, writer.lens
+    return {"model": runtime.name, "backend": runtime.backend, "metric": lens is not None, "camera": lens}
 
 
 def _predict_all(writer: "DepthWriter", readable: "Readable", skip_bad: bool) -> "list[PictureResult | VideoResult]":

@@ -67,4 +67,4 @@ class DataSet:
 NYU = DataSet("nyu", TrainingCamera("NYU Depth V2", 518.9, 640))
 KITTI = DataSet("kitti", TrainingCamera("KITTI", 721.5, 1242))
 TUM = DataSet("tum", TrainingCamera("the TUM RGB-D benchmark", 525.0, 640))
-SAMPLE = DataSet("sample", TrainingCamera("the built-in sample", 259.4, 320))
+SAMPLE = DataSet("sample", TrainingCamera("the built-in sample", 259.4, 304))

@@ -63,11 +63,6 @@ class Camera:
             if not isfinite(value) or (name in ("--fx", "--fy") and value <= 0):
                 raise InputError(f"{name} is {value:g}: give pixels of the original image, a positive focal length")
 
-    @property
-    def of_one_size(self) -> bool:
-        """Whether it is true of images of one size only: a field of view holds for all."""
-        return self.fov is None
-
     def intrinsics(self, size: tuple[int, int]) -> Intrinsics:
         """For an image of height × width; a field of view puts the axis through its middle and makes pixels square."""
         if self.fx is not None and self.fy is not None and self.cx is not None and self.cy is not None:

@@ -14,7 +14,7 @@ from fcrn_mobile.data.spec import training_camera
         ("list:my-NYU.txt?root=e&scale=1000", 518.9, 640),
         ("kitti:depth_completion#train", 721.5, 1242),
         ("tum:rgbd_dataset_freiburg1_desk", 525, 640),
-        ("sample", 259.4, 320),
+        ("sample", 259.4, 304),
         ("stereo:rig?fx=700&baseline=0.12#train", 700, None),
         ("folder:nyu?fx=300", 300, None),
         ("folder:rooms", None, None),

@@ -267,3 +267,69 @@ def test_names_that_are_not_utf_8_do_not_end_in_a_traceback(sees, call: Call, tm
     said = json.loads(text)
     said["results"][0]["image"].encode("utf-8")  # strict: no half of a surrogate pair
     assert said["results"][0]["image"] == "caf\\udce9.png"
+
+
+NYU_NETWORK = {"fcrn_mobile.training_data": "nyu-mat:nyu.mat#train"}
+#: NYU's focal length in widths of the picture.
+NYU_FOCAL = 518.9 / 640
+
+
+def exif_picture(path: Path, millimetres: int, size: tuple[int, int] = (16, 12)) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA405] = millimetres
+    Image.new("RGB", size).save(path, exif=exif)
+
+
+def test_metres_are_for_the_focal_length_that_the_user_gives(sees, call: Call, tmp_path) -> None:
+    exif_picture(tmp_path / "a.jpg", 50)
+    sees(Fake(GOOD, **NYU_NETWORK))
+    factor = 20 / 16 / NYU_FOCAL
+    result = call("predict", "m", "a.jpg", "--out", "o", "--fx", "20")
+    assert result.returncode == 0, result.stderr
+    np.testing.assert_allclose(np.asarray(Image.open(tmp_path / "o/a.depth.png")), GOOD * 1000 * factor, atol=0.6)
+    assert f"depth is multiplied by {factor:.4f}" in result.stdout
+    assert result.stdout.splitlines()[-1] == "metres hold for the camera of each input, by its focal length"
+    (entry,) = json.loads(call("predict", "m", "a.jpg", "--out", "o", "--fx", "20", "--force", "--json", "-").stdout)["results"]
+    assert entry["metres"] == pytest.approx([factor, 3 * factor], rel=1e-5)
+    assert entry["camera"]["depth_scaled_by"] == pytest.approx(factor)
+    assert entry["camera"]["pictures"] == {"data": "a.jpg, by the camera's options", "focal_px": 20, "width_px": 16}
+
+
+def test_metres_are_for_the_focal_length_in_exif_and_others_say_whose_they_are(sees, call: Call, tmp_path) -> None:
+    exif_picture(tmp_path / "a.jpg", 26)
+    picture(tmp_path / "b.png")
+    sees(Fake(GOOD, **NYU_NETWORK))
+    # 16 × 12 pixels have a diagonal of 20.
+    factor = 26 * 20 / np.hypot(36, 24) / 16 / NYU_FOCAL
+    result = call("predict", "m", "a.jpg", "b.png", "--out", "o")
+    assert result.stdout.splitlines()[-1].startswith("where no focal length is known, metres hold for the camera of NYU Depth V2")
+    one, two = json.loads(call("predict", "m", "a.jpg", "b.png", "--out", "o", "--force", "--json", "-").stdout)["results"]
+    assert one["metres"] == pytest.approx([factor, 3 * factor], rel=1e-5)
+    assert one["camera"]["pictures"]["data"] == "a.jpg, by EXIF FocalLengthIn35mmFilm"
+    assert two["metres"] == [1, 3]
+    assert "camera" not in two
+    for network in ({}, NYU_NETWORK | {"fcrn_mobile.output_units": "up to scale"}):
+        sees(Fake(GOOD, **network))
+        (entry,) = json.loads(call("predict", "m", "a.jpg", "--out", "o", "--force", "--json", "-").stdout)["results"]
+        assert entry[next(key for key in ("metres", "depth") if key in entry)] == [1, 3]
+        assert "camera" not in entry
+
+
+def test_a_focal_length_scales_a_video_too(sees, call: Call, tmp_path) -> None:
+    write_clip(tmp_path / "clip.mp4", waves(2, 32, 64))
+    sees(Fake(GOOD, **NYU_NETWORK))
+    (entry,) = json.loads(call("predict", "m", "clip.mp4", "--out", "o", "--fx", "80", "--json", "-").stdout)["results"]
+    factor = 80 / 64 / NYU_FOCAL
+    assert entry["metres"] == pytest.approx([factor, 3 * factor], rel=1e-5)
+    assert entry["camera"]["depth_scaled_by"] == pytest.approx(factor)
+
+
+def test_a_focal_length_that_cannot_be_used_is_refused(sees, call: Call, tmp_path) -> None:
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "wide.png", size=(32, 12))
+    sees(Fake(GOOD))
+    refused(call("predict", "m", "a.png", "--out", "o", "--fx", "20"), "--fx has nothing to do", "'fake'", "leave --fx out")
+    for value in ("0", "-3", "nan", "inf"):
+        refused(call("predict", "m", "a.png", "--out", "o", "--fx", value), f"--fx is {float(value):g}", "positive focal length")
+    refused(call("predict", "m", "a.png", "--out", "o", "--fx", "20", "--cx", "3"), "--pointcloud")
+    refused(call("predict", "m", "a.png", "wide.png", "--out", "o", "--fx", "20"), "'a.png' and 'wide.png' differ in size", "--fx")
