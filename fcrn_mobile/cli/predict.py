@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING
 
 import click
@@ -137,7 +138,7 @@ def _print(writer: "DepthWriter", readable: "Readable", results: "list[PictureRe
             print(f"{path}: {written.frames} frames, {_reach(written.extent, writer.unit)}  {result.file}")
             print(f"  prediction {written.prediction_fps:.1f} FPS, end to end {written.fps:.1f} FPS ({backend}, measured on this machine)")
         if note := str(result.focus):
-            print(f"  {note}")
+            print(indent(note, "  "))
     scaled = [result.focus.to_json() != {} for result in results]
     if writer.lens is None:
         print(f"depth of '{writer.runtime.name}' is known up to a scale only: what is written as metres here has no unit")

@@ -47,11 +47,12 @@ class Focus:
         return {"camera": {"network": asdict(self.network), "pictures": asdict(self.pictures), "depth_scaled_by": factor}}
 
     def __str__(self) -> str:
-        """What is done to depth, as a line; empty for nothing."""
+        """What is done to depth, in lines; empty for nothing."""
         factor = focal_ratio(self.pictures, self.network)
         if factor in (None, 1):
             return ""
-        return f"depth is multiplied by {factor:.4f}: the network's metres hold for {self.network}, the pictures come from {self.pictures}"
+        lines = (f"{name} {camera}" for name, camera in (("from", self.network), ("to", self.pictures)))
+        return "\n  ".join((f"depth is multiplied by {factor:.4f}", *lines))
 
 
 def focus_on(model: object, source: Source) -> Focus:

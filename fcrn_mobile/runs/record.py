@@ -10,7 +10,7 @@ from fcrn_mobile.runs.monitor import Monitor, monitor_of
 __all__ = ["monitor_in", "settings_of"]
 
 #: What is no setting, or follows from others.
-_NO_SETTINGS = ("command", "epoch", "step", "track", "processes", "transforms", "monitor")
+_NO_SETTINGS = ("command", "epoch", "step", "track", "processes", "transforms", "monitor", "camera")
 
 
 def monitor_in(run: Mapping[str, Any], rows: Sequence[Mapping[str, str]]) -> Monitor:
@@ -32,7 +32,7 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in values.items():
         if isinstance(value, Mapping) and key not in _NO_SETTINGS:
             flat |= {f"version of {name}" if key == "versions" else name: item for name, item in _flat(value).items()}
-        # A list without anything, such as no extension, is what records lacked before there was any.
-        elif key not in _NO_SETTINGS and value is not None and value != []:
+        # A list without anything, such as no extension, and labels as they are, are what records lacked before there was anything else.
+        elif key not in _NO_SETTINGS and value is not None and value != [] and (key, value) != ("one_camera", False):
             flat[key] = value
     return flat

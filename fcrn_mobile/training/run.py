@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fcrn_mobile.data.mixture import training_and_validation
+from fcrn_mobile.data.mixture import parse_mixture, training_and_validation
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.fcrn import FCRNConfig, preset
@@ -161,7 +161,7 @@ def make_run(values: dict[str, Any], command: str = "") -> Run:
         nodes=settings.nodes,
         track=settings.track,
         command=command,
-        one_camera=True,
+        one_camera=len(parse_mixture(settings.data)) > 1,
     )
 
 

@@ -35,7 +35,8 @@ def test_a_mixture_is_labelled_for_the_camera_of_the_validation_data(small_run: 
 
 
 def test_runs_of_older_versions_go_on_as_they_began(small_run: Run, tmp_path: Path) -> None:
-    assert make_run({"data": "sample"}).one_camera
+    assert make_run({"data": "sample + sample"}).one_camera
+    assert not make_run({"data": "sample"}).one_camera
     path = tmp_path / "run.json"
     for run in (small_run, replace(small_run, one_camera=True)):
         save_run(run, path)
