@@ -60,6 +60,7 @@ class Integers(click.ParamType):
 @click.option("--log-gradient", type=float, default=0.0, show_default=True, help="Weight of the same on the logarithm of depth.")
 @click.option("--silog", type=float, default=0.0, show_default=True, help="Weight of the scale-invariant logarithmic error.")
 @click.option("--normals", type=float, default=0.0, show_default=True, help="Weight of the difference of surface normals.")
+@click.option("--virtual-normals", type=float, default=0.0, show_default=True, help="Weight of the same for planes through distant pixels.")
 @click.option("--optimizer", default="adamw", show_default=True, metavar="adamw|sgd")
 @click.option("--lr", type=float, default=1e-3, show_default=True)
 @click.option("--schedule", default="one-cycle", show_default=True, metavar="one-cycle|plateau|constant")

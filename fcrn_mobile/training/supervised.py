@@ -26,7 +26,7 @@ class Supervised(Objective):
 
     Attributes:
         loss: one of ``losses.LOSSES``.
-        gradient, log_gradient, silog, normals: weights of ``structure.TERMS`` beside the loss.
+        gradient, log_gradient, silog, normals, virtual_normals: weights of ``structure.TERMS`` beside the loss.
 
     Raises:
         InputError: a value that is not allowed.
@@ -39,6 +39,7 @@ class Supervised(Objective):
     log_gradient: float = 0.0
     silog: float = 0.0
     normals: float = 0.0
+    virtual_normals: float = 0.0
 
     def __post_init__(self) -> None:
         require_one_of(self, "loss", LOSSES)

@@ -13,7 +13,7 @@ from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.losses import depth_loss
 from fcrn_mobile.training.start import mean_depth
-from fcrn_mobile.training.structure import TERMS
+from fcrn_mobile.training.structure import FOCAL, TERMS, draw_triplets, plane_triplets, virtual_normals
 from fcrn_mobile.training.supervised import Supervised
 
 Maps = NDArray[np.float64]
@@ -60,11 +60,48 @@ def normals_by_hand(prediction: Maps, target: Maps, valid: NDArray[np.bool_]) ->
     return mean(differences)
 
 
+def plane_by_hand(corners: list[Maps]) -> bool:
+    """Whether three points are a triangle without an angle below 30° or above 150°, two of them 5 mm apart along some axis."""
+    angles = []
+    for i in range(3):
+        a, b = corners[(i + 1) % 3] - corners[i], corners[(i + 2) % 3] - corners[i]
+        angles.append(math.degrees(math.acos(np.clip(a @ b / np.linalg.norm(a) / np.linalg.norm(b), -1, 1))))
+    least = math.degrees(math.acos(0.867))
+    apart = [min(abs(corners[i][axis] - corners[j][axis]) for i, j in ((0, 1), (0, 2), (1, 2))) >= 0.005 for axis in range(3)]
+    return all(least <= angle <= 180 - least for angle in angles) and any(apart)
+
+
+def virtual_normals_by_hand(prediction: Maps, target: Maps, valid: NDArray[np.bool_], focal: float = FOCAL) -> float:
+    """Triplet by triplet of those that are drawn with the seed 0."""
+    torch.manual_seed(0)
+    _, height, width = prediction.shape
+
+    def point(z: Maps, index: int) -> Maps:
+        row, column = divmod(index, width)
+        return np.array([(column - (width - 1) / 2) / (focal * width), (row - (height - 1) / 2) / (focal * width), 1]) * z[row, column]
+
+    differences = []
+    for triplet in draw_triplets(height * width, torch.device("cpu")).tolist():
+        if len(set(triplet)) < 3:
+            continue
+        for p, t, v in zip(prediction, target, valid, strict=True):
+            if all(v.flat[i] for i in triplet) and plane_by_hand([point(t, i) for i in triplet]):
+                units = []
+                for z in (p, t):
+                    a, b, c = (point(z, i) for i in triplet)
+                    normal = np.cross(b - a, c - a)
+                    units.append(normal / np.linalg.norm(normal))
+                differences.append(float(np.abs(units[0] - units[1]).sum()))
+    return mean(sorted(differences)[int(len(differences) * 0.25) :])
+
+
 def by_hand(name: str, prediction: Maps, target: Maps, valid: NDArray[np.bool_]) -> float:
     if name == "silog":
         return silog_by_hand(prediction, target, valid)
     if name == "normals":
         return normals_by_hand(prediction, target, valid)
+    if name == "virtual_normals":
+        return virtual_normals_by_hand(prediction, target, valid)
     if name == "log_gradient":
         prediction, target = np.log(prediction), np.log(np.where(valid, target, 1))
     return gradient_by_hand(prediction - np.where(valid, target, 0), valid)
@@ -82,6 +119,7 @@ def maps() -> tuple[Maps, Maps, NDArray[np.bool_]]:
 def test_a_term_equals_its_formula(name: str, maps) -> None:
     prediction, target, valid = maps
     p, t = (torch.from_numpy(each).unsqueeze(1) for each in (prediction, target))
+    torch.manual_seed(0)
     with_term = depth_loss("l1", p, t, {name: 0.7}) - depth_loss("l1", p, t)
     assert float(with_term) == pytest.approx(0.7 * by_hand(name, prediction, target, valid), rel=1e-9)
 
@@ -91,6 +129,7 @@ def test_a_term_of_a_perfect_prediction_is_zero_and_has_a_gradient_elsewhere(nam
     _, target, valid = maps
     t = torch.from_numpy(np.where(valid, target, 0)).unsqueeze(1)
     known = torch.from_numpy(valid).unsqueeze(1)
+    torch.manual_seed(0)
     assert float(TERMS[name](t.clamp_min(0.1), t, known)) == pytest.approx(0, abs=1e-12)
     p = torch.from_numpy(np.random.default_rng(1).uniform(0.5, 8, t.shape)).requires_grad_()
     TERMS[name](p, t, known).backward()
@@ -124,6 +163,60 @@ def test_a_blurred_edge_costs_more_than_the_same_error_without_one() -> None:
     offset += (blurred - d).abs().mean()
     assert float(depth_loss("l1", blurred, d)) == pytest.approx(float(depth_loss("l1", offset, d)))
     assert float(depth_loss("l1", blurred, d, {"gradient": 1.0})) > float(depth_loss("l1", offset, d, {"gradient": 1.0})) + 0.05
+
+
+def triangle(degrees: float, size: float = 1.0) -> torch.Tensor:
+    """Two sides of a length at an angle, at a depth of 2 m, askew to the axes."""
+    radians = math.radians(degrees)
+    corners = np.array([[0, 0, 0], [1, 0, 0], [math.cos(radians), math.sin(radians), 0]]) * size
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    return torch.from_numpy(corners @ turn.T + [0, 0, 2]).view(1, 1, 3, 3)
+
+
+@pytest.mark.parametrize(("degrees", "kept"), [(60, True), (31, True), (29, False), (119, True), (121, False), (151, False), (180, False)])
+def test_three_points_nearly_in_a_line_are_no_plane(degrees: float, kept: bool) -> None:
+    # At 120° between equal sides the two other angles are 30°.
+    assert bool(plane_triplets(triangle(degrees))) == kept
+
+
+def test_points_near_each_other_along_every_axis_are_no_plane() -> None:
+    assert bool(plane_triplets(triangle(60, 0.1)))
+    assert not bool(plane_triplets(triangle(60, 0.004)))
+    assert not bool(plane_triplets(torch.ones(1, 1, 3, 3)))
+
+
+def test_virtual_normals_do_not_see_a_planes_distance_but_its_tilt() -> None:
+    """Three points on a wall have its normal at any distance; the bulge of a wall and its tilt count."""
+    rows, columns = torch.meshgrid(torch.arange(24).double(), torch.arange(32).double(), indexing="ij")
+    x, y = (columns - 15.5) / (FOCAL * 32), (rows - 11.5) / (FOCAL * 32)
+
+    def wall(tilt: float, distance: float) -> torch.Tensor:
+        return (distance / (1 - tilt * x)).view(1, 1, 24, 32)  # z = distance + tilt·x·z
+
+    known = torch.ones(1, 1, 24, 32, dtype=torch.bool)
+    assert float(virtual_normals(wall(0.3, 5.0), wall(0.3, 2.0), known)) == pytest.approx(0, abs=1e-9)
+    # Normals (-tilt, 0, 1) of unit length: their difference is that of every triplet.
+    flat, tilted = (np.array([-tilt, 0, 1]) / math.hypot(tilt, 1) for tilt in (0.1, 0.3))
+    assert float(virtual_normals(wall(0.1, 2.0), wall(0.3, 2.0), known)) == pytest.approx(np.abs(flat - tilted).sum(), rel=1e-9)
+    bulge = wall(0.3, 2.0) + 0.2 * (1 - 9 * (x**2 + y**2))
+    assert float(virtual_normals(bulge, wall(0.3, 2.0), known)) > 0.05
+
+
+def test_a_cameras_focal_length_says_how_far_points_lie_apart(maps) -> None:
+    prediction, target, valid = maps
+    p, t, known = (torch.from_numpy(each).unsqueeze(1) for each in (prediction, np.where(valid, target, 0), valid))
+    torch.manual_seed(0)
+    assert float(virtual_normals(p, t, known, 1.6)) == pytest.approx(virtual_normals_by_hand(prediction, target, valid, 1.6), rel=1e-9)
+
+
+def test_triplets_are_drawn_anew_and_with_the_seed_again() -> None:
+    torch.manual_seed(3)
+    first, second = (draw_triplets(10_000, torch.device("cpu")) for _ in range(2))
+    torch.manual_seed(3)
+    assert first.shape == (1500, 3)
+    assert torch.equal(draw_triplets(10_000, torch.device("cpu")), first) and not torch.equal(first, second)
+    counts = torch.histc(first.float(), 10, 0, 9999)
+    assert bool(((counts > 360) & (counts < 540)).all())  # 450 each, ± four times its deviation of 20
 
 
 def test_weights_are_settings_and_zero_is_none() -> None:

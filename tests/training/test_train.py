@@ -56,7 +56,13 @@ def test_the_same_seed_gives_the_same_weights(run, tmp_path) -> None:
     assert all(torch.equal(a[key], b[key]) for key in a)
 
 
-def test_a_resumed_run_ends_where_an_undisturbed_one_does(run, tmp_path, broken_off) -> None:
+#: What a run adds whose steps draw at random, beside the augmentation.
+DRAWN = {"virtual_normals": 1.0}
+
+
+@pytest.mark.parametrize("drawn", [{}, DRAWN], ids=["plain", "drawn"])
+def test_a_resumed_run_ends_where_an_undisturbed_one_does(drawn, run, tmp_path, broken_off) -> None:
+    run = replace(run, hyper=Hyperparameters.of(run.hyper.flat() | drawn))
     train(run, tmp_path / "whole")
     broken_off(run, tmp_path / "parts")
     resume(tmp_path / "parts")

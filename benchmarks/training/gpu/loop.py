@@ -219,6 +219,8 @@ def fit(learner: Learner, data: Data, folder: Path, clock: Clock, record: Mappin
     while learner.plan.left > 0:
         if clock.seconds is not None:
             learner.plan.fit(pace.steps_in(clock.left))
+        # What terms of the loss draw, the same in an epoch that is repeated after a break.
+        torch.manual_seed(learner.settings.manual_seed + epoch)
         begun, losses = clock.elapsed, _epoch(learner, Batches(data.training, learner.settings, data.size, epoch), clock, pace)
         trained = clock.elapsed
         loss = float(torch.stack(losses).mean())

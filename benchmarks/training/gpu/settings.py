@@ -54,6 +54,7 @@ class Settings:
     log_gradient: float = 0.0
     silog: float = 0.0
     normals: float = 0.0
+    virtual_normals: float = 0.0
 
     def __post_init__(self) -> None:
         for name, allowed in (("loss", LOSSES), ("precision", ("auto", "32", "bf16")), ("encoder_weights", ("imagenet", "random"))):
