@@ -183,6 +183,8 @@ def test_points_near_each_other_along_every_axis_are_no_plane() -> None:
     assert bool(plane_triplets(triangle(60, 0.1)))
     assert not bool(plane_triplets(triangle(60, 0.004)))
     assert not bool(plane_triplets(torch.ones(1, 1, 3, 3)))
+    facing = torch.tensor([[0.0, 0.0, 2.0], [0.5, 0.1, 2.0], [0.1, 0.5, 2.0]]).view(1, 1, 3, 3)
+    assert bool(plane_triplets(facing))  # near along the third axis alone
 
 
 def test_virtual_normals_do_not_see_a_planes_distance_but_its_tilt() -> None:
