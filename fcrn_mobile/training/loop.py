@@ -41,6 +41,7 @@ class LoopSettings:
         max_degrees: largest rotation either way.
         jitter: strength of the colour jitter, 0 to 1.
         random_crop: crop anywhere instead of in the centre.
+        hue, gamma, cut_depth, cut_out: of frames with true depth, see ``data.transforms.Augmentation``; 0 for none.
         workers: loader processes; 0 loads in the training process.
         cache_mb: megabytes of decoded frames to keep, for training and for validation each, in every loader process; 0 keeps none.
         protocol: of the validation metrics.
@@ -68,6 +69,10 @@ class LoopSettings:
     max_degrees: float = 5.0
     jitter: float = 0.4
     random_crop: bool = True
+    hue: float = 0.0
+    gamma: float = 0.0
+    cut_depth: float = 0.0
+    cut_out: float = 0.0
     workers: int = 0
     cache_mb: int = 0
     protocol: str = "eigen"
@@ -78,12 +83,15 @@ class LoopSettings:
             require_one_of(self, name, allowed)
         require_positive(self, "epochs", "batch_size", "lr", "accumulate", "print_freq")
         require_not_negative(self, "lr_patience", "momentum", "weight_decay", "manual_seed", "workers", "cache_mb")
-        require_not_negative(self, "clip_norm", "ema", "max_degrees", "jitter")
+        require_not_negative(self, "clip_norm", "ema", "max_degrees", "jitter", "gamma")
         for name in ("resize", "max_scale"):
             if not 1 <= getattr(self, name) <= 10:
                 raise InputError(f"{name} is {getattr(self, name)}: give a factor from 1 to 10")
         require_below(1, self, "ema", "momentum")
         require_below(1.0001, self, "jitter")
+        for name, most in (("hue", 0.5), ("cut_depth", 1), ("cut_out", 1)):
+            if not 0 <= getattr(self, name) <= most:
+                raise InputError(f"{name} is {getattr(self, name)}: give a number from 0 to {most}")
         protocol(self.protocol)
 
     def flat(self) -> dict[str, Any]:

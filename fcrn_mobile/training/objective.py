@@ -1,7 +1,7 @@
 """What an objective is: what a network learns from, with the settings that are its own."""
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from fcrn_mobile.data.cameras import TrainingCamera
@@ -105,4 +105,5 @@ class Objective(ABC):
 
 def _augmentation(run: Plan) -> Augmentation:
     hyper = run.hyper
-    return Augmentation(run.network.input_size, hyper.max_scale, hyper.max_degrees, hyper.jitter, hyper.random_crop, hyper.resize)
+    names = [item.name for item in fields(Augmentation) if item.name != "input_size"]
+    return Augmentation(run.network.input_size, **{name: getattr(hyper, name) for name in names})

@@ -13,10 +13,14 @@ from fcrn_mobile.training import distributed
 
 __all__ = [
     "COMMON",
+    "EASY",
     "FOCAL",
+    "LINE",
+    "NEAR",
     "NEAREST",
     "SCALES",
     "TERMS",
+    "TRIPLETS",
     "draw_triplets",
     "gradient",
     "log_gradient",
@@ -87,8 +91,8 @@ def virtual_normals(prediction: Tensor, target: Tensor, valid: Tensor, focal: fl
     triplets = draw_triplets(target[0].numel(), target.device)
     depths = (prediction.clamp_min(NEAREST), torch.where(valid, target, 0.0))
     ours, theirs = (_points(depth, focal)[:, triplets] for depth in depths)  # N×T×3×3: triplets, their points, xyz
-    kept = valid.flatten(1)[:, triplets].all(-1) & plane_triplets(theirs)
-    difference = (_plane_normals(ours[kept]) - _plane_normals(theirs[kept])).abs().sum(-1)
+    planes = valid.flatten(1)[:, triplets].all(-1) & plane_triplets(theirs)
+    difference = (_plane_normals(ours[planes]) - _plane_normals(theirs[planes])).abs().sum(-1)
     hard = difference.sort().values[int(EASY * len(difference)) :]
     return _mean(hard, torch.ones_like(hard, dtype=torch.bool))
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fcrn_mobile.data.transforms import Augmentation
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.training.distillation import FineTuning
@@ -183,3 +184,17 @@ def test_settings_of_an_objective_that_is_not_asked_for_are_looked_at_too() -> N
         Hyperparameters.of({"ssim": 2.0})
     with pytest.raises(TypeError, match="speed"):
         Hyperparameters.of({"speed": 1})
+
+
+@pytest.mark.parametrize("setting", ["hue = 0.6", "gamma = -0.1", "cut_depth = 1.5", "cut_out = nan"])
+def test_settings_of_the_augmentation_have_ranges(setting: str, tmp_path: Path) -> None:
+    values = read_config(written(tmp_path / "c.toml", setting))
+    with pytest.raises(InputError, match=f"{next(iter(values))} is .*: give"):
+        Hyperparameters.of(values)
+
+
+def test_every_setting_of_the_augmentation_reaches_it() -> None:
+    asked = {"max_scale": 1.25, "max_degrees": 3.0, "jitter": 0.2, "random_crop": False, "resize": 1.125}
+    asked |= {"hue": 0.05, "gamma": 0.2, "cut_depth": 0.25, "cut_out": 0.5}
+    run = make_run({"data": "sample"} | asked)
+    assert run.hyper.objective.transforms(run) == Augmentation(run.network.input_size, **asked).steps

@@ -19,6 +19,10 @@ FIXED = {
     "protocol": "eigen",
     "devices": 1,
     "nodes": 1,
+    "hue": 0.0,
+    "gamma": 0.0,
+    "cut_depth": 0.0,
+    "cut_out": 0.0,
 }
 PASSED_OVER = ("data", "val_data", "out", "track", "workers", "cache_mb", "print_freq", "lr_patience", "momentum")
 
