@@ -81,6 +81,11 @@ class Integers(click.ParamType):
 @click.option("--gamma", type=float, default=0.0, show_default=True, help="G: the image is raised to a power from 1/(1+G) to 1+G.")
 @click.option("--cut-depth", type=float, default=0.0, show_default=True, help="Probability that a piece of depth is pasted into the image.")
 @click.option("--cut-out", type=float, default=0.0, show_default=True, help="Probability that rectangles of true depth are left out.")
+@click.option("--stochastic-depth", type=float, default=0.0, show_default=True, help="Of leaving out the encoder's last residual block.")
+@click.option("--drop-out", type=float, default=0.0, show_default=True, help="Of leaving out values in front of the prediction.")
+@click.option(
+    "--drop-coarse", type=float, default=0.0, show_default=True, help="Of leaving out what a lateral gets from the coarser level."
+)
 @click.option("--workers", type=int, default=0, show_default=True, help="Loader processes.")
 @click.option("--cache-mb", type=int, default=0, show_default=True, help="Decoded frames to keep in memory, per loader process.")
 @click.option("--protocol", default="eigen", show_default=True, help="Of the validation metrics.")

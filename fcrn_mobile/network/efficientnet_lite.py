@@ -70,6 +70,11 @@ class InvertedResidual(nn.Module):
         """The convolution that gives its output."""
         return self._project_conv
 
+    @property
+    def last(self) -> nn.Module:
+        """What ends it, before the shortcut is added."""
+        return self._bn2
+
     def inner_maps(self) -> Iterator[InnerMap]:
         """The maps between its convolutions."""
         if self.expands:
@@ -122,6 +127,10 @@ class EfficientNetLite(EncoderNetwork):
                 maps.append(x)
             x = block(x)
         return [*maps, x]  # N×320×H/32×W/32 (lite0)
+
+    def residual_branches(self) -> Iterator[nn.Module]:
+        """The last batch norm of every block with a shortcut."""
+        return (block.last for block in self._blocks if isinstance(block, InvertedResidual) and block.has_shortcut)
 
     def inner_maps(self) -> Iterator[InnerMap]:
         """All maps but those that shortcuts add up."""

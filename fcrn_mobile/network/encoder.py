@@ -46,6 +46,10 @@ class EncoderNetwork(nn.Module):
         """The last map of each size, the finest first."""
         raise NotImplementedError
 
+    def residual_branches(self) -> Iterator[nn.Module]:
+        """What ends each branch that is added to a shortcut, from the input to the output; none where there are no shortcuts."""
+        return iter(())
+
     def inner_maps(self) -> Iterator[InnerMap]:
         """Maps that equalisation may scale, from the input to the output; none where nobody says so."""
         return iter(())

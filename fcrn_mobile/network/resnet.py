@@ -120,6 +120,12 @@ class ResNet(EncoderNetwork):
             maps.append(x)
         return maps  # the last N×C×H/32×W/32
 
+    def residual_branches(self) -> Iterator[nn.Module]:
+        """The last batch norm of every block."""
+        for block in self.modules():
+            if isinstance(block, BasicBlock | Bottleneck):
+                yield block.bn3 if isinstance(block, Bottleneck) else block.bn2
+
     def inner_maps(self) -> Iterator[InnerMap]:
         """The maps within the blocks: those between them are added up."""
         for block in self.modules():

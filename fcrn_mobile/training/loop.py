@@ -8,11 +8,13 @@ from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.runs.monitor import Monitor, monitor_of
 from fcrn_mobile.training.checks import require_below, require_not_negative, require_one_of, require_positive
 
-__all__ = ["OPTIMIZERS", "PRECISIONS", "SCHEDULES", "LoopSettings"]
+__all__ = ["OPTIMIZERS", "PRECISIONS", "REGULARISATION", "SCHEDULES", "LoopSettings"]
 
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("one-cycle", "plateau", "constant")
 PRECISIONS = ("auto", "32", "bf16")
+#: Settings of ``regularisation``.
+REGULARISATION = ("stochastic_depth", "drop_out", "drop_coarse")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class LoopSettings:
         jitter: strength of the colour jitter, 0 to 1.
         random_crop: crop anywhere instead of in the centre.
         hue, gamma, cut_depth, cut_out: of frames with true depth, see ``data.transforms.Augmentation``; 0 for none.
+        stochastic_depth, drop_out, drop_coarse: probabilities of what ``regularisation`` leaves out in training; 0 for nothing.
         workers: loader processes; 0 loads in the training process.
         cache_mb: megabytes of decoded frames to keep, for training and for validation each, in every loader process; 0 keeps none.
         protocol: of the validation metrics.
@@ -73,6 +76,9 @@ class LoopSettings:
     gamma: float = 0.0
     cut_depth: float = 0.0
     cut_out: float = 0.0
+    stochastic_depth: float = 0.0
+    drop_out: float = 0.0
+    drop_coarse: float = 0.0
     workers: int = 0
     cache_mb: int = 0
     protocol: str = "eigen"
@@ -87,7 +93,8 @@ class LoopSettings:
         for name in ("resize", "max_scale"):
             if not 1 <= getattr(self, name) <= 10:
                 raise InputError(f"{name} is {getattr(self, name)}: give a factor from 1 to 10")
-        require_below(1, self, "ema", "momentum")
+        require_not_negative(self, *REGULARISATION)
+        require_below(1, self, "ema", "momentum", *REGULARISATION)
         require_below(1.0001, self, "jitter")
         for name, most in (("hue", 0.5), ("cut_depth", 1), ("cut_out", 1)):
             if not 0 <= getattr(self, name) <= most:

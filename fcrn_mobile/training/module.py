@@ -19,6 +19,7 @@ from fcrn_mobile.training import distributed
 from fcrn_mobile.training.average import MovingAverage
 from fcrn_mobile.training.divergence import require_finite_loss, require_finite_weights
 from fcrn_mobile.training.loop import LoopSettings
+from fcrn_mobile.training.regularisation import regularise
 
 __all__ = ["DepthTraining"]
 
@@ -143,6 +144,12 @@ class DepthTraining(LightningModule):
         # The checkpoint that an extended run goes on from brings the schedule that has ended, and its last learning rate.
         if self.hyper.schedule == "one-cycle" and 0 < self.first_epoch == self.current_epoch:
             self.trainer.lr_scheduler_configs[0].scheduler = self._cycle(self.trainer.optimizers[0])
+        # Not before, since Lightning may have put other batch norms in place of those with hooks.
+        self.hooks = regularise(self.network, self.hyper)
+
+    def on_train_end(self) -> None:
+        for hook in self.hooks:
+            hook.remove()
 
     def _cycle(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.OneCycleLR:
         steps = int(self.trainer.estimated_stepping_batches) // self.hyper.epochs * (self.hyper.epochs - self.first_epoch)

@@ -22,6 +22,7 @@ from fcrn_mobile.network.deploy import FourPhaseConv
 from fcrn_mobile.network.fcrn import FCRN, DepthNetwork
 from fcrn_mobile.network.quantized import Quantization, deployed
 from fcrn_mobile.quantize.scheme import ACTIVATION_NAMES, LEARNED, Scheme, parse_scheme
+from fcrn_mobile.training.loop import REGULARISATION
 from fcrn_mobile.training.quantizers import LearnedActivation, LearnedFloat, LearnedIntegers, LearnedTable
 from fcrn_mobile.training.structure import TERMS
 
@@ -44,6 +45,10 @@ def fine_tuning_settings(values: dict[str, Any]) -> dict[str, Any]:
         return values
     if values.get("resume") is None:
         raise InputError(f"--quantization {scheme} fine-tunes a float network: give it with --resume, as builtin or a .safetensors file")
+    for key in REGULARISATION:
+        if key in values:
+            option = f"--{key.replace('_', '-')}"
+            raise InputError(f"{option} does not go with --quantization {scheme}, which trains a network for deployment: leave it out")
     for key in ("loss", "objective", *TERMS):
         if key in values:
             option = f"--{key.replace('_', '-')}"

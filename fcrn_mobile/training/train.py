@@ -30,6 +30,7 @@ from fcrn_mobile.training.callbacks import RunCheckpoints
 from fcrn_mobile.training.distributed import synchronise_batch_norms
 from fcrn_mobile.training.divergence import DivergenceError
 from fcrn_mobile.training.mlflow_store import check_track
+from fcrn_mobile.training.regularisation import require_regularisable
 from fcrn_mobile.training.run import PRETRAINED, RANDOM, Run, extended, load_run, save_run
 from fcrn_mobile.training.tracking import Tracking, epochs_done, flat_configuration, run_loggers
 
@@ -102,6 +103,7 @@ def _prepared(run: Run, out: Path) -> tuple[Run, FCRN, DataModule[Any]]:
     data = objective.data(run)
     run = replace(run, network=objective.network(run.network, data))
     network = _fresh_network(run)
+    require_regularisable(network, run.hyper)
     if run.start is None and run.encoder_weights != RANDOM:
         objective.start(network, data)
     if run.track is not None and is_first_process():

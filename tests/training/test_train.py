@@ -57,7 +57,7 @@ def test_the_same_seed_gives_the_same_weights(run, tmp_path) -> None:
 
 
 #: What a run adds whose steps draw at random, beside the augmentation.
-DRAWN = {"virtual_normals": 1.0}
+DRAWN = {"virtual_normals": 1.0, "drop_out": 0.2}
 
 
 @pytest.mark.parametrize("drawn", [{}, DRAWN], ids=["plain", "drawn"])

@@ -23,6 +23,9 @@ FIXED = {
     "gamma": 0.0,
     "cut_depth": 0.0,
     "cut_out": 0.0,
+    "stochastic_depth": 0.0,
+    "drop_out": 0.0,
+    "drop_coarse": 0.0,
 }
 PASSED_OVER = ("data", "val_data", "out", "track", "workers", "cache_mb", "print_freq", "lr_patience", "momentum")
 
