@@ -70,6 +70,9 @@ class Integers(click.ParamType):
 @click.option("--accumulate", type=int, default=1, show_default=True, help="Batches whose gradients make one step.")
 @click.option("--clip-norm", type=float, default=0.0, show_default=True, help="Largest norm of the gradients; 0 for none.")
 @click.option("--ema", type=float, default=0.0, show_default=True, help="Decay of a moving average of the weights; 0 for none.")
+@click.option(
+    "--reestimate-batch-norm", is_flag=True, default=False, help="Measure batch norms anew after the last epoch, on unaugmented images."
+)
 @click.option("--manual-seed", "--seed", "manual_seed", type=int, default=1, show_default=True)
 @click.option("--precision", default="auto", show_default=True, metavar="auto|32|bf16")
 @click.option("--resize", type=float, default=1.0, show_default=True, help="Frames are made this many times the input size, then cropped.")

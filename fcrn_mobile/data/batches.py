@@ -20,6 +20,11 @@ class Batch(Protocol):
     """What a training or validation step takes."""
 
     @property
+    def images(self) -> Tensor:
+        """In 0..1."""
+        ...
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Of its frames or scenes."""
         ...

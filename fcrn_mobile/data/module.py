@@ -1,6 +1,6 @@
 """Data for training and validation, as Lightning takes it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -92,6 +92,7 @@ class DataModule(LightningDataModule, Generic[Item]):
 
     Args:
         frames: to train on.
+        plain: the same without the transform.
         collate: makes a training batch of them.
         validation_frames: whole frames to validate with, and to show.
         validation_views: views to validate with in place of the frames, on which then no depth is known.
@@ -103,6 +104,7 @@ class DataModule(LightningDataModule, Generic[Item]):
     def __init__(
         self,
         frames: Augmented[Item],
+        plain: ResizedFrames,
         collate: Callable[[Sequence[Item]], Batch],
         validation_frames: ResizedFrames,
         validation_views: ResizedViews | None,
@@ -112,6 +114,7 @@ class DataModule(LightningDataModule, Generic[Item]):
     ) -> None:
         super().__init__()
         self.frames: Augmented[Item] = frames
+        self.plain = plain
         self.collate: Callable[[Sequence[Item]], Batch] = collate
         self.validation_frames = validation_frames
         self.validation_views = validation_views
@@ -125,11 +128,16 @@ class DataModule(LightningDataModule, Generic[Item]):
         return self.validation_views is None
 
     def train_dataloader(self) -> Batches:
-        count = sum(self.mixture.shown) if self.mixture else len(self.frames)
-        sampler = EpochSampler(count, self.frames.seed, *self._place(), self.mixture)
+        sampler = self._sampler()
         # A last batch of one frame would make batch norm fail on a 1×1 map.
         drop_last = len(sampler) > self.batch_size
         return Batches(self.frames, self.collate, sampler, self.batch_size, self.workers, drop_last)
+
+    def plain_images(self) -> Iterator[Tensor]:
+        """Images N×3×H×W in 0..1 of an epoch's frames without the transform, in batches as training has them."""
+        sampler = self._sampler()
+        places, drop_last = [index for _, index in sampler], len(sampler) > self.batch_size
+        return (batch.images for batch in Batches(self.plain, validation_batch, places, self.batch_size, self.workers, drop_last))
 
     def val_dataloader(self) -> Batches:
         rank, processes = self._place()
@@ -141,6 +149,10 @@ class DataModule(LightningDataModule, Generic[Item]):
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         return batch.to(device)
+
+    def _sampler(self) -> EpochSampler:
+        count = sum(self.mixture.shown) if self.mixture else len(self.frames)
+        return EpochSampler(count, self.frames.seed, *self._place(), self.mixture)
 
     def _place(self) -> tuple[int, int]:
         """The process's rank and how many there are."""
@@ -170,7 +182,8 @@ def depth_data(
     """
     mixture = train if isinstance(train, Mixture) else None
     frames = Augmented(_cached(train, cache_mb), transform, seed)
-    return DataModule(frames, training_batch, ResizedFrames(_cached(val, cache_mb), input_size), None, batch_size, workers, mixture)
+    plain, validation = ResizedFrames(frames.source, input_size), ResizedFrames(_cached(val, cache_mb), input_size)
+    return DataModule(frames, plain, training_batch, validation, None, batch_size, workers, mixture)
 
 
 def views_data(
@@ -195,12 +208,13 @@ def views_data(
         cache_mb: megabytes of decoded views or frames to keep, as of ``depth_data``; a picture counts in each of its scenes.
     """
     frames, size = Augmented(_cached(train, cache_mb), transform, seed), transform.input_size
+    plain = ResizedFrames(Targets(frames.source), size)
     if truth is not None:
-        return DataModule(frames, views_batch, ResizedFrames(_cached(truth, cache_mb), size), None, batch_size, workers)
+        return DataModule(frames, plain, views_batch, ResizedFrames(_cached(truth, cache_mb), size), None, batch_size, workers)
     if val is None:
         raise ValueError("give views or frames to validate with")
     views = _cached(val, cache_mb)
-    return DataModule(frames, views_batch, ResizedFrames(Targets(views), size), ResizedViews(views, size), batch_size, workers)
+    return DataModule(frames, plain, views_batch, ResizedFrames(Targets(views), size), ResizedViews(views, size), batch_size, workers)
 
 
 def _cached(source: Indexed[Item], megabytes: int) -> Indexed[Item]:

@@ -35,6 +35,8 @@ class LoopSettings:
         clip_norm: largest norm of all gradients together, to which larger ones are scaled down; 0 leaves them.
         ema: decay per step of an exponential moving average of the weights, which is then what is validated and saved; 0 keeps
             the weights themselves.
+        reestimate_batch_norm: measure the batch norms' statistics of what is validated and saved anew after the last epoch, on an epoch's
+            training images without augmentation and with nothing left out, see ``batch_norm``.
         manual_seed: of weights, order and augmentation.
         precision: ``32``, ``bf16`` (mixed), or ``auto``: bf16 for ResNets, float32 for EfficientNet-Lite, whose depthwise
             convolutions gain nothing from it.
@@ -65,6 +67,7 @@ class LoopSettings:
     accumulate: int = 1
     clip_norm: float = 0.0
     ema: float = 0.0
+    reestimate_batch_norm: bool = False
     manual_seed: int = 1
     precision: str = "auto"
     resize: float = 1.0

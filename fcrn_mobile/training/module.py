@@ -1,6 +1,6 @@
 """The training step, validation metrics, optimizers and schedules, as a Lightning module."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +17,7 @@ from fcrn_mobile.network.fcrn import FCRN, DepthNetwork
 from fcrn_mobile.network.quantized import Quantization
 from fcrn_mobile.training import distributed
 from fcrn_mobile.training.average import MovingAverage
+from fcrn_mobile.training.batch_norm import reestimate
 from fcrn_mobile.training.divergence import require_finite_loss, require_finite_weights
 from fcrn_mobile.training.loop import LoopSettings
 from fcrn_mobile.training.regularisation import regularise
@@ -112,6 +113,9 @@ class DepthTraining(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         require_finite_weights(self)
+        if self.hyper.reestimate_batch_norm and self.current_epoch + 1 == self.hyper.epochs:
+            images: Iterator[Tensor] = self.trainer.datamodule.plain_images()
+            reestimate(self.averaged, (each.to(self.device, memory_format=torch.channels_last) for each in images))
         self.validation = self.new_validation()
 
     def validation_step(self, batch: ValidationBatch, batch_idx: int) -> None:

@@ -45,7 +45,7 @@ def fine_tuning_settings(values: dict[str, Any]) -> dict[str, Any]:
         return values
     if values.get("resume") is None:
         raise InputError(f"--quantization {scheme} fine-tunes a float network: give it with --resume, as builtin or a .safetensors file")
-    for key in REGULARISATION:
+    for key in (*REGULARISATION, "reestimate_batch_norm"):
         if key in values:
             option = f"--{key.replace('_', '-')}"
             raise InputError(f"{option} does not go with --quantization {scheme}, which trains a network for deployment: leave it out")

@@ -185,6 +185,16 @@ def test_hue_and_gamma_change_colours_alone_within_their_range(monkeypatch: pyte
     assert np.mean(np.log(drawn["gamma"])) == pytest.approx(0, abs=4 * np.log(1.25) / (3 * 300) ** 0.5)
 
 
+@pytest.mark.parametrize("cut", [transforms.cut_depth, transforms.cut_out])
+def test_the_frame_itself_stays_whole(cut) -> None:
+    """It may be the one in the cache."""
+    sample = noise()
+    for seed in range(20):
+        cut(sample, np.random.default_rng(seed))
+    np.testing.assert_array_equal(sample.image, noise().image)
+    np.testing.assert_array_equal(sample.depth, noise().depth)
+
+
 def test_what_is_off_is_no_step_and_what_is_on_is_named() -> None:
     plain = transforms.Augmentation((32, 40)).steps
     steps = transforms.Augmentation((32, 40), hue=0.05, gamma=0.2, cut_depth=0.25, cut_out=0.5).steps

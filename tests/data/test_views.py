@@ -307,6 +307,17 @@ def test_batches_hold_target_and_sources_with_their_cameras(clip: Path) -> None:
     assert (again.images == batch.images).all()
 
 
+def test_plain_images_are_the_targets_in_an_epochs_order(clip: Path) -> None:
+    source = open_views(f"frames:{clip}?fx=70", "video")
+    data = views_data(source, source, None, ViewAugmentation((32, 64)), batch_size=4, workers=0, seed=1)
+    names = [name for batch in data.train_dataloader() for name in batch.names]
+    images = torch.cat(list(data.plain_images()))
+    assert len(images) == len(names)
+    for image, name in zip(images, names, strict=True):
+        target = resize_views(source[source.names.index(name)], 32, 64).images[0]
+        np.testing.assert_array_equal(np.rint(image.numpy() * 255), target.transpose(2, 0, 1))
+
+
 def test_a_batch_of_pairs_knows_its_baselines(rig: Path) -> None:
     source = open_views(f"stereo:{rig}?fx=70&baseline=0.2", "stereo")
     assert views_batch([source[0], source[1]]).baselines.tolist() == pytest.approx([0.2, 0.2])

@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from fcrn_mobile.data.loading import EpochSampler
 from fcrn_mobile.evaluation.metrics import DepthMetrics, protocol
 from fcrn_mobile.network.fcrn import FCRN, preset
+from fcrn_mobile.training.batch_norm import reestimate
 from fcrn_mobile.training.distributed import SyncedBatchNorm, synchronise_batch_norms
 from fcrn_mobile.training.losses import LOSSES, depth_loss
 from tests.journeys.command import Result, fcrn
@@ -57,7 +58,9 @@ def one_of_two(rank: int, folder: str) -> None:
     parallel = DistributedDataParallel(network)
     images, depths = whole_batch()
     results: dict[str, Any] = {loss: gradients(parallel, loss, images[rank::2], depths[rank::2]) for loss in LOSSES}
-    results["buffers"] = {name: value for name, value in network.named_buffers() if "running" in name}
+    results["buffers"] = {name: value.clone() for name, value in network.named_buffers() if "running" in name}
+    reestimate(network, (images[rank::2], images[rank::2].flip(-1)))
+    results["reestimated"] = {name: value for name, value in network.named_buffers() if "running" in name}
     torch.save(results, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 
@@ -73,7 +76,10 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 def alone() -> dict[str, Any]:
     network = fresh_network()
     results: dict[str, Any] = {loss: gradients(network, loss, *whole_batch()) for loss in LOSSES}
-    results["buffers"] = {name: value for name, value in network.named_buffers() if "running" in name}
+    results["buffers"] = {name: value.clone() for name, value in network.named_buffers() if "running" in name}
+    images, _ = whole_batch()
+    reestimate(network, (images, images.flip(-1)))
+    results["reestimated"] = {name: value for name, value in network.named_buffers() if "running" in name}
     return results
 
 
@@ -84,10 +90,11 @@ def test_two_processes_have_the_gradients_of_one_with_the_whole_batch(both, alon
             torch.testing.assert_close(own[loss][name], expected, rtol=1e-6, atol=1e-8)
 
 
-def test_two_processes_have_the_batch_norm_statistics_of_one(both, alone) -> None:
-    for name, expected in alone["buffers"].items():
+@pytest.mark.parametrize("part", ["buffers", "reestimated"])
+def test_two_processes_have_the_batch_norm_statistics_of_one(both, alone, part: str) -> None:
+    for name, expected in alone[part].items():
         for own in both:
-            torch.testing.assert_close(own["buffers"][name], expected, rtol=1e-9, atol=1e-12)
+            torch.testing.assert_close(own[part][name], expected, rtol=1e-9, atol=1e-12)
 
 
 def train_on(run: Run, devices: int, batch_size: int, folder: Path) -> dict[str, Any]:

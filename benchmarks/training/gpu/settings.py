@@ -26,6 +26,7 @@ FIXED = {
     "stochastic_depth": 0.0,
     "drop_out": 0.0,
     "drop_coarse": 0.0,
+    "reestimate_batch_norm": False,
 }
 PASSED_OVER = ("data", "val_data", "out", "track", "workers", "cache_mb", "print_freq", "lr_patience", "momentum")
 
