@@ -16,6 +16,8 @@ from fcrn_mobile.data.transforms import Augmentation, image_tensor, resize
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.training.batch_norm import reestimate
+from fcrn_mobile.training.hyperparameters import Hyperparameters
+from fcrn_mobile.training.regularisation import regularise
 from fcrn_mobile.training.run import Run, make_run
 from fcrn_mobile.training.train import train
 
@@ -61,6 +63,15 @@ def test_the_first_norm_has_the_moments_of_its_convolution(tiny_config) -> None:
         y = first((torch.cat(batches) - network.mean) / network.std).double()
     np.testing.assert_allclose(norm.running_mean, y.mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(norm.running_var, y.var((0, 2, 3)), rtol=1e-4)
+
+
+def test_nothing_is_left_out_while_statistics_are_measured(tiny_config) -> None:
+    network, batches = FCRN(replace(tiny_config, laterals="concat")).train(), brightening(2)
+    reestimate(network, batches)
+    expected = {name: norm.running_mean.clone() for name, norm in norms(network).items()}
+    regularise(network, Hyperparameters(stochastic_depth=0.5, drop_coarse=0.5))
+    reestimate(network, batches)
+    assert all(torch.equal(norm.running_mean, expected[name]) for name, norm in norms(network).items())
 
 
 def test_without_batches_statistics_stay(tiny_config, settle) -> None:
