@@ -8,7 +8,7 @@ from torch import Tensor
 #: Arguments that are computed at run time, where they are floats with an axis; all others are constants.
 READ = {
     *("x", "y", "a", "b", "values", "data", "updates", "update", "input", "query", "key", "value", "boxes", "scores", "ref_tensor"),
-    *("ref_tensors", "probabilities", "coordinates", "transform_matrix"),
+    *("ref_tensors", "probabilities", "coordinates", "transform_matrix", "initial_h", "initial_c"),
 }
 #: Operators that are not run at run time.
 EXPANDED = "constexpr_"
@@ -41,6 +41,8 @@ BINARY = (
 )
 SAMPLED = {"sampling_mode": "bilinear", "padding_mode": "constant", "padding_value": t(1.5), "coordinates_mode": "unnormalized"}
 SAMPLED |= {"align_corners": True}
+
+EVERY_STEP = {"output_sequence": True}
 
 #: Operator → several sets of arguments; what is recorded of it must hold for all.
 CASES: dict[str, list[dict[str, Any]]] = {
@@ -86,12 +88,19 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "gather": [{"x": read(3, 7), "indices": COUNT.repeat(9), "axis": t(0)}],
     "gather_along_axis": [{"x": read(3, 7), "indices": torch.tensor([[2, 0, 1, 1, 2, 0, 0]]), "axis": t(0)}],
     "gather_nd": [{"x": read(3, 27), "indices": COUNT.repeat(5).reshape(-1, 1)}],
+    "gru": [{"x": read(40, 1, 1), "initial_h": read(1, 4), "weight_ih": read(12, 1), "weight_hh": read(12, 4), **EVERY_STEP}],
     "l2_pool": [{"x": read(*MAP), "kernel_sizes": t(2, 2)}],
     "leaky_relu": [{"x": read(*ROWS), "alpha": HALF}],
     "linear": [{"x": read(2, 30, 5), "weight": read(40, 5), "bias": read(40)}],
     "linear_activation": [{"x": read(*ROWS), "alpha": HALF, "beta": t(0.5)}],
     "local_response_norm": [{"x": read(*MAP), "size": t(3)}],
     "logical_not": [{"x": read(*ROWS) > 0}],
+    "lstm": [
+        {"x": read(40, 1, 1), "initial_h": read(1, 4), "initial_c": read(1, 4), "weight_ih": read(16, 1), "weight_hh": read(16, 4)}
+        | EVERY_STEP,
+        {"x": read(9, 2, 3), "initial_h": read(2, 8), "initial_c": read(2, 8), "weight_ih": read(16, 3), "weight_hh": read(16, 4)}
+        | {"weight_ih_back": read(16, 3), "weight_hh_back": read(16, 4), "direction": "bidirectional"},
+    ],
     "matmul": [{"x": read(3, 4), "y": read(4, 5)}, {"x": read(2, 9, 1), "y": read(7, 1), "transpose_y": True}],
     "max_pool": [{"x": read(*MAP), "kernel_sizes": t(2, 2), "pad_type": "custom", "pad": t(1, 1, 1, 1)}],
     "non_maximum_suppression": [
@@ -113,6 +122,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "resize": [{"x": read(*MAP), "shape": t(15, 20), "resized_dims": t(2)}],
     "resize_bilinear": [{"x": read(*MAP), "target_size_height": t(15), "target_size_width": t(20)}],
     "resize_nearest_neighbor": [{"x": read(*MAP), "target_size_height": t(15), "target_size_width": t(20)}],
+    "rnn": [{"x": read(40, 1, 1), "initial_h": read(1, 4), "weight_ih": read(4, 1), "weight_hh": read(4, 4), **EVERY_STEP}],
     "reverse_sequence": [{"x": read(3, 4), "lengths": t(1, 4, 3), "seq_axis": t(1)}],
     "scaled_dot_product_attention": [{"query": read(1, 5, 4), "key": read(1, 7, 4), "value": read(1, 7, 3)}],
     "scaled_tanh": [{"x": read(*ROWS), "alpha": HALF, "beta": HALF}],
