@@ -17,6 +17,7 @@ from fcrn_mobile.mil.ops import (
     normalization,
     pool,
     quantization,
+    random,
     recurrent,
     reduction,
     resize,
@@ -32,7 +33,7 @@ from fcrn_mobile.mil.ops.operator import Operator
 #: One module per family, each with a table from name to operator.
 FAMILIES = (
     *(activation, classifier, constexpr, convolution, creation, elementwise, indexing, linear, normalization),
-    *(pool, quantization, recurrent, reduction, resize, sampling, shape, slicing, sorting, space, unary),
+    *(pool, quantization, random, recurrent, reduction, resize, sampling, shape, slicing, sorting, space, unary),
 )
 
 OPERATORS: dict[str, Operator] = {kind: operator for family in FAMILIES for kind, operator in family.OPERATORS.items()}

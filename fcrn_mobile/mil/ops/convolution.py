@@ -10,8 +10,10 @@ from torch import Tensor
 from fcrn_mobile.mil.declared import Declared, Shape, padded
 from fcrn_mobile.mil.ops.arguments import ints, spatial_pads, torch_pads
 from fcrn_mobile.mil.ops.operator import Operator
+from fcrn_mobile.package.errors import MilError
+from fcrn_mobile.quantize.blocks import along
 
-__all__ = ["OPERATORS", "conv", "conv_transpose"]
+__all__ = ["OPERATORS", "conv", "conv_quantized", "conv_transpose"]
 
 _CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _CONV_TRANSPOSE = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -36,6 +38,31 @@ def conv(
         x = F.pad(x, torch_pads(pads))
         padding = [0] * rank
     return _CONV[rank](x, weight, bias, stride, padding, dilation, int(groups))
+
+
+def conv_quantized(
+    x: Tensor,
+    weight: Tensor,
+    quantization_type: str,
+    quant_scale: Tensor,
+    quant_bias: Tensor,
+    bias: Tensor | None = None,
+    nbits: Tensor | int = 8,
+    strides: Tensor | None = None,
+    pad_type: str = "valid",
+    pad: Tensor | None = None,
+    dilations: Tensor | None = None,
+    groups: Tensor | int = 1,
+) -> Tensor:
+    """As ``conv``, of the weight scale·q + bias: one scale and bias, or one per output channel; q is uint8, however few bits it uses.
+
+    Raises:
+        MilError: another quantization than ``linear``: the operator has no input for a table.
+    """
+    if quantization_type != "linear":
+        raise MilError(f"conv_quantized of type '{quantization_type}' has no table to look weights up in: export with linear weights")
+    scale, shift = (along(value, weight.dim(), 0) for value in (quant_scale, quant_bias))
+    return conv(x, weight * scale + shift, bias, strides, pad_type, pad, dilations, groups)
 
 
 def conv_transpose(
@@ -119,6 +146,16 @@ OPERATORS = {
         weight_axes=(0, 1),
         bias_axis=1,
         quantizable=True,
+    ),
+    "conv_quantized": Operator(
+        conv_quantized,
+        "computed",
+        fresh=True,
+        grows=_conv_shape,
+        macs=_conv_macs,
+        prepare=_channels_last,
+        weight_axes=(0, 1),
+        bias_axis=1,
     ),
     "conv_transpose": Operator(
         conv_transpose,

@@ -66,6 +66,11 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"x": read(*MAP), "weight": read(5, 4, 3, 3), "pad_type": "custom", "pad": t(2, 2, 2, 2)},
         {"x": read(*MAP), "weight": read(4, 1, 3, 3), "bias": read(4), "groups": t(4), "strides": t(2, 1)},
     ],
+    "conv_quantized": [
+        {"x": read(*MAP), "weight": torch.arange(60).repeat(3)[:180].reshape(5, 4, 3, 3).to(torch.uint8), "bias": read(5)}
+        | {"quantization_type": "linear", "quant_scale": read(5), "quant_bias": t(0.0)}
+        | {"pad_type": "custom", "pad": t(2, 2, 2, 2)}
+    ],
     "conv_transpose": [{"x": read(*MAP), "weight": read(4, 5, 3, 3), "strides": t(2, 3), "bias": read(5)}],
     "crop": [{"x": read(*MAP), "crop_height": t(1, 2), "crop_width": t(0, 1)}],
     "crop_resize": [
@@ -104,7 +109,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "matmul": [{"x": read(3, 4), "y": read(4, 5)}, {"x": read(2, 9, 1), "y": read(7, 1), "transpose_y": True}],
     "max_pool": [{"x": read(*MAP), "kernel_sizes": t(2, 2), "pad_type": "custom", "pad": t(1, 1, 1, 1)}],
     "non_maximum_suppression": [
-        {"boxes": read(1, 9, 4).abs(), "scores": read(1, 9, 2).abs(), "iou_threshold": t(0.5)}
+        {"boxes": read(1, 40, 4).abs(), "scores": read(1, 40, 2).abs(), "iou_threshold": t(0.5)}
         | {"max_boxes": t(200), "score_threshold": t(1.5)}
     ],
     "one_hot": [{"indices": COUNT, "one_hot_vector_size": t(9), "on_value": t(0.5), "off_value": t(0.0)}],
@@ -113,6 +118,10 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "pixel_unshuffle": [{"x": read(*MAP), "downscale_factor": t(2)}],
     "prelu": [{"x": read(*MAP), "alpha": read(4)}],
     "quantize": [{"input": read(*ROWS), "scale": HALF, "output_dtype": "int8"}],
+    "random_bernoulli": [{"shape": t(40, 9), "seed": t(1)}],
+    "random_categorical": [{"x": read(3, 4), "size": t(60), "seed": t(1)}],
+    "random_normal": [{"shape": t(40, 9), "seed": t(1)}],
+    "random_uniform": [{"shape": t(40, 9), "seed": t(1)}],
     "range_1d": [{"start": t(0.0), "end": t(9.0), "step": HALF}],
     "resample": [{"x": read(1, 2, 4, 4), "coordinates": read(1, 9, 9, 2), **SAMPLED}],
     "reshape": [{"x": read(*CUBE), "shape": t(2, 3, 2, 2)}],

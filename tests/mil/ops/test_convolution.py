@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.mil.build import check_op, mb
-from tests.mil.ops.arrays import seeds, values
+from tests.mil.ops.arrays import seeds, values, whole
 
 TOLERANCE = 1e-4
 CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
@@ -86,3 +86,17 @@ def test_conv_transpose_valid_is_the_full_result() -> None:
     expected = F.conv_transpose2d(torch.from_numpy(x), torch.from_numpy(weight), stride=2)
     arguments = {"weight": weight, "strides": (2, 2), "pad_type": "valid"}
     check_op("conv_transpose", lambda x0: mb.conv_transpose(x=x0, **arguments), [x], np.asarray(expected), TOLERANCE)
+
+
+@settings(max_examples=25, deadline=None)
+@given(rank=st.integers(1, 3), groups=st.sampled_from([1, 2]), per_channel=st.booleans(), bits=st.integers(1, 8), seed=seeds)
+def test_conv_quantized_convolves_with_scale_times_weight_plus_bias(rank, groups, per_channel, bits, seed) -> None:
+    kernel = (3, 2, 2)[:rank]
+    x, weight = values(seed, 2, 4, *(6, 5, 4)[:rank]), whole(seed, 0, 2**bits, 6, 4 // groups, *kernel).astype(np.uint8)
+    count = 6 if per_channel else 1
+    scale, shift = values(seed + 1, count), values(seed + 2, count)
+    floats = weight * scale.reshape(-1, 1, *[1] * rank) + shift.reshape(-1, 1, *[1] * rank)
+    expected = CONV[rank](torch.from_numpy(x), torch.from_numpy(floats), None, 2, 1, 1, groups)
+    arguments = {"weight": weight, "quantization_type": "linear", "nbits": bits, "quant_scale": scale, "quant_bias": shift}
+    arguments |= {"strides": (2,) * rank, "pad_type": "custom", "pad": (1,) * (2 * rank), "groups": groups}
+    check_op("conv_quantized", lambda x0: mb.conv_quantized(x=x0, **arguments), [x], expected, TOLERANCE)

@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from fcrn_mobile.mil import MilError
 from fcrn_mobile.mil.ops.convolution import OPERATORS
 from tests.mil.ops.defaults import check_defaults
 
@@ -80,3 +81,10 @@ def test_each_axis_has_a_kernel_stride_dilation_and_pads_of_its_own() -> None:
     torch.testing.assert_close(ours, F.conv2d(F.pad(x, (2, 1, 1, 0)), kernel, stride=(3, 1), dilation=(1, 2)))
     even = OPERATORS["conv"].run(x, kernel, pad=torch.tensor([1, 1, 2, 2]), pad_type="custom", strides=strides)
     torch.testing.assert_close(even, F.conv2d(x, kernel, stride=(3, 1), padding=(1, 2)))
+
+
+def test_a_table_of_weights_has_no_input() -> None:
+    weight = torch.ones(1, 1, 1, dtype=torch.uint8)
+    scales = {"quant_scale": torch.tensor([1.0]), "quant_bias": torch.tensor([0.0])}
+    with pytest.raises(MilError, match="conv_quantized of type 'lut' has no table"):
+        OPERATORS["conv_quantized"].run(torch.ones(1, 1, 1), weight, "lut", **scales)
