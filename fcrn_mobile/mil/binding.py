@@ -1,9 +1,8 @@
 """From the protobuf of a function to operations: constants read, compressed weights expanded, all of it once for all runs."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,16 +18,16 @@ if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Argument, Block
     from coremltools.proto.MIL_pb2 import Operation as OperationProto
 
-__all__ = ["bind", "with_constants"]
+__all__ = ["bind", "release_after_last_use", "with_constants"]
 
 
-def bind(block: "Block", reader: Constants, package: Path, arithmetic: Arithmetic) -> tuple[Operation, ...]:
+def bind(block: "Block", reader: Constants, where: str, arithmetic: Arithmetic) -> tuple[Operation, ...]:
     """The operations of a checked block, in order, each noting which tensors nothing reads after it.
 
     Args:
         block: the operators of the function.
         reader: of the constants' values.
-        package: named in errors.
+        where: names the model in errors.
         arithmetic: under which compressed weights are expanded: they are results like any other.
 
     Raises:
@@ -38,9 +37,9 @@ def bind(block: "Block", reader: Constants, package: Path, arithmetic: Arithmeti
     operations: list[Operation] = []
     for proto in block.operations:
         if proto.type == "const":
-            constants[proto.outputs[0].name] = reader.read(proto.attributes["val"], f"constant '{proto.outputs[0].name}' in '{package}'")
+            constants[proto.outputs[0].name] = reader.read(proto.attributes["val"], f"constant '{proto.outputs[0].name}' in '{where}'")
             continue
-        operation = _operation(proto, reader, constants, package)
+        operation = _operation(proto, reader, constants, where)
         if proto.type.startswith("constexpr_"):
             constants.update(_expand(operation, arithmetic))
         else:
@@ -50,13 +49,13 @@ def bind(block: "Block", reader: Constants, package: Path, arithmetic: Arithmeti
         if name in constants:
             output = TensorInfo(name, type_name(types[name]), shape_of(types[name]))
             operations.append(Operation("identity", {"x": constants[name]}, (output,)))
-    return _release_after_last_use(operations, set(block.outputs))
+    return release_after_last_use(operations, set(block.outputs))
 
 
-def _operation(proto: "OperationProto", reader: Constants, constants: dict[str, Constant], package: Path) -> Operation:
+def _operation(proto: "OperationProto", reader: Constants, constants: dict[str, Constant], model: str) -> Operation:
     outputs = tuple(TensorInfo(o.name, type_name(o.type), shape_of(o.type)) for o in proto.outputs)
-    where = f"operator '{proto.type}' at '{outputs[0].name if outputs else '?'}' in '{package}'"
-    if proto.type not in OPERATORS:
+    where = f"operator '{proto.type}' at '{outputs[0].name if outputs else '?'}' in '{model}'"
+    if proto.type not in OPERATORS or OPERATORS[proto.type].foreign:
         raise MilError(f"{where} is not known to this runtime: run the package on macOS instead")
     operator = OPERATORS[proto.type]
     # Compressed constants of iOS 16 carry their data as attributes, everything else as inputs.
@@ -128,8 +127,8 @@ def _prepare(operation: Operation) -> Operation:
     return replace(operation, arguments=prepare(operation.arguments)) if prepare else operation
 
 
-def _release_after_last_use(operations: list[Operation], outputs: set[str]) -> tuple[Operation, ...]:
-    """Note at each operation which tensors nothing reads after it."""
+def release_after_last_use(operations: Sequence[Operation], outputs: set[str]) -> tuple[Operation, ...]:
+    """The operations in their order, each noting which tensors nothing reads after it; ``outputs`` are kept."""
     released: list[Operation] = []
     needed = set(outputs)
     for operation in reversed(operations):

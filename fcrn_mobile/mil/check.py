@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Block, Function, NamedValueType, Operation, Value, ValueType
     from coremltools.proto.Model_pb2 import FeatureDescription, Model
 
-__all__ = ["CheckedFunction", "check_block", "check_features", "read_function"]
+__all__ = ["CheckedFunction", "check_block", "check_described", "check_features", "check_function", "read_function"]
 
 #: Most elements of all constants of a function together, 16 GiB as float32.
 _LARGEST_CONSTANTS = 4 * LARGEST
@@ -61,11 +61,28 @@ def read_function(package: Path, name: str | None = None) -> CheckedFunction:
         MilError: the package cannot be read, has no such function, or does not hang together.
     """
     model, folder = read_specification(package)
-    proto, block = function_block(model, package, name)
+    return check_function(model, folder, str(package), name)
+
+
+def check_function(model: "Model", folder: Path, where: str, name: str | None = None) -> CheckedFunction:
+    """As ``read_function``, of a specification that is already read.
+
+    Args:
+        model: the specification, of a package or of a stage of a pipeline.
+        folder: what file names in it are relative to.
+        where: names the model in messages.
+        name: the function; None for the default.
+
+    Raises:
+        MilError: not an ML program, no such function, or one that does not hang together.
+    """
+    if model.WhichOneof("Type") != "mlProgram":
+        raise MilError(f"'{where}' is a {model.WhichOneof('Type')} model: this takes an ML program")
+    proto, block = function_block(model, where, name)
     name = name or default_function(model)
     inputs, outputs = feature_descriptions(model, name)
-    check_block(block, proto, str(package))
-    check_features(proto, block, inputs, outputs, str(package))
+    check_block(block, proto, where)
+    check_features(proto, block, inputs, outputs, where)
     return CheckedFunction(name, model, folder, proto, block, inputs, outputs)
 
 
@@ -112,14 +129,10 @@ def check_features(
         MilError: naming the input or output.
     """
     for role, features, names in (("input", inputs, [value.name for value in function.inputs]), ("output", outputs, list(block.outputs))):
-        described = [feature.name for feature in features]
-        for name in described:
+        for name in (feature.name for feature in features):
             if name not in names:
                 raise MilError(f"'{where}' describes an {role} {name[:80]!r} that its program lacks: {_AGAIN}")
-        if len(set(described)) != len(described):
-            raise MilError(f"'{where}' describes an {role} twice ({', '.join(described)[:80]!r}): {_AGAIN}")
-        for feature in features:
-            _check_feature(feature, f"{role} {feature.name!r} of '{where}'")
+    check_described(inputs, outputs, where)
     taken = {value.name: shape_of(value.type) for value in function.inputs}
     for feature in inputs:
         _check_agreement(feature, taken[feature.name], f"input {feature.name!r} of '{where}'")
@@ -127,6 +140,21 @@ def check_features(
     for value in function.inputs:
         if value.name not in states and value.name not in {feature.name for feature in inputs}:
             raise MilError(f"input '{value.name}' of the program in '{where}' is not described to callers: {_AGAIN}")
+
+
+def check_described(inputs: Sequence["FeatureDescription"], outputs: Sequence["FeatureDescription"], where: str) -> None:
+    """Refuse inputs and outputs that are described twice, or with names or sizes that none has.
+
+    Raises:
+        MilError: naming the input or output.
+    """
+    for role, features in (("input", inputs), ("output", outputs)):
+        described = [feature.name for feature in features]
+        for feature in features:
+            _check_name(feature.name, f"{role} of '{where}'")
+            _check_feature(feature, f"{role} {feature.name!r} of '{where}'")
+        if len(set(described)) != len(described):
+            raise MilError(f"'{where}' describes an {role} twice ({', '.join(described)[:80]!r}): {_AGAIN}")
 
 
 def _described(operation: "Operation", index: int, where: str) -> str:
@@ -137,13 +165,17 @@ def _described(operation: "Operation", index: int, where: str) -> str:
 def _define(value: "NamedValueType", types: "dict[str, ValueType]", what: str) -> None:
     """Take a name into the names that are known, if it is one and says what it stands for."""
     name = value.name
-    # Names are printed in messages of one line.
-    if not name or not name.isprintable() or len(name) > _LONGEST_NAME:
-        raise MilError(f"a value cannot have the name {name[:80]!r} ({what}): {_AGAIN}")
+    _check_name(name, what)
     if name in types:
         raise MilError(f"{what} is defined twice: {_AGAIN}")
     _check_type(value.type, what)
     types[name] = value.type
+
+
+def _check_name(name: str, what: str) -> None:
+    """Names are printed in messages of one line."""
+    if not name or not name.isprintable() or len(name) > _LONGEST_NAME:
+        raise MilError(f"a value cannot have the name {name[:80]!r} ({what}): {_AGAIN}")
 
 
 def _check_operation(operation: "Operation", types: "Mapping[str, ValueType]", later: Container[str], what: str) -> None:

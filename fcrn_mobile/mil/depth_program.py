@@ -132,5 +132,4 @@ def written(shape: Shape) -> str:
 
 
 def _shown(feature: Feature) -> str:
-    shape = f" {feature.shapes}" if feature.kind in ("image", "array") and feature.shape else ""
-    return f"'{feature.name}', {feature.dtype} {feature.kind}{shape}"
+    return f"'{feature.name}', {feature.type_text}"

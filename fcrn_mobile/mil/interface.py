@@ -1,5 +1,6 @@
 """Inputs and outputs of a program, as Core ML declares them: what a caller may hand over and gets back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Feature", "Kind"]
 
-Kind = Literal["image", "array", "label", "scores"]
+#: ``label``: a text or whole number, as classifiers give it; ``number``: a floating-point number; ``scores``: numbers by label.
+Kind = Literal["image", "array", "label", "number", "scores"]
 
 _COLORS = {10: "GRAYSCALE", 20: "RGB", 30: "BGR", 40: "GRAYSCALE_FLOAT16"}
 _ARRAY_TYPES = {65552: "FLOAT16", 65568: "FLOAT32", 65600: "DOUBLE", 131104: "INT32", 131080: "INT8"}
@@ -30,11 +32,13 @@ class Feature:
 
     Attributes:
         name: as the program calls it.
-        kind: ``image`` or ``array``; of a classifier's outputs ``label`` or ``scores``.
-        dtype: ``RGB``, ``BGR``, ``GRAYSCALE`` or ``GRAYSCALE_FLOAT16`` of an image; ``FLOAT32``… of an array.
+        kind: ``image`` or ``array``; of models of tables and of a classifier's outputs ``label``, ``number`` or ``scores``.
+        dtype: ``RGB``, ``BGR``, ``GRAYSCALE`` or ``GRAYSCALE_FLOAT16`` of an image; ``FLOAT32``… of an array; ``STRING`` or ``INT64`` of a
+            label and of the labels of scores; ``DOUBLE`` of a number.
         shapes: which shapes it may have: height × width of an image, the array's own.
         description: the author's words.
         default: value of every element if the input is left out; None if it must be given.
+        labels: of the columns of an array, such as a detector's confidence in each class; nothing if they have none.
     """
 
     name: str
@@ -43,6 +47,7 @@ class Feature:
     shapes: ShapeRule
     description: str = ""
     default: float | None = None
+    labels: tuple[str | int, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -54,7 +59,7 @@ class Feature:
         """Read what the specification declares.
 
         Raises:
-            MilError: neither image, array nor classifier output.
+            MilError: a sequence, or another kind that this runtime lacks.
         """
         declared = feature.type
         kind = declared.WhichOneof("Type")
@@ -69,26 +74,42 @@ class Feature:
             return cls(feature.name, "array", dtype, ShapeRule.of_array(array), feature.shortDescription, value)
         if kind in ("stringType", "int64Type", "dictionaryType"):
             role: Kind = "scores" if kind == "dictionaryType" else "label"
-            return cls(feature.name, role, "STRING" if kind == "stringType" else "INT64", ShapeRule(()), feature.shortDescription)
-        raise MilError(f"'{feature.name}' is a {kind}: only images and arrays are supported")
+            key = declared.dictionaryType.WhichOneof("KeyType") if role == "scores" else kind
+            return cls(feature.name, role, "STRING" if str(key).startswith("string") else "INT64", ShapeRule(()), feature.shortDescription)
+        if kind == "doubleType":
+            return cls(feature.name, "number", "DOUBLE", ShapeRule(()), feature.shortDescription)
+        raise MilError(f"'{feature.name}' is a {kind}: only images, arrays, numbers, texts and dictionaries are supported")
 
-    def to_tensor(self, value: Any) -> Tensor:
+    @property
+    def type_text(self) -> str:
+        """Its kind, type and shapes, for people."""
+        shapes = f" {self.shapes}" if self.kind in ("image", "array") and self.shape else ""
+        return f"{self.dtype} {self.kind}{shapes}"
+
+    def to_tensor(self, value: Any) -> Any:
         """A caller's value as the program takes it.
 
         Args:
             value: for an image, uint8 H×W×3 RGB (or H×W if gray; floats if Float16), or a PIL image of the matching mode; for an
-                array, anything NumPy reads.
+                array, anything NumPy reads; a number; a text or whole number; a dictionary of numbers.
 
         Returns:
-            1×C×H×W float32 (0..255 for 8-bit images), or the array as float32 or int32.
+            1×C×H×W float32 (0..255 for 8-bit images), or the array as float32 or int32; a number as a float64 tensor without axes; a
+            label (str or int) and a dictionary as they are.
 
         Raises:
             MilError: wrong shape or type.
         """
         if self.kind == "image":
             return self._pixels(value)
-        if self.kind != "array":
-            raise MilError(f"input '{self.name}' is a {self.kind}: only images and arrays go in")
+        if self.kind == "number":
+            return torch.tensor(self._number(value), dtype=torch.float64)
+        if self.kind == "label":
+            return self._label(value)
+        if self.kind == "scores":
+            if not isinstance(value, Mapping):
+                raise MilError(f"input '{self.name}' is {type(value).__name__}: give a dictionary of numbers")
+            return {self._label(key): self._number(number) for key, number in value.items()}
         array = np.asarray(value)
         self._check_shape(array.shape, array.shape)
         if self.dtype.startswith("INT"):
@@ -106,6 +127,8 @@ class Feature:
 
     def default_tensor(self) -> Tensor:
         """The value of an input that is left out: its default in its default shape."""
+        if self.kind == "number":
+            return torch.tensor(self.default, dtype=torch.float64)
         dtype = np.int32 if self.dtype.startswith("INT") else np.float32
         return self.to_tensor(np.full(self.shape, self.default, dtype))
 
@@ -114,7 +137,7 @@ class Feature:
 
         Returns:
             H×W (8-bit gray uint8, Float16 gray float32) or H×W×3 uint8 RGB for an image; the whole array (float32, or int32 if declared
-            so); a classifier's label (str or int) and its scores {label: probability}.
+            so); a number as float; a label (str or int) and scores {label: probability}.
 
         Raises:
             MilError: a result that an image cannot hold.
@@ -122,6 +145,8 @@ class Feature:
         if not isinstance(value, Tensor):
             return value
         array: NDArray[Any] = value.numpy()
+        if self.kind == "number":
+            return float(array)
         if self.kind == "array":
             return array.astype(np.int32) if self.dtype == "INT32" else array.astype(np.float32, copy=False)
         channels = _CHANNELS.get(self.dtype, 1)
@@ -134,6 +159,22 @@ class Feature:
         if channels == 1:
             return pixels[0]
         return np.ascontiguousarray((pixels[::-1] if self.dtype == "BGR" else pixels).transpose(1, 2, 0))
+
+    def _number(self, value: Any) -> float:
+        array = np.asarray(value)
+        if array.size != 1 or not np.issubdtype(array.dtype, np.number) or np.issubdtype(array.dtype, np.complexfloating):
+            raise MilError(f"input '{self.name}' is {str(value)[:80]!r}: give a number")
+        return float(array.reshape(()))
+
+    def _label(self, value: Any) -> str | int:
+        if self.dtype == "STRING":
+            if not isinstance(value, str):
+                raise MilError(f"input '{self.name}' is {str(value)[:80]!r}: give a text")
+            return value
+        array = np.asarray(value)
+        if array.size != 1 or not np.issubdtype(array.dtype, np.integer):
+            raise MilError(f"input '{self.name}' is {str(value)[:80]!r}: give a whole number")
+        return int(array.reshape(()))
 
     def _pixels(self, value: Any) -> Tensor:
         """1×C×H×W of an image."""

@@ -1,22 +1,24 @@
 """The program as this runtime holds it: operators whose constants are already read."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-__all__ = ["Operation", "Reference", "TensorInfo"]
+__all__ = ["Operation", "Reference", "TensorInfo", "renamed"]
 
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """A named result: data type as the program declares it (``FLOAT16`` …) and shape (-1 where unknown)."""
+    """A named result: data type as the program declares it (``FLOAT16`` …) and shape (-1 where unknown, None if nothing is declared)."""
 
     name: str
     dtype: str
-    shape: tuple[int, ...]
+    shape: tuple[int, ...] | None
 
     def fits(self, shape: Sequence[int]) -> bool:
         """Whether a result of this shape is what is declared."""
+        if self.shape is None:
+            return True
         return len(shape) == len(self.shape) and all(declared in (actual, -1) for actual, declared in zip(shape, self.shape, strict=True))
 
 
@@ -58,3 +60,23 @@ class Operation:
 
     def __str__(self) -> str:
         return f"operator '{self.kind}' at '{self.name}'"
+
+
+def renamed(operation: Operation, scope: dict[str, str], prefix: str) -> Operation:
+    """An operation as it stands among others whose values might have the same names.
+
+    Args:
+        operation: as it is.
+        scope: name of each value that it may read → what that is called now; its results are added.
+        prefix: what its results get before their names.
+    """
+    arguments = {key: _renamed(argument, scope) for key, argument in operation.arguments.items()}
+    scope.update((info.name, prefix + info.name) for info in operation.outputs)
+    outputs = tuple(replace(info, name=scope[info.name]) for info in operation.outputs)
+    return replace(operation, arguments=arguments, outputs=outputs)
+
+
+def _renamed(argument: Any, scope: Mapping[str, str]) -> Any:
+    if isinstance(argument, tuple):
+        return tuple(_renamed(item, scope) for item in argument)
+    return Reference(scope[argument.name]) if isinstance(argument, Reference) else argument

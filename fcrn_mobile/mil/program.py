@@ -11,17 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fcrn_mobile.mil.arithmetic import Arithmetic, apply, check_policy
-from fcrn_mobile.mil.binding import bind, with_constants
-from fcrn_mobile.mil.check import read_function
+from fcrn_mobile.mil.binding import with_constants
 from fcrn_mobile.mil.interface import Feature
+from fcrn_mobile.mil.models import read_parts
 from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.overflow import Overflow
-from fcrn_mobile.mil.refused import check_accepted
+from fcrn_mobile.mil.parts import Source
 from fcrn_mobile.mil.shapes import by
-from fcrn_mobile.mil.values import Constants
 from fcrn_mobile.package.errors import MilError
-from fcrn_mobile.package.reading import metadata
+from fcrn_mobile.package.reading import metadata, read_specification
 
 __all__ = ["Program", "Values"]
 
@@ -47,31 +46,22 @@ class Program:
 
     @classmethod
     def load(cls, path: Path | str, arithmetic: Arithmetic = "float32", function: str | None = None) -> Self:
-        """Read a package from disk, expand its constants and check that every operator is known.
+        """Read a model from disk, expand its constants and check that every operator is known.
 
         Args:
-            path: the .mlpackage folder.
+            path: the .mlpackage folder or .mlmodel file: an ML program, a pipeline, or another kind of model (``models.py``).
             arithmetic: ``float32``; ``float16`` to round every float16 tensor of the program; ``ane``, a simulation of the
                 Neural Engine, where large products overflow earlier (see ``arithmetic.py``).
             function: of a package with several; None takes its default.
 
         Raises:
-            MilError: unknown policy or function; a missing, damaged or truncated package; an operator this runtime lacks; a program
-                that Core ML itself refuses.
+            MilError: unknown policy or function; a missing, damaged or truncated model, or of a kind that does not run here; an
+                operator this runtime lacks; a program that Core ML itself refuses.
         """
         check_policy(arithmetic)
-        package = Path(path)
-        checked = read_function(package, function)
-        reader = Constants(checked.folder)
-        check_accepted(checked.block, reader, str(package))
-        return cls(
-            inputs=tuple(Feature.from_description(f) for f in checked.inputs),
-            outputs=tuple(Feature.from_description(f) for f in checked.outputs),
-            operations=bind(checked.block, reader, package, arithmetic),
-            arithmetic=arithmetic,
-            metadata=metadata(checked.model),
-            function=checked.name,
-        )
+        model, folder = read_specification(Path(path))
+        parts = read_parts(Source(model, folder, str(path), arithmetic, function))
+        return cls(**vars(parts), arithmetic=arithmetic, metadata=metadata(model))
 
     def predict(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Run the program.

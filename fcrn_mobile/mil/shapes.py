@@ -53,14 +53,14 @@ class ShapeRule:
         return cls(default)
 
     def allows(self, shape: tuple[int, ...]) -> bool:
-        """Whether a value may have this shape."""
+        """Whether a value may have this shape; any may if none is declared."""
         if self.enumerated:
             return shape in self.enumerated or shape == self.default
         if self.ranges:
             return len(shape) == len(self.ranges) and all(
                 low <= length and (high is None or length <= high) for length, (low, high) in zip(shape, self.ranges, strict=True)
             )
-        return shape == self.default
+        return shape == self.default or not self.default
 
     def __str__(self) -> str:
         if self.enumerated:
@@ -70,8 +70,10 @@ class ShapeRule:
         return by(self.default)
 
 
-def by(shape: Sequence[int]) -> str:
+def by(shape: Sequence[int] | None) -> str:
     """A shape as people write it: 1×3×224×320; of a nonsensical one, the first lengths."""
+    if shape is None:
+        return "any shape"
     return "×".join(map(str, shape[:_MOST_SHOWN])) + ("×…" if len(shape) > _MOST_SHOWN else "") or "()"
 
 

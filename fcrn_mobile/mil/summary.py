@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fcrn_mobile.mil.check import read_function
 from fcrn_mobile.mil.costs import count_macs
 from fcrn_mobile.mil.interface import Feature
-from fcrn_mobile.mil.ops import OPERATORS
+from fcrn_mobile.mil.ops import MIL
 from fcrn_mobile.mil.refused import refusals
 from fcrn_mobile.mil.values import BITS, Constants, shape_of, type_name
 from fcrn_mobile.package.reading import metadata
@@ -67,7 +67,7 @@ def summarise(package: Path, function: str | None = None) -> Summary:
         inputs=[_feature(Feature.from_description(f)) for f in checked.inputs],
         outputs=[_feature(Feature.from_description(f)) for f in checked.outputs],
         operators=dict(operators.most_common()),
-        unsupported=sorted(set(operators) - set(OPERATORS)),
+        unsupported=sorted(set(operators) - MIL),
         refused=list(refusals(block, Constants(checked.folder))),
         weights=_weight_bytes(block),
         macs=count_macs(checked.proto, block),

@@ -1,4 +1,4 @@
-"""The files of an ``.mlpackage`` on disk: manifest, specification, weights folder; the functions it holds."""
+"""Core ML's files on disk: an ``.mlmodel``, or an ``.mlpackage`` with manifest, specification and weights; the functions it holds."""
 
 import json
 from pathlib import Path
@@ -16,50 +16,46 @@ __all__ = ["default_function", "feature_descriptions", "file_within", "function_
 #: Protobuf reads no larger message.
 _LARGEST_SPECIFICATION = 2**31 - 1
 _LARGEST_MANIFEST = 2**24
+#: How the file begins that Git LFS leaves in the place of a large one.
+_POINTER = b"version https://git-lfs"
 _AGAIN = "copy or export the package again"
 
 
 def read_specification(package: Path) -> tuple["Model", Path]:
-    """Parse the model specification of a package.
+    """Parse the specification of a model, whatever kind of model it is.
 
     Args:
-        package: the .mlpackage folder.
+        package: the .mlpackage folder, or the .mlmodel file.
 
     Returns:
         The protobuf, and the folder its blob file names are relative to.
 
     Raises:
-        MilError: missing, not a package, damaged, or not an ML program.
+        MilError: missing, neither package nor model, or damaged.
     """
-    model_file = package / "Data" / _root(package)
+    model_file = package if package.suffix == ".mlmodel" and _is_file(package) else package / "Data" / _root(package)
     with quiet_coremltools():
         from coremltools.proto.Model_pb2 import Model
     from google.protobuf.message import DecodeError
 
-    model = Model()
+    model, content = Model(), _read(model_file, _LARGEST_SPECIFICATION)
+    if content.startswith(_POINTER):
+        raise MilError(f"'{model_file}' only points to a file in Git LFS: fetch that first (git lfs pull)")
     try:
-        model.ParseFromString(_read(model_file, _LARGEST_SPECIFICATION))
+        model.ParseFromString(content)
     except DecodeError as error:
         raise MilError(f"'{package}' holds a damaged specification ({error}): copy or export it again") from error
-    kind = model.WhichOneof("Type")
-    if kind is None:
+    if model.WhichOneof("Type") is None:
         raise MilError(f"'{package}' holds a specification without a model: copy or export it again")
-    if kind.startswith("pipeline"):
-        raise MilError(f"'{package}' is a {kind} of several models: save the ML program inside it as a package of its own")
-    if kind != "mlProgram":
-        raise MilError(
-            f"'{package}' is a {kind} model, only ML programs run here: "
-            'convert its source again with ct.convert(..., convert_to="mlprogram")'
-        )
     return model, model_file.parent
 
 
-def function_block(model: "Model", package: Path, name: str | None = None) -> tuple["Function", "Block"]:
+def function_block(model: "Model", where: str, name: str | None = None) -> tuple["Function", "Block"]:
     """A function of the program, and its operations.
 
     Args:
         model: the specification.
-        package: named in messages.
+        where: names the model in messages.
         name: the function; None for the package's default.
 
     Raises:
@@ -68,13 +64,11 @@ def function_block(model: "Model", package: Path, name: str | None = None) -> tu
     functions = model.mlProgram.functions
     name = name or default_function(model)
     if name not in functions:
-        raise MilError(f"'{package}' has no function {name[:80]!r}: choose one of its functions ({_listed(functions)})")
+        raise MilError(f"'{where}' has no function {name[:80]!r}: choose one of its functions ({_listed(functions)})")
     function = functions[name]
     if function.opset not in function.block_specializations:
         others = _listed(function.block_specializations)
-        raise MilError(
-            f"function {name[:80]!r} of '{package}' asks for operator set {function.opset[:80]!r}, it has {others}: export again"
-        )
+        raise MilError(f"function {name[:80]!r} of '{where}' asks for operator set {function.opset[:80]!r}, it has {others}: export again")
     return function, function.block_specializations[function.opset]
 
 
@@ -153,10 +147,10 @@ def _check_folder(package: Path) -> None:
         if package.is_file():
             with package.open("rb") as stream:
                 zipped = stream.read(4) == b"PK\x03\x04"
-            remedy = "unpack it first (unzip)" if zipped else "give the .mlpackage folder, or convert to one with coremltools"
+            remedy = "unpack it first (unzip)" if zipped else "give an .mlpackage folder or an .mlmodel file"
             raise MilError(f"'{package}' is a {'zip archive' if zipped else 'file'}, not an .mlpackage folder: {remedy}")
         if not package.is_dir():
-            raise MilError(f"no package at '{package}': give an existing .mlpackage")
+            raise MilError(f"no model at '{package}': give an existing .mlpackage or .mlmodel")
         if not (package / "Manifest.json").exists() and (package / "coremldata.bin").exists():
             raise MilError(f"'{package}' is a compiled model (.mlmodelc): give the .mlpackage it was compiled from")
     except OSError as error:

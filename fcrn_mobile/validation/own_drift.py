@@ -76,7 +76,7 @@ def own_drifts(
         By index of the operator in the candidate.
     """
     given_by, factors = producers(candidate), gains(candidate)
-    shapes = {info.name: info.shape for operation in reference.operations for info in operation.outputs}
+    shapes = {info.name: info.shape for operation in reference.operations for info in operation.outputs if info.shape is not None}
     trials: list[Trial] = []
     places: dict[int, tuple[int, int | None]] = {}
     for index, position in pairs.items():

@@ -46,9 +46,12 @@ def save_program(folder: Path, body: Callable[..., Any], inputs: Sequence[np.nda
 
 
 def write_manifest(path: Path) -> None:
-    """The Manifest.json of a package whose model lies where coremltools puts it."""
-    item = {"author": "com.apple.CoreML", "description": "", "name": "model.mlmodel", "path": "com.apple.CoreML/model.mlmodel"}
-    manifest = {"fileFormatVersion": "1.0.0", "itemInfoEntries": {"model": item}, "rootModelIdentifier": "model"}
+    """The Manifest.json of a package whose model and weights lie where coremltools puts them."""
+    items = {
+        key: {"author": "com.apple.CoreML", "description": "", "name": name, "path": f"com.apple.CoreML/{name}"}
+        for key, name in (("model", "model.mlmodel"), ("weights", "weights"))
+    }
+    manifest = {"fileFormatVersion": "1.0.0", "itemInfoEntries": items, "rootModelIdentifier": "model"}
     (path / "Manifest.json").write_text(json.dumps(manifest))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fcrn_mobile.mil.ops import OPERATORS
+from fcrn_mobile.mil.ops import MIL
 from tests.mil.build import COVERED
 
 _OPERATOR_TESTS = Path(__file__).parent / "ops"
@@ -42,14 +42,14 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[N
     yield
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput.update(operators_compared=sorted(COVERED), operators_whole_run=_whole_run)
-    elif exitstatus == 0 and _whole_run and set(OPERATORS) - COVERED:
+    elif exitstatus == 0 and _whole_run and MIL - COVERED:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not COVERED:
         return
-    terminalreporter.write_line(f"MIL operators compared with an independent source: {len(COVERED & set(OPERATORS))} of {len(OPERATORS)}")
-    missing = sorted(set(OPERATORS) - COVERED)
+    terminalreporter.write_line(f"MIL operators compared with an independent source: {len(COVERED & MIL)} of {len(MIL)}")
+    missing = sorted(MIL - COVERED)
     if missing and _whole_run:
         terminalreporter.write_line(f"without a comparison: {', '.join(missing)}", red=True)

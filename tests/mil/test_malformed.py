@@ -48,10 +48,12 @@ FILES: dict[str, tuple[Damage, str]] = {
     "model too large": (lambda package: os.truncate(package / MODEL, 2**40), f"has {2**40} bytes, the limit is"),
     "model nested": (rewritten(MODEL, nested(3000)), "damaged specification"),
     "model elsewhere": (moved_outside(MODEL), "lies outside .*cp -RL"),
-    "neural network": (other_type("neuralNetwork"), r'is a neuralNetwork model.*ct\.convert\(\.\.\., convert_to="mlprogram"\)'),
-    "classifier": (other_type("neuralNetworkClassifier"), "is a neuralNetworkClassifier model"),
-    "tree": (other_type("treeEnsembleRegressor"), "is a treeEnsembleRegressor model"),
-    "pipeline": (other_type("pipeline"), "is a pipeline of several models: save the ML program inside"),
+    "tree": (other_type("treeEnsembleRegressor"), r"is a treeEnsembleRegressor model, which does not run here \(it is no network"),
+    "Apple's": (
+        other_type("visionFeaturePrint"),
+        r"is a visionFeaturePrint model, which .* \(its weights are Apple's and not in the file\)",
+    ),
+    "pipeline": (other_type("pipelineClassifier"), "is a pipeline without stages"),
     "manifest missing": (removed("Manifest.json"), r"has no Manifest\.json"),
     "manifest garbage": (rewritten("Manifest.json", b"\xff\x00{"), r"no readable Manifest\.json"),
     "manifest a list": (rewritten("Manifest.json", b"[1]"), r"no readable Manifest\.json"),
@@ -104,16 +106,16 @@ def test_what_is_no_package_is_told_what_it_is(sound, tmp_path, capsys, monkeypa
     assert "is a zip archive, not an .mlpackage folder: unpack it first" in refusal(archive, capsys, monkeypatch)
     single = tmp_path / "single.mlpackage"
     shutil.copy(sound / MODEL, single)
-    assert "is a file, not an .mlpackage folder: give the .mlpackage folder" in refusal(single, capsys, monkeypatch)
-    assert "no package at" in refusal(tmp_path / "missing.mlpackage", capsys, monkeypatch, "inspect")
+    assert "is a file, not an .mlpackage folder: give an .mlpackage folder" in refusal(single, capsys, monkeypatch)
+    assert "no model at" in refusal(tmp_path / "missing.mlpackage", capsys, monkeypatch, "inspect")
     os.mkfifo(tmp_path / "pipe.mlpackage")
-    assert "no package at" in refusal(tmp_path / "pipe.mlpackage", capsys, monkeypatch)
+    assert "no model at" in refusal(tmp_path / "pipe.mlpackage", capsys, monkeypatch)
     compiled = tmp_path / "compiled.mlpackage"
     compiled.mkdir()
     (compiled / "coremldata.bin").touch()
     assert "is a compiled model (.mlmodelc)" in refusal(compiled, capsys, monkeypatch)
     (tmp_path / "loop.mlpackage").symlink_to("loop.mlpackage")
-    assert "no package at" in refusal(tmp_path / "loop.mlpackage", capsys, monkeypatch, "inspect")
+    assert "no model at" in refusal(tmp_path / "loop.mlpackage", capsys, monkeypatch, "inspect")
 
 
 @pytest.mark.parametrize("what", ["model.mlmodel", "Manifest.json", "weight.bin"])

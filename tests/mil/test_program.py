@@ -154,7 +154,7 @@ def test_bad_inputs_are_named(packages) -> None:
 
 
 def test_bad_packages_are_named(packages, tmp_path) -> None:
-    with pytest.raises(MilError, match="no package at"):
+    with pytest.raises(MilError, match="no model at"):
         Program.load(tmp_path / "none.mlpackage")
     text = tmp_path / "text.mlpackage"
     text.write_text("hello")

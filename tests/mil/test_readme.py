@@ -12,12 +12,12 @@ def coverage() -> str:
     with quiet_coremltools():
         from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
     known = set(SSAOpRegistry.core_ops) - _NO_OPERATORS
-    lacking = ", ".join(f"`{kind}`" for kind in sorted(known - set(ops.OPERATORS)))
+    lacking = ", ".join(f"`{kind}`" for kind in sorted(known - ops.MIL))
     rows = [
         f"| `{family.__name__.rsplit('.', 1)[-1]}` | {', '.join(f'`{kind}`' for kind in sorted(family.OPERATORS))} |"
         for family in ops.FAMILIES
     ]
-    lines = [f"{len(ops.OPERATORS)} of the {len(known)} operators that coremltools 9.0 knows, in every version from iOS 15 to iOS 18.", ""]
+    lines = [f"{len(ops.MIL)} of the {len(known)} operators that coremltools 9.0 knows, in every version from iOS 15 to iOS 18.", ""]
     lines += [f"Lacking, since vision networks do without them: {lacking}.", "", "| family | operators |", "|---|---|", *rows]
     return "\n".join(lines)
 

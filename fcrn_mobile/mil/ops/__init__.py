@@ -14,6 +14,7 @@ from fcrn_mobile.mil.ops import (
     elementwise,
     indexing,
     linear,
+    model,
     normalization,
     pool,
     quantization,
@@ -36,9 +37,14 @@ FAMILIES = (
     *(pool, quantization, random, recurrent, reduction, resize, sampling, shape, slicing, sorting, space, unary),
 )
 
-OPERATORS: dict[str, Operator] = {kind: operator for family in FAMILIES for kind, operator in family.OPERATORS.items()}
+#: Those of MIL, and those of models of other kinds (``foreign``).
+OPERATORS: dict[str, Operator] = {kind: operator for family in (*FAMILIES, model) for kind, operator in family.OPERATORS.items()}
 
 
 def kinds(has: Callable[[Operator], bool]) -> frozenset[str]:
     """Names of the operators for which something holds."""
     return frozenset(kind for kind, operator in OPERATORS.items() if has(operator))
+
+
+#: Names of MIL's.
+MIL = kinds(lambda operator: not operator.foreign)

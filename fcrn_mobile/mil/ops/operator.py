@@ -39,6 +39,7 @@ class Operator:
         activation: whether it may follow such an operator before the output is quantized (``insert_suffix_quantize_dequantize_pair``).
         inserted: whether compression and half precision put it between operators of the network.
         free: whether engines fuse it with the operator before, or it only renames what is there.
+        foreign: whether it is none of MIL's, but a model of another kind (``model.py``).
     """
 
     run: Callable[..., Any]
@@ -58,6 +59,7 @@ class Operator:
     activation: bool = False
     inserted: bool = False
     free: bool = False
+    foreign: bool = False
 
     @property
     def is_product(self) -> bool:

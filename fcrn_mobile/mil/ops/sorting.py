@@ -6,7 +6,7 @@ from torch import Tensor
 from fcrn_mobile.mil.declared import Declared, Shape
 from fcrn_mobile.mil.ops.operator import Operator
 
-__all__ = ["OPERATORS", "argsort", "non_maximum_suppression", "topk"]
+__all__ = ["OPERATORS", "argsort", "non_maximum_suppression", "survivors", "topk"]
 
 _INDEX_TYPES = {"int32": torch.int32, "uint16": torch.int32}
 
@@ -58,38 +58,48 @@ def non_maximum_suppression(
     numbers = torch.zeros(boxes.shape[0], dtype=torch.int32)
     for image in range(boxes.shape[0]):
         least = float(score_threshold) if score_threshold is not None else float("-inf")
-        survivors = _survivors(boxes[image], scores[image], float(iou_threshold), least, per_class_suppression)[:count]
-        numbers[image] = len(survivors)
-        kept_boxes[image, : len(survivors)] = boxes[image, survivors]
-        kept_scores[image, : len(survivors)] = scores[image, survivors]
-        kept_indices[image, : len(survivors)] = torch.tensor(survivors, dtype=torch.int32)
+        survived = survivors(boxes[image], scores[image], float(iou_threshold), least, per_class_suppression)[:count]
+        numbers[image] = len(survived)
+        kept_boxes[image, : len(survived)] = boxes[image, survived]
+        kept_scores[image, : len(survived)] = scores[image, survived]
+        kept_indices[image, : len(survived)] = torch.tensor(survived, dtype=torch.int32)
     if older:
         return kept_boxes, kept_scores, kept_indices, numbers
     return kept_boxes.transpose(1, 2), kept_scores.transpose(1, 2), kept_indices
 
 
-def _survivors(boxes: Tensor, scores: Tensor, iou_threshold: float, score_threshold: float, per_class: bool) -> list[int]:
-    """Indices of one image's boxes, best first."""
+def survivors(boxes: Tensor, scores: Tensor, iou_threshold: float, score_threshold: float, per_class: bool) -> list[int]:
+    """Indices of the boxes that overlap no better one, best first.
+
+    Args:
+        boxes: B×4: x and y of the centre, width, height.
+        scores: B×K, of each class; a box counts with its largest.
+        iou_threshold: largest intersection over union of two that both stay.
+        score_threshold: least score.
+        per_class: whether only boxes whose largest score is of the same class suppress each other.
+    """
     best, label = scores.max(dim=1)
-    order = torch.sort(best, descending=True, stable=True).indices.tolist()
-    overlap = _overlaps(boxes)
-    survivors: list[int] = []
-    for index in order:
-        if best[index] < score_threshold:
-            break
-        rivals = [other for other in survivors if not per_class or label[other] == label[index]]
-        if not rivals or float(overlap[index, rivals].max()) <= iou_threshold:
-            survivors.append(index)
-    return survivors
+    order = torch.sort(best, descending=True, stable=True).indices
+    order = order[~(best[order] < score_threshold)]
+    kept: list[int] = []
+    while order.numel():
+        index = order[0]
+        kept.append(int(index))
+        rivals = _overlaps(boxes[index], boxes[order]) > iou_threshold
+        if per_class:
+            rivals &= label[order] == label[index]
+        rivals[0] = True
+        order = order[~rivals]
+    return kept
 
 
-def _overlaps(boxes: Tensor) -> Tensor:
-    """B×B intersection over union."""
-    low, high = boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2
-    shared = (torch.minimum(high[:, None], high) - torch.maximum(low[:, None], low)).clamp_min(0).prod(dim=2)
-    area = boxes[:, 2] * boxes[:, 3]
-    union = area[:, None] + area - shared
-    return torch.where(union > 0, shared / union, torch.zeros(()))
+def _overlaps(box: Tensor, boxes: Tensor) -> Tensor:
+    """Intersection over union of a box and each of B boxes."""
+    low, high = box[:2] - box[2:] / 2, box[:2] + box[2:] / 2
+    lows, highs = boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2
+    shared = (torch.minimum(high, highs) - torch.maximum(low, lows)).clamp_min(0).prod(dim=1)
+    union = box[2] * box[3] + boxes[:, 2] * boxes[:, 3] - shared
+    return torch.where(union > 0, shared / union, torch.zeros((), dtype=boxes.dtype))
 
 
 def _suppressed_shape(declared: Declared) -> Shape:
