@@ -103,13 +103,16 @@ def upsample_bilinear(
 
 
 def resize_nearest_neighbor(x: Tensor, target_size_height: Tensor, target_size_width: Tensor) -> Tensor:
-    """The last two axes at another size; point i takes pixel ⌊i·size/out⌋."""
-    return _nearest(x, [int(target_size_height), int(target_size_width)])
+    """The last two axes at another size; point i takes the pixel that its centre lies in, ⌊(i + ½)·size/out⌋.
+
+    coremltools converts TensorFlow's nearest neighbours of half-pixel centres to it, and those without to ``upsample_nearest_neighbor``.
+    """
+    return _nearest(x, [int(target_size_height), int(target_size_width)], _pixels_of_centres)
 
 
 def upsample_nearest_neighbor(x: Tensor, scale_factor_height: Tensor | float = 1, scale_factor_width: Tensor | float = 1) -> Tensor:
-    """The last two axes at ⌊length·factor⌋; point i takes pixel ⌊i·size/out⌋."""
-    return _nearest(x, _scaled(x, scale_factor_height, scale_factor_width))
+    """The last two axes at ⌊length·factor⌋; point i takes pixel ⌊i·size/out⌋, which follows from the sizes, not from the factor."""
+    return _nearest(x, _scaled(x, scale_factor_height, scale_factor_width), _pixels_of_corners)
 
 
 def resize(
@@ -121,8 +124,9 @@ def resize(
 ) -> Tensor:
     """The last ``resized_dims`` axes at the last lengths of ``shape`` (0 keeps a length), linearly or by the nearest neighbour.
 
-    The nearest neighbour of the ``DEFAULT`` grid is the pixel at or before the point, as ``resize_nearest_neighbor`` has it; of
-    the other grids, whose points stand at pixel centres, the closest one. coremltools only ever emits the former.
+    The nearest neighbour of the ``DEFAULT`` grid is that of ``resize_nearest_neighbor`` (Core ML's answer for 2 → 3 pixels is 0 1 1:
+    coremltools, mil/ops/tests/iOS17/test_image_resizing.py); of the other grids, whose points stand at pixel centres, the closest pixel.
+    coremltools only ever emits the former.
     """
     count = int(resized_dims)
     lengths = ints(shape)[-count:] if count else []
@@ -149,18 +153,27 @@ def _bilinear(x: Tensor, size: list[int], mode: str) -> Tensor:
     return x
 
 
-def _nearest(x: Tensor, size: list[int]) -> Tensor:
+def _nearest(x: Tensor, size: list[int], pixels: Callable[[int, int], Tensor]) -> Tensor:
     whole = all(out % length == 0 for out, length in zip(size, x.shape[-2:], strict=True))
     if whole and x.dim() == 4 and x.is_floating_point():
         return F.interpolate(x, size=size, mode="nearest")
     for axis, out in zip((-2, -1), size, strict=True):
-        x = x.index_select(axis, _nearest_pixels("DEFAULT", x.shape[axis], out))
+        x = x.index_select(axis, pixels(x.shape[axis], out))
     return x
+
+
+# In integers: a float spacing would miss by one now and then.
+def _pixels_of_corners(size: int, out: int) -> Tensor:
+    return torch.arange(out) * size // out
+
+
+def _pixels_of_centres(size: int, out: int) -> Tensor:
+    return (2 * torch.arange(out) + 1) * size // (2 * out)
 
 
 def _nearest_pixels(mode: str, size: int, out: int) -> Tensor:
     if mode == "DEFAULT":
-        return torch.arange(out) * size // out  # in integers: a float spacing would miss by one now and then
+        return _pixels_of_centres(size, out)
     return (grid(mode, size, out) + 0.5).floor().to(torch.int64).clamp_max(size - 1)
 
 

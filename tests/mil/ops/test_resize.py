@@ -1,3 +1,6 @@
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
@@ -84,14 +87,32 @@ def test_upsample_bilinear_without_half_pixel_centres() -> None:
     check_op("upsample_bilinear", lambda x0: mb.upsample_bilinear(x=x0, **arguments), [x], expected, target="iOS16")
 
 
+def centres(size: int, out: int) -> list[int]:
+    """Pixel of each point whose centre lies in it, exactly."""
+    return [math.floor(Fraction(2 * i + 1, 2) * Fraction(size, out)) for i in range(out)]
+
+
 @settings(max_examples=30, deadline=None)
 @given(size=sides, out=sides, seed=seeds)
-def test_nearest_takes_the_pixel_at_or_before(size, out, seed) -> None:
+def test_nearest_takes_the_pixel_that_the_centre_lies_in(size, out, seed) -> None:
     x = values(seed, 1, 2, *size)
-    rows, columns = (np.arange(o) * n // o for n, o in zip(size, out, strict=True))
-    expected = x[:, :, rows][..., columns]
+    expected = x[:, :, centres(size[0], out[0])][..., centres(size[1], out[1])]
     arguments = {"target_size_height": out[0], "target_size_width": out[1]}
     check_op("resize_nearest_neighbor", lambda x0: mb.resize_nearest_neighbor(x=x0, **arguments), [x], expected)
+    arguments = {"shape": np.array(out, np.int32), "resized_dims": np.uint32(2), "interpolation_mode": "NEAREST_NEIGHBOR"}
+    check_op("resize", lambda x0: mb.resize(x=x0, **arguments), [x], expected)
+
+
+@pytest.mark.parametrize(
+    ("size", "out", "expected"), [(2, 3, [0, 1, 1]), (3, 2, [0, 2]), (4, 2, [1, 3]), (6, 2, [1, 4]), (2, 6, [0, 0, 0, 1, 1, 1])]
+)
+def test_nearest_pixels_that_are_published(size, out, expected) -> None:
+    """The first is Core ML's answer in coremltools' tests; all are TensorFlow's and torch's of half-pixel centres."""
+    x = np.arange(size, dtype=np.float32).reshape(1, 1, 1, size)
+    arguments = {"shape": np.array([1, out], np.int32), "resized_dims": np.uint32(2), "interpolation_mode": "NEAREST_NEIGHBOR"}
+    theirs = F.interpolate(torch.from_numpy(x), size=(1, out), mode="nearest-exact")
+    assert theirs.flatten().tolist() == expected
+    check_op("resize", lambda x0: mb.resize(x=x0, **arguments), [x], theirs)
 
 
 @settings(max_examples=20, deadline=None)
@@ -103,6 +124,15 @@ def test_upsample_nearest_equals_torchs(size, factor, seed) -> None:
     scales = [np.float32(f) if isinstance(f, float) else f for f in factor]
     arguments = {"scale_factor_height": scales[0], "scale_factor_width": scales[1]}
     check_op("upsample_nearest_neighbor", lambda x0: mb.upsample_nearest_neighbor(x=x0, **arguments), [x], expected)
+
+
+@pytest.mark.parametrize(("factor", "expected"), [(0.67, [0, 1]), (1.12, [0, 1, 2]), (1.34, [0, 0, 1, 2])])
+def test_upsampling_by_a_fraction_follows_the_lengths(factor, expected) -> None:
+    """The first two are Core ML's answers in coremltools' tests (iOS15/test_image_resizing.py)."""
+    x = np.arange(3, dtype=np.float32).reshape(1, 1, 1, 3)
+    arguments = {"scale_factor_height": np.float32(1), "scale_factor_width": np.float32(factor)}
+    wanted = np.array(expected, np.float32).reshape(1, 1, 1, -1)
+    check_op("upsample_nearest_neighbor", lambda x0: mb.upsample_nearest_neighbor(x=x0, **arguments), [x], wanted)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -125,7 +155,6 @@ def test_resize_works_on_the_last_axes_and_keeps_lengths_named_zero(mode) -> Non
 def test_resize_to_the_nearest_neighbour() -> None:
     x = values(0, 1, 2, 4, 5)
     arguments = {"shape": np.array([6, 15], np.int32), "resized_dims": np.uint32(2), "interpolation_mode": "NEAREST_NEIGHBOR"}
-    expected = x[:, :, np.arange(6) * 4 // 6][..., np.arange(15) // 3]
-    check_op("resize", lambda x0: mb.resize(x=x0, **arguments), [x], expected)
     exact = F.interpolate(torch.from_numpy(x), size=(6, 15), mode="nearest-exact")  # pixel centres
-    check_op("resize", lambda x0: mb.resize(x=x0, sampling_mode="UNALIGN_CORNERS", **arguments), [x], exact)
+    for mode in ("DEFAULT", "UNALIGN_CORNERS"):
+        check_op("resize", lambda x0, m=mode: mb.resize(x=x0, sampling_mode=m, **arguments), [x], exact)

@@ -90,7 +90,8 @@ def test_a_factor_takes_the_whole_part_of_a_length_down_and_up() -> None:
 @pytest.mark.parametrize("size", [(3, 4), (6, 4), (6, 8), (5, 8), (6, 7), (2, 2)])
 def test_nearest_neighbours_of_any_rank_and_type(dtype: torch.dtype, lead: tuple[int, ...], size: tuple[int, int]) -> None:
     x = RAMP.reshape(3, 4).to(dtype).expand(*lead, 3, 4)
-    expected = x[..., [i * 3 // size[0] for i in range(size[0])], :][..., [i * 4 // size[1] for i in range(size[1])]]
+    rows, columns = ([(2 * i + 1) * length // (2 * out) for i in range(out)] for length, out in zip((3, 4), size, strict=True))
+    expected = x[..., rows, :][..., columns]
     actual = OPERATORS["resize_nearest_neighbor"].run(x, torch.tensor(size[0]), torch.tensor(size[1]))
     assert actual.dtype == dtype
     assert actual.equal(expected)
@@ -100,8 +101,8 @@ def test_the_closest_pixel_of_a_centre_is_rounded_up_and_stays_in_the_map() -> N
     x = torch.arange(5.0)
     arguments = {"resized_dims": torch.tensor(1), "interpolation_mode": "NEAREST_NEIGHBOR"}
     nearest = OPERATORS["resize"].run(x, torch.tensor([2]), sampling_mode="DEFAULT", **arguments)
-    assert nearest.tolist() == [0.0, 2.0]
-    # 0.75 and 3.25
+    assert nearest.tolist() == [1.0, 3.0]
+    # 1.25 and 3.75 of pixels from 0 to 5; 0.75 and 3.25 of their centres
     assert OPERATORS["resize"].run(x, torch.tensor([2]), sampling_mode="UNALIGN_CORNERS", **arguments).tolist() == [1.0, 3.0]
     # 0, 4/3, 8/3, 4
     assert OPERATORS["resize"].run(x, torch.tensor([4]), sampling_mode="STRICT_ALIGN_CORNERS", **arguments).tolist() == [0.0, 1.0, 3.0, 4.0]
