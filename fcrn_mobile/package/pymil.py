@@ -1,4 +1,4 @@
-"""A Core ML model's program in memory, parsed once; the only module that uses parts of coremltools which are not documented.
+"""A Core ML model's program in memory, parsed once; like ``framework.py``, it uses parts of coremltools which are not documented.
 
 coremltools keeps the program (PyMIL) of each model that it has made, but has no public way to it, and its own steps parse the package
 anew. Here a program is parsed where coremltools has none, and a step takes over the program of the model before it. Written against
