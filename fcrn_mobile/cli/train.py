@@ -14,23 +14,33 @@ from fcrn_mobile.cli.outputs import OutputFolder
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.quantize.scheme import LEARNED
 
-__all__ = ["Integers", "command", "next_commands"]
+__all__ = ["Integers", "Numbers", "command", "next_commands"]
 
 
 class Integers(click.ParamType):
     """Whole numbers with a separator between them."""
 
     name = "integers"
+    words = "whole numbers"
+    number: type[float] = int
 
     def __init__(self, separator: str) -> None:
         self.separator = separator
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
-        """``224x320`` → [224, 320]."""
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[Any]:
+        """``224x320`` → [224, 320]; a default as it is."""
         try:
-            return [int(part) for part in value.split(self.separator)]
+            return value if isinstance(value, list) else [self.number(part) for part in value.split(self.separator)]
         except ValueError:
-            self.fail(f"'{value}': give whole numbers with '{self.separator}' between them", param, ctx)
+            self.fail(f"'{value}': give {self.words} with '{self.separator}' between them", param, ctx)
+
+
+class Numbers(Integers):
+    """Numbers with a separator between them."""
+
+    name = "numbers"
+    words = "numbers"
+    number = float
 
 
 @click.command("train", cls=Command)
@@ -61,6 +71,29 @@ class Integers(click.ParamType):
 @click.option("--silog", type=float, default=0.0, show_default=True, help="Weight of the scale-invariant logarithmic error.")
 @click.option("--normals", type=float, default=0.0, show_default=True, help="Weight of the difference of surface normals.")
 @click.option("--virtual-normals", type=float, default=0.0, show_default=True, help="Weight of the same for planes through distant pixels.")
+@click.option(
+    "--teacher",
+    multiple=True,
+    default=None,
+    metavar="CHECKPOINT",
+    help="A trained network whose depth is learned beside the truth. Several: their mean.",
+)
+@click.option(
+    "--unlabelled",
+    multiple=True,
+    default=None,
+    metavar="SPEC[*WEIGHT]",
+    help="Pictures on which the teacher is learned from alone: images:PATH, or data whose depth is not to be looked at.",
+)
+@click.option("--teacher-weight", type=float, default=0.5, show_default=True, help="Of the loss against it; the truth has the rest.")
+@click.option("--teacher-flip/--no-teacher-flip", default=True, show_default=True, help="Whether teachers see mirror images too.")
+@click.option(
+    "--teacher-scales",
+    type=Numbers(","),
+    default=[1.0],
+    metavar="S,S",
+    help="Shares of its input size at which each teacher predicts.  [default: 1]",
+)
 @click.option("--optimizer", default="adamw", show_default=True, metavar="adamw|sgd")
 @click.option("--lr", type=float, default=1e-3, show_default=True)
 @click.option("--schedule", default="one-cycle", show_default=True, metavar="one-cycle|plateau|constant")
@@ -133,8 +166,7 @@ def command(context: click.Context, config: Path | None, json_out: str | None, *
     if run_folder:
         checkpoint, folder = training.resume(run_folder, show_progress(), settings.get("epochs"), draw_examples), run_folder
     else:
-        if options["data"]:
-            settings["data"] = join_parts(options["data"])
+        settings |= {name: join_parts(options[name]) for name in ("data", "teacher", "unlabelled") if options[name]}
         run = runs.make_run(settings, shlex.join(["fcrn-mobile", *sys.argv[1:]]))
         checkpoint, folder = training.train(run, Path(out), show_progress(), draw_examples), Path(out)
     if not training.is_first_process():

@@ -13,10 +13,11 @@ from typing import Any
 from fcrn_mobile.data.cameras import KITTI, NYU, SAMPLE, TUM, DataSet
 from fcrn_mobile.errors import InputError
 
-__all__ = ["DEPTH", "FORMS", "STEREO", "VIDEO", "Form", "Option", "form_named", "forms_for", "reachable", "usage"]
+__all__ = ["DEPTH", "FORMS", "PICTURES", "STEREO", "VIDEO", "Form", "Option", "form_named", "forms_for", "reachable", "usage"]
 
-#: What is learned from data: true depth, or the motion of a camera, or the two pictures of a stereo rig (``train --objective``).
-DEPTH, VIDEO, STEREO = "supervised", "video", "stereo"
+#: What is learned from data: true depth, or the motion of a camera, or the two pictures of a stereo rig (``train --objective``), or what
+#: a teacher says of pictures (``train --unlabelled``).
+DEPTH, VIDEO, STEREO, PICTURES = "supervised", "video", "stereo", "pictures"
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,11 @@ class Form:
     def allowed(self) -> tuple[Option, ...]:
         """Its options, and that of the camera which all data with depth have."""
         return (*self.options, _FOCAL) if self.objective == DEPTH else self.options
+
+    @property
+    def use(self) -> str:
+        """The option of ``train`` that it is for."""
+        return "--unlabelled" if self.objective == PICTURES else f"--objective {self.objective}"
 
     @property
     def usage(self) -> str:
@@ -158,6 +164,7 @@ FORMS: dict[tuple[str, str], Form] = {
         Form("kitti", "kitti_views:open_kitti_triplets", (_STEP,), VIDEO),
         Form("stereo", "stereo:open_stereo", (*_CAMERA, _BASELINE), STEREO, remark="left/ and right/"),
         Form("kitti", "kitti_views:open_kitti_stereo", (), STEREO),
+        Form("images", "pictures:open_pictures", (), PICTURES, remark="a folder, .zip or list of pictures"),
     )
 }
 

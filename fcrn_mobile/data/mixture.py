@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from fcrn_mobile.data.cameras import UNKNOWN, TrainingCamera
 from fcrn_mobile.data.canonical import for_one_camera
 from fcrn_mobile.data.grammar import portable, split_off
-from fcrn_mobile.data.source import Sample, Source, camera_of
-from fcrn_mobile.data.spec import open_source
+from fcrn_mobile.data.pictures import HolesMarked
+from fcrn_mobile.data.source import Sample, Source, Subset, camera_of
+from fcrn_mobile.data.spec import open_source, open_unlabelled
 from fcrn_mobile.errors import InputError
 
 __all__ = ["Mixture", "Part", "join_parts", "open_mixture", "parse_mixture", "portable_mixture", "training_and_validation"]
@@ -74,24 +75,31 @@ def portable_mixture(data: str) -> str:
     return join_parts([replace(part, spec=portable(part.spec)) for part in parse_mixture(data)])
 
 
-def open_mixture(data: str, camera: TrainingCamera | None = None) -> Source:
-    """The source of a single spec, or a ``Mixture`` of several or of one with a weight.
+def open_mixture(data: str, camera: TrainingCamera | None = None, unlabelled: str | None = None) -> Source:
+    """The source of a single spec, or a ``Mixture`` of several, of one with a weight, or of what a teacher is to see.
 
     Args:
         data: the specs.
         camera: of the validation data, for which several sources are labelled where it is known, see ``canonical``; None leaves each
             source the metres of its own camera.
+        unlabelled: specs of pictures behind those, of which no depth is looked at; may be empty. Invalid depth is then NaN in all frames.
+            None for training without a teacher.
 
     Raises:
-        InputError: see ``parse_mixture`` and ``open_source``.
+        InputError: see ``parse_mixture``, ``open_source`` and ``open_unlabelled``.
     """
     parts = parse_mixture(data)
-    if len(parts) == 1 and parts[0].weight == 1:
+    if len(parts) == 1 and parts[0].weight == 1 and unlabelled is None:
         return open_source(parts[0].spec)
-    sources = [open_source(part.spec) for part in parts]
-    if len(parts) == 1 or camera is None:
-        return Mixture(parts, sources, camera_of(sources[0]))
-    return Mixture(parts, *for_one_camera([part.spec for part in parts], sources, camera))
+    sources, own = [open_source(part.spec) for part in parts], None
+    if len(parts) > 1 and camera is not None:
+        sources, own = for_one_camera([part.spec for part in parts], sources, camera)
+    own = own or camera_of(sources[0])
+    if unlabelled is None:
+        return Mixture(parts, sources, own)
+    further = parse_mixture(unlabelled) if unlabelled else ()
+    pictures = [open_unlabelled(part.spec) for part in further]
+    return Mixture((*parts, *further), [*map(HolesMarked, sources), *pictures], own, len(pictures))
 
 
 class Mixture:
@@ -101,14 +109,16 @@ class Mixture:
         parts: what the sources are called, and their weights.
         sources: as many.
         camera: that their metres hold for.
+        unlabelled: how many of the last sources have no depth.
 
     Raises:
         InputError: a weight so small that an epoch shows none of a source's frames.
     """
 
-    def __init__(self, parts: Sequence[Part], sources: Sequence[Source], camera: TrainingCamera = UNKNOWN) -> None:
+    def __init__(self, parts: Sequence[Part], sources: Sequence[Source], camera: TrainingCamera = UNKNOWN, unlabelled: int = 0) -> None:
         self.sources = tuple(sources)
         self.camera = camera
+        self.unlabelled = unlabelled
         self.labels = tuple(portable(part.spec) for part in parts)
         #: Of each source, how many frames an epoch shows.
         self.shown = tuple(round(part.weight * len(source)) for part, source in zip(parts, sources, strict=True))
@@ -118,6 +128,11 @@ class Mixture:
                     f"weight {part.weight:g} of '{part.spec}' leaves none of its {len(source)} frames to an epoch: give a larger one"
                 )
         self._first = np.cumsum([0, *map(len, sources)])
+
+    @property
+    def labelled(self) -> Subset[Sample]:
+        """The frames of sources that have depth."""
+        return Subset(self, tuple(range(int(self._first[len(self.sources) - self.unlabelled]))))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -6,13 +6,23 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
 from fcrn_mobile.data.cameras import UNKNOWN, TrainingCamera
-from fcrn_mobile.data.forms import DEPTH, FORMS, Form, form_named, reachable, usage
+from fcrn_mobile.data.forms import DEPTH, FORMS, PICTURES, Form, form_named, reachable, usage
 from fcrn_mobile.data.grammar import SpecText, parse, portable
+from fcrn_mobile.data.pictures import Unlabelled
 from fcrn_mobile.data.source import Indexed, OfCamera, Source, SplitSource, Subset, split_indices
 from fcrn_mobile.data.views import ViewSource
 from fcrn_mobile.errors import InputError
 
-__all__ = ["Item", "default_protocol", "open_source", "open_views", "recorded_camera", "training_camera", "without_depth"]
+__all__ = [
+    "Item",
+    "default_protocol",
+    "open_source",
+    "open_unlabelled",
+    "open_views",
+    "recorded_camera",
+    "training_camera",
+    "without_depth",
+]
 
 Item = TypeVar("Item", covariant=True)
 
@@ -29,7 +39,7 @@ def open_source(spec: str) -> Source:
     text = parse(spec)
     form = form_named(text.form)
     if form and form.objective != DEPTH:
-        raise InputError(f"'{spec}' holds no depth: it is for train --objective {form.objective}")
+        raise InputError(f"'{spec}' holds no depth: it is for train {form.use}")
     if form is None or (text.path is None) == form.has_path:
         raise InputError(f"unknown data '{spec}': use one of {usage(DEPTH)}")
     source: Source = _opened(form, text, spec)
@@ -54,6 +64,27 @@ def open_views(spec: str, objective: str) -> ViewSource:
         raise InputError(f"data '{spec}' is not for the {objective} objective: use one of {usage(objective)}")
     source: ViewSource = _opened(form, text, spec)
     return _part(source, text, spec, "its {} frames are too few to split, give --val-data too")
+
+
+def open_unlabelled(spec: str) -> Source:
+    """Open the pictures that a data spec names, their depth unknown (NaN) even where the form has it.
+
+    Args:
+        spec: ``images:PATH``, or as of ``open_source``.
+
+    Raises:
+        InputError: as of ``open_source``.
+    """
+    text = parse(spec)
+    form = FORMS.get((PICTURES, text.form))
+    if form is None and FORMS.get((DEPTH, text.form)) is None:
+        raise InputError(f"data '{spec}' is not for train --unlabelled: use one of {usage(PICTURES)}, {usage(DEPTH)}")
+    if form is None:
+        return Unlabelled(open_source(spec))
+    if text.path is None:
+        raise InputError(f"data '{spec}' has no path: use {form.usage}")
+    source: Source = _opened(form, text, spec)
+    return _part(source, text, spec, "its {} pictures are too few to split")
 
 
 def without_depth(spec: str) -> bool:

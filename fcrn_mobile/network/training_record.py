@@ -23,6 +23,7 @@ class TrainingRecord:
         encoder_weights: what the encoder started from.
         start: checkpoint that training started from; None for none.
         hyperparameters: by name.
+        teachers: checkpoints that it learned from, each its name and SHA-256.
         extended_at: numbers of epochs at which the run was set to more.
         monitor: what the run validated itself by; None where it had not been decided.
         processes: in which it was trained.
@@ -45,6 +46,7 @@ class TrainingRecord:
     encoder_weights: str = ""
     start: str | None = ""
     hyperparameters: dict[str, Any] | None = None
+    teachers: list[str] | None = None
     extended_at: list[int] | None = None
     monitor: dict[str, Any] | None = field(default_factory=dict)
     processes: int | None = None

@@ -55,9 +55,7 @@ class Hyperparameters(LoopSettings):
 
 
 #: Settings of objectives → default.
-_OF_OBJECTIVES = {"objective": Supervised.name, "quantization": NONE} | {
-    item.name: item.default for kind in (Video, Stereo, Supervised) for item in fields(kind)
-}
+_OF_OBJECTIVES = Video().flat() | Stereo().flat() | Supervised().flat() | {"quantization": NONE}
 
 
 def setting_kinds() -> dict[str, Any]:
@@ -80,6 +78,7 @@ def _objective(values: Mapping[str, Any]) -> Objective:
         key: kind(**{item.name: values[item.name] for item in fields(kind) if item.name in values}) for key, kind in OBJECTIVES.items()
     }
     supervised = objectives[Supervised.name]
-    if name != Supervised.name and isinstance(supervised, Supervised) and supervised.terms:
-        raise InputError(f"{next(iter(supervised.terms))} needs true depth, and objective '{name}' has none: leave it out")
+    if name != Supervised.name and isinstance(supervised, Supervised):
+        for setting in (*supervised.terms, *(["teacher"] if supervised.teacher else [])):
+            raise InputError(f"{setting} needs true depth, and objective '{name}' has none: leave it out")
     return objectives[name] if quantization == NONE else FineTuning(quantization)

@@ -8,6 +8,7 @@ from fcrn_mobile.data.cameras import TrainingCamera
 from fcrn_mobile.data.canonical import resolved_camera
 from fcrn_mobile.data.mixture import open_mixture
 from fcrn_mobile.data.module import DataModule, depth_data
+from fcrn_mobile.data.source import Source
 from fcrn_mobile.data.spec import open_source
 from fcrn_mobile.data.transforms import Augmentation
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
@@ -63,8 +64,18 @@ class Objective(ABC):
         """What trains a network; ``has_depth`` tells whether validation frames come with true depth."""
 
     def flat(self) -> dict[str, Any]:
-        """Its name and its settings, by their names in a run's record."""
-        return {"objective": self.name} | asdict(self)  # type: ignore[call-overload] # every subclass is a dataclass
+        """Its name and its settings, by their names in a run's record and with values that JSON knows."""
+        settings = asdict(self)  # type: ignore[call-overload] # every subclass is a dataclass
+        return {"objective": self.name} | {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """Checkpoints that are learned from."""
+        return ()
+
+    def portable(self) -> "Objective":
+        """The same, for records that travel: what it names on this machine by portable names."""
+        return self
 
     def data(self, run: Plan) -> DataModule[Any]:
         """What a run trains on and is validated with.
@@ -72,12 +83,19 @@ class Objective(ABC):
         Raises:
             InputError: unusable data.
         """
-        hyper, (train, val) = run.hyper, run.specs
+        hyper, (_, val) = run.hyper, run.specs
         size, augmentation = run.network.input_size, _augmentation(run)
         loading = (hyper.batch_size, hyper.workers, hyper.manual_seed, hyper.cache_mb)
         validation = open_source(val)
-        training = open_mixture(train, resolved_camera(validation) if run.one_camera else None)
-        return depth_data(training, validation, size, augmentation, *loading)
+        return depth_data(self.training_source(run, validation), validation, size, augmentation, *loading)
+
+    def training_source(self, run: Plan, validation: Source) -> Source:
+        """The frames that a run trains on.
+
+        Raises:
+            InputError: unusable data.
+        """
+        return open_mixture(run.specs[0], resolved_camera(validation) if run.one_camera else None)
 
     def transforms(self, run: Plan) -> list[str]:
         """What happens to training data at random, to be read by people."""

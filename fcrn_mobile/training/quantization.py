@@ -49,7 +49,7 @@ def fine_tuning_settings(values: dict[str, Any]) -> dict[str, Any]:
         if key in values:
             option = f"--{key.replace('_', '-')}"
             raise InputError(f"{option} does not go with --quantization {scheme}, which trains a network for deployment: leave it out")
-    for key in ("loss", "objective", *TERMS):
+    for key in ("loss", "objective", "teacher", "unlabelled", *TERMS):
         if key in values:
             option = f"--{key.replace('_', '-')}"
             raise InputError(

@@ -5,6 +5,7 @@ import shlex
 import typing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from fcrn_mobile.data.mixture import parse_mixture, training_and_validation
@@ -54,6 +55,7 @@ class Run:
         monitor: what it validates itself by; None before it has been started, and in records of versions that did not say.
         extended_at: numbers of epochs that had been set, and done, when the run was set to more. Each time the learning-rate schedule
             ``one-cycle`` began anew, over the epochs that were added; the others went on.
+        teachers: SHA-256 of the checkpoints that it learns from; none before it has been started.
         one_camera: whether several sources are labelled for one camera, see ``data.canonical``; not in records of versions that had none.
     """
 
@@ -69,6 +71,7 @@ class Run:
     command: str = ""
     monitor: Monitor | None = None
     extended_at: tuple[int, ...] = ()
+    teachers: tuple[str, ...] = ()
     one_camera: bool = False
 
     def __post_init__(self) -> None:
@@ -179,6 +182,7 @@ def load_run(path: Path) -> Run:
             hyper=Hyperparameters.of(hyper),
             monitor=Monitor(**monitor) if monitor else None,
             extended_at=tuple(fields.pop("extended_at", ())),
+            teachers=tuple(fields.pop("teachers", ())),
             **fields,
         )
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -244,7 +248,11 @@ def _kinds(settings: type) -> dict[str, Any]:
 def _checked(value: Any, kind: Any, where: str) -> Any:
     """A TOML value as the kind that its key asks for."""
     # Of a kind that may be None, which TOML cannot say, the other one.
-    expected = next(iter(typing.get_args(kind)), kind)
+    expected: Any = next(iter(typing.get_args(kind)), kind) if isinstance(kind, UnionType) else kind
+    if expected == tuple[float, ...]:
+        if isinstance(value, list) and value and all(type(item) in (int, float) for item in value):
+            return tuple(map(float, value))
+        raise InputError(f"{where} is {value!r}: give numbers in brackets, such as [1.0, 1.25]")
     if expected == list[int]:
         if isinstance(value, list) and all(type(item) is int for item in value):
             return value

@@ -32,6 +32,7 @@ from fcrn_mobile.training.divergence import DivergenceError
 from fcrn_mobile.training.mlflow_store import check_track
 from fcrn_mobile.training.regularisation import require_regularisable
 from fcrn_mobile.training.run import PRETRAINED, RANDOM, Run, extended, load_run, save_run
+from fcrn_mobile.training.teacher import load_teachers
 from fcrn_mobile.training.tracking import Tracking, epochs_done, flat_configuration, run_loggers
 
 __all__ = ["is_first_process", "log", "resume", "train", "uses_bf16"]
@@ -100,6 +101,7 @@ def is_first_process() -> bool:
 def _prepared(run: Run, out: Path) -> tuple[Run, FCRN, DataModule[Any]]:
     """The run with all that its data and objective settle, its network before the first step, and its data."""
     objective = run.hyper.objective
+    teachers = tuple(teacher.sha256 for teacher in load_teachers(objective.teachers))
     data = objective.data(run)
     run = replace(run, network=objective.network(run.network, data))
     network = _fresh_network(run)
@@ -108,7 +110,7 @@ def _prepared(run: Run, out: Path) -> tuple[Run, FCRN, DataModule[Any]]:
         objective.start(network, data)
     if run.track is not None and is_first_process():
         check_track(run.track, out)
-    return replace(run, monitor=objective.monitor(data.has_depth)), network, data
+    return replace(run, monitor=objective.monitor(data.has_depth), teachers=teachers), network, data
 
 
 def _make_folder(out: Path) -> None:
@@ -133,6 +135,7 @@ def _continue(run: Run, out: Path, progress: bool, epochs: int | None, draw: Dra
     if done >= run.hyper.epochs:
         log.info("'%s' has done all of its %d epochs: add to them with --epochs", out, done)
         return _best(out, run)
+    load_teachers(run.hyper.objective.teachers, run.teachers)
     data = run.hyper.objective.data(run)
     if epochs is not None and is_first_process():
         save_run(run, out / RECORD)
@@ -220,7 +223,9 @@ def _kept(out: Path) -> str:
 
 def _training_record(run: Run, data: DataModule[Any]) -> TrainingRecord:
     train_spec, val_spec = run.specs
-    camera = run.hyper.objective.camera(run, data)
+    objective = run.hyper.objective
+    camera = objective.camera(run, data)
+    teachers = [f"{portable(name)} {digest}" for name, digest in zip(objective.teachers, run.teachers, strict=True)]
     return TrainingRecord(
         # The place of the data on this machine is nobody else's business.
         data=portable_mixture(train_spec),
@@ -228,11 +233,12 @@ def _training_record(run: Run, data: DataModule[Any]) -> TrainingRecord:
         val_data=portable(val_spec),
         val_frames=len(data.validation_frames),
         camera=None if camera == UNKNOWN else asdict(camera),
-        transforms=run.hyper.objective.transforms(run),
-        depth=run.hyper.objective.units(run),
+        transforms=objective.transforms(run),
+        depth=objective.units(run),
         encoder_weights=portable(run.encoder_weights),
         start=portable(run.start) if run.start else None,
-        hyperparameters=run.hyper.flat(),
+        hyperparameters=replace(run.hyper, objective=objective.portable()).flat(),
+        teachers=teachers or None,
         extended_at=list(run.extended_at),
         monitor=asdict(run.monitor) if run.monitor else None,
         processes=run.devices * run.nodes,
