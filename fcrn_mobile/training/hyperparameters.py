@@ -74,6 +74,8 @@ def _objective(values: Mapping[str, Any]) -> Objective:
     name, quantization = values.get("objective", Supervised.name), values.get("quantization", NONE)
     if name not in OBJECTIVES:
         raise InputError(f"unknown objective '{name}': use one of {', '.join(OBJECTIVES)}")
+    # JSON and click know lists, a frozen dataclass has tuples.
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     objectives = {
         key: kind(**{item.name: values[item.name] for item in fields(kind) if item.name in values}) for key, kind in OBJECTIVES.items()
     }

@@ -58,7 +58,6 @@ class Supervised(Objective):
     teacher_scales: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "teacher_scales", tuple(self.teacher_scales))  # JSON knows lists alone
         require_one_of(self, "loss", LOSSES)
         require_not_negative(self, *TERMS)
         if not 0 <= self.teacher_weight <= 1:
