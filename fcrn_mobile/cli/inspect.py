@@ -17,26 +17,27 @@ __all__ = ["OTHERS", "command"]
 
 #: What people hand over instead of an artefact → what to do.
 OTHERS = {
-    ".mlmodel": 'convert its source to an .mlpackage with ct.convert(..., convert_to="mlprogram")',
-    ".mlmodelc": "give the .mlpackage it was compiled from",
+    ".mlmodelc": "give the .mlpackage or .mlmodel it was compiled from",
     ".zip": "unpack it first and give the .mlpackage folder in it",
     ".onnx": "onnxruntime and Netron show what is inside",
 }
+#: Lines about damaged weights that are shown.
+_MOST_DAMAGES = 8
 
 
 @click.command("inspect", cls=Command)
 @click.argument("model")
 @click.option("--function", help="Of a package with several; else its default.")
-@click.option("--estimate", "estimated", is_flag=True, help="Estimate latency on Apple chips from published ones (.mlpackage only).")
+@click.option("--estimate", "estimated", is_flag=True, help="Estimate latency on Apple chips from published ones (Core ML models only).")
 @json_option
 def command(model: str, function: str | None, estimated: bool, json_out: str | None) -> None:
-    """What MODEL takes and gives, its operators, weights, cost and metadata; of an .mlpackage, where its operators would run.
+    """What MODEL takes and gives, its operators, weights, cost and metadata; of Core ML models, where their operators would run.
 
     Placement follows published rules and latencies are estimates: neither ran on a device.
     """
     from fcrn_mobile.conversion.export import artefact_size
 
-    if model.rstrip("/").endswith(".mlpackage"):
+    if model.rstrip("/").endswith((".mlpackage", ".mlmodel")):
         from fcrn_mobile.mil.summary import summarise
 
         summary = vars(summarise(Path(model), function))
@@ -63,6 +64,10 @@ def _on_device(package: Path, function: str | None, estimated: bool) -> dict[str
     from fcrn_mobile.mil.graph import read_graph
 
     graph = read_graph(package, function)
+    if not graph.nodes:
+        if estimated:
+            raise InputError(f"'{package}' has no operators to estimate: leave --estimate out")
+        return {}
     return {"placement": place(graph), **({"estimate": estimate(graph)} if estimated else {})}
 
 
@@ -102,10 +107,18 @@ def _print(facts: dict[str, Any]) -> None:
             for name, item in value.items():
                 print(f"  {name:36} {f'{item:.4f}' if isinstance(item, float) else item}")
         elif key == "unsupported":
-            print(f"{key:12} {', '.join(value) or 'none: the MIL runtime runs every operator'}")
+            runs = "" if facts["damaged"] or facts["refused"] else ": the MIL runtime runs every operator"
+            print(f"{key:12} {', '.join(value) or f'none{runs}'}")
         elif key == "refused":
             for reason in value:
                 print(f"{key:12} Core ML refuses to load this package: {reason}")
+        elif key == "damaged":
+            for reason in value[:_MOST_DAMAGES]:
+                print(f"{key:12} {reason}")
+            if len(value) > _MOST_DAMAGES:
+                print(f"{key:12} and {len(value) - _MOST_DAMAGES} more constants")
+        elif key == "stages" and not value:
+            pass
         elif isinstance(value, list):
             print(key)
             for item in value:

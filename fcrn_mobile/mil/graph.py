@@ -6,10 +6,13 @@ from math import ceil, prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcrn_mobile.mil.check import CheckedFunction, read_function
+from fcrn_mobile.mil.check import CheckedFunction, check_function
 from fcrn_mobile.mil.costs import macs
 from fcrn_mobile.mil.declared import Declarations
+from fcrn_mobile.mil.models import PROGRAMS, leaves
+from fcrn_mobile.mil.parts import Source
 from fcrn_mobile.mil.values import BITS, shape_of, type_name
+from fcrn_mobile.package.reading import read_specification
 
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Argument, Operation, Value, ValueType
@@ -79,7 +82,7 @@ class Graph:
 
     Attributes:
         nodes: in order.
-        inputs, outputs: what it takes and gives.
+        inputs, outputs: what it takes and gives, of a pipeline its first and last program.
         weights: every constant that some operator reads, once.
     """
 
@@ -95,16 +98,24 @@ class Graph:
 
 
 def read_graph(package: Path, function: str | None = None) -> Graph:
-    """The operators of a package's function.
+    """The operators of a package's function, or of a pipeline's stages one after another; none of other kinds of models.
 
     Args:
-        package: the .mlpackage folder.
+        package: the .mlpackage folder, or the .mlmodel file.
         function: of a package with several; None takes its default.
 
     Raises:
         MilError: the package cannot be read, or does not hang together.
     """
-    return _Reader(read_function(package, function)).graph()
+    model, folder = read_specification(package)
+    leaf = [source for _, source in leaves(Source(model, folder, str(package), function=function)) if source.kind in PROGRAMS]
+    graphs = [_Reader(check_function(each.model, each.folder, each.where, each.function)).graph() for each in leaf]
+    return Graph(
+        nodes=tuple(node for graph in graphs for node in graph.nodes),
+        inputs=graphs[0].inputs if graphs else (),
+        outputs=graphs[-1].outputs if graphs else (),
+        weights=tuple(weight for graph in graphs for weight in graph.weights),
+    )
 
 
 class _Reader:

@@ -1,6 +1,6 @@
 """The kinds of Core ML models: who reads each, and why the others are refused. A new kind is a reader and its line in ``READERS``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from fcrn_mobile.mil import suppression, tables
@@ -8,18 +8,21 @@ from fcrn_mobile.mil.binding import bind
 from fcrn_mobile.mil.check import check_function
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.parts import Parts, Source
-from fcrn_mobile.mil.pipeline import PIPELINES, read_pipeline
+from fcrn_mobile.mil.pipeline import PIPELINES, check_wires, read_pipeline, stages_of
 from fcrn_mobile.mil.refused import check_accepted
 from fcrn_mobile.mil.values import Constants
 from fcrn_mobile.package.errors import MilError
 
-__all__ = ["READERS", "REFUSED", "read_parts"]
+__all__ = ["PROGRAMS", "READERS", "leaves", "read_parts", "refusal"]
 
 _APPLES = "its weights are Apple's and not in the file"
 _NO_NETWORK = "it is no network and no step of one"
 
+#: Kinds that ``check_function`` reads: a list of operators.
+PROGRAMS = ("mlProgram",)
+
 #: Kind of model → why it does not run here.
-REFUSED: dict[str, str] = {
+_REFUSED: dict[str, str] = {
     **dict.fromkeys(("visionFeaturePrint", "audioFeaturePrint", "soundAnalysisPreprocessing"), _APPLES),
     **dict.fromkeys(("textClassifier", "wordTagger", "wordEmbedding", "gazetteer"), "its form is Apple's own and not published"),
     **dict.fromkeys(("treeEnsembleClassifier", "treeEnsembleRegressor", "kNearestNeighborsClassifier"), _NO_NETWORK),
@@ -40,9 +43,30 @@ def read_parts(source: Source) -> Parts:
     """
     reader = READERS.get(source.kind)
     if reader is None:
-        reason = REFUSED.get(source.kind, "this runtime does not know it")
-        raise MilError(f"'{source.where}' is a {source.kind} model, which does not run here ({reason}): run it on macOS instead")
+        raise MilError(
+            f"'{source.where}' is a {source.kind} model, which does not run here ({refusal(source.kind)}): run it on macOS instead"
+        )
     return reader(source)
+
+
+def refusal(kind: str) -> str:
+    """Why a kind of model that has no reader does not run here."""
+    return _REFUSED.get(kind, "this runtime does not know it")
+
+
+def leaves(source: Source) -> Iterator[tuple[str, Source]]:
+    """The models that run: of a pipeline its stages, those of pipelines in it included, with their names; else the model itself.
+
+    Raises:
+        MilError: a pipeline whose stages do not fit together.
+    """
+    if source.kind not in PIPELINES:
+        yield "", source
+        return
+    check_wires(source)
+    for name, stage in stages_of(source):
+        for inner, leaf in leaves(stage):
+            yield f"{name}/{inner}" if inner else name, leaf
 
 
 def _read_program(source: Source) -> Parts:
@@ -60,7 +84,7 @@ def _read_program(source: Source) -> Parts:
 
 #: Kind of model → its reader.
 READERS: dict[str, Callable[[Source], Parts]] = {
-    "mlProgram": _read_program,
+    **dict.fromkeys(PROGRAMS, _read_program),
     **dict.fromkeys(PIPELINES, partial(read_pipeline, read=read_parts)),
     "nonMaximumSuppression": suppression.read,
     **tables.READERS,

@@ -11,6 +11,7 @@ from fcrn_mobile.mil.check import check_described
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.operation import Operation, TensorInfo
 from fcrn_mobile.package.errors import MilError
+from fcrn_mobile.package.reading import feature_descriptions
 
 if TYPE_CHECKING:
     from coremltools.proto.Model_pb2 import Model
@@ -58,10 +59,9 @@ def described(source: Source) -> tuple[tuple[Feature, ...], tuple[Feature, ...]]
     Raises:
         MilError: one is described twice, or with a name, size or kind that it cannot have.
     """
-    description = source.model.description
-    check_described(description.input, description.output, source.where)
-    inputs, outputs = (tuple(map(Feature.from_description, features)) for features in (description.input, description.output))
-    return inputs, outputs
+    inputs, outputs = feature_descriptions(source.model, source.function)
+    check_described(inputs, outputs, source.where)
+    return tuple(map(Feature.from_description, inputs)), tuple(map(Feature.from_description, outputs))
 
 
 def single(source: Source, arguments: Mapping[str, Any], inputs: Sequence[Feature], outputs: Sequence[Feature]) -> Parts:

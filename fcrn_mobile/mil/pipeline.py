@@ -19,7 +19,7 @@ from fcrn_mobile.package.errors import MilError
 if TYPE_CHECKING:
     from coremltools.proto.Model_pb2 import Model
 
-__all__ = ["PIPELINES", "read_pipeline", "stages_of"]
+__all__ = ["PIPELINES", "check_wires", "read_pipeline", "stages_of"]
 
 PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
 _AGAIN = "the file is damaged, export it again"
@@ -65,37 +65,52 @@ def read_pipeline(source: Source, read: Callable[[Source], Parts]) -> Parts:
     Raises:
         MilError: a stage cannot be read or reads what nothing gives, or as another type than it is given.
     """
-    if source.function not in (None, "main"):
-        raise MilError(f"'{source.where}' is a pipeline, which has no functions: leave the function out")
+    check_wires(source)
     inputs, outputs = described(source)
     stages = stages_of(source)
     wires = {feature.name: _Wire(feature.name, feature, given=True) for feature in inputs}
     prefixes = _prefixes([name for name, _ in stages], _names(source.model, [stage.model for _, stage in stages]))
-    later = [{output.name for output in stage.model.description.output} for _, stage in stages]
     operations: list[Operation] = []
-    results: list[Feature] = []
     defaults: dict[str, float | None] = {}
-    for index, (_, stage) in enumerate(stages):
+    for prefix, (_, stage) in zip(prefixes, stages, strict=True):
         parts = read(stage)
         scope: dict[str, str] = {}
         for feature in parts.inputs:
-            wire = _wire(feature, wires, stage.where, set().union(*later[index:]))
+            wire = wires[feature.name]
             if wire.given:
                 defaults.setdefault(feature.name, feature.default)
             scope[feature.name] = wire.value
             if not _as_it_is(wire, feature):
-                scope[feature.name] = prefixes[index] + feature.name
+                scope[feature.name] = prefix + feature.name
                 operations.append(_hand_over(wire, feature, scope[feature.name]))
-        for operation in parts.operations:
-            operations.append(renamed(operation, scope, prefixes[index]))
+        operations += [renamed(operation, scope, prefix) for operation in parts.operations]
         wires |= {feature.name: _Wire(scope[feature.name], feature, given=False) for feature in parts.outputs}
     for feature in outputs:
-        wire = _wire(feature, wires, source.where, set())
-        results.append(replace(feature, labels=wire.feature.labels))
-        if wire.value != feature.name:
-            operations.append(_hand_over(replace(wire, feature=feature), feature, feature.name))
+        if wires[feature.name].value != feature.name:
+            operations.append(_hand_over(replace(wires[feature.name], feature=feature), feature, feature.name))
     inputs = tuple(replace(f, default=defaults.get(f.name)) if f.default is None else f for f in inputs)
-    return Parts(inputs, tuple(results), release_after_last_use(operations, {feature.name for feature in outputs}))
+    outputs = tuple(replace(f, labels=wires[f.name].feature.labels) for f in outputs)
+    return Parts(inputs, outputs, release_after_last_use(operations, {feature.name for feature in outputs}))
+
+
+def check_wires(source: Source) -> None:
+    """Refuse a pipeline whose stages do not fit together, from descriptions alone.
+
+    Raises:
+        MilError: a stage reads what nothing gives, or as another type than it is given; so for the outputs.
+    """
+    if source.function not in (None, "main"):
+        raise MilError(f"'{source.where}' is a pipeline, which has no functions: leave the function out")
+    inputs, outputs = described(source)
+    given = {feature.name: feature for feature in inputs}
+    stages = [(stage.where, *described(stage)) for _, stage in stages_of(source)]
+    later = [{feature.name for feature in made} for _, _, made in stages]
+    for index, (where, taken, made) in enumerate(stages):
+        for feature in taken:
+            _check_wire(feature, given, where, set().union(*later[index:]))
+        given |= {feature.name: feature for feature in made}
+    for feature in outputs:
+        _check_wire(feature, given, source.where, set())
 
 
 def _names(pipeline: "Model", models: "Sequence[Model]") -> set[str]:
@@ -111,15 +126,14 @@ def _prefixes(names: list[str], features: set[str]) -> list[str]:
     return [name + dash for name in names]
 
 
-def _wire(feature: Feature, wires: Mapping[str, _Wire], where: str, later: set[str]) -> _Wire:
-    """Where an input of a stage, or an output of the pipeline, comes from."""
-    if feature.name not in wires:
+def _check_wire(feature: Feature, given: Mapping[str, Feature], where: str, later: set[str]) -> None:
+    """Whether an input of a stage, or an output of the pipeline, is given as it is read."""
+    if feature.name not in given:
         problem = "before a stage gives it" if feature.name in later else "which nothing gives"
         raise MilError(f"'{where}' reads {feature.name[:80]!r} {problem}: {_AGAIN}")
-    wire = wires[feature.name]
-    if not _same_type(wire.feature, feature):
-        raise MilError(f"'{where}' reads {feature.name!r} as {feature.type_text}, it is given as {wire.feature.type_text}: {_AGAIN}")
-    return wire
+    theirs = given[feature.name]
+    if not _same_type(theirs, feature):
+        raise MilError(f"'{where}' reads {feature.name!r} as {feature.type_text}, it is given as {theirs.type_text}: {_AGAIN}")
 
 
 def _same_type(given: Feature, read: Feature) -> bool:

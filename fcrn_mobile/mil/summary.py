@@ -1,19 +1,22 @@
-"""What is inside a package, without running it: works for operators this runtime lacks, too."""
+"""What is inside a model, without running it: works for operators this runtime lacks, too."""
 
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcrn_mobile.mil.check import read_function
+from fcrn_mobile.mil.check import check_function
 from fcrn_mobile.mil.costs import count_macs
 from fcrn_mobile.mil.interface import Feature
+from fcrn_mobile.mil.models import PROGRAMS, READERS, leaves, read_parts, refusal
 from fcrn_mobile.mil.ops import MIL
+from fcrn_mobile.mil.parts import Source, described
 from fcrn_mobile.mil.refused import refusals
 from fcrn_mobile.mil.values import BITS, Constants, shape_of, type_name
-from fcrn_mobile.package.reading import metadata
+from fcrn_mobile.package.errors import MilError
+from fcrn_mobile.package.reading import default_function, metadata, read_specification
 
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Block, Operation, Value
@@ -23,56 +26,122 @@ __all__ = ["Summary", "summarise"]
 
 @dataclass(frozen=True)
 class Summary:
-    """What is inside a package.
+    """What is inside a model.
 
     Attributes:
+        kind: of model, as the specification calls it: ``mlProgram``, ``pipeline`` …
         function: that is shown; ``functions`` are all there are.
+        stages: of a pipeline, a line each.
         inputs, outputs: as text.
-        operators: how many by type, nested blocks included.
+        operators: how many by type, nested blocks included; a stage that is no program counts as one, called as its kind.
         unsupported: types that this runtime lacks.
         refused: a line on each operator for whose sake Core ML does not load the package.
+        damaged: a line on everything that is wrong with the weights file; without any, every constant is there as declared.
         weights: bytes by stored type.
         macs: multiply-accumulates, see ``count_macs``.
         metadata: as the package has it.
     """
 
+    kind: str
     function: str
     functions: list[str]
+    stages: list[str]
     inputs: list[str]
     outputs: list[str]
     operators: dict[str, int]
     unsupported: list[str]
     refused: list[str]
+    damaged: list[str]
     weights: dict[str, int]
     macs: int
     metadata: dict[str, str]
 
 
-def summarise(package: Path, function: str | None = None) -> Summary:
-    """Interface, operators, weights, cost and metadata of a package.
+def summarise(path: Path, function: str | None = None) -> Summary:
+    """Interface, operators, weights, cost and metadata of a model.
 
     Args:
-        package: the .mlpackage folder.
+        path: the .mlpackage folder or .mlmodel file.
         function: of a package with several; None takes its default.
 
     Raises:
-        MilError: the package cannot be read, or does not hang together.
+        MilError: it cannot be read, or does not hang together.
     """
-    checked = read_function(package, function)
-    block = checked.block
-    operators = Counter(op.type for op in _operations(block) if op.type != "const")
+    model, folder = read_specification(path)
+    whole = Source(model, folder, str(path), function=function)
+    stages = [(name, _leaf(source)) for name, source in leaves(whole)]
+    inputs, outputs = described(whole)
+    weights: Counter[str] = Counter()
+    operators: Counter[str] = Counter()
+    for _, stage in stages:
+        weights.update(stage.weights)
+        operators.update(stage.operators)
     return Summary(
-        function=checked.name,
-        functions=sorted(checked.model.mlProgram.functions),
-        inputs=[_feature(Feature.from_description(f)) for f in checked.inputs],
-        outputs=[_feature(Feature.from_description(f)) for f in checked.outputs],
+        kind=whole.kind,
+        function=function or default_function(model),
+        functions=sorted(model.mlProgram.functions),
+        stages=[_stage(name, stage) for name, stage in stages if name],
+        inputs=list(map(_feature, inputs)),
+        outputs=list(map(_feature, outputs)),
         operators=dict(operators.most_common()),
-        unsupported=sorted(set(operators) - MIL),
-        refused=list(refusals(block, Constants(checked.folder))),
-        weights=_weight_bytes(block),
-        macs=count_macs(checked.proto, block),
-        metadata=metadata(checked.model),
+        unsupported=sorted({kind for _, stage in stages for kind in stage.unsupported}),
+        refused=[line for _, stage in stages for line in stage.refused],
+        damaged=list(dict.fromkeys(line for _, stage in stages for line in stage.damaged)),
+        weights=dict(weights.most_common()),
+        macs=sum(stage.macs for _, stage in stages),
+        metadata=metadata(model),
     )
+
+
+@dataclass(frozen=True)
+class _Leaf:
+    """A model of operators, or one that is a single operation: see ``Summary``."""
+
+    source: Source
+    operators: Counter[str]
+    unsupported: set[str] = field(default_factory=set)
+    refused: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
+    weights: Counter[str] = field(default_factory=Counter)
+    macs: int = 0
+
+
+def _leaf(source: Source) -> _Leaf:
+    if source.kind not in PROGRAMS:
+        if source.kind in READERS:
+            read_parts(source)
+        return _Leaf(source, Counter([source.kind]), set() if source.kind in READERS else {source.kind})
+    checked = check_function(source.model, source.folder, source.where, source.function)
+    operators = Counter(op.type for op in _operations(checked.block) if op.type != "const")
+    constants = Constants(source.folder)
+    damaged = tuple(_damages(checked.block, constants))
+    return _Leaf(
+        source,
+        operators,
+        unsupported=set(operators) - MIL,
+        refused=() if damaged else tuple(refusals(checked.block, constants)),
+        damaged=damaged,
+        weights=_weight_bytes(checked.block),
+        macs=count_macs(checked.proto, checked.block),
+    )
+
+
+def _stage(name: str, leaf: _Leaf) -> str:
+    """Name and kind of a stage, what it reads and gives, how large it is or why it does not run."""
+    given, made = (", ".join(feature.name for feature in features) for features in described(leaf.source))
+    size = f", {leaf.operators.total()} operators, {sum(leaf.weights.values()) / 1e6:.1f} MB of weights" if leaf.weights else ""
+    reason = f", which does not run here ({refusal(leaf.source.kind)})" if leaf.source.kind not in READERS else ""
+    return f"{name}: {leaf.source.kind}, {given} → {made}{size}{reason}"
+
+
+def _damages(block: "Block", constants: Constants) -> Iterator[str]:
+    """What is wrong with the constants in weights files."""
+    for op in _operations(block):
+        for value in _values(op):
+            try:
+                constants.check(value, f"a constant of operator '{op.type}'")
+            except MilError as error:
+                yield str(error)
 
 
 def _operations(block: "Block") -> Iterator["Operation"]:
@@ -90,18 +159,21 @@ def _feature(feature: Feature) -> str:
     return f"{feature.name}: {feature.dtype} {feature.kind} {feature.shapes}{optional}. {feature.description}".rstrip(" .") + "."
 
 
-def _weight_bytes(block: "Block") -> dict[str, int]:
-    """Bytes of constants in the weights file by stored type, largest first."""
+def _weight_bytes(block: "Block") -> Counter[str]:
+    """Bytes of constants in the weights file by stored type."""
     sizes: Counter[str] = Counter()
-    for op in block.operations:
-        values = [
-            *op.attributes.values(),
-            *(b.value for a in op.inputs.values() for b in a.arguments if b.WhichOneof("binding") == "value"),
-        ]
-        for value in values:
+    for op in _operations(block):
+        for value in _values(op):
             if value.WhichOneof("value") == "blobFileValue":
                 sizes[type_name(value.type)] += _stored_bytes(value)
-    return dict(sizes.most_common())
+    return sizes
+
+
+def _values(op: "Operation") -> "Iterator[Value]":
+    """Everything constant that an operator holds itself."""
+    yield from op.attributes.values()
+    for argument in op.inputs.values():
+        yield from (binding.value for binding in argument.arguments if binding.WhichOneof("binding") == "value")
 
 
 def _stored_bytes(value: "Value") -> int:

@@ -133,12 +133,26 @@ class Constants:
             return bool(array[0])
         return to_torch(array.reshape(shape))
 
+    def check(self, value: "Value", what: str = "a constant") -> None:
+        """Make sure that the weights file holds a constant, without reading it; one that stands in the specification passes.
+
+        Raises:
+            MilError: the file is missing or damaged, or holds something else there.
+        """
+        if value.WhichOneof("value") == "blobFileValue":
+            count = math.prod(shape_of(value.type))
+            self._blob(value, what).find(int(value.blobFileValue.offset), type_name(value.type), count)
+
     def _stored(self, value: "Value", name: str, count: int, what: str) -> NDArray[np.generic]:
+        return self._blob(value, what).read(int(value.blobFileValue.offset), name, count)
+
+    def _blob(self, value: "Value", what: str) -> BlobFile:
+        """The file that a constant is in."""
         file_name = value.blobFileValue.fileName
         if file_name not in self._blobs:
             path = file_within(self._folder, file_name.removeprefix("@model_path/"), f"the weights file {file_name[:80]!r} of {what}")
             self._blobs[file_name] = BlobFile(path)
-        return self._blobs[file_name].read(int(value.blobFileValue.offset), name, count)
+        return self._blobs[file_name]
 
 
 def to_torch(array: NDArray[np.generic]) -> torch.Tensor:

@@ -89,6 +89,14 @@ class BlobFile:
         Raises:
             MilError: no such blob there, another type or size than declared, or the file ends before the blob does.
         """
+        start, size = self.find(offset, data_type, count)
+        if data_type in WHOLE:
+            return self._array(start, np.dtype(WHOLE[data_type][1]), size)
+        _, bits, signed = PACKED[data_type]
+        return unpack(self._array(start, np.dtype(np.uint8), size).view(np.uint8), bits, signed, count)
+
+    def find(self, offset: int, data_type: str, count: int) -> tuple[int, int]:
+        """Where the bytes of a blob begin, and how many they are; arguments and errors as of ``read``, which reads them."""
         if offset % _ALIGNMENT:
             raise MilError(f"weights '{self.path}': a blob is said to stand at byte {offset}, no multiple of {_ALIGNMENT}: export again")
         sentinel, number, size, start, padding = _METADATA.unpack(self._bytes(offset, _METADATA.size))
@@ -102,29 +110,33 @@ class BlobFile:
             dtype = np.dtype(WHOLE[data_type][1])
             if size != dtype.itemsize * count:
                 raise MilError(f"{here} in {size} bytes where {dtype.itemsize * count} are declared: export the package again")
-            return self._array(start, dtype, size)
-        if data_type in PACKED:
-            _, bits, signed = PACKED[data_type]
+        elif data_type in PACKED:
+            _, bits, _ = PACKED[data_type]
             if 8 * size - padding != bits * count or padding >= 8:
                 raise MilError(f"{here} in {size} bytes less {padding} bits where {bits * count} are declared: export the package again")
-            return unpack(self._array(start, np.dtype(np.uint8), size).view(np.uint8), bits, signed, count)
-        raise MilError(f"{here}: weights of this type are not supported; export with float16, float32 or integer weights")
+        else:
+            raise MilError(f"{here}: weights of this type are not supported; export with float16, float32 or integer weights")
+        if start + size > self._size:
+            raise MilError(self._truncated(start + size))
+        return start, size
 
     def _bytes(self, start: int, size: int) -> bytes:
         return self._array(start, np.dtype(np.uint8), size).tobytes()
 
     def _array(self, start: int, dtype: np.dtype[np.generic], size: int) -> NDArray[np.generic]:
         """``size`` bytes from ``start`` on. Read, not mapped: a file that shrinks under a memory map kills the process."""
-        problem = f"weights '{self.path}' are truncated ({self._size} bytes, {start + size} needed): copy or export the package again"
         if start + size > self._size:
-            raise MilError(problem)
+            raise MilError(self._truncated(start + size))
         try:
             values: NDArray[np.generic] = np.fromfile(self.path, dtype=dtype, count=size // dtype.itemsize, offset=start)
         except OSError as error:
             raise MilError(f"cannot read weights '{self.path}' ({error.strerror or error}): make it readable") from error
         if values.nbytes != size:
-            raise MilError(problem)
+            raise MilError(self._truncated(start + size))
         return values
+
+    def _truncated(self, needed: int) -> str:
+        return f"weights '{self.path}' are truncated ({self._size} bytes, {needed} needed): copy or export the package again"
 
 
 def unpack(raw: NDArray[np.uint8], bits: int, signed: bool, count: int) -> NDArray[np.generic]:

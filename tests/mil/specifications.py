@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fcrn_mobile.quiet import quiet_coremltools
+from tests.mil.build import mb, save_program
 
 with quiet_coremltools():
     import coremltools as ct
@@ -65,4 +68,29 @@ def joined(packages: Sequence[Path], folder: Path, name: str = "joined.mlpackage
         models = [ct.models.MLModel(str(package), skip_model_load=True) for package in packages]
         path = folder / name
         ct.utils.make_pipeline(*models).save(str(path))
+    return path
+
+
+def named_program(folder: Path, weight: np.ndarray, names: tuple[str, str]) -> Path:
+    """A package whose weights are in its file: N×C, the first name, times the weights C×C, plus 1, is N×C, the second name."""
+
+    def body(x0: Any) -> Any:
+        return mb.add(x=mb.linear(x=x0, weight=weight, name="product"), y=1.0, name="sum")
+
+    path = save_program(folder, body, [np.zeros((2, len(weight)), np.float32)])
+    model_file = path / "Data/com.apple.CoreML/model.mlmodel"
+    made = model("mlProgram", {}, {})
+    made.ParseFromString(model_file.read_bytes())
+    text = {"x0": names[0], "sum": names[1]}
+    function = made.mlProgram.functions["main"]
+    block = function.block_specializations[function.opset]
+    block.outputs[0] = names[1]
+    for described in (*made.description.input, *made.description.output, *function.inputs):
+        described.name = text.get(described.name, described.name)
+    for operation in block.operations:
+        for binding in (b for argument in operation.inputs.values() for b in argument.arguments):
+            binding.name = text.get(binding.name, binding.name)
+        for output in operation.outputs:
+            output.name = text.get(output.name, output.name)
+    model_file.write_bytes(made.SerializeToString())
     return path

@@ -9,37 +9,12 @@ import pytest
 
 from fcrn_mobile.mil import MilError, Program
 from tests.mil.build import mb, save_program
-from tests.mil.specifications import feature, joined, model, pipeline, saved
+from tests.mil.specifications import feature, joined, model, named_program, pipeline, saved
 
 RNG = np.random.default_rng(0)
 FIRST, SECOND = (RNG.normal(size=(40, 40)).astype(np.float32) for _ in range(2))
 X = RNG.normal(size=(2, 40)).astype(np.float32)
 ROW = ("DOUBLE", [3])
-
-
-def named_program(folder: Path, weight: np.ndarray, names: tuple[str, str]) -> Path:
-    """A package whose weights are in its file, which multiplies and adds 1."""
-
-    def body(x0: Any) -> Any:
-        return mb.add(x=mb.linear(x=x0, weight=weight, name="product"), y=1.0, name="sum")
-
-    path = save_program(folder, body, [X])
-    model_file = path / "Data/com.apple.CoreML/model.mlmodel"
-    made = model("mlProgram", {}, {})
-    made.ParseFromString(model_file.read_bytes())
-    text = {"x0": names[0], "sum": names[1]}
-    function = made.mlProgram.functions["main"]
-    block = function.block_specializations[function.opset]
-    block.outputs[0] = names[1]
-    for described in (*made.description.input, *made.description.output, *function.inputs):
-        described.name = text.get(described.name, described.name)
-    for operation in block.operations:
-        for binding in (b for argument in operation.inputs.values() for b in argument.arguments):
-            binding.name = text.get(binding.name, binding.name)
-        for output in operation.outputs:
-            output.name = text.get(output.name, output.name)
-    model_file.write_bytes(made.SerializeToString())
-    return path
 
 
 @pytest.fixture(scope="module")
