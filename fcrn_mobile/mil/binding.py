@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["bind", "release_after_last_use", "with_constants"]
 
 
-def bind(block: "Block", reader: Constants, where: str, arithmetic: Arithmetic) -> tuple[Operation, ...]:
+def bind(block: "Block", reader: Constants, where: str, arithmetic: Arithmetic, opset: int) -> tuple[Operation, ...]:
     """The operations of a checked block, in order, each noting which tensors nothing reads after it.
 
     Args:
@@ -29,6 +29,7 @@ def bind(block: "Block", reader: Constants, where: str, arithmetic: Arithmetic) 
         reader: of the constants' values.
         where: names the model in errors.
         arithmetic: under which compressed weights are expanded: they are results like any other.
+        opset: number of the operator set that the function asks for.
 
     Raises:
         MilError: an operator or an input of an operator that this runtime lacks; a constant that cannot be read.
@@ -39,7 +40,7 @@ def bind(block: "Block", reader: Constants, where: str, arithmetic: Arithmetic) 
         if proto.type == "const":
             constants[proto.outputs[0].name] = reader.read(proto.attributes["val"], f"constant '{proto.outputs[0].name}' in '{where}'")
             continue
-        operation = _operation(proto, reader, constants, where)
+        operation = _operation(proto, reader, constants, where, opset)
         if proto.type.startswith("constexpr_"):
             constants.update(_expand(operation, arithmetic))
         else:
@@ -52,7 +53,7 @@ def bind(block: "Block", reader: Constants, where: str, arithmetic: Arithmetic) 
     return release_after_last_use(operations, set(block.outputs))
 
 
-def _operation(proto: "OperationProto", reader: Constants, constants: dict[str, Constant], model: str) -> Operation:
+def _operation(proto: "OperationProto", reader: Constants, constants: dict[str, Constant], model: str, opset: int) -> Operation:
     outputs = tuple(TensorInfo(o.name, type_name(o.type), shape_of(o.type)) for o in proto.outputs)
     where = f"operator '{proto.type}' at '{outputs[0].name if outputs else '?'}' in '{model}'"
     if proto.type not in OPERATORS or OPERATORS[proto.type].foreign:
@@ -66,6 +67,8 @@ def _operation(proto: "OperationProto", reader: Constants, constants: dict[str, 
         arguments[key] = values if key in operator.lists or len(values) != 1 else values[0]
         if len(argument.arguments) == 1 and argument.arguments[0].name in constants:
             names[key] = argument.arguments[0].name
+    if operator.versioned:
+        arguments["opset"] = opset
     try:
         inspect.signature(operator.run).bind(**arguments)
     except TypeError as error:

@@ -30,6 +30,7 @@ _LARGEST_CONSTANTS = 4 * LARGEST
 #: Core ML has tensors of rank 5 and compression parameters of rank 6.
 _LARGEST_RANK = 8
 _LONGEST_NAME = 500
+_OPSET = "CoreML"
 _AGAIN = "the package is damaged, export it again"
 
 
@@ -52,6 +53,11 @@ class CheckedFunction:
     block: "Block"
     inputs: "list[FeatureDescription]"
     outputs: "list[FeatureDescription]"
+
+    @property
+    def opset(self) -> int:
+        """Number of its operator set: 5 of iOS 15, 6, 7, 8 of iOS 16, 17, 18."""
+        return int(self.proto.opset.removeprefix(_OPSET))
 
 
 def read_function(package: Path, name: str | None = None) -> CheckedFunction:
@@ -81,6 +87,8 @@ def check_function(model: "Model", folder: Path, where: str, name: str | None = 
     proto, block = function_block(model, where, name)
     name = name or default_function(model)
     inputs, outputs = feature_descriptions(model, name)
+    if not proto.opset.removeprefix(_OPSET).isdecimal():
+        raise MilError(f"'{where}' asks for operator set {proto.opset[:80]!r}, not {_OPSET}5 or a later one: {_AGAIN}")
     check_block(block, proto, where)
     check_features(proto, block, inputs, outputs, where)
     return CheckedFunction(name, model, folder, proto, block, inputs, outputs)

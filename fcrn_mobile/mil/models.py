@@ -77,7 +77,7 @@ def _read_program(source: Source) -> Parts:
     return Parts(
         inputs=tuple(Feature.from_description(f) for f in checked.inputs),
         outputs=tuple(Feature.from_description(f) for f in checked.outputs),
-        operations=bind(checked.block, constants, source.where, source.arithmetic),
+        operations=bind(checked.block, constants, source.where, source.arithmetic, checked.opset),
         function=checked.name,
     )
 

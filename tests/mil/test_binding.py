@@ -14,11 +14,11 @@ from fcrn_mobile.mil.values import Constants
 from tests.mil.protobuf import constant, named_constant, operation, tensor_type
 
 
-def bound(*operations: Any, outputs: tuple[str, ...] = ("y",), arithmetic: Any = "float32") -> tuple[Operation, ...]:
+def bound(*operations: Any, outputs: tuple[str, ...] = ("y",), arithmetic: Any = "float32", opset: int = 8) -> tuple[Operation, ...]:
     block = MIL_pb2.Block()
     block.operations.extend(operations)
     block.outputs.extend(outputs)
-    return bind(block, Constants(Path("nowhere")), Path("a.mlpackage"), arithmetic)
+    return bind(block, Constants(Path("nowhere")), "a.mlpackage", arithmetic, opset)
 
 
 def test_constants_stand_in_the_arguments_and_are_known_by_name() -> None:
@@ -127,3 +127,11 @@ def test_constants_are_exchanged_for_others_of_their_shape() -> None:
         with_constants(add, {"x": torch.zeros(2)})
     with pytest.raises(MilError, match="'y' of operator 'add' at 'y' is 2, not 3"):
         with_constants(add, {"y": torch.zeros(3)})
+
+
+@pytest.mark.parametrize("opset", [5, 7])
+def test_operators_whose_versions_differ_are_told_the_operator_set(opset: int) -> None:
+    (step,) = bound(operation("reshape", (2, 3), x="x", shape=constant([2, 3])), opset=opset)
+    assert step.arguments["opset"] == opset
+    (step,) = bound(operation("relu", (2, 3), x="x"), opset=opset)
+    assert set(step.arguments) == {"x"}

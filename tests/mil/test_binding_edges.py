@@ -18,7 +18,7 @@ def bound(*operations: Any, outputs: tuple[str, ...] = ("y",)) -> tuple[Operatio
     block = MIL_pb2.Block()
     block.operations.extend(operations)
     block.outputs.extend(outputs)
-    return bind(block, Constants(Path("nowhere")), Path("a.mlpackage"), "float32")
+    return bind(block, Constants(Path("nowhere")), "a.mlpackage", "float32", 8)
 
 
 @pytest.mark.parametrize("kind", ["conv", "conv_transpose"])

@@ -47,6 +47,12 @@ def repeat_the_weights(model: Any) -> None:
             dimensions(declared, 2**15, 2**15)
 
 
+def numberless(model: Any) -> None:
+    function = model.mlProgram.functions["main"]
+    function.block_specializations["CoreMLseven"].CopyFrom(block_of(model))
+    function.opset = "CoreMLseven"
+
+
 def constants_of(name: str, count: int) -> Damage:
     """A shape of so many numbers."""
 
@@ -181,6 +187,7 @@ PROGRAMS: dict[str, tuple[Damage, str]] = {
         specification(lambda model: setattr(model.mlProgram.functions["main"], "opset", "CoreML99")),
         "asks for operator set 'CoreML99', it has 'CoreML7'",
     ),
+    "an operator set of no number": (specification(numberless), "asks for operator set 'CoreMLseven', not CoreML5 or a later one"),
     "a default that is missing": (
         specification(lambda model: setattr(model.description, "defaultFunctionName", "second")),
         "has no function 'second': choose one of its functions .'main'.",

@@ -1,12 +1,18 @@
-"""Gather and scatter. An index outside its axis is an error here, whatever ``validate_indices`` says: a device's answer is undefined."""
+"""Gather and scatter.
 
-from collections.abc import Callable
+Before iOS 17 a negative index counts from the end of its axis, and one outside is an error here. From iOS 17 on a negative index lies
+outside as well; an index outside is an error if ``validate_indices`` is set, and otherwise Core ML's answer is undefined: here it is
+NaN where one is gathered and all NaN where one is scattered, so that nobody takes it for a value, or an error of integers.
+"""
+
+import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from fcrn_mobile.mil.declared import Declared, Shape
-from fcrn_mobile.mil.ops.operator import Operator
+from fcrn_mobile.mil.ops.operator import IOS17, Operator
 from fcrn_mobile.package.errors import MilError
 
 __all__ = ["OPERATORS", "gather", "gather_along_axis", "gather_nd", "non_zero", "one_hot", "scatter", "scatter_along_axis", "scatter_nd"]
@@ -25,65 +31,88 @@ _MODES: dict[str, _Combine] = {
 }
 
 
-def gather(x: Tensor, indices: Tensor, axis: Tensor | int = 0, batch_dims: Tensor | int = 0, validate_indices: bool = False) -> Tensor:
+def gather(
+    x: Tensor,
+    indices: Tensor,
+    axis: Tensor | int = 0,
+    batch_dims: Tensor | int = 0,
+    validate_indices: bool = False,
+    opset: int = IOS17 - 1,
+) -> Tensor:
     """Slices of ``x`` along an axis: shape x[:axis] + indices[batch_dims:] + x[axis+1:]; the leading ``batch_dims`` axes are shared."""
     along, shared = int(axis) % x.dim(), int(batch_dims)
-    positions = _positions(indices, x.shape[along])
+    positions, outside = _positions(indices, x.shape[along], validate_indices, opset)
+    batch, middle, tail = x.shape[:shared], x.shape[shared:along], x.shape[along + 1 :]
     if shared == 0:
         picked = x.index_select(along, positions.reshape(-1))
-        return picked.reshape((*x.shape[:along], *indices.shape, *x.shape[along + 1 :]))
-    batch, middle, tail = x.shape[:shared], x.shape[shared:along], x.shape[along + 1 :]
-    flat = x.reshape(-1, *middle, x.shape[along], *tail)
-    rows = positions.reshape(flat.shape[0], -1)
-    picked = torch.stack([entry.index_select(along - shared, row) for entry, row in zip(flat, rows, strict=True)])
-    return picked.reshape((*batch, *middle, *indices.shape[shared:], *tail))
+    else:
+        flat = x.reshape(-1, *middle, x.shape[along], *tail)
+        rows = positions.reshape(flat.shape[0], -1)
+        picked = torch.stack([entry.index_select(along - shared, row) for entry, row in zip(flat, rows, strict=True)])
+    picked = picked.reshape((*batch, *middle, *indices.shape[shared:], *tail))
+    return _undefined(picked, outside, (*batch, *(1 for _ in middle), *indices.shape[shared:], *(1 for _ in tail)))
 
 
-def gather_along_axis(x: Tensor, indices: Tensor, axis: Tensor | int = 0, validate_indices: bool = False) -> Tensor:
+def gather_along_axis(x: Tensor, indices: Tensor, axis: Tensor | int = 0, validate_indices: bool = False, opset: int = IOS17 - 1) -> Tensor:
     """``output[…, i, …] = x[…, indices[…, i, …], …]``, as NumPy's ``take_along_axis``."""
     along = int(axis) % x.dim()
-    return torch.take_along_dim(x, _positions(indices, x.shape[along]), along)
+    positions, outside = _positions(indices, x.shape[along], validate_indices, opset)
+    return _undefined(torch.take_along_dim(x, positions, along), outside, indices.shape)
 
 
-def gather_nd(x: Tensor, indices: Tensor, batch_dims: Tensor | int = 0, validate_indices: bool = False) -> Tensor:
+def gather_nd(x: Tensor, indices: Tensor, batch_dims: Tensor | int = 0, validate_indices: bool = False, opset: int = IOS17 - 1) -> Tensor:
     """Slices ``x[indices[…, :]]``: shape indices[:-1] + x[batch_dims + K:], K = length of the last axis of ``indices``."""
     shared = int(batch_dims)
     depth = indices.shape[-1]
-    columns = [_positions(indices[..., k], x.shape[shared + k]) for k in range(depth)]
+    columns, outside = _places(indices, x.shape[shared:], validate_indices, opset)
     grids = [torch.arange(x.shape[b]).reshape([-1 if axis == b else 1 for axis in range(indices.dim() - 1)]) for b in range(shared)]
-    return x[(*grids, *columns)]
+    return _undefined(x[(*grids, *columns)], outside, (*indices.shape[:-1], *(1 for _ in x.shape[shared + depth :])))
 
 
 def scatter(
-    data: Tensor, indices: Tensor, updates: Tensor, axis: Tensor | int = 0, mode: str = "add", validate_indices: bool = False
+    data: Tensor,
+    indices: Tensor,
+    updates: Tensor,
+    axis: Tensor | int = 0,
+    mode: str = "add",
+    validate_indices: bool = False,
+    opset: int = IOS17 - 1,
 ) -> Tensor:
     """A copy of ``data`` whose slices ``indices`` (a vector) along an axis meet ``updates``."""
     along = int(axis) % data.dim()
-    positions = _positions(indices, data.shape[along]).reshape(-1)
+    positions, outside = _positions(indices, data.shape[along], validate_indices, opset)
     moved = data.movedim(along, 0).clone()
-    _combine(moved, (positions,), updates.movedim(along, 0), mode)
-    return moved.movedim(0, along)
+    _combine(moved, (positions.reshape(-1),), updates.movedim(along, 0), mode)
+    return _undefined(moved.movedim(0, along), outside)
 
 
 def scatter_along_axis(
-    data: Tensor, indices: Tensor, updates: Tensor, axis: Tensor | int = 0, mode: str = "add", validate_indices: bool = False
+    data: Tensor,
+    indices: Tensor,
+    updates: Tensor,
+    axis: Tensor | int = 0,
+    mode: str = "add",
+    validate_indices: bool = False,
+    opset: int = IOS17 - 1,
 ) -> Tensor:
     """A copy of ``data`` in which element ``indices[…, i, …]`` along an axis meets ``updates[…, i, …]``."""
     along = int(axis) % data.dim()
-    positions = _positions(indices, data.shape[along])
+    positions, outside = _positions(indices, data.shape[along], validate_indices, opset)
     grids = [torch.arange(n).reshape([-1 if k == a else 1 for k in range(data.dim())]) for a, n in enumerate(indices.shape)]
     grids[along] = positions
     result = data.clone()
     _combine(result, tuple(torch.broadcast_tensors(*grids)), updates, mode)
-    return result
+    return _undefined(result, outside)
 
 
-def scatter_nd(data: Tensor, indices: Tensor, updates: Tensor, mode: str = "add", validate_indices: bool = False) -> Tensor:
+def scatter_nd(
+    data: Tensor, indices: Tensor, updates: Tensor, mode: str = "add", validate_indices: bool = False, opset: int = IOS17 - 1
+) -> Tensor:
     """A copy of ``data`` whose slices ``data[indices[…, :]]`` meet ``updates``."""
-    columns = tuple(_positions(indices[..., k], data.shape[k]) for k in range(indices.shape[-1]))
+    columns, outside = _places(indices, data.shape, validate_indices, opset)
     result = data.clone()
     _combine(result, columns, updates, mode)
-    return result
+    return _undefined(result, outside)
 
 
 def one_hot(
@@ -106,16 +135,39 @@ def non_zero(x: Tensor) -> Tensor:
     return torch.nonzero(x).to(torch.int32)
 
 
-def _positions(indices: Tensor, length: int) -> Tensor:
-    """Indices as int64, negative ones counted from the end."""
+def _positions(indices: Tensor, length: int, validate: bool, opset: int) -> tuple[Tensor, Tensor | None]:
+    """Indices as int64 from 0 to length - 1, and where they were outside so that what is read or written there is undefined.
+
+    Raises:
+        MilError: an index outside that is not undefined but wrong.
+    """
     positions = indices.to(torch.int64)
-    if positions.numel():
-        low, high = int(positions.min()), int(positions.max())
-        if low < -length or high >= length:
-            raise MilError(f"index {low if low < -length else high} lies outside an axis of length {length}")
-        if low < 0:
-            positions = torch.where(positions < 0, positions + length, positions)
-    return positions
+    low, high = (int(positions.min()), int(positions.max())) if positions.numel() else (0, 0)
+    least = 0 if opset >= IOS17 else -length
+    if low >= 0 and (high < length or not positions.numel()):
+        return positions, None
+    if low >= least and high < length:
+        return torch.where(positions < 0, positions + length, positions), None
+    if opset < IOS17 or validate:
+        hint = "; from iOS 17 on negative ones do not count from the end" if -length <= low < 0 and high < length else ""
+        raise MilError(f"index {low if low < least else high} lies outside an axis of length {length}{hint}")
+    return positions.clamp(0, length - 1), (positions < 0) | (positions >= length)
+
+
+def _places(indices: Tensor, lengths: Sequence[int], validate: bool, opset: int) -> tuple[tuple[Tensor, ...], Tensor | None]:
+    """The same of indices into several axes, which the last axis holds side by side."""
+    pairs = [_positions(indices[..., k], lengths[k], validate, opset) for k in range(indices.shape[-1])]
+    outside = [mask for _, mask in pairs if mask is not None]
+    return tuple(positions for positions, _ in pairs), torch.stack(outside).any(0) if outside else None
+
+
+def _undefined(result: Tensor, outside: Tensor | None, shape: Sequence[int] | None = None) -> Tensor:
+    """NaN where a result is undefined: there, the mask having this shape, or everywhere."""
+    if outside is None:
+        return result
+    if not result.is_floating_point():
+        raise MilError("an index lies outside its axis, which is undefined from iOS 17 on: keep indices inside (coremltools, iOS17 gather)")
+    return result.masked_fill(outside.reshape(shape), math.nan) if shape is not None else torch.full_like(result, math.nan)
 
 
 def _combine(target: Tensor, places: tuple[Tensor, ...], updates: Tensor, mode: str) -> None:
@@ -144,14 +196,14 @@ def _gather_nd_shape(declared: Declared) -> Shape:
 
 
 OPERATORS = {
-    "gather": Operator(gather, "moved", grows=_gather_shape),
-    "gather_along_axis": Operator(gather_along_axis, "moved"),
-    "gather_nd": Operator(gather_nd, "moved", grows=_gather_nd_shape),
+    "gather": Operator(gather, "moved", grows=_gather_shape, versioned=True),
+    "gather_along_axis": Operator(gather_along_axis, "moved", versioned=True),
+    "gather_nd": Operator(gather_nd, "moved", grows=_gather_nd_shape, versioned=True),
     "non_zero": Operator(non_zero, "exact"),
     "one_hot": Operator(
         one_hot, "exact", grows=lambda declared: (*declared.shape("indices"), int(declared.number("one_hot_vector_size", 1)))
     ),
-    "scatter": Operator(scatter, "computed"),
-    "scatter_along_axis": Operator(scatter_along_axis, "computed"),
-    "scatter_nd": Operator(scatter_nd, "computed"),
+    "scatter": Operator(scatter, "computed", versioned=True),
+    "scatter_along_axis": Operator(scatter_along_axis, "computed", versioned=True),
+    "scatter_nd": Operator(scatter_nd, "computed", versioned=True),
 }

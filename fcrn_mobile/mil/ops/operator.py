@@ -6,7 +6,10 @@ from typing import Any, Literal
 
 from fcrn_mobile.mil.declared import Declared, Shape
 
-__all__ = ["Operator", "Results"]
+__all__ = ["IOS17", "Operator", "Results"]
+
+#: Number of the operator set of iOS 17, from which on some operators read their inputs in another way (``Operator.versioned``).
+IOS17 = 7
 
 #: What results are, for floats read at run time; constants are as the program has them:
 #:   ``moved``: values that are read, at other places, and zeros;
@@ -28,6 +31,7 @@ class Operator:
         grows: the shape that it yields, or pads its input to, where that can be far larger than its inputs (coremltools, mil/ops/defs).
         macs: its multiply-accumulates; only products of matrices have any.
         lists: inputs that are lists of tensors even when only one is given.
+        versioned: whether its function is told the number of the program's operator set as ``opset``, since versions of it differ.
         prepare: constants by name → the same in the layout that it runs fastest with.
         refusal: value of a constant input by name, None if left out or computed → why Core ML does not load the operator, if so.
         misdeclared: whether coremltools infers its shape wrongly at times: of ``select`` from its branches alone, whatever shape the
@@ -49,6 +53,7 @@ class Operator:
     grows: Callable[[Declared], Shape] | None = None
     macs: Callable[[Declared], int] | None = None
     lists: tuple[str, ...] = ()
+    versioned: bool = False
     prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     refusal: Callable[[Callable[[str], Any]], str | None] | None = None
     misdeclared: bool = False

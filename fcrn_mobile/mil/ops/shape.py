@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fcrn_mobile.mil.declared import Declared, Shape, padded
 from fcrn_mobile.mil.ops.arguments import channels_last, ints, torch_pads
-from fcrn_mobile.mil.ops.operator import Operator
+from fcrn_mobile.mil.ops.operator import IOS17, Operator
 from fcrn_mobile.package.errors import MilError
 
 __all__ = [
@@ -85,9 +85,13 @@ _EDGES: dict[str, Callable[[Tensor, int], Tensor]] = {
 }
 
 
-def reshape(x: Tensor, shape: Tensor) -> Tensor:
-    """Another shape; -1 is inferred, 0 keeps the length of that axis."""
-    return x.reshape([x.shape[i] if length == 0 else length for i, length in enumerate(ints(shape))])
+def reshape(x: Tensor, shape: Tensor, opset: int = IOS17 - 1) -> Tensor:
+    """Another shape; -1 is inferred, 0 keeps the length of that axis: counted from the right from iOS 17 on, 1 where x has none."""
+    lengths = ints(shape)
+    kept = tuple(x.shape)
+    if opset >= IOS17:
+        kept = (1,) * (len(lengths) - x.dim()) + kept[max(x.dim() - len(lengths), 0) :]
+    return x.reshape([kept[axis] if length == 0 else length for axis, length in enumerate(lengths)])
 
 
 def split(x: Tensor, axis: Tensor, num_splits: Tensor | None = None, split_sizes: Tensor | None = None) -> tuple[Tensor, ...]:
@@ -163,7 +167,7 @@ OPERATORS = {
     ),
     "flatten2d": Operator(flatten2d, "moved", free=True),
     "pad": Operator(pad, "exact", grows=padded, refusal=_refusal, spans=True),
-    "reshape": Operator(reshape, "moved", grows=lambda declared: tuple(1 for _ in declared.lengths("shape")), free=True),
+    "reshape": Operator(reshape, "moved", grows=lambda declared: tuple(1 for _ in declared.lengths("shape")), versioned=True, free=True),
     "reshape_like": Operator(reshape_like, "moved", lists=("begins", "end_masks", "ends", "ref_tensors"), free=True),
     "split": Operator(split, "moved"),
     "squeeze": Operator(squeeze, "moved", free=True),

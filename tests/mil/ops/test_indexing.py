@@ -37,9 +37,26 @@ def test_a_scalar_index_drops_its_axis(shape) -> None:
 
 def test_gather_counts_negative_indices_from_the_end_and_refuses_others() -> None:
     x, indices = values(0, 4, 3), np.array([-1, -4], np.int32)
-    check_op("gather", lambda x0, x1: mb.gather(x=x0, indices=x1), [x, indices], x[[3, 0]], target="iOS15")
+    check_op("gather", lambda x0, x1: mb.gather(x=x0, indices=x1), [x, indices], x[[3, 0]], target="iOS16")
     with pytest.raises(MilError, match="index 4 lies outside an axis of length 4"):
-        run_op(lambda x0, x1: mb.gather(x=x0, indices=x1), x, np.array([4], np.int32))
+        run_op(lambda x0, x1: mb.gather(x=x0, indices=x1), x, np.array([4], np.int32), target="iOS16")
+
+
+@pytest.mark.parametrize("target", ["iOS17", "iOS18"])
+def test_from_ios_17_on_negative_indices_lie_outside(target) -> None:
+    """Undefined, so NaN here, or an error where the program validates its indices."""
+    x, indices = values(0, 4, 3), np.array([2, -1, 4], np.int32)
+    expected = np.stack([x[2], np.full(3, np.nan), np.full(3, np.nan)])
+    check_op("gather", lambda x0, x1: mb.gather(x=x0, indices=x1), [x, indices], expected, target=target)
+
+    def validated(x0, x1):
+        return mb.gather(x=x0, indices=x1, validate_indices=True)
+
+    with pytest.raises(MilError, match="index -1 lies outside an axis of length 4; from iOS 17 on"):
+        run_op(validated, x, np.array([2, -1], np.int32), target=target)
+    with pytest.raises(MilError, match=r"operator 'gather' .* index 4 lies outside an axis of length 4$"):
+        run_op(validated, x, np.array([2, 4], np.int32), target=target)
+    check_op("gather", validated, [x, np.array([2, 0], np.int32)], x[[2, 0]], target=target)
 
 
 @settings(max_examples=20, deadline=None)

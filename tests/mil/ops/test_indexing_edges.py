@@ -44,6 +44,65 @@ def test_every_operator_counts_from_either_end(index: int, row: int) -> None:
     assert OPERATORS["scatter_nd"].run(X, at(index)[:, None], update).equal(expected)
 
 
+KINDS = ["gather", "gather_along_axis", "gather_nd", "scatter", "scatter_along_axis", "scatter_nd"]
+
+
+def outside(kind: str, index: int, x: torch.Tensor, **options: object) -> torch.Tensor:
+    """The operator of iOS 17 on rows 1 and ``index`` of a matrix of two columns."""
+    indices = {"gather_nd": at(1, index)[:, None], "scatter_nd": at(1, index)[:, None]}.get(kind, at(1, index))
+    if kind.endswith("along_axis"):
+        indices = indices[:, None].expand(2, 2)
+    arguments = (torch.ones(2, 2, dtype=x.dtype),) if kind.startswith("scatter") else ()
+    result: torch.Tensor = OPERATORS[kind].run(x, indices, *arguments, opset=7, **options)
+    return result
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("index", [-1, -4, 3, 99])
+def test_from_ios_17_on_an_index_outside_is_undefined_or_refused(kind: str, index: int) -> None:
+    result = outside(kind, index, X)
+    if kind.startswith("gather"):
+        assert result[0].equal(X[1])
+        assert result[1].isnan().all()
+    else:
+        assert result.isnan().all()
+        assert result.shape == X.shape
+    with pytest.raises(MilError, match="an index lies outside its axis, which is undefined from iOS 17 on"):
+        outside(kind, index, X.int())
+    for x in (X, X.int()):
+        with pytest.raises(MilError, match=f"index {index} lies outside an axis of length 3"):
+            outside(kind, index, x, validate_indices=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_from_ios_17_on_indices_inside_are_what_they_were(kind: str, index: int) -> None:
+    for validate in (False, True):
+        indices = {"gather_nd": at(index)[:, None], "scatter_nd": at(index)[:, None]}.get(kind, at(index))
+        if kind.endswith("along_axis"):
+            indices = indices[:, None].expand(1, 2)
+        arguments = (torch.ones(1, 2),) if kind.startswith("scatter") else ()
+        before = OPERATORS[kind].run(X, indices, *arguments)
+        assert OPERATORS[kind].run(X, indices, *arguments, validate_indices=validate, opset=8).equal(before)
+
+
+def test_what_is_undefined_lies_where_its_index_does() -> None:
+    x = torch.arange(24.0).reshape(2, 3, 4)
+    run = OPERATORS["gather"].run
+    along = run(x, at(0, -1), torch.tensor(2), opset=7)
+    assert along[..., 0].equal(x[..., 0])
+    assert along[..., 1].isnan().all()
+    batched = run(x, torch.tensor([[0, 3], [-1, 1]]), torch.tensor(2), torch.tensor(1), opset=7)
+    assert batched.isnan().nonzero()[:, [0, 2]].unique(dim=0).tolist() == [[1, 0]]
+    assert batched[0].equal(x[0][:, [0, 3]])
+    assert batched[1, :, 1].equal(x[1, :, 1])
+    pairs = torch.tensor([[[0, 3], [0, -1]], [[3, 0], [2, 1]]])
+    places = OPERATORS["gather_nd"].run(x, pairs, torch.tensor(1), opset=7)  # of the last two axes, one per batch and row
+    assert places.isnan().tolist() == [[False, True], [True, False]]
+    assert places[0, 0] == x[0, 0, 3]
+    assert places[1, 1] == x[1, 2, 1]
+
+
 def test_indices_of_nothing_read_nothing() -> None:
     assert OPERATORS["gather"].run(X, at()).shape == (0, 2)
     assert OPERATORS["gather"].run(X, at(), torch.tensor(1)).shape == (3, 0)

@@ -160,6 +160,13 @@ def test_multiply_accumulates_are_what_torch_counts(kind: str, case: dict[str, A
     assert OPERATORS[kind].is_product == (expected > 0)
 
 
+def test_versions_that_differ_are_told_the_operator_set() -> None:
+    versioned = kinds(lambda operator: operator.versioned)
+    assert versioned == {kind for kind, operator in OPERATORS.items() if "opset" in inspect.signature(operator.run).parameters}
+    assert versioned == {"reshape", *(f"{what}{how}" for what in ("gather", "scatter") for how in ("", "_along_axis", "_nd"))}
+    assert all(len(SSAOpRegistry.core_ops[kind]) > 1 for kind in versioned), "coremltools has one version of it"
+
+
 def test_lists_are_those_of_coremltools() -> None:
     for kind, operator in ((kind, OPERATORS[kind]) for kind in MIL):
         versions = [version.input_spec.input_types for version in SSAOpRegistry.core_ops[kind].values()]

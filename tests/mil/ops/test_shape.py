@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.mil.build import check_op, mb
+from fcrn_mobile.mil.ops.shape import OPERATORS
+from tests.mil.build import check_op, mb, run_op
 from tests.mil.ops.arrays import seeds, shapes, values, whole
 
 
@@ -67,6 +69,37 @@ def test_reshape_infers_one_length_and_keeps_those_named_zero() -> None:
     check_op("reshape", lambda x0: mb.reshape(x=x0, shape=(-1,)), [x], x.reshape(-1))
     shape = np.array([4, 6], np.int32)
     check_op("reshape", lambda x0, x1: mb.reshape(x=x0, shape=x1), [x, shape], x.reshape(4, 6))
+
+
+@pytest.mark.parametrize(
+    ("shape", "named", "expected"),
+    [
+        ((2, 50), (1, 0, -1, 0), (1, 1, 2, 50)),  # documented
+        ((4, 5, 6), (0, 0), None),
+        ((4, 5, 6), (-1, 0), (20, 6)),
+        ((4, 5, 6), (0, 4, 0, 0), (1, 4, 5, 6)),
+        ((6,), (0, 0, 0, 0), (1, 1, 1, 6)),
+        ((4, 5, 6), (0, 0, 0), (4, 5, 6)),
+    ],
+)
+def test_from_ios_17_on_zeros_of_reshape_count_from_the_right(shape, named, expected) -> None:
+    x = values(0, *shape)
+    if expected is None:
+        with pytest.raises(RuntimeError, match="invalid for input of size 120"):
+            OPERATORS["reshape"].run(torch.from_numpy(x), torch.tensor(named), opset=7)
+        return
+    for target in ("iOS17", "iOS18"):
+        check_op("reshape", lambda x0: mb.reshape(x=x0, shape=named), [x], x.reshape(expected), target=target)
+    run_time = np.array(named, np.int32)
+    _, (result,) = run_op(lambda x0, x1: mb.reshape(x=x0, shape=x1), x, run_time)
+    np.testing.assert_array_equal(result, x.reshape(expected))
+
+
+def test_before_ios_17_zeros_of_reshape_count_from_the_left() -> None:
+    x = torch.arange(24).reshape(2, 3, 4)
+    assert OPERATORS["reshape"].run(x, torch.tensor([0, 0, -1])).shape == (2, 3, 4)
+    assert OPERATORS["reshape"].run(x, torch.tensor([0, -1]), opset=6).shape == (2, 12)
+    assert OPERATORS["reshape"].run(x, torch.tensor([0, -1]), opset=7).shape == (3, 8)
 
 
 def test_reshape_like_takes_slices_of_other_shapes() -> None:
