@@ -106,5 +106,7 @@ def _share(share: float) -> str:
 
 def _check_candidate(candidate: str) -> None:
     """Refuse before any work what has no operators."""
-    if Path(candidate).suffix != ".mlpackage":
-        raise InputError(f"candidate '{candidate}' is no .mlpackage: give one that 'fcrn-mobile export' or coremltools wrote")
+    from fcrn_mobile.package.reading import SUFFIXES
+
+    if Path(candidate).suffix not in SUFFIXES:
+        raise InputError(f"candidate '{candidate}' is no .mlpackage or .mlmodel: give one that 'fcrn-mobile export' or coremltools wrote")

@@ -29,7 +29,7 @@ __all__ = ["command"]
 def command(
     model: str, inputs: tuple[str, ...], out: Path, function: str | None, arithmetic: str, force: bool, json_out: str | None
 ) -> None:
-    """Run any .mlpackage, not only a depth network, through the MIL runtime; every output becomes an .npy (images a .png too)."""
+    """Run any .mlpackage or .mlmodel, not only depth networks, through the MIL runtime; outputs become .npy files (images .png too)."""
     from fcrn_mobile.mil import Program
     from fcrn_mobile.mil.files import output_files, read_input, write_output
 

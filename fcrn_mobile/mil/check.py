@@ -9,13 +9,16 @@ import math
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 from fcrn_mobile.mil.costs import largest_shape
 from fcrn_mobile.mil.declared import Declarations
+from fcrn_mobile.mil.neural_network.network import NETWORKS, translate
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.shapes import by
-from fcrn_mobile.mil.values import LARGEST, NUMPY_TYPES, check_size, shape_of, type_name
+from fcrn_mobile.mil.values import LARGEST, NUMPY_TYPES, Constants, check_size, shape_of, type_name
 from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.package.reading import default_function, feature_descriptions, function_block, read_specification
 
@@ -44,6 +47,7 @@ class CheckedFunction:
         folder: what file names in it are relative to.
         proto, block: its signature and operations.
         inputs, outputs: as callers see them.
+        arrays: constants that stand in the specification as such, see ``Constants``.
     """
 
     name: str
@@ -53,6 +57,12 @@ class CheckedFunction:
     block: "Block"
     inputs: "list[FeatureDescription]"
     outputs: "list[FeatureDescription]"
+    arrays: Sequence[NDArray[Any]] = ()
+
+    @property
+    def constants(self) -> Constants:
+        """What reads its constants."""
+        return Constants(self.folder, self.arrays)
 
     @property
     def opset(self) -> int:
@@ -80,18 +90,25 @@ def check_function(model: "Model", folder: Path, where: str, name: str | None = 
         name: the function; None for the default.
 
     Raises:
-        MilError: not an ML program, no such function, or one that does not hang together.
+        MilError: neither an ML program nor a neural network, no such function, or one that does not hang together.
     """
-    if model.WhichOneof("Type") != "mlProgram":
-        raise MilError(f"'{where}' is a {model.WhichOneof('Type')} model: this takes an ML program")
-    proto, block = function_block(model, where, name)
+    arrays: Sequence[NDArray[Any]] = ()
+    if model.WhichOneof("Type") in NETWORKS:
+        if name not in (None, "main"):
+            raise MilError(f"'{where}' is a neural network, which has no functions: leave the function out")
+        network = translate(model, where)
+        proto, block, arrays = network.function, network.block, network.arrays
+    elif model.WhichOneof("Type") != "mlProgram":
+        raise MilError(f"'{where}' is a {model.WhichOneof('Type')} model: this takes an ML program or a neural network")
+    else:
+        proto, block = function_block(model, where, name)
     name = name or default_function(model)
     inputs, outputs = feature_descriptions(model, name)
     if not proto.opset.removeprefix(_OPSET).isdecimal():
         raise MilError(f"'{where}' asks for operator set {proto.opset[:80]!r}, not {_OPSET}5 or a later one: {_AGAIN}")
     check_block(block, proto, where)
     check_features(proto, block, inputs, outputs, where)
-    return CheckedFunction(name, model, folder, proto, block, inputs, outputs)
+    return CheckedFunction(name, model, folder, proto, block, inputs, outputs, arrays)
 
 
 def check_block(block: "Block", function: "Function", where: str) -> None:

@@ -7,10 +7,10 @@ from fcrn_mobile.mil import suppression, tables
 from fcrn_mobile.mil.binding import bind
 from fcrn_mobile.mil.check import check_function
 from fcrn_mobile.mil.interface import Feature
+from fcrn_mobile.mil.neural_network.network import NETWORKS
 from fcrn_mobile.mil.parts import Parts, Source
 from fcrn_mobile.mil.pipeline import PIPELINES, check_wires, read_pipeline, stages_of
 from fcrn_mobile.mil.refused import check_accepted
-from fcrn_mobile.mil.values import Constants
 from fcrn_mobile.package.errors import MilError
 
 __all__ = ["PROGRAMS", "READERS", "leaves", "read_parts", "refusal"]
@@ -19,7 +19,7 @@ _APPLES = "its weights are Apple's and not in the file"
 _NO_NETWORK = "it is no network and no step of one"
 
 #: Kinds that ``check_function`` reads: a list of operators.
-PROGRAMS = ("mlProgram",)
+PROGRAMS = ("mlProgram", *NETWORKS)
 
 #: Kind of model → why it does not run here.
 _REFUSED: dict[str, str] = {
@@ -70,9 +70,9 @@ def leaves(source: Source) -> Iterator[tuple[str, Source]]:
 
 
 def _read_program(source: Source) -> Parts:
-    """An ML program."""
+    """An ML program, or a neural network, which becomes one."""
     checked = check_function(source.model, source.folder, source.where, source.function)
-    constants = Constants(source.folder)
+    constants = checked.constants
     check_accepted(checked.block, constants, source.where)
     return Parts(
         inputs=tuple(Feature.from_description(f) for f in checked.inputs),

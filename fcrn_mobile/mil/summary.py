@@ -113,7 +113,7 @@ def _leaf(source: Source) -> _Leaf:
         return _Leaf(source, Counter([source.kind]), set() if source.kind in READERS else {source.kind})
     checked = check_function(source.model, source.folder, source.where, source.function)
     operators = Counter(op.type for op in _operations(checked.block) if op.type != "const")
-    constants = Constants(source.folder)
+    constants = checked.constants
     damaged = tuple(_damages(checked.block, constants))
     return _Leaf(
         source,

@@ -1,6 +1,7 @@
 """Constants of an ML program, from protobuf or weights file to torch."""
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,19 @@ from fcrn_mobile.package.reading import file_within
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import TensorValue, Value, ValueType
 
-__all__ = ["BITS", "LARGEST", "NUMPY_TYPES", "Constant", "Constants", "check_size", "data_types", "shape_of", "to_torch", "type_name"]
+__all__ = [
+    "BITS",
+    "LARGEST",
+    "NUMPY_TYPES",
+    "OUT_OF_BAND",
+    "Constant",
+    "Constants",
+    "check_size",
+    "data_types",
+    "shape_of",
+    "to_torch",
+    "type_name",
+]
 
 #: A constant as operators see it: tensors for numbers, Python values for strings and single booleans, tuples for lists.
 Constant = Any
@@ -36,6 +49,9 @@ NUMPY_TYPES: dict[str, type[np.generic]] = {
 #: Data type → bits of one element, of types that no reader here has yet as well.
 BITS = {name: 8 * np.dtype(dtype).itemsize for name, dtype in NUMPY_TYPES.items()}
 BITS |= {name: bits for name, (_, bits, _) in PACKED.items()} | {"BFLOAT16": 16, "FLOAT8E4M3FN": 8, "FLOAT8E5M2": 8}
+
+#: In the place of a weights file's name: the constant is one of those that its program hands over, the offset says which.
+OUT_OF_BAND = "@specification"
 
 #: NumPy types that this runtime does not compute in, because torch hardly does either → what they become.
 _COMPUTED_AS: dict[np.dtype[Any], torch.dtype] = {
@@ -89,10 +105,12 @@ class Constants:
 
     Args:
         folder: what ``@model_path`` stands for.
+        arrays: constants that come with the program itself, see ``OUT_OF_BAND``.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, arrays: Sequence[NDArray[Any]] = ()) -> None:
         self._folder = folder
+        self._arrays = arrays
         self._blobs: dict[str, BlobFile] = {}
 
     def read(self, value: "Value", what: str = "a constant") -> Constant:
@@ -139,12 +157,17 @@ class Constants:
         Raises:
             MilError: the file is missing or damaged, or holds something else there.
         """
-        if value.WhichOneof("value") == "blobFileValue":
+        if value.WhichOneof("value") == "blobFileValue" and not self._is_handed_over(value):
             count = math.prod(shape_of(value.type))
             self._blob(value, what).find(int(value.blobFileValue.offset), type_name(value.type), count)
 
     def _stored(self, value: "Value", name: str, count: int, what: str) -> NDArray[np.generic]:
+        if self._is_handed_over(value):
+            return self._arrays[value.blobFileValue.offset].reshape(-1)
         return self._blob(value, what).read(int(value.blobFileValue.offset), name, count)
+
+    def _is_handed_over(self, value: "Value") -> bool:
+        return value.blobFileValue.fileName == OUT_OF_BAND and value.blobFileValue.offset < len(self._arrays)
 
     def _blob(self, value: "Value", what: str) -> BlobFile:
         """The file that a constant is in."""

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Block, Function
     from coremltools.proto.Model_pb2 import FeatureDescription, Model
 
-__all__ = ["default_function", "feature_descriptions", "file_within", "function_block", "metadata", "read_specification"]
+__all__ = ["SUFFIXES", "default_function", "feature_descriptions", "file_within", "function_block", "metadata", "read_specification"]
+
+#: How Core ML's files end.
+SUFFIXES = (".mlpackage", ".mlmodel")
 
 #: Protobuf reads no larger message.
 _LARGEST_SPECIFICATION = 2**31 - 1

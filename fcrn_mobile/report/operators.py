@@ -8,6 +8,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.evaluate import OnFrame
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.arithmetic import Arithmetic
+from fcrn_mobile.package.reading import SUFFIXES
 from fcrn_mobile.report.scenes import deciding, ranks
 from fcrn_mobile.validation.attribution import attribute
 from fcrn_mobile.validation.drift import Validation
@@ -65,8 +66,8 @@ def operators(
         Without rows, and with the reason, where the operators of reference and candidate cannot be compared.
     """
     candidate = deciding(validation)
-    if Path(candidate.path).suffix != ".mlpackage":
-        return Operators(candidate.name, missing="only an .mlpackage shows its operators")
+    if Path(candidate.path).suffix not in SUFFIXES:
+        return Operators(candidate.name, missing="only an .mlpackage or .mlmodel shows its operators")
     images = [source[index].image for index in ranks(candidate).values()]
     try:
         program = Program.load(candidate.path, arithmetic)

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fcrn_mobile.runtimes.runtime import Runtime
 
-__all__ = ["BACKENDS", "CHECKPOINT", "Backend", "is_on_device"]
+__all__ = ["ALIASES", "BACKENDS", "CHECKPOINT", "Backend", "is_on_device"]
 
 #: Suffix of the float network's file.
 CHECKPOINT = ".safetensors"
+
+#: Suffix of a model → that of the models which the same backends run.
+ALIASES = {".mlmodel": ".mlpackage"}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil.arithmetic import Arithmetic
 from fcrn_mobile.network.checkpoints import BUILTIN
-from fcrn_mobile.runtimes.backends import BACKENDS, CHECKPOINT, Backend
+from fcrn_mobile.runtimes.backends import ALIASES, BACKENDS, CHECKPOINT, Backend
 from fcrn_mobile.runtimes.runtime import Runtime
 from fcrn_mobile.text import enumerated
 
@@ -19,7 +19,7 @@ def open_runtime(
     """Open a checkpoint or an artefact.
 
     Args:
-        model: ``builtin``, a .safetensors, .mlpackage, .onnx or .aimodel path.
+        model: ``builtin``, a .safetensors, .mlpackage, .mlmodel, .onnx or .aimodel path.
         backend: one of ``BACKENDS``; ``auto`` picks coreml for packages on macOS and mil elsewhere.
         arithmetic: of the mil backend; ``float16`` shows what a device's half precision does.
         threads: of the prediction, for backends that are ``threaded``; None leaves the backend's own choice. Torch's are the whole
@@ -54,7 +54,7 @@ def choose_backend(model: str, backend: str = "auto") -> Backend:
         return record
     fitting = [each for each in BACKENDS.values() if each.suffix == suffix]
     if not fitting:
-        suffixes = enumerated(list(dict.fromkeys(each.suffix for each in BACKENDS.values())), "or")
+        suffixes = enumerated([*dict.fromkeys(each.suffix for each in BACKENDS.values()), *ALIASES], "or")
         raise InputError(f"'{model}' is not a model: give '{BUILTIN}' or a file ending in {suffixes}")
     return next((each for each in fitting if each.chosen_on == sys.platform), fitting[0])
 
@@ -72,7 +72,8 @@ def backend_named(name: str) -> Backend:
 
 def model_suffix(model: str) -> str:
     """What the name of a model says of its kind."""
-    return CHECKPOINT if model == BUILTIN else Path(model).suffix
+    suffix = CHECKPOINT if model == BUILTIN else Path(model).suffix
+    return ALIASES.get(suffix, suffix)
 
 
 def require_model(model: str) -> None:

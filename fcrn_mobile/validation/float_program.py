@@ -10,6 +10,7 @@ from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.network.checkpoints import BUILTIN, Checkpoint, load_checkpoint
 from fcrn_mobile.package.metadata import Metadata
+from fcrn_mobile.package.reading import SUFFIXES
 from fcrn_mobile.quiet import quiet_coremltools
 
 __all__ = ["float_program"]
@@ -29,7 +30,7 @@ def float_program(reference: str, candidate: Program) -> Program:
         InputError: no such model, or of another kind; a candidate that is no depth model or whose recipe cannot be read; a checkpoint
             of a quantized network; a package against one that was equalised.
     """
-    if Path(reference).suffix == ".mlpackage":
+    if Path(reference).suffix in SUFFIXES:
         return _package(reference, candidate)
     if reference != BUILTIN and Path(reference).suffix != ".safetensors":
         raise InputError(

@@ -63,7 +63,7 @@ def test_a_record_is_all_that_a_backend_needs(flat: str, call: Callable[..., Res
     )
     refused(call("evaluate", "builtin", "--data", "sample", "--backend", "flat"), "backend 'flat' runs .flat files, not 'builtin'")
     refused(call("bench", "builtin", "--backend", "torch", "--backend", "flat"), "--backend flat runs .flat, and no model given is one")
-    refused(call("evaluate", "a.txt", "--data", "sample"), "ending in .safetensors, .mlpackage, .onnx, .aimodel or .flat")
+    refused(call("evaluate", "a.txt", "--data", "sample"), "ending in .safetensors, .mlpackage, .onnx, .aimodel, .flat or .mlmodel")
 
 
 def test_auto_takes_the_first_of_a_kind_or_that_of_the_system(flat: str, monkeypatch: pytest.MonkeyPatch) -> None:

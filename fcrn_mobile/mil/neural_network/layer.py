@@ -1,0 +1,125 @@
+"""What is known of one kind of layer, and the network that is being translated."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from fcrn_mobile.mil.neural_network.builder import Builder, Shape, Tensor, meta, paired, unknown
+from fcrn_mobile.mil.shapes import by
+from fcrn_mobile.mil.values import check_size
+from fcrn_mobile.package.errors import MilError
+
+__all__ = ["Layer", "Network", "lengths"]
+
+
+class Network(Builder):
+    """The function of a network under construction, and how its tensors lie.
+
+    Attributes:
+        compact: whether tensors are what networks before version 4 know alone: sequence × batch × channels × height × width. They are
+            held as N×C×H×W here, N = sequence · batch, which is what convolutions take.
+        batch: the second of those lengths, as far as it is not 1.
+        blobs: results of layers by the network's own names.
+    """
+
+    #: Type of indices.
+    INDEX = torch.int32
+
+    def __init__(self, compact: bool = False, batch: int = 1) -> None:
+        super().__init__()
+        self.compact = compact
+        self.batch = batch
+        self.blobs: dict[str, Tensor] = {}
+
+    def reshape(self, x: Tensor, shape: Shape) -> Tensor:
+        """``x`` in another shape, of which one length may be open (-1)."""
+        if shape == x.shape and -1 not in shape:
+            return x
+        return self.emit("reshape", x=x, shape=list(lengths(shape)))
+
+    def numbers(self, x: Tensor) -> list[int] | None:
+        """Whole numbers that are known before the network runs."""
+        return None if x.value is None else [int(value) for value in x.value.reshape(-1)]
+
+    def count(self, x: Tensor) -> int:
+        """How many numbers a vector has.
+
+        Raises:
+            MilError: only running tells.
+        """
+        if -1 in x.shape:
+            raise MilError("how many axes it gives depends on the input, which this runtime cannot translate")
+        return _product(x.shape)
+
+    def truth(self, x: Tensor) -> Tensor:
+        """Floats as truth values: all but 0 are true."""
+        return self.emit("cast", x=x, dtype="bool")
+
+    def filled(self, shape: "Tensor | list[int]", value: float) -> Tensor:
+        """One number everywhere, in a given shape or in the one that a tensor spells."""
+        lengths = self.numbers(shape) if isinstance(shape, Tensor) else shape
+        if lengths is not None:
+            check_size(tuple(lengths), "its result")
+            return self.emit("fill", (meta(lengths),), shape=lengths, value=value)
+        assert isinstance(shape, Tensor)
+        return self.emit("fill", unknown((-1,) * self.count(shape)), shape=self.whole(shape), value=value)
+
+    def gather(self, x: Tensor, indices: Tensor, axis: int = 0) -> Tensor:
+        """Slices of ``x`` along an axis."""
+        along = axis % x.rank
+
+        def shape(data: Shape, at: Shape) -> Shape:
+            return (*data[:along], *at, *data[along + 1 :])
+
+        return self.emit("gather", paired(shape, x, indices), x=x, indices=self.whole(indices), axis=along)
+
+    def images(self, x: Tensor) -> Tensor:
+        """``x`` as N×C×H×W, whatever leads its last three axes.
+
+        Raises:
+            MilError: it has fewer axes.
+        """
+        if x.rank < 3:
+            raise MilError(f"it takes tensors of at least 3 axes (channels × height × width), not {by(x.shape)}")
+        if x.rank == 4:
+            return x
+        leading = x.shape[:-3]
+        return self.reshape(x, (-1 if -1 in leading else _product(leading), *x.shape[-3:]))
+
+    def like(self, x: Tensor, images: Tensor) -> Tensor:
+        """N×C×H×W as ``images`` gave it, with the leading axes of ``x`` again."""
+        return images if x.rank == 4 else self.reshape(images, (*x.shape[:-3], *images.shape[-3:]))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One kind of layer.
+
+    Attributes:
+        translate: the network, the layer's parameters and what it reads → what it gives.
+        least, most: how many tensors it reads; None for any number.
+    """
+
+    translate: Callable[[Network, Any, list[Tensor]], "Tensor | tuple[Tensor, ...]"]
+    least: int = 1
+    most: int | None = 1
+
+
+def lengths(shape: Shape) -> Shape:
+    """A shape as ``reshape`` takes it.
+
+    Raises:
+        MilError: more than one length is open.
+    """
+    if shape.count(-1) > 1:
+        raise MilError(f"more than one length of its result depends on the input ({by(shape)}), which this runtime cannot translate")
+    return shape
+
+
+def _product(shape: Shape) -> int:
+    product = 1
+    for length in shape:
+        product *= length
+    return product

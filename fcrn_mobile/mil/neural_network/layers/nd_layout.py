@@ -1,0 +1,236 @@
+"""Layers of version 4 that move elements: shapes, axes, parts, joins and borders of tensors of any rank."""
+
+from typing import Any
+
+import numpy as np
+
+from fcrn_mobile.mil.neural_network.builder import Tensor, meta, unknown
+from fcrn_mobile.mil.neural_network.layer import Layer, Network
+from fcrn_mobile.mil.neural_network.weights import weight
+from fcrn_mobile.mil.shapes import by
+from fcrn_mobile.package.errors import MilError
+
+__all__ = [
+    "LAYERS",
+    "concat",
+    "constant_pad",
+    "flatten_2d",
+    "get_shape",
+    "load_constant",
+    "reshape_dynamic",
+    "reshape_like",
+    "reshape_static",
+    "reverse",
+    "reverse_sequence",
+    "slice_by_size",
+    "slice_dynamic",
+    "slice_static",
+    "sliding_windows",
+    "split",
+    "squeeze",
+    "tile",
+]
+
+
+def concat(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """Along an axis; interleaved, the k-th slices of all lie side by side."""
+    return net.emit("concat", values=inputs, axis=int(params.axis), interleave=bool(params.interleave))
+
+
+def split(net: Network, params: Any, inputs: list[Tensor]) -> tuple[Tensor, ...]:
+    """Parts of given lengths, or equal ones."""
+    sizes = [int(size) for size in params.splitSizes]
+    settings: dict[str, Any] = {"split_sizes": sizes} if sizes else {"num_splits": int(params.numSplits)}
+    return net.emit_all("split", x=inputs[0], axis=int(params.axis), **settings)
+
+
+def get_shape(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """The lengths of all axes."""
+    (x,) = inputs
+    if -1 not in x.shape:
+        return net.known(np.array(x.shape, np.float32))
+    return net.floats(net.emit("shape", x=x))
+
+
+def squeeze(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """Without these axes of length 1, or all; of a single number one axis is left."""
+    (x,) = inputs
+    axes = [axis % x.rank for axis in map(int, params.axes)] or None
+    if params.squeezeAll:
+        axes = [axis for axis, length in enumerate(x.shape) if length == 1]
+    if axes is not None and len(axes) == x.rank:
+        axes = axes[1:]
+    return net.emit("squeeze", x=x, axes=axes) if axes else net.emit("identity", x=x)
+
+
+def reshape_static(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """A given shape, 0 for a length that stays, one -1 for what is left."""
+    return net.emit("reshape", x=inputs[0], shape=[int(length) for length in params.targetShape])
+
+
+def reshape_like(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """The elements of the first tensor in the shape of the second."""
+    x, other = inputs
+    if -1 not in other.shape:
+        return net.emit("reshape", x=x, shape=list(other.shape))
+    start, everything = net.known(np.array(0)), net.known(np.array(True))
+    return net.emit("reshape_like", other.probes, x=x, ref_tensors=[other], begins=[start], ends=[start], end_masks=[everything])
+
+
+def reshape_dynamic(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """The shape that the second tensor spells."""
+    x, target = inputs
+    lengths = net.numbers(target)
+    if lengths is not None:
+        return net.emit("reshape", x=x, shape=lengths)
+    return net.emit("reshape", unknown((-1,) * net.count(target)), x=x, shape=net.whole(target))
+
+
+def slice_static(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """As NumPy slices; a masked bound is open, a squeezed axis is indexed."""
+    return _slice(net, inputs[0], [int(begin) for begin in params.beginIds], params)
+
+
+def slice_dynamic(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """The same with bounds, strides and masks that the tensors behind the first spell."""
+    x, begin, *others = inputs
+    tensors = {"beginIds": begin} | dict(zip(("endIds", "strides", "beginMasks", "endMasks", "squeezeMasks"), others, strict=False))
+    numbers = {name: net.numbers(tensor) for name, tensor in tensors.items()}
+    fixed: dict[str, Any] = {
+        name: numbers[name] if name in numbers else [int(value) for value in getattr(params, name)]
+        for name in ("beginIds", "endIds", "strides", "beginMasks", "endMasks", "squeezeMasks")
+        if name in numbers or name != "beginIds"
+    }
+    if all(value is not None for value in fixed.values()):
+        return _sliced(net, x, fixed)
+    if fixed["squeezeMasks"] is None:
+        raise MilError("whether its axes stay depends on values that only running tells: this runtime cannot translate it")
+    squeezed = (fixed["squeezeMasks"] or [0] * x.rank)[: x.rank]
+    arguments = {
+        "begin": _vector(net, fixed, tensors, "beginIds"),
+        "end": _vector(net, fixed, tensors, "endIds"),
+        "stride": _vector(net, fixed, tensors, "strides"),
+        "begin_mask": _mask(net, fixed, tensors, "beginMasks"),
+        "end_mask": _mask(net, fixed, tensors, "endMasks"),
+        "squeeze_mask": [bool(each) for each in squeezed] if any(squeezed) else None,
+    }
+    return net.emit("slice_by_index", unknown((-1,) * squeezed.count(0)), x=x, **arguments)
+
+
+def _vector(net: Network, fixed: dict[str, Any], tensors: dict[str, Tensor], name: str) -> Any:
+    return net.whole(tensors[name]) if fixed[name] is None else fixed[name] or None
+
+
+def _mask(net: Network, fixed: dict[str, Any], tensors: dict[str, Tensor], name: str) -> Any:
+    return net.truth(tensors[name]) if fixed[name] is None else [bool(each) for each in fixed[name]] or None
+
+
+def _slice(net: Network, x: Tensor, begin: list[int], params: Any) -> Tensor:
+    names = ("endIds", "strides", "beginMasks", "endMasks", "squeezeMasks")
+    return _sliced(net, x, {"beginIds": begin, **{name: [int(value) for value in getattr(params, name)] for name in names}})
+
+
+def _sliced(net: Network, x: Tensor, fixed: dict[str, list[int]]) -> Tensor:
+    for name, values in fixed.items():
+        if len(values) not in (0, x.rank):
+            raise MilError(f"its {name} has {len(values)} numbers for the {x.rank} axes of {by(x.shape)}")
+    masks = {key: [bool(each) for each in fixed[name]] or None for key, name in _MASKS.items()}
+    bounds = {"begin": fixed["beginIds"], "end": fixed["endIds"] or [0] * x.rank, "stride": fixed["strides"] or None}
+    return net.emit("slice_by_index", x=x, **bounds, **masks)
+
+
+_MASKS = {"begin_mask": "beginMasks", "end_mask": "endMasks", "squeeze_mask": "squeezeMasks"}
+
+
+def slice_by_size(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """``size`` elements of an axis from where the second tensor says."""
+    x, start = inputs
+    axis, size = int(params.axis) % x.rank, int(params.size)
+    sizes = [size if each == axis else -1 for each in range(x.rank)]
+    number = net.numbers(start)
+    if number is not None:
+        return net.emit("slice_by_size", x=x, begin=[number[0] if each == axis else 0 for each in range(x.rank)], size=sizes)
+    zeros = net.known(np.zeros(x.rank, np.int32))
+    first = net.emit("reshape", x=net.whole(start), shape=[1])
+    begin = net.emit("scatter", zeros.probes, data=zeros, indices=[axis], updates=first, axis=0, mode="update")
+    probes = tuple(meta([size if at == axis else length for at, length in enumerate(probe.shape)]) for probe in x.probes)
+    return net.emit("slice_by_size", probes, x=x, begin=begin, size=sizes)
+
+
+def tile(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """The whole again and again along each axis; too few numbers count from the last axis."""
+    x, *second = inputs
+    reps = net.numbers(second[0]) if second else [int(each) for each in params.reps]
+    if reps is None:
+        ones = net.known(np.ones(x.rank - net.count(second[0]), np.int32))
+        numbers = net.emit("concat", values=[ones, net.whole(second[0])], axis=0)
+        return net.emit("tile", unknown((-1,) * x.rank), x=x, reps=numbers)
+    return net.emit("tile", x=x, reps=[1] * (x.rank - len(reps)) + reps)
+
+
+def constant_pad(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """A number before and behind each axis, so often or up to a length."""
+    x, *second = inputs
+    pads = net.numbers(second[0]) if second else [int(each) for each in params.padAmounts]
+    if pads is None:
+        return net.emit("pad", unknown((-1,) * x.rank), x=x, pad=net.whole(second[0]), mode="constant", constant_val=params.value)
+    if len(pads) != 2 * x.rank:
+        raise MilError(f"it has {len(pads)} amounts for the {x.rank} axes of {by(x.shape)}")
+    if params.padToGivenOutputSizeMode:
+        lengths = [length for length in x.shape for _ in (0, 1)]
+        pads = [max(pad - length, 0) if pad else 0 for pad, length in zip(pads, lengths, strict=True)]
+    return net.emit("pad", x=x, pad=pads, mode="constant", constant_val=params.value)
+
+
+def load_constant(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """Stored numbers of any shape."""
+    return weight(net, params.data, tuple(int(length) for length in params.shape), "constant")
+
+
+def flatten_2d(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """All axes before one, and all from it on."""
+    return net.emit("flatten2d", x=inputs[0], axis=int(params.axis))
+
+
+def sliding_windows(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """Windows along an axis."""
+    return net.emit("sliding_windows", x=inputs[0], axis=int(params.axis), size=int(params.windowSize), stride=int(params.step) or 1)
+
+
+def reverse(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """Backwards along these axes."""
+    axes = [axis for axis, backwards in enumerate(params.reverseDim) if backwards]
+    return net.emit("reverse", x=inputs[0], axes=axes) if axes else net.emit("identity", x=inputs[0])
+
+
+def reverse_sequence(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """The first elements backwards, of each entry of the batch as many as the second tensor says."""
+    x, lengths = inputs
+    axes = {"seq_axis": int(params.sequenceAxis), "batch_axis": int(params.batchAxis)}
+    return net.emit("reverse_sequence", x.probes, x=x, lengths=net.whole(lengths), **axes)
+
+
+LAYERS = {
+    "concatND": Layer(concat, 1, None),
+    "splitND": Layer(split),
+    "stack": Layer(lambda net, params, inputs: net.emit("stack", values=inputs, axis=int(params.axis)), 1, None),
+    "transpose": Layer(lambda net, params, inputs: net.emit("transpose", x=inputs[0], perm=[int(axis) for axis in params.axes])),
+    "getShape": Layer(get_shape),
+    "squeeze": Layer(squeeze),
+    "expandDims": Layer(lambda net, params, inputs: net.emit("expand_dims", x=inputs[0], axes=[int(axis) for axis in params.axes])),
+    "flattenTo2D": Layer(flatten_2d),
+    "reshapeStatic": Layer(reshape_static),
+    "rankPreservingReshape": Layer(reshape_static),
+    "reshapeLike": Layer(reshape_like, 2, 2),
+    "reshapeDynamic": Layer(reshape_dynamic, 2, 2),
+    "sliceStatic": Layer(slice_static),
+    "sliceDynamic": Layer(slice_dynamic, 2, 7),
+    "sliceBySize": Layer(slice_by_size, 2, 2),
+    "slidingWindows": Layer(sliding_windows),
+    "tile": Layer(tile, 1, 2),
+    "constantPad": Layer(constant_pad, 1, 2),
+    "reverse": Layer(reverse),
+    "reverseSeq": Layer(reverse_sequence, 2, 2),
+    "loadConstantND": Layer(load_constant, 0, 0),
+    "copy": Layer(lambda net, params, inputs: net.emit("identity", x=inputs[0])),
+}

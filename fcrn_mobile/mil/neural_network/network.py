@@ -1,0 +1,249 @@
+"""A neural network as a MIL function: its inputs, layer by layer, its outputs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fcrn_mobile.mil.interface import Feature
+from fcrn_mobile.mil.neural_network.builder import Probes, Tensor, meta
+from fcrn_mobile.mil.neural_network.layer import Network
+from fcrn_mobile.mil.neural_network.layers import LAYERS, REFUSED
+from fcrn_mobile.mil.shapes import ShapeRule, by
+from fcrn_mobile.package.errors import MilError
+from fcrn_mobile.quiet import quiet_coremltools
+
+if TYPE_CHECKING:
+    from coremltools.proto.MIL_pb2 import Block, Function, Operation
+    from coremltools.proto.Model_pb2 import Model
+
+__all__ = ["NETWORKS", "Translated", "translate"]
+
+#: Kinds of model that hold a network.
+NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
+
+_OPSET = "CoreML5"
+_CHANNELS = {"RGB": 3, "BGR": 3}
+#: Of a length without an upper end, what it is tried with besides its least and its default.
+_LARGE = 4096
+
+
+@dataclass(frozen=True)
+class Translated:
+    """A network as MIL.
+
+    Attributes:
+        function, block: its signature and operators.
+        arrays: weights that the operators name by their index, see ``Constants``.
+    """
+
+    function: "Function"
+    block: "Block"
+    arrays: list[NDArray[Any]]
+
+
+def translate(model: "Model", where: str) -> Translated:
+    """The network of a specification.
+
+    Args:
+        model: of a kind in ``NETWORKS``.
+        where: names the file in messages.
+
+    Raises:
+        MilError: a layer that this runtime lacks or whose parameters do not hang together; inputs that no network has.
+    """
+    network = getattr(model, str(model.WhichOneof("Type")))
+    inputs = [Feature.from_description(feature) for feature in model.description.input]
+    outputs = [Feature.from_description(feature) for feature in model.description.output]
+    arrays = [feature for feature in inputs if feature.kind == "array"]
+    images = [feature for feature in inputs if feature.kind != "array"]
+    compact = (not arrays or network.arrayInputShapeMapping == 0) and (not images or network.imageInputShapeMapping == 0)
+    net = Network(compact=compact, batch=max((feature.shape[1] for feature in arrays if len(feature.shape) == 5), default=1))
+    taken = [_input(net, network, feature, where) for feature in inputs]
+    for layer in network.layers:
+        _translate(net, layer, where)
+    names = _outputs(net, network, str(model.WhichOneof("Type")), outputs, model, where)
+    with quiet_coremltools():
+        from coremltools.proto import MIL_pb2
+    function = MIL_pb2.Function(opset=_OPSET, inputs=[net.named(tensor) for tensor in taken])
+    block = function.block_specializations[_OPSET]
+    block.operations.extend(_needed(net.operations, set(names)))
+    block.outputs.extend(names)
+    return Translated(function, block, net.arrays)
+
+
+def _needed(operations: "list[Operation]", names: set[str]) -> "list[Operation]":
+    """Operators in order without those whose results nothing reads: states that a network leaves, shapes that turned out constant."""
+    needed = []
+    for operation in reversed(operations):
+        if any(output.name in names for output in operation.outputs):
+            names.update(binding.name for argument in operation.inputs.values() for binding in argument.arguments if binding.name)
+            needed.append(operation)
+    return needed[::-1]
+
+
+def _translate(net: Network, layer: Any, where: str) -> None:
+    """One layer into operators that bear its name."""
+    kind = layer.WhichOneof("layer")
+    what = f"layer '{layer.name[:80]}' ({kind or 'unknown kind'}) of '{where}'"
+    if kind not in LAYERS:
+        raise MilError(f"{what} is not known to this runtime: {REFUSED.get(kind, 'run the model on macOS instead')}")
+    record = LAYERS[kind]
+    if len(layer.input) < record.least or (record.most is not None and len(layer.input) > record.most):
+        raise MilError(
+            f"{what} reads {len(layer.input)} tensors, it takes {record.least} to {record.most or 'any number'}: export the model again"
+        )
+    for name in layer.input:
+        if name not in net.blobs:
+            raise MilError(f"{what} reads {name[:80]!r}, which no layer before it gives: export the model again")
+    net.scope, since = layer.name or kind, len(net.operations)
+    try:
+        result = record.translate(net, getattr(layer, kind), [net.blobs[name] for name in layer.input])
+    except MilError as error:
+        raise MilError(f"{what} cannot be translated: {error}") from error
+    # A network has no scalars: what is reduced to one number has one axis.
+    results = tuple(net.reshape(each, (1,)) if each.rank == 0 else each for each in (result if isinstance(result, tuple) else (result,)))
+    if len(layer.output) > len(results):
+        raise MilError(f"{what} names {len(layer.output)} outputs, it has {len(results)}: export the model again")
+    for name, tensor in zip(layer.output, results, strict=False):
+        own = any(output.name == tensor.name for operation in net.operations[since:] for output in operation.outputs)
+        net.blobs[name] = net.rename(tensor, name, since) if own else tensor
+
+
+def _input(net: Network, network: Any, feature: Feature, where: str) -> Tensor:
+    """An input of the function, and the tensor that layers know under its name."""
+    what = f"input '{feature.name}' of '{where}'"
+    if feature.kind not in ("image", "array") or not feature.shape:
+        raise MilError(f"{what} is a {feature.kind} of no shape: a network takes images and arrays")
+    lengths = list(_shapes(feature.shapes))
+    if feature.kind == "image":
+        channels = _CHANNELS.get(feature.dtype, 1)
+        probes: Probes = tuple(meta((1, channels, *each)) for each in lengths)
+        tensor = net.input(feature.name, "FLOAT32", probes)
+        net.blobs[feature.name] = _prepared(net, network, feature, tensor, what)
+        return tensor
+    whole = feature.dtype.startswith("INT")
+    tensor = net.input(
+        feature.name, "INT32" if whole else "FLOAT32", tuple(meta(each, torch.int32 if whole else torch.float32) for each in lengths)
+    )
+    net.scope = feature.name
+    x = net.floats(tensor) if whole else tensor
+    net.blobs[feature.name] = _rank_five(net, x, what) if network.arrayInputShapeMapping == 0 else x
+    return tensor
+
+
+def _shapes(rule: ShapeRule) -> Iterator[tuple[int, ...]]:
+    """Shapes that stand for all that an input may have: the smallest, the default, the largest."""
+    if rule.enumerated:
+        ordered = sorted(rule.enumerated, key=lambda shape: (np.prod(shape), shape))
+        yield from dict.fromkeys((ordered[0], rule.default, ordered[-1]))
+    elif any(low != high for low, high in rule.ranges):
+        yield tuple(max(low, 1) for low, _ in rule.ranges)
+        yield rule.default
+        defaults = zip(rule.ranges, rule.default, strict=True)
+        yield tuple(max(default, min(high or 2 * default + _LARGE, 2 * default + _LARGE)) for (_, high), default in defaults)
+    else:
+        yield rule.default
+
+
+def _rank_five(net: Network, x: Tensor, what: str) -> Tensor:
+    """An array as sequence × batch × channels × height × width, in the way that ``Network`` holds them.
+
+    Raises:
+        MilError: neither channels nor channels × height × width.
+    """
+    if x.rank not in (1, 3, 5):
+        raise MilError(f"{what} has the shape {by(x.shape)}: networks before version 4 take C, C×H×W, or all five axes")
+    shape = x.shape if x.rank != 1 else (*x.shape, 1, 1)
+    if not net.compact:
+        return net.reshape(x, (*(1,) * (5 - len(shape)), *shape))
+    return net.images(x) if x.rank == 5 else net.reshape(x, (1, *shape))
+
+
+def _prepared(net: Network, network: Any, feature: Feature, tensor: Tensor, what: str) -> Tensor:
+    """An image after the network's preprocessing: colours in the order that the input declares."""
+    net.scope = feature.name
+    x = tensor
+    for step in network.preprocessing:
+        if step.featureName not in ("", feature.name):
+            continue
+        if step.WhichOneof("preprocessor") == "meanImage":
+            mean = np.array(step.meanImage.meanImage, np.float32)
+            if mean.size != np.prod(x.shape[1:]):
+                raise MilError(f"the mean image of {what} has {mean.size} values, the image {by(x.shape[1:])}: export the model again")
+            x = net.emit("sub", x=x, y=net.constant(mean.reshape(x.shape[1:]), name="mean"))
+        elif step.WhichOneof("preprocessor") == "scaler":
+            x = _scaled(net, step.scaler, feature.dtype, x)
+    if net.compact or network.imageInputShapeMapping == 1:
+        return x
+    return net.emit("expand_dims", x=x, axes=[0])
+
+
+def _scaled(net: Network, scaler: Any, color: str, x: Tensor) -> Tensor:
+    """channelScale·x + the bias of each colour."""
+    colors = [scaler.redBias, scaler.greenBias, scaler.blueBias]
+    offsets = [scaler.grayBias] if color not in _CHANNELS else colors if color == "RGB" else colors[::-1]
+    if scaler.channelScale != 1:
+        x = net.emit("mul", x=x, y=scaler.channelScale)
+    return net.emit("add", x=x, y=net.constant(np.array(offsets, np.float32)[:, None, None], name="bias")) if any(offsets) else x
+
+
+def _outputs(net: Network, network: Any, kind: str, outputs: list[Feature], model: "Model", where: str) -> list[str]:
+    """Results under the names that callers use, of a classifier the label and the probabilities last."""
+    names = []
+    for feature in outputs:
+        if feature.kind in ("image", "array"):
+            names.append(_output(net, feature, where))
+    if kind == "neuralNetworkClassifier":
+        names += _classes(net, network, model, where)
+    missing = {feature.name for feature in outputs} - set(names)
+    if missing:
+        raise MilError(f"output '{min(missing)}' of '{where}' is nothing that its network gives: export the model again")
+    return names
+
+
+def _output(net: Network, feature: Feature, where: str) -> str:
+    if feature.name not in net.blobs:
+        raise MilError(f"output '{feature.name}' of '{where}' is given by no layer: export the model again")
+    net.scope = ""
+    x = result = net.blobs[feature.name]
+    if feature.kind == "array" and net.compact:
+        result = _as_declared(net, x, len(feature.shape))
+    elif feature.kind == "image" and x.rank == 5:
+        result = net.images(x)
+    if result.name == feature.name:
+        return feature.name
+    if x.name == feature.name:
+        net.blobs[feature.name] = net.rename(x, f"{feature.name}/layer")
+    elif result is x:
+        result = net.emit("identity", x=x)
+    return net.rename(result, feature.name).name
+
+
+def _as_declared(net: Network, x: Tensor, rank: int) -> Tensor:
+    """N×C×H×W as an array: C×H×W of a single image, C alone if it is declared so, else all five axes."""
+    number, channels, height, width = x.shape
+    if number != 1 or net.batch != 1:
+        return net.reshape(x, (-1 if number < 0 else number // net.batch, net.batch, channels, height, width))
+    if rank == 1 and (height, width) == (1, 1):
+        return net.reshape(x, (channels,))
+    return net.emit("squeeze", x=x, axes=[0])
+
+
+def _classes(net: Network, network: Any, model: "Model", where: str) -> list[str]:
+    """The label's and the probabilities' names; their scores are the named tensor, or the last layer's."""
+    described = model.description
+    labels = network.stringClassLabels.vector or network.int64ClassLabels.vector
+    name = network.labelProbabilityLayerName or (network.layers[-1].output[0] if network.layers and network.layers[-1].output else "")
+    if not labels or name not in net.blobs:
+        raise MilError(f"'{where}' is a classifier without {'labels' if not labels else 'probabilities'}: export the model again")
+    names = (described.predictedFeatureName, described.predictedProbabilitiesName)
+    net.scope = ""
+    pair = tuple(each if each else net.fresh(f"{name}/{what}") for each, what in zip(names, ("label", "probabilities"), strict=True))
+    if pair[1] == net.blobs[name].name:
+        net.blobs[name] = net.rename(net.blobs[name], f"{name}/layer")
+    net.classify(net.blobs[name], list(labels), (pair[0], pair[1]))
+    return [each for each in names if each]

@@ -1,0 +1,252 @@
+"""Convolutions, pooling and products, against torch over parameters that hypothesis draws."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tests.mil.neural_network.build import builder, close, load, random, run
+
+_SIDES = st.tuples(*[st.integers(0, 2)] * 4)
+_FEW = settings(max_examples=12, deadline=None)
+
+
+def _same(length: int, kernel: int, stride: int) -> int:
+    """All padding that keeps ⌈length/stride⌉ windows."""
+    return max((math.ceil(length / stride) - 1) * stride + kernel - length, 0)
+
+
+@_FEW
+@given(
+    kernel=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    stride=st.tuples(st.integers(1, 2), st.integers(1, 2)),
+    dilation=st.integers(1, 2),
+    groups=st.sampled_from([1, 2]),
+    pads=_SIDES,
+    exact=st.booleans(),
+)
+def test_a_convolution_is_torchs(
+    kernel: tuple[int, int], stride: tuple[int, int], dilation: int, groups: int, pads: tuple[int, ...], exact: bool
+) -> None:
+    x, weight, bias = random(4, 7, 8), random(*kernel, 4 // groups, 6, seed=1), random(6, seed=2)
+    top, bottom, left, right = pads
+    taken = x[None] if exact else x
+    actual = run(
+        lambda b: b.add_convolution(
+            "c",
+            4 // groups,
+            6,
+            *kernel,
+            *stride,
+            "valid",
+            groups,
+            weight,
+            bias,
+            True,
+            input_name="x0",
+            output_name="y",
+            dilation_factors=[dilation, dilation],
+            padding_top=top,
+            padding_bottom=bottom,
+            padding_left=left,
+            padding_right=right,
+        ),
+        taken,
+        exact=exact,
+    )
+    padded = F.pad(torch.from_numpy(x[None]), (left, right, top, bottom))
+    kernels = torch.from_numpy(weight).permute(3, 2, 0, 1)
+    expected = F.conv2d(padded, kernels, torch.from_numpy(bias), stride, 0, dilation, groups)
+    close(actual, expected if exact else expected[0])
+
+
+@_FEW
+@given(kernel=st.integers(1, 4), stride=st.integers(1, 3), top_left=st.booleans())
+def test_same_padding_puts_an_odd_line_where_it_says(kernel: int, stride: int, top_left: bool) -> None:
+    x, weight = random(2, 7, 8), random(kernel, kernel, 2, 3, seed=1)
+    mode = "TOP_LEFT_HEAVY" if top_left else "BOTTOM_RIGHT_HEAVY"
+    actual = run(
+        lambda b: b.add_convolution(
+            "c",
+            2,
+            3,
+            kernel,
+            kernel,
+            stride,
+            stride,
+            "same",
+            1,
+            weight,
+            None,
+            False,
+            input_name="x0",
+            output_name="y",
+            same_padding_asymmetry_mode=mode,
+        ),
+        x,
+    )
+    pads = []
+    for length in (8, 7):
+        total = _same(length, kernel, stride)
+        pads += [total - total // 2, total // 2] if top_left else [total // 2, total - total // 2]
+    expected = F.conv2d(F.pad(torch.from_numpy(x[None]), pads), torch.from_numpy(weight).permute(3, 2, 0, 1), stride=stride)
+    close(actual, expected[0])
+
+
+@_FEW
+@given(kernel=st.integers(1, 4), stride=st.integers(1, 3), groups=st.sampled_from([1, 2]), pad=st.integers(0, 1))
+def test_a_deconvolution_is_torchs_transposed_one(kernel: int, stride: int, groups: int, pad: int) -> None:
+    assume(2 * pad < kernel)
+    x, weight, bias = random(4, 5, 6), random(kernel, kernel, 4, 6 // groups, seed=1), random(6, seed=2)
+    actual = run(
+        lambda b: b.add_convolution(
+            "c",
+            4,
+            6,
+            kernel,
+            kernel,
+            stride,
+            stride,
+            "valid",
+            groups,
+            weight,
+            bias,
+            True,
+            True,
+            None,
+            "x0",
+            "y",
+            padding_top=pad,
+            padding_bottom=pad,
+            padding_left=pad,
+            padding_right=pad,
+        ),
+        x,
+    )
+    kernels = torch.from_numpy(weight).permute(2, 3, 0, 1)
+    expected = F.conv_transpose2d(torch.from_numpy(x[None]), kernels, torch.from_numpy(bias), stride, pad, 0, groups)
+    close(actual, expected[0], 1e-4)
+
+
+@pytest.mark.parametrize("size", [(9, 11), (10, 12)])
+def test_a_deconvolution_gives_the_size_that_it_names(size: tuple[int, int]) -> None:
+    x, weight = random(2, 5, 6), random(3, 3, 2, 1, seed=1)
+    actual = run(
+        lambda b: b.add_convolution("c", 2, 1, 3, 3, 2, 2, "same", 1, weight, None, False, True, size, "x0", "y"),
+        x,
+    )
+    full = F.conv_transpose2d(torch.from_numpy(x[None]), torch.from_numpy(weight).permute(2, 3, 0, 1), stride=2)[0]
+    cuts = [(whole - part) // 2 for whole, part in zip(full.shape[1:], size, strict=True)]
+    close(actual, full[:, cuts[0] : cuts[0] + size[0], cuts[1] : cuts[1] + size[1]])
+
+
+@_FEW
+@given(
+    kernel=st.integers(1, 3),
+    stride=st.integers(1, 3),
+    pad=st.integers(0, 1),
+    kind=st.sampled_from(["MAX", "AVERAGE", "L2"]),
+    exclude=st.booleans(),
+)
+def test_pooling_is_torchs(kernel: int, stride: int, pad: int, kind: str, exclude: bool) -> None:
+    assume(pad <= kernel // 2)
+    x = random(2, 7, 8)
+    actual = run(
+        lambda b: b.add_pooling(
+            "p",
+            kernel,
+            kernel,
+            stride,
+            stride,
+            kind,
+            "VALID",
+            "x0",
+            "y",
+            exclude_pad_area=exclude,
+            padding_top=pad,
+            padding_bottom=pad,
+            padding_left=pad,
+            padding_right=pad,
+        ),
+        x,
+    )
+    image = torch.from_numpy(x[None])
+    if kind == "MAX":
+        expected = F.max_pool2d(image, kernel, stride, pad)
+    elif kind == "AVERAGE":
+        expected = F.avg_pool2d(image, kernel, stride, pad, count_include_pad=not exclude)
+    else:
+        expected = (F.avg_pool2d(image**2, kernel, stride, pad, divisor_override=1)).sqrt()
+    close(actual, expected[0])
+
+
+def test_a_last_window_may_hang_over_the_map() -> None:
+    x = random(2, 6, 6)
+    actual = run(
+        lambda b: b.add_pooling("p", 3, 3, 2, 2, "MAX", "INCLUDE_LAST_PIXEL", "x0", "y"),
+        x,
+    )
+    close(actual, F.max_pool2d(torch.from_numpy(x), 3, 2, ceil_mode=True))
+
+
+@pytest.mark.parametrize(("kind", "reduce"), [("MAX", np.max), ("AVERAGE", np.mean), ("L2", lambda x, axis: np.sqrt((x**2).sum(axis)))])
+def test_global_pooling_leaves_one_number_per_channel(kind: str, reduce: object) -> None:
+    x = random(3, 4, 5)
+    actual = run(lambda b: b.add_pooling("p", 3, 3, 1, 1, kind, "VALID", "x0", "y", is_global=True), x)
+    close(actual.reshape(3), reduce(x, axis=(1, 2)))  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("shape", [(12,), (3, 2, 2)])
+def test_an_inner_product_takes_all_of_an_image(shape: tuple[int, ...]) -> None:
+    x, weight, bias = random(*shape), random(5, 12, seed=1), random(5, seed=2)
+    actual = run(lambda b: b.add_inner_product("i", weight, bias, 12, 5, True, "x0", "y"), x)
+    close(actual.reshape(5), weight @ x.reshape(-1) + bias)
+
+
+@pytest.mark.parametrize("lead", [(), (4,), (2, 3)])
+def test_an_inner_product_of_few_axes_takes_the_last(lead: tuple[int, ...]) -> None:
+    x, weight = random(*lead, 6), random(5, 6, seed=1)
+    close(run(lambda b: b.add_inner_product("i", weight, None, 6, 5, False, "x0", "y"), x, exact=True), x @ weight.T)
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("bits", [1, 2, 3, 4, 5, 6, 7, 8])
+@pytest.mark.parametrize("kind", ["linear", "lut", "channels"])
+def test_quantized_weights_are_what_scale_and_bias_or_the_table_say(bits: int, kind: str, half: bool) -> None:
+    rng = np.random.default_rng(bits)
+    indices = rng.integers(0, 2**bits, (5, 7))
+    if half:
+        built = builder({"x0": (7,)})
+        built.add_inner_product("i", indices.astype(np.float32), None, 7, 5, False, "x0", "y")
+        weights = built.spec.neuralNetwork.layers[0].innerProduct.weights
+        weights.ClearField("floatValue")
+        weights.float16Value = indices.astype(np.float16).tobytes()
+        expected = indices
+    else:
+        packed = np.packbits((indices.reshape(-1, 1) >> np.arange(bits - 1, -1, -1)) & 1).tobytes()
+        scale, bias, table = rng.normal(size=5), rng.normal(size=5), rng.normal(size=2**bits)
+        if kind == "linear":
+            scale, bias = scale[:1], bias[:1]
+        built = builder({"x0": (7,)})
+        built.add_inner_product(
+            "i",
+            packed,
+            None,
+            7,
+            5,
+            False,
+            "x0",
+            "y",
+            quantization_type="lut" if kind == "lut" else "linear",
+            nbits=bits,
+            quant_scale=None if kind == "lut" else scale,
+            quant_bias=None if kind == "lut" else bias,
+            quant_lut=table if kind == "lut" else None,
+        )
+        expected = table[indices] if kind == "lut" else indices * scale[:, None] + bias[:, None]
+    x = random(7)
+    close(load(built.spec).predict({"x0": x})["y"].reshape(5), expected @ x, 1e-4)
