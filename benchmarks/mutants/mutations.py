@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ _BINARIES = (
     *("Add_Sub", "Sub_Add", "Mul_Div", "Div_Mul", "FloorDiv_Mul", "Mod_FloorDiv", "Pow_Mul"),
     *("LShift_RShift", "RShift_LShift", "BitOr_BitAnd", "BitAnd_BitOr", "BitXor_BitOr"),
 )
+#: Of these a node is a part of its own: the condition, the iterable, the body.
+_COMPOUND = ("file_input", "suite", "if_stmt", "while_stmt", "for_stmt", "with_stmt", "try_stmt", "funcdef", "classdef", "decorated")
 _UNARIES = ("Delete_Not", "Delete_USub", "Delete_Invert")
 
 
@@ -46,6 +48,8 @@ class Mutation:
         line: number of the line, from 1.
         operator: name of the operator.
         occurrence: which of the operator's places in the module, from 0.
+        last: number of the last line of the statement or of its head, which may have begun above ``line``.
+        first: number of its first line.
     """
 
     module: str
@@ -53,6 +57,8 @@ class Mutation:
     line: int
     operator: str
     occurrence: int
+    first: int
+    last: int
 
 
 @cache
@@ -84,7 +90,7 @@ def mutations(root: Path, module: str) -> list[Mutation]:
     tree = parso.parse((root / module).read_text(encoding="utf-8"))
     nodes = list(ast_nodes(tree))
     return [
-        Mutation(module, _function(node), start[0], name, occurrence)
+        Mutation(module, _function(node), start[0], name, occurrence, *_lines(node, start[0]))
         for name, operator in operators().items()
         for occurrence, (node, start) in enumerate(_positions(nodes, operator))
         if not is_noise(node, name)
@@ -95,6 +101,13 @@ def _positions(nodes: Sequence[Any], operator: Any) -> Iterator[tuple[Any, tuple
     for node in nodes:
         for start, _ in operator.mutation_positions(node):
             yield node, start
+
+
+def _lines(node: Any, line: int) -> tuple[int, int]:
+    """Of the statement around a node, of its head if others stand within it."""
+    while node.parent is not None and node.parent.type not in _COMPOUND:
+        node = node.parent
+    return (line, line) if node.type in _COMPOUND else (node.start_pos[0], node.end_pos[0])
 
 
 def _function(node: Any) -> str:
@@ -131,17 +144,43 @@ class Mutant:
 def mutate(root: Path, mutation: Mutation) -> Mutant | None:
     """Carry out a mutation; None if what results is no Python or nothing changes."""
     source = (root / mutation.module).read_text(encoding="utf-8")
-    text = MutationVisitor.mutate_code(source, operators()[mutation.operator], mutation.occurrence)
-    if text is None:
-        return None
+    parts, counts = _parts(source), _counts(source, mutation.operator)
+    index, first = next((i, first) for i, (first, count) in enumerate(counts) if first <= mutation.occurrence < first + count)
+    changed_part = MutationVisitor.mutate_code(parts[index], operators()[mutation.operator], mutation.occurrence - first)
+    text = "".join([*parts[:index], changed_part, *parts[index + 1 :]])
     try:
         changed = compile(text, mutation.module, "exec")
     except (SyntaxError, ValueError):
         return None
-    if changed == compile(source, mutation.module, "exec"):
+    if changed == _compiled(source, mutation.module):
         return None
     before, after = _difference(source.splitlines(), text.splitlines())
     return Mutant(mutation, before, after, text)
+
+
+_compiled = cache(partial(compile, mode="exec"))
+
+
+@cache
+def _parts(source: str) -> list[str]:
+    """The statements at the top of a module: to parse one of them is quicker than all."""
+    return [node.get_code() for node in parso.parse(source).children]
+
+
+@cache
+def _nodes(source: str) -> list[list[Any]]:
+    return [list(ast_nodes(parso.parse(part))) for part in _parts(source)]
+
+
+@cache
+def _counts(source: str, operator: str) -> list[tuple[int, int]]:
+    """Of each part the number of an operator's places before it and in it."""
+    counts, total = [], 0
+    for nodes in _nodes(source):
+        count = sum(1 for _ in _positions(nodes, operators()[operator]))
+        counts.append((total, count))
+        total += count
+    return counts
 
 
 def _difference(before: list[str], after: list[str]) -> tuple[str, str]:

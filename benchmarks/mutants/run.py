@@ -10,17 +10,22 @@ import argparse
 import hashlib
 import json
 import math
+import os
 import random
+import string
+import time
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from mutations import Mutant, Mutation, mutate, mutations
-from touch import Touch, record, tests_for
-from warm import run_tests, warm_up
+from touch import Kills, Touch, order, record_file, touches_of
+from tries import Anew, Collected, Tries
+from warm import fork, in_pytest, warm_up
 
 ROOT = Path(__file__).resolve().parents[2]
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
@@ -36,12 +41,34 @@ class Outcome:
     reason: str = ""
 
 
-@dataclass(frozen=True)
-class Round:
-    """Tests that are tried on a mutant, and the seconds that they may take together."""
+class Outcomes:
+    """What is known of mutants, in a file that grows."""
 
-    touches: Sequence[Touch]
-    seconds: float
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        file.parent.mkdir(parents=True, exist_ok=True)
+        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+        self._known = {row[0]: row[1:] for row in rows}
+        self.kills = Kills()
+        for row in rows:
+            if row[1] == "killed" and len(row) == 4 and row[2]:
+                self.kills.note(row[3].partition(":")[0], [row[2]], row[2])
+
+    def of(self, mutant: Mutant, candidates: Sequence[Touch], seconds: float) -> str | None:
+        """A mutant once killed stays so; a survivor is tried again when there are other tests or more time for them."""
+        noticed = self._known.get(mutant.key)
+        if noticed:
+            return str(noticed[0])
+        verdict, tried = [*self._known.get(_key(mutant, candidates), []), None, 0][:2]
+        return verdict if tried >= seconds else None
+
+    def add(self, mutant: Mutant, candidates: Sequence[Touch], seconds: float, verdict: str, killer: str | None) -> None:
+        """Keep an outcome: of a survivor with the seconds of tests that it survived, of others with the test that noticed."""
+        noticed = verdict in ("killed", "timeout")
+        row = [mutant.key, verdict, killer] if noticed else [_key(mutant, candidates), verdict, seconds]
+        self._known[row[0]] = row[1:]
+        with self._file.open("a", encoding="utf-8") as log:
+            log.write(json.dumps([*row, f"{mutant.mutation.module}:{mutant.mutation.line}"]) + "\n")
 
 
 def main() -> None:
@@ -50,28 +77,29 @@ def main() -> None:
     modules = [module for module in all_modules() if not options.only or any(module.startswith(part) for part in options.only)]
     warm_up()
     possible = {module: mutations(ROOT, module) for module in modules}
-    chosen = sample(possible, options.sample, options.seed)
-    outcomes: list[Outcome] = []
+    chosen = distinct(sample(possible, options.sample, options.seed))
     try:
-        for module in modules:
-            for outcome in judge([mutation for mutation in chosen if mutation.module == module], _rounds(module, options), options):
-                outcomes.append(outcome)
+        for _, folder in groupby(chosen, lambda mutant: Path(mutant.mutation.module).parent):
+            _judge_folder(list(folder), options)
     except KeyboardInterrupt:
         print("stopped: what was judged so far; start again to go on", flush=True)
-    result = summary(outcomes, options, sum(map(len, possible.values())))
+    result = summary(list(known(chosen, options)), options, sum(map(len, possible.values())))
     print(table(result))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
-def _rounds(module: str, options: argparse.Namespace) -> list[Round]:
-    """The tests that bear a module's name, then, for what survives them, all of the folder."""
-    beside = tests_beside(module)
-    touches = {file: record(ROOT, options.state / "touch", [file], options.record_seconds) for file in tests_of_folder(module)}
-    return [
-        Round([touch for file in beside for touch in touches[file]], options.test_seconds),
-        Round([touch for inner in touches.values() for touch in inner], options.second_seconds),
-    ]
+def _judge_folder(chosen: Sequence[Mutant], options: argparse.Namespace) -> None:
+    """Most mutants in forks of a process that has collected the folder's tests; those of what runs at import after them."""
+    files = tests_of_folder(chosen[0].mutation.module)
+
+    def work(collected: Collected) -> None:
+        judge(chosen, collected, options, collected.changes)
+
+    fork(lambda: in_pytest(ROOT, files, Collected(ROOT, options.state, files, options.record_seconds, work)), math.inf)
+    anew = Anew(ROOT, options.state)
+    judge(chosen, anew, options, lambda _: True)
+    anew.close()
 
 
 def _options() -> argparse.Namespace:
@@ -79,9 +107,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sample", type=int, help="so many mutants, spread over the modules as they have mutants; all without it")
     parser.add_argument("--seed", type=int, default=0, help="of the sample; a larger sample of a seed holds the smaller one")
     parser.add_argument("--only", nargs="*", default=[], help="modules whose path begins like this")
-    parser.add_argument("--test-seconds", type=float, default=10, help="of tests a mutant, as recorded")
-    parser.add_argument("--second-seconds", type=float, default=40, help="the same for a mutant that survived, whose whole folder is tried")
-    parser.add_argument("--record-seconds", type=float, default=60, help="of processor time a test file while recording")
+    parser.add_argument("--test-seconds", type=float, default=20, help="of tests a mutant, as recorded")
+    parser.add_argument("--record-seconds", type=float, default=30, help="of processor time: slower tests are not tried on mutants")
     parser.add_argument("--state", type=Path, default=ROOT / "runs" / "mutants", help="folder of records and outcomes")
     parser.add_argument("--json", type=Path, help="file of the results")
     return parser.parse_args()
@@ -107,72 +134,78 @@ def tests_of_folder(module: str) -> list[str]:
 
 
 def sample(possible: Mapping[str, Sequence[Mutation]], size: int | None, seed: int) -> list[Mutation]:
-    """Of each module its share of a number of mutations, all without one; shuffled, so that a smaller sample is part of a larger."""
+    """Of each module its share of a number of mutations, all without one.
+
+    A smaller sample is part of a larger one, and so is the beginning of a folder's: a run that is stopped has judged a sample of it.
+    """
     share = min(1.0, size / sum(map(len, possible.values()))) if size else 1.0
-    chosen: list[Mutation] = []
+    ranks = []
     for module, items in possible.items():
         shuffled = random.Random(f"{seed} {module}").sample(items, len(items))
-        chosen += shuffled[: math.ceil(share * len(items))]
-    return chosen
+        ranks += [
+            (str(Path(module).parent), rank / len(items), item) for rank, item in enumerate(shuffled[: math.ceil(share * len(items))])
+        ]
+    return [item for _, _, item in sorted(ranks, key=lambda row: row[:2])]
 
 
-def judge(chosen: Sequence[Mutation], rounds: Sequence[Round], options: argparse.Namespace) -> Iterator[Outcome]:
-    """Run the tests of each mutant, round by round until one fails, unless its outcome is known."""
-    known_file = options.state / "outcomes.jsonl"
-    known = dict(json.loads(line) for line in known_file.read_text().splitlines()) if known_file.exists() else {}
-    equivalent = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8"))["equivalent"]
-    seen: set[str] = set()
-    with known_file.open("a", encoding="utf-8") as log:
-        for number, mutation in enumerate(chosen, 1):
-            mutant = mutate(ROOT, mutation)
-            if mutant is None or mutant.key in seen:
-                continue
-            seen.add(mutant.key)
+def judge(chosen: Sequence[Mutant], tries: Tries, options: argparse.Namespace, takes: Callable[[Mutant], bool]) -> None:
+    """Run the tests of each mutant whose outcome is not known, until one fails; keep the outcomes."""
+    outcomes = Outcomes(options.state / "outcomes.jsonl")
+    equivalent = _equivalent()
+    touches = [touch for file in tests_of_folder(chosen[0].mutation.module) for touch in touches_of(record_file(ROOT, options.state, file))]
+    for number, mutant in enumerate(chosen, 1):
+        mutation = mutant.mutation
+        candidates, beside = tests_for(mutation, touches), tests_beside(mutation.module)
+        if reason_of(mutant, equivalent) or outcomes.of(mutant, candidates, options.test_seconds) or not takes(mutant):
+            continue
+        tests, complete = order(candidates, mutation.module, beside, outcomes.kills, options.test_seconds)
+        began = time.process_time(), os.times().children_user
+        verdict, killer = tries.verdict(tests, mutant)
+        outcomes.kills.note(mutation.module, [touch.test for touch in tests], killer)
+        outcomes.add(mutant, candidates, math.inf if complete else options.test_seconds, verdict, killer)
+        spent = time.process_time() - began[0] + os.times().children_user - began[1]
+        what = f"{mutation.module}:{mutation.line} {mutant.before!r} -> {mutant.after!r}" if verdict != "killed" else mutation.module
+        print(f"[{number}/{len(chosen)}] {spent:.1f} s {verdict}: {what}", flush=True)
+
+
+def known(chosen: Sequence[Mutant], options: argparse.Namespace) -> Iterator[Outcome]:
+    """The outcomes of mutants as far as there are any, those that are named as equivalent included."""
+    outcomes, equivalent = Outcomes(options.state / "outcomes.jsonl"), _equivalent()
+    for module, inner in groupby(sorted(chosen, key=_module), _module):
+        touches = [touch for file in tests_of_folder(module) for touch in touches_of(record_file(ROOT, options.state, file))]
+        for mutant in inner:
             reason = reason_of(mutant, equivalent)
-            if reason:
-                yield Outcome(mutant, "equivalent", reason)
-                continue
-            tried = _tests(mutation, rounds)
-            tests = [test for names in tried for test in names]
-            verdict = known.get(_key(mutant, tests)) or known.get(mutant.key)
-            if verdict is None:
-                verdict = _verdict(mutant, tried, [each.seconds for each in rounds])
-                # A mutant once killed stays so; a survivor is tried again when there are other tests.
-                key = mutant.key if verdict in ("killed", "timeout") else _key(mutant, tests)
-                log.write(json.dumps([key, verdict]) + "\n")
-                log.flush()
-                if verdict not in ("killed",):
-                    print(
-                        f"[{number}/{len(chosen)}] {verdict}: {mutation.module}:{mutation.line} {mutant.before!r} -> {mutant.after!r}",
-                        flush=True,
-                    )
-            yield Outcome(mutant, verdict)
+            verdict = "equivalent" if reason else outcomes.of(mutant, tests_for(mutant.mutation, touches), 0)
+            if verdict:
+                yield Outcome(mutant, verdict, reason)
 
 
-def _tests(mutation: Mutation, rounds: Sequence[Round]) -> list[list[str]]:
-    """The tests of each round that none before it has."""
-    tried: list[list[str]] = []
-    for each in rounds:
-        before = {test for names in tried for test in names}
-        tests = tests_for(each.touches, mutation.module, mutation.function, each.seconds)
-        tried.append([test for test in tests if test not in before])
-    return tried
+def _module(mutant: Mutant) -> str:
+    return mutant.mutation.module
 
 
-def _verdict(mutant: Mutant, tried: Sequence[Sequence[str]], seconds: Sequence[float]) -> str:
-    verdict = "untested"
-    for tests, limit in zip(tried, seconds, strict=True):
-        if tests and verdict in ("untested", "survived"):
-            # Four times the tests' own time and the imports: a mutant that loops takes longer.
-            outcome = run_tests(ROOT, tests, 4 * limit + 20, (mutant.mutation.module, mutant.text))
-            verdict = {"passed": "survived", "failed": "killed", "timeout": "timeout", "no tests": verdict}[outcome]
-    return verdict
+def tests_for(mutation: Mutation, touches: Sequence[Touch]) -> list[Touch]:
+    """The tests that run a mutant's lines; of what runs at import also all that bear the module's name or run any of its lines."""
+    lines = set(range(mutation.first, mutation.last + 1))
+    if mutation.function.rpartition(".")[2][:1] in ("", *string.ascii_uppercase):
+        beside = tests_beside(mutation.module)
+        return [touch for touch in touches if mutation.module in touch.lines or touch.file in beside]
+    return [touch for touch in touches if lines & touch.lines.get(mutation.module, frozenset())]
 
 
-def _key(mutant: Mutant, tests: Sequence[str]) -> str:
-    files = sorted({test.partition("::")[0] for test in tests})
-    texts = b"".join((ROOT / file).read_bytes() for file in files) + "\n".join(tests).encode()
+def distinct(chosen: Sequence[Mutation]) -> list[Mutant]:
+    """Those that can be carried out, one of each kind."""
+    mutants = (mutate(ROOT, mutation) for mutation in chosen)
+    return list({mutant.key: mutant for mutant in mutants if mutant is not None}.values())
+
+
+def _key(mutant: Mutant, candidates: Sequence[Touch]) -> str:
+    texts = b"".join((ROOT / file).read_bytes() for file in sorted({touch.file for touch in candidates}))
     return f"{mutant.key} {hashlib.sha1(texts).hexdigest()[:12]}"
+
+
+def _equivalent() -> list[dict[str, Any]]:
+    return list(tomllib.loads(EQUIVALENT.read_text(encoding="utf-8"))["equivalent"])
 
 
 def reason_of(mutant: Mutant, equivalent: Sequence[dict[str, Any]]) -> str:

@@ -1,21 +1,18 @@
-"""Which test runs which function of the package, and how long it takes: recorded once a test file, in forks, by coverage.py."""
+"""Which test runs which lines of the package, and how long it takes: recorded once a test file, by coverage.py."""
 
-import ast
 import hashlib
 import json
 import os
-import string
-import time
+import signal
+import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import coverage
 import pytest
-from warm import run_tests
 
 PACKAGE = "fcrn_mobile"
 
@@ -26,42 +23,70 @@ class Touch:
 
     Attributes:
         test: pytest's name of it.
-        seconds: of processor time that it took, with the fixtures that it was the first to ask for.
-        functions: ``module:function`` of all that it ran, fixtures included; a name alone of a module whose top ran.
+        seconds: of processor time that it took, without fixtures that others share.
+        fixtures: those, and the seconds that each took.
+        lines: by module, of all that it ran, fixtures included.
     """
 
     test: str
     seconds: float
-    functions: frozenset[str]
+    fixtures: Mapping[str, float]
+    lines: Mapping[str, frozenset[int]]
+
+    @property
+    def file(self) -> str:
+        """The test's file."""
+        return self.test.partition("::")[0]
+
+    def cost(self, made: frozenset[str] | set[str] = frozenset()) -> float:
+        """Seconds with the fixtures that are not made yet."""
+        return self.seconds + sum(seconds for name, seconds in self.fixtures.items() if name not in made)
+
+
+class _TooLong(BaseException):
+    """A test takes longer than any that is worth to be tried on a mutant."""
 
 
 class Recorder:
-    """A plugin for pytest: one context of coverage for each test and each fixture."""
+    """A plugin for pytest: one context of coverage for each test and each shared fixture."""
 
-    def __init__(self, root: Path, result: Path) -> None:
-        self._root, self._result = root, result
+    def __init__(self, root: Path, seconds: float) -> None:
+        self._root, self._limit = root, seconds
         self._coverage = coverage.Coverage(data_file=None, include=[f"{root}/{PACKAGE}/*"], config_file=False)
         self._seconds: dict[str, float] = {}
         self._fixtures: dict[str, list[str]] = {}
+        self._fixture_seconds: dict[str, float] = defaultdict(float)
         self._failed: set[str] = set()
         self._complete: set[str] = set()
+        signal.signal(signal.SIGPROF, self._end)
         self._coverage.start()
+
+    def _end(self, *_: object) -> None:
+        raise _TooLong
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         self._fixtures[item.nodeid] = list(getattr(item, "fixturenames", ()))
         self._coverage.switch_context(f"test {item.nodeid}")
         self._test = item.nodeid
-        began = _processor_time()
+        signal.setitimer(signal.ITIMER_PROF, self._limit)
+        began, self._shared = _processor_time(), 0.0
         yield
-        self._seconds[item.nodeid] = _processor_time() - began
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        self._seconds[item.nodeid] = _processor_time() - began - self._shared
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Iterator[None]:
         # Later tests use what an earlier one's fixture made: its lines belong to all of them.
-        if fixturedef.scope != "function":
-            self._coverage.switch_context(f"fixture {fixturedef.argname}")
+        if fixturedef.scope == "function":
+            yield
+            return
+        self._coverage.switch_context(f"fixture {fixturedef.argname}")
+        began = _processor_time()
         yield
+        spent = _processor_time() - began
+        self._shared += spent
+        self._fixture_seconds[fixturedef.argname] += spent
         self._coverage.switch_context(f"test {self._test}")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -70,15 +95,28 @@ class Recorder:
         elif report.when == "teardown":
             self._complete.add(report.nodeid)
 
-    def pytest_sessionfinish(self) -> None:
+    def result(self) -> list[dict[str, Any]]:
+        """A row a test that passed."""
         self._coverage.stop()
-        contexts = _functions_of(self._coverage.get_data(), self._root)
+        contexts = lines_of(self._coverage.get_data(), self._root)
         rows = []
         for test, seconds in self._seconds.items():
-            if test in self._complete - self._failed:
-                names = set(contexts.get(f"test {test}", ())).union(*(contexts.get(f"fixture {name}", ()) for name in self._fixtures[test]))
-                rows.append({"test": test, "seconds": round(seconds, 3), "functions": sorted(names)})
-        self._result.write_text(json.dumps(rows), encoding="utf-8")
+            if test not in self._complete - self._failed:
+                continue
+            lines: dict[str, set[int]] = defaultdict(set)
+            for context in (f"test {test}", *(f"fixture {name}" for name in self._fixtures[test])):
+                for module, numbers in contexts.get(context, {}).items():
+                    lines[module] |= numbers
+            fixtures = {name: round(self._fixture_seconds[name], 3) for name in self._fixtures[test] if name in self._fixture_seconds}
+            rows.append(
+                {
+                    "test": test,
+                    "seconds": round(seconds, 3),
+                    "fixtures": fixtures,
+                    "lines": {module: sorted(numbers) for module, numbers in lines.items()},
+                }
+            )
+        return rows
 
 
 def _processor_time() -> float:
@@ -87,91 +125,99 @@ def _processor_time() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def _functions_of(data: coverage.CoverageData, root: Path) -> dict[str, set[str]]:
-    result: dict[str, set[str]] = defaultdict(set)
+def lines_of(data: coverage.CoverageData, root: Path) -> dict[str, dict[str, set[int]]]:
+    """Of each context: by module, the lines that ran."""
+    result: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
     for file in data.measured_files():
         module = str(Path(file).relative_to(root))
-        names = _names_of_lines(Path(file))
         for line, contexts in data.contexts_by_lineno(file).items():
             for context in contexts:
-                result[context].add(f"{module}:{names.get(line, '')}")
+                result[context][module].add(line)
     return result
 
 
-@cache
-def _names_of_lines(path: Path) -> dict[int, str]:
-    names: dict[int, str] = {}
-
-    def visit(node: ast.AST, prefix: str) -> None:
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                name = f"{prefix}.{child.name}".lstrip(".")
-                first = child.body[0].lineno if not isinstance(child, ast.ClassDef) else child.lineno
-                names.update(dict.fromkeys(range(first, (child.end_lineno or first) + 1), name))
-                visit(child, name)
-            else:
-                visit(child, prefix)
-
-    visit(ast.parse(path.read_text(encoding="utf-8")), "")
-    return names
+def record_file(root: Path, folder: Path, file: str) -> Path:
+    """Where the record of a test file is kept: another one as soon as its text changes."""
+    digest = hashlib.sha1((root / file).read_bytes()).hexdigest()[:16]
+    return folder / "lines" / f"{file.replace('/', '+')}.{digest}.json"
 
 
-def record(root: Path, folder: Path, files: Sequence[str], seconds: float) -> list[Touch]:
-    """What the tests of some files touch; a file whose text was seen before is not run again.
+def record(session: pytest.Session, root: Path, result: Path, file: str, seconds: float) -> int:
+    """Run the tests of one file and write what they touch; within a fork of a process that has collected them.
 
     Args:
+        session: pytest's.
         root: of the repository.
-        folder: keeps the records.
-        files: test files below the root.
-        seconds: of processor time for a file; what it has not passed by then is left out.
+        result: the record's file.
+        file: the test file below the root.
+        seconds: of processor time; a test that takes longer is left out.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    touches = []
-    for number, file in enumerate(files, 1):
-        digest = hashlib.sha1((root / file).read_bytes()).hexdigest()[:16]
-        result = folder / f"{file.replace('/', '+')}.{digest}.json"
-        if not result.exists():
-            began = time.monotonic()
-            outcome = run_tests(root, [file], seconds, plugin=_Late(root, result))
-            if not result.exists():
-                result.write_text("[]", encoding="utf-8")
-            print(f"[{number}/{len(files)}] {file}: {outcome}, {time.monotonic() - began:.0f} s", flush=True)
-        touches += [
-            Touch(row["test"], row["seconds"], frozenset(row["functions"])) for row in json.loads(result.read_text(encoding="utf-8"))
-        ]
-    return touches
+    recorder = Recorder(root, seconds)
+    session.config.pluginmanager.register(recorder)
+    before = set(sys.modules)
+    items = [item for item in session.items if item.nodeid.partition("::")[0] == file]
+    for item, after in zip(items, [*items[1:], None], strict=True):
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
+    imports = sorted(name for name in set(sys.modules) - before if name.partition(".")[0] not in (PACKAGE, "tests"))
+    result.parent.mkdir(parents=True, exist_ok=True)
+    result.write_text(json.dumps({"imports": imports, "tests": recorder.result()}), encoding="utf-8")
+    return 0
 
 
-class _Late:
-    """Makes the recorder inside the fork."""
+def touches_of(result: Path) -> list[Touch]:
+    """What a record says; nothing where there is none."""
+    if not result.exists():
+        return []
+    rows = json.loads(result.read_text(encoding="utf-8"))["tests"]
+    return [
+        Touch(row["test"], row["seconds"], row["fixtures"], {module: frozenset(numbers) for module, numbers in row["lines"].items()})
+        for row in rows
+    ]
 
-    def __init__(self, root: Path, result: Path) -> None:
-        self._arguments = (root, result)
 
-    def pytest_configure(self, config: pytest.Config) -> None:
-        config.pluginmanager.register(Recorder(*self._arguments))
+class Kills:
+    """How often a test was tried on the mutants of a module, and how often it noticed."""
+
+    def __init__(self) -> None:
+        self._tried: dict[tuple[str, str], int] = defaultdict(int)
+        self._kills: dict[tuple[str, str], int] = defaultdict(int)
+
+    def note(self, module: str, tests: Sequence[str], killer: str | None) -> None:
+        """Tests that were tried in this order, the last of them the killer if there was one."""
+        for test in tests:
+            self._tried[module, test] += 1
+            if test == killer:
+                self._kills[module, test] += 1
+                return
+
+    def chance(self, module: str, test: str, first: float) -> float:
+        """That a test notices the next one; ``first`` stands in for what was not tried."""
+        return (self._kills[module, test] + first) / (self._tried[module, test] + 1)
 
 
-def tests_for(touches: Sequence[Touch], module: str, function: str, seconds: float) -> list[str]:
-    """The tests of a mutant, quickest first, as many as fit into a time; at least one if any touches it.
+def order(touches: Sequence[Touch], module: str, beside: Sequence[str], kills: Kills, seconds: float) -> tuple[list[Touch], bool]:
+    """Tests in the order in which they are tried: what is likely to notice in little time comes first.
 
     Args:
-        touches: of the tests beside the module.
-        module, function: where the mutation is; at the top of a module or a class every one of them counts.
-        seconds: for all together.
+        touches: those that run the mutant.
+        module: where it is.
+        beside: the test files that bear the module's name.
+        kills: of the mutants before it.
+        seconds: for all together; one at least is tried.
+
+    Returns:
+        the tests, and whether these are all.
     """
-    inner = [touch for touch in touches if f"{module}:{function}" in touch.functions]
-    # What runs at import belongs to no test, and a test of a table of values runs no function at all.
-    at_import = function.rpartition(".")[2][:1] in ("", *string.ascii_uppercase)
-    inner = (
-        list(touches)
-        if at_import
-        else inner or [touch for touch in touches if any(name.startswith(f"{module}:") for name in touch.functions)]
-    )
-    chosen, spent = [], 0.0
-    for touch in sorted(inner, key=lambda touch: touch.seconds):
-        if chosen and spent + touch.seconds > seconds:
-            break
-        chosen.append(touch.test)
-        spent += touch.seconds
-    return chosen
+
+    def worth(touch: Touch) -> float:
+        return kills.chance(module, touch.test, 0.5 if touch.file in beside else 0.15) / (touch.cost() + 0.02)
+
+    chosen: list[Touch] = []
+    spent, made = 0.0, set[str]()
+    for touch in sorted(touches, key=worth, reverse=True):
+        if chosen and spent + touch.cost(made) > seconds:
+            continue
+        spent += touch.cost(made)
+        made |= set(touch.fixtures)
+        chosen.append(touch)
+    return chosen, len(chosen) == len(touches)

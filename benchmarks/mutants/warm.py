@@ -1,14 +1,14 @@
-"""Tests of a mutant in a fork of a process that has the heavy imports behind it; nothing is written into the source tree."""
+"""Processes for mutants: the heavy imports are made once, what follows happens in forks; nothing is written into the source tree."""
 
+import contextlib
+import ctypes
+import gc
 import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
-import resource
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,15 +20,24 @@ _HEAVY = (
     *("numpy", "scipy.optimize", "scipy.ndimage", "PIL.Image", "torch", "torch.nn.functional", "onnx", "onnxruntime", "coremltools"),
     *("coremltools.converters.mil.frontend.milproto.load", "coremltools.optimize.coreml", "sklearn.cluster", "hypothesis", "jinja2"),
     *("lightning", "safetensors.torch", "pytest", "_pytest.assertion.rewrite", "h5py", "rich.progress", "click", "matplotlib.figure"),
+    *("torchmetrics", "hypothesis.strategies", "hypothesis.extra.numpy", "_hypothesis_pytestplugin", "coverage", "onnx.reference"),
+    *("tree_sitter", "tree_sitter_swift", "onnxsim", "filelock", "matplotlib.pyplot"),
 )
+#: Of prctl(2): a signal for this process when its parent ends.
+_PR_SET_PDEATHSIG = 1
 
 
 def warm_up() -> None:
     """Import once what every test would import again; one thread everywhere, or a fork would inherit locks."""
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     for name in _HEAVY:
-        importlib.import_module(name)
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     sys.modules["torch"].set_num_threads(1)
+    # Collecting would touch every page that a fork shares.
+    gc.collect()
+    gc.freeze()
 
 
 class _Changed(importlib.machinery.SourceFileLoader):
@@ -42,8 +51,8 @@ class _Changed(importlib.machinery.SourceFileLoader):
         return compile(self._text, self.path, "exec", dont_inherit=True)
 
 
-class _Finder(importlib.abc.MetaPathFinder):
-    """Answers for one module."""
+class Finder(importlib.abc.MetaPathFinder):
+    """Answers for one module, whose text is changed."""
 
     def __init__(self, root: Path, module: str, text: str) -> None:
         self._name = module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
@@ -55,87 +64,74 @@ class _Finder(importlib.abc.MetaPathFinder):
         return importlib.util.spec_from_file_location(fullname, self._path, loader=_Changed(fullname, self._path, self._text))
 
 
-def run_tests(root: Path, tests: Sequence[str], seconds: float, change: tuple[str, str] | None = None, plugin: Any = None) -> str:
-    """Run tests in a fork, the first failure ends it.
+def fork(work: Callable[[], int], seconds: float) -> int:
+    """Exit code of a function in a fork of its own session, negative if a signal ended it. All that it started ends with it.
 
     Args:
-        root: of the repository.
-        tests: pytest's names of them.
-        seconds: of processor time; eight times as many may pass on the clock.
-        change: a module's path and the text it has instead.
-        plugin: of pytest, for a run without a change.
-
-    Returns:
-        ``passed``, ``failed``, ``timeout``, or ``no tests``.
+        work: what the fork does.
+        seconds: that may pass on the clock.
     """
-    codes = {0: "passed", 5: "no tests"}
-    status = fork(lambda: _pytest(root, tests, change, plugin), seconds)
-    return "timeout" if status is None else codes.get(status, "failed")
-
-
-def fork(work: Callable[[], int], seconds: float) -> int | None:
-    """Exit code of a function in a fork of its own session; None if it took too long. All that it started ends with it."""
     child = os.fork()
     if child == 0:
         code = 3
         try:
             os.setsid()
-            resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 1, int(seconds) + 20))
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            # Nothing goes on when the process that waits for it is gone.
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             code = work()
         finally:
             os._exit(code)
-    end = time.monotonic() + 8 * seconds
-    status: int | None = None
-    while status is None and time.monotonic() < end:
+    end = time.monotonic() + seconds
+    pause = 0.002
+    while True:
         done, raw = os.waitpid(child, os.WNOHANG)
-        if done:
-            status = os.waitstatus_to_exitcode(raw)
-        else:
-            time.sleep(0.02)
+        if done or time.monotonic() > end:
+            break
+        time.sleep(pause)
+        pause = min(2 * pause, 0.02)
     _end_session(child)
-    if status is None:
-        os.waitpid(child, 0)
-        return None
-    return None if status in (-signal.SIGXCPU, -signal.SIGKILL) else status
+    if not done:
+        raw = os.waitpid(child, 0)[1]
+    return os.waitstatus_to_exitcode(raw)
 
 
 def _end_session(leader: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
-def _pytest(root: Path, tests: Sequence[str], change: tuple[str, str] | None, plugin: Any) -> int:
+def in_pytest(root: Path, tests: Sequence[str], plugin: Any) -> int:
+    """Collect tests and leave what happens with them to a plugin's ``pytest_runtestloop``; within a fork.
+
+    Args:
+        root: of the repository.
+        tests: pytest's names of them.
+        plugin: of pytest.
+
+    Returns:
+        pytest's exit code.
+    """
     import hypothesis
     import pytest
 
     os.chdir(root)
     sys.path.insert(0, str(root))
-    if plugin:
-        # A recording that takes too long keeps what it has.
-        signal.signal(signal.SIGXCPU, signal.default_int_handler)
-    if change:
-        sys.meta_path.insert(0, _Finder(root, *change))
     # A slow machine is no failure, and equal mutants have to meet equal examples.
     hypothesis.settings.register_profile("mutants", deadline=None, derandomize=True, database=None)
     hypothesis.settings.load_profile("mutants")
-    silence = os.open(os.environ.get("MUTANTS_LOG", os.devnull), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(silence, 1)
-    os.dup2(silence, 2)
-    folder = tempfile.mkdtemp(prefix="mutants-")
-    stop = [] if plugin else ["-x"]
-    options = [
-        "-q",
-        *stop,
-        "-p",
-        "no:cacheprovider",
-        "--basetemp",
-        f"{folder}/tests",
-        "--tb=short" if "MUTANTS_LOG" in os.environ else "--tb=no",
-    ]
-    try:
-        return int(pytest.main([*options, *tests], plugins=[plugin] if plugin else []))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    traceback = "--tb=short" if "MUTANTS_LOG" in os.environ else "--tb=no"
+    options = ["-q", "-s", "-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin", traceback]
+    return int(pytest.main([*options, *tests], plugins=[plugin]))
+
+
+def silence() -> None:
+    """Nobody reads what tests print, unless MUTANTS_LOG names a file for it."""
+    log = os.open(os.environ.get("MUTANTS_LOG", os.devnull), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+
+
+def end_after(seconds: float) -> None:
+    """End this process once it has taken so much more processor time."""
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_PROF, seconds)

@@ -80,10 +80,7 @@ def note_compression(module: "nn.Module", parameter: str, kind: str, **facts: An
     """
     from coremltools.optimize.torch._utils.metadata_utils import CompressionMetadata
 
-    note = CompressionMetadata(parameter)
-    for name, value in (facts | {"compression_type": [kind]}).items():
-        setattr(note, name, value)
-    note.register(module)
+    CompressionMetadata(parameter, compression_type=[kind], **facts).register(module)
 
 
 def weighted_kmeans(values: Iterable[float], clusters: int, weights: Iterable[float]) -> list[float]:

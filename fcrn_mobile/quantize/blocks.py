@@ -12,7 +12,7 @@ def spread(blocks: Tensor, shape: torch.Size) -> Tensor:
     """One value per block → one per element: of every axis of ``shape``, ``blocks`` has a divisor. A scalar belongs to all elements."""
     if blocks.dim() == 0 or blocks.shape == shape:
         return blocks.expand(shape)
-    size = shape.numel() // max(blocks.numel(), 1)
+    size = shape.numel() // blocks.numel()
     return restored(blocks.unsqueeze(-1).expand(*blocks.shape, size), blocks.shape, shape)
 
 

@@ -22,7 +22,7 @@ STEPS = 127
 #: Of a histogram: 16 in each step of the widest scale.
 BINS = 2048
 #: Clips that are tried: bin edges, the widest first, down to a sixteenth of the largest magnitude.
-_EDGES = np.arange(BINS, BINS // 16 - 1, -BINS // 256)
+_EDGES = BINS // 256 * np.arange(256, 15, -1)
 
 
 def squared_error(grid: Integers, values: Tensor, counts: Tensor | None = None) -> Tensor:

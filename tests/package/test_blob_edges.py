@@ -121,6 +121,25 @@ def test_the_file_ends_no_earlier_than_the_blob(tmp_path: Path) -> None:
         blob.read(64, "INT8", 2)
 
 
+def test_a_size_that_no_memory_holds_is_refused_unread(tmp_path: Path) -> None:
+    with pytest.raises(MilError, match=rf"truncated \(129 bytes, {2**60 + 128} needed\)"):
+        written(tmp_path / "w", b"\0", 4, size=2**60).read(64, "INT8", 2**60)
+
+
+def test_what_the_system_says_of_weights_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blob = written(tmp_path / "w", b"\0", 4)
+    blob.path.unlink()
+    with pytest.raises(MilError, match=r"cannot read weights '.*w' \(No such file or directory\): make it readable"):
+        blob.read(64, "INT8", 1)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(MilError, match=r"cannot read weights '.*w' \(Permission denied\)"):
+        BlobFile(tmp_path / "w")
+
+
 def test_a_header_takes_64_bytes(tmp_path: Path) -> None:
     path = tmp_path / "w"
     header = struct.pack("<II", 0, 2).ljust(64, b"\0")

@@ -15,13 +15,14 @@ from fcrn_mobile.conversion.coreml import export_coreml
 from fcrn_mobile.conversion.recipe import make_recipe
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
-from fcrn_mobile.package.pymil import changed, graph_pass, operations, weighted_kmeans
+from fcrn_mobile.package.pymil import changed, graph_pass, note_compression, operations, weighted_kmeans
 from fcrn_mobile.quiet import quiet_coremltools
 
 with quiet_coremltools():
     import coremltools as ct
     from coremltools.converters.mil.frontend.milproto import load as milproto
     from coremltools.optimize.coreml import OpLinearQuantizerConfig, OptimizationConfig
+    from coremltools.optimize.torch._utils.metadata_utils import CompressionMetadata, CompressionType
 
 SOURCES = Path(fcrn_mobile.__file__).parent
 #: Parts of coremltools that its documentation does not name, though some have no underscore.
@@ -123,6 +124,15 @@ def test_steps_are_taken_in_their_order_with_their_own_options(convert) -> None:
     assert "constexpr_affine_dequantize" in kinds(made)
     with pytest.raises(NotImplementedError, match="doesn't support option `nothing`"):
         graph_pass("compression::linear_quantize_weights", nothing=1)
+
+
+def test_a_note_is_read_as_coremltools_reads_it() -> None:
+    module, scale = nn.Linear(2, 2), torch.tensor([[0.5], [0.25]])
+    note_compression(module, "weight", "quantization", quantization_n_bits=4, quantization_scale=scale)
+    (note,) = CompressionMetadata.from_state_dict(module.state_dict()).values()
+    assert (note.param_name, note.quantization_n_bits) == ("weight", 4)
+    assert torch.equal(note.quantization_scale, scale)
+    assert note.compression_type == [CompressionType.quantization.value]
 
 
 def test_kmeans_weighs_its_values() -> None:

@@ -87,7 +87,13 @@ def test_the_default_function_is_main_unless_named() -> None:
 
 @pytest.mark.parametrize(
     ("count", "listed"),
-    [(0, "none"), (1, "'f00'"), (12, ", ".join(f"'f{i:02}'" for i in range(12))), (14, "'f10', 'f11' and 2 more")],
+    [
+        (0, "none"),
+        (1, "'f00'"),
+        (12, ", ".join(f"'f{i:02}'" for i in range(12))),
+        (13, "'f10', 'f11' and 1 more"),
+        (14, "'f10', 'f11' and 2 more"),
+    ],
 )
 def test_twelve_functions_are_listed(count: int, listed: str) -> None:
     with pytest.raises(MilError, match="has no function 'main'") as caught:
@@ -161,7 +167,13 @@ def test_a_manifest_names_a_model(root: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "message"), [(b"PK\x03\x04", "is a zip archive.*unzip"), (b"PK\x03\x05", "is a file"), (b"PK", "is a file")]
+    ("start", "message"),
+    [
+        (b"PK\x03\x04", "is a zip archive.*unzip"),
+        (b"PK\x03\x04\x14", "is a zip archive.*unzip"),
+        (b"PK\x03\x05", "is a file"),
+        (b"PK", "is a file"),
+    ],
 )
 def test_a_file_in_place_of_the_folder_is_told_what_it_is(start: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "a.mlpackage").write_bytes(start)

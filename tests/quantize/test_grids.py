@@ -49,10 +49,11 @@ def test_unsigned_codes_do_not_wrap() -> None:
     assert grid.values(torch.tensor([200, 1], dtype=torch.uint8)).tolist() == [98.5, -1.0]
 
 
-@pytest.mark.parametrize("blocks", [(1, 1), (2, 1), (4, 3), (1, 3)])
+@pytest.mark.parametrize("blocks", [(1, 1), (2, 1), (4, 3), (1, 3), (2, 3, 1, 1)])
 def test_indices_are_those_of_the_closest_entry_of_the_tables_of_their_block(blocks: tuple[int, int]) -> None:
     random = np.random.default_rng(0)
-    entries, values = random.normal(size=(*blocks, 4)).astype(np.float32), random.normal(size=(4, 6)).astype(np.float32)
+    shape = (4, 6, 1, 2)[: len(blocks)]
+    entries, values = random.normal(size=(*blocks, 4)).astype(np.float32), random.normal(size=shape).astype(np.float32)
     tables = entries.repeat(4 // blocks[0], 0).repeat(6 // blocks[1], 1)
     expected = np.abs(values[..., None] - tables).argmin(-1)
     grid = Table(torch.from_numpy(entries))

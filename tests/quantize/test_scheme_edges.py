@@ -1,6 +1,8 @@
 """Short names of schemes and their options, one by one, at the first and last value that is allowed."""
 
 import itertools
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -210,3 +212,10 @@ def test_what_can_be_learned_is_a_grid_that_fits_every_weight(name: str) -> None
     assert scheme.linear is None or scheme.linear.symmetric
     assert scheme.palette is None or scheme.palette.vector_size == 1
     assert scheme.linear is None or not scheme.may_misfit() or scheme.otherwise is not None
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_what_can_be_learned_has_the_blocks_of_the_shipped_recipe(name: str) -> None:
+    recipe = tomllib.loads((Path(__file__).parents[2] / "export" / f"{name}.toml").read_text(encoding="utf-8"))
+    keys = ("precision", "granularity", "block_size", "group_size", "otherwise")
+    assert {key: recipe[key] for key in keys if key in recipe} == LEARNED[name]
