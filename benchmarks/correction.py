@@ -32,6 +32,7 @@ from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.data.source import Subset
 from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
+from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.quiet import quiet_coremltools
 from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.validation.drift import validate
@@ -149,7 +150,7 @@ def converted(checkpoint: Checkpoint, recipe: Recipe) -> Any:
     """The uncompressed model that a recipe compresses."""
     size = checkpoint.network.config.input_size
     with quiet_coremltools():
-        return convert(trace(prepared(checkpoint, recipe), size), size, recipe)
+        return convert(trace(prepared(deploy(checkpoint.network, recipe.form), recipe), size), size, recipe)
 
 
 def show(result: dict[str, Any]) -> None:

@@ -21,15 +21,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fcrn_mobile.conversion.artefact import INPUT_NAME, OUTPUT_NAME, Conversion
 from fcrn_mobile.conversion.coreai import convert, describe, quiet_coreai
-from fcrn_mobile.conversion.coreml import taking_pixels
 from fcrn_mobile.conversion.export import export
-from fcrn_mobile.conversion.onnx import INPUT_NAME, OPSET, OUTPUT_NAME
+from fcrn_mobile.conversion.onnx import OPSET
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.data.images import fit
 from fcrn_mobile.data.transforms import image_tensor
 from fcrn_mobile.latency.worker import Open
 from fcrn_mobile.network.checkpoints import Checkpoint, checkpoint_path, load_checkpoint, save_checkpoint
+from fcrn_mobile.network.deploy import taking_pixels
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig, set_form
 from fcrn_mobile.network.resnet import BasicBlock, Bottleneck
 from fcrn_mobile.network.training_record import TrainingRecord
@@ -162,7 +163,7 @@ def literal_coreai(checkpoint: Checkpoint, path: Path) -> None:
     with quiet_coreai():
         network = literal_network(checkpoint)
         program = convert(taking_pixels(network), network.config.input_size)
-        program.save_asset(path, metadata=describe(checkpoint, Recipe(precision="fp32")))
+        program.save_asset(path, metadata=describe(Conversion.of(checkpoint, Recipe(precision="fp32"), coreml=False)))
 
 
 def quantize(model: Path, out: Path, images: list[NDArray[np.uint8]]) -> None:

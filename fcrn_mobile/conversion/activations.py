@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fcrn_mobile.conversion.calibration import CalibrationImages, calibration_images
+from fcrn_mobile.conversion.calibration import CalibrationImages
 from fcrn_mobile.conversion.ranges import OnImage, Range, measure_ranges
 from fcrn_mobile.conversion.recipe import Calibration, Recipe
 from fcrn_mobile.conversion.weights import is_constant, is_weight, plain
@@ -19,7 +19,7 @@ from fcrn_mobile.quantize.clipping import STEPS
 if TYPE_CHECKING:
     import coremltools as ct
 
-__all__ = ["Chooser", "activation_images", "as_program", "quantize_activations", "with_int8_activations"]
+__all__ = ["Chooser", "as_program", "quantize_activations", "with_int8_activations"]
 
 _QUANTIZABLE = kinds(lambda operator: operator.quantizable)
 #: Smallest and largest magnitude of a range. coremltools computes scales in float16: below its smallest normal number they lose
@@ -28,21 +28,6 @@ _LEAST, _MOST = STEPS * 2.0**-14, 32752.0
 
 #: Whether an operator that has these names is to read and give int8.
 Chooser = Callable[[Collection[str]], bool]
-
-
-def activation_images(recipe: Recipe) -> CalibrationImages:
-    """The images on which a recipe's activations are measured.
-
-    Raises:
-        InputError: it names none, or they cannot be had.
-    """
-    calibration = recipe.calibration
-    if calibration is None or not calibration.data:
-        raise InputError(
-            f"recipe '{recipe.name}' asks for int8 activations, whose ranges are measured on images: "
-            "give --calibration SPEC#split, or data in the recipe's [calibration]"
-        )
-    return calibration_images(calibration.data, calibration.images, calibration.seed)
 
 
 def with_int8_activations(

@@ -1,22 +1,69 @@
-"""What all artefacts have in common: they appear at their path whole or not at all (``whole_file.py``), and say where they come from."""
+"""What all artefacts have in common: the network they are made from, and what they say of where they come from."""
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import fcrn_mobile
+from fcrn_mobile.conversion.calibration import CalibrationImages, measuring_images
 from fcrn_mobile.conversion.recipe import COREML_ONLY, Recipe
 from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.network.deploy import deploy
+from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.package.metadata import Metadata
 
-__all__ = ["conversion_errors", "provenance", "recipe_of"]
+__all__ = ["AUTHOR", "INPUT_NAME", "LICENCE", "OUTPUT_NAME", "Conversion", "conversion_errors", "provenance", "recipe_of"]
 
+AUTHOR = "fcrn-mobile"
+LICENCE = "MIT (converter); weights as stated in the training data of the checkpoint"
+INPUT_NAME, OUTPUT_NAME = "image", "depth"
 #: Of a library's message that is shown: some hold whole graphs.
 _LONGEST = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Conversion:
+    """What the writer of an artefact is given, of whatever kind.
+
+    Attributes:
+        checkpoint, recipe: as they are.
+        size: height and width of the input in pixels.
+        network: the checkpoint's, rewritten for deployment; the writer's own to change.
+        images: to measure and to correct on; None if there is nothing to.
+        metadata: the artefact's, see ``provenance``.
+        errors: in which libraries run, see ``conversion_errors``.
+    """
+
+    checkpoint: Checkpoint
+    recipe: Recipe
+    size: tuple[int, int]
+    network: FCRN
+    images: CalibrationImages | None
+    metadata: dict[str, str]
+    errors: AbstractContextManager[None]
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, recipe: Recipe, coreml: bool) -> "Conversion":
+        """Everything that follows from a checkpoint and a complete recipe; ``coreml``: see ``provenance``.
+
+        Raises:
+            InputError: images that cannot be had.
+        """
+        images = None if checkpoint.quantization else measuring_images(recipe)
+        return cls(
+            checkpoint,
+            recipe,
+            recipe.input_size or checkpoint.network.config.input_size,
+            deploy(checkpoint.network, recipe.form),
+            images,
+            provenance(checkpoint, recipe, coreml) | (images.to_metadata() if images else {}),
+            conversion_errors(checkpoint, recipe),
+        )
 
 
 @contextmanager

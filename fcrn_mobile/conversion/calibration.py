@@ -18,7 +18,15 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.package.metadata import Metadata, key
 
-__all__ = ["CalibrationImages", "calibrated_on", "calibration_images", "calibration_notes", "check_unseen", "content_hash"]
+__all__ = [
+    "CalibrationImages",
+    "calibrated_on",
+    "calibration_images",
+    "calibration_notes",
+    "check_unseen",
+    "content_hash",
+    "measuring_images",
+]
 
 #: Of a fingerprint: 64 images take 700 characters, and two different images of a million share one with a chance of 3e-8.
 _BYTES = 8
@@ -46,6 +54,23 @@ class CalibrationImages:
         """What an artefact keeps of them: where they come from, without folders, and their fingerprints."""
         packed = base64.b64encode(bytes.fromhex("".join(self.hashes))).decode()
         return Metadata(calibration=json.dumps({"data": portable(self.data), "seed": self.seed, "hashes": packed})).to_dict()
+
+
+def measuring_images(recipe: Recipe) -> CalibrationImages | None:
+    """The images that a recipe's activations are measured on and its corrections see; None if nothing looks at any.
+
+    Raises:
+        InputError: int8 activations without images, or they cannot be had.
+    """
+    calibration, quantizes = recipe.calibration, recipe.activations == "int8"
+    if quantizes and (calibration is None or not calibration.data):
+        raise InputError(
+            f"recipe '{recipe.name}' asks for int8 activations, whose ranges are measured on images: "
+            "give --calibration SPEC#split, or data in the recipe's [calibration]"
+        )
+    if calibration is None or not (quantizes or (recipe.correct and recipe.correct.sees_images)):
+        return None
+    return calibration_images(calibration.data, calibration.images, calibration.seed)
 
 
 def calibration_images(data: str, count: int, seed: int = 0) -> CalibrationImages:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from fcrn_mobile.conversion.correct_table import Correct
+from fcrn_mobile.conversion.learned import learned_recipe
 from fcrn_mobile.conversion.recipe import Calibration, Recipe, make_recipe
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.quantize.scheme import newest
@@ -26,9 +27,9 @@ def short_recipe(precision: str | None, checkpoint: Checkpoint) -> Recipe:
     Raises:
         InputError: an unknown name.
     """
-    learned = checkpoint.quantization
+    learned = learned_recipe(checkpoint)
     if precision is None:
-        return make_recipe(learned.settings, checkpoint.name) if learned else Recipe()
+        return learned or Recipe()
     recipe = make_recipe({"precision": precision}, "--precision")
     palette, linear = recipe.scheme.palette, recipe.scheme.linear
     plain = not learned and recipe.scheme.sparsity is None and (palette is None) != (linear is None) and recipe.activations != "int8"
@@ -43,8 +44,10 @@ def completed(checkpoint: Checkpoint, recipe: Recipe, correct: bool = True) -> R
         recipe: as it was given.
         correct: whether compressed weights are corrected where the recipe asks for it, on the built-in sample if it names no images.
     """
-    if checkpoint.quantization:
-        return _as_learned(make_recipe(checkpoint.quantization.settings, checkpoint.name), recipe)
+    if learned := learned_recipe(checkpoint):
+        # One that names what was learned and no options has those that were trained for.
+        names_it = recipe.precision == learned.precision and not recipe.options
+        return replace(recipe, options=learned.options, target=newest((recipe.target, learned.target))) if names_it else recipe
     if recipe.correct is None:
         return recipe
     if not correct:
@@ -54,10 +57,3 @@ def completed(checkpoint: Checkpoint, recipe: Recipe, correct: bool = True) -> R
         return recipe
     # Of a number or a seed alone, the data are still to be named.
     return replace(recipe, calibration=replace(recipe.calibration, data=SAMPLE.data) if recipe.calibration else SAMPLE)
-
-
-def _as_learned(learned: Recipe, recipe: Recipe) -> Recipe:
-    """A recipe that names what was learned and no options: with those that were trained for."""
-    if recipe.precision != learned.precision or recipe.options:
-        return recipe
-    return replace(recipe, options=learned.options, target=newest((recipe.target, learned.target)))

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.weights import Weight, read_weights
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.mil.ops import kinds
 from fcrn_mobile.package.pymil import changed, graph_pass
 from fcrn_mobile.quantize.scheme import FLOATS, Linear, Palette, Scheme, Sparsity
 
@@ -23,6 +24,8 @@ __all__ = ["Plan", "compress", "misfit", "plan_weights", "pruning_threshold"]
 
 #: What is asked of one weight.
 Plan = list[tuple[Weight, Scheme]]
+#: Operators whose weights are O×I/groups×…
+_OUTPUTS_FIRST = kinds(lambda operator: operator.weight_axes == (0, 1))
 
 
 def compress(model: "ct.models.MLModel", recipe: Recipe) -> "ct.models.MLModel":
@@ -88,7 +91,7 @@ def misfit(scheme: Scheme, weight: Weight) -> str | None:
     if palette and palette.group_size and outputs % palette.group_size:
         sizes = [size for size in _divisors(outputs) if size % palette.vector_size == 0]
         return _reason(scheme, weight, f"groups of {palette.group_size}", f"{outputs} output channels", "group_size", sizes)
-    per_group = outputs // weight.groups if weight.kind == "conv" else outputs
+    per_group = outputs // weight.groups if weight.kind in _OUTPUTS_FIRST else outputs
     if palette and per_group % palette.vector_size:
         return _reason(
             scheme,
@@ -105,7 +108,7 @@ def _sparse_misfit(scheme: Scheme, sparsity: Sparsity, weight: Weight) -> str | 
     if sparsity.n_m is None:
         largest, threshold = float(np.abs(_values(weight)).max()), pruning_threshold(sparsity, weight)
         return f"{scheme.name} leaves nothing of '{weight.name}': no magnitude is above {threshold:g}" if largest <= threshold else None
-    if weight.kind not in ("conv", "linear"):
+    if weight.kind not in _OUTPUTS_FIRST:
         return f"{scheme.name} is for convolutions and linear layers, '{weight.name}' belongs to a {weight.kind}"
     channels, side = weight.shape[sparsity.axis], ("output", "input")[sparsity.axis]
     if sparsity.n_m[1] > channels / 2:

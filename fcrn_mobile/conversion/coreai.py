@@ -11,47 +11,39 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from fcrn_mobile.conversion.artefact import conversion_errors, provenance
-from fcrn_mobile.conversion.coreml import AUTHOR, INPUT_NAME, LICENCE, OUTPUT_NAME, taking_pixels
-from fcrn_mobile.conversion.recipe import Recipe
+from fcrn_mobile.conversion.artefact import AUTHOR, INPUT_NAME, LICENCE, OUTPUT_NAME, Conversion
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.network.checkpoints import Checkpoint
-from fcrn_mobile.network.deploy import deploy
+from fcrn_mobile.network.deploy import taking_pixels
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.package.metadata import Metadata
-from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:
     from coreai.authoring import AIProgram
     from coreai.runtime import AIModelAssetMetadata
 
-__all__ = ["DTYPES", "INPUT_VALUES", "convert", "describe", "export_coreai", "quiet_coreai"]
+__all__ = ["INPUT_VALUES", "convert", "describe", "quiet_coreai", "write_coreai"]
 
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 #: Metadata that tells a runtime how to fill the input.
 INPUT_VALUES = "RGB, 0..255"
 
 
-def export_coreai(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = False) -> None:
+def write_coreai(conversion: Conversion, path: Path) -> None:
     """Write a Core AI asset with input ``image`` 1×3×H×W (RGB in 0..255) and output ``depth`` 1×1×h×w (metres).
 
     Args:
-        checkpoint: the float network.
-        recipe: gives input size, form and precision: fp32, or fp16, in which input, arithmetic and output are float16.
-        out: destination, ending in .aimodel, a folder; appears whole or not at all.
-        force: overwrite.
+        conversion: what to write; its precision is that of input, arithmetic and output.
+        path: where: a folder, ending in .aimodel.
 
     Raises:
-        InputError: ``out`` exists, a precision other than fp32 and fp16, or the extra is not installed.
+        InputError: the extra is not installed, or Core AI fails.
     """
-    if recipe.precision not in DTYPES:
-        raise InputError(f"precision '{recipe.precision}' is not available for .aimodel: use --precision fp16 or fp32")
-    with written_whole(out, force) as partial, quiet_coreai():
-        size = recipe.input_size or checkpoint.network.config.input_size
-        network = taking_pixels(deploy(checkpoint.network, recipe.form)).to(DTYPES[recipe.precision])
-        with conversion_errors(checkpoint, recipe):
-            program = convert(network, size)
-        program.save_asset(partial, metadata=describe(checkpoint, recipe))
+    with quiet_coreai():
+        network = taking_pixels(conversion.network)
+        if conversion.recipe.precision == "fp16":
+            network = network.half()
+        with conversion.errors:
+            program = convert(network, conversion.size)
+        program.save_asset(path, metadata=describe(conversion))
 
 
 def convert(network: FCRN, size: tuple[int, int]) -> "AIProgram":
@@ -66,15 +58,17 @@ def convert(network: FCRN, size: tuple[int, int]) -> "AIProgram":
     return converter.to_coreai()
 
 
-def describe(checkpoint: Checkpoint, recipe: Recipe) -> "AIModelAssetMetadata":
+def describe(conversion: Conversion) -> "AIModelAssetMetadata":
     """What the asset says about itself: units, author, version, recipe, checkpoint."""
     from coreai.runtime import AIModelAssetMetadata
 
-    metadata = AIModelAssetMetadata()
+    checkpoint, metadata = conversion.checkpoint, AIModelAssetMetadata()
     metadata.author = AUTHOR
     metadata.license = LICENCE
-    metadata.model_description = f"Monocular depth {checkpoint.in_units} ({checkpoint.network.config.preset}, {recipe.precision})."
-    facts = provenance(checkpoint, recipe, coreml=False) | Metadata(input_values=INPUT_VALUES).to_dict()
+    metadata.model_description = (
+        f"Monocular depth {checkpoint.in_units} ({checkpoint.network.config.preset}, {conversion.recipe.precision})."
+    )
+    facts = conversion.metadata | Metadata(input_values=INPUT_VALUES).to_dict()
     for key, value in facts.items():
         metadata.set_custom(key, value)
     return metadata

@@ -9,78 +9,57 @@ import torch
 from torch import nn
 
 import fcrn_mobile
-from fcrn_mobile.conversion.activations import activation_images, with_int8_activations
-from fcrn_mobile.conversion.artefact import conversion_errors, provenance
+from fcrn_mobile.conversion.activations import with_int8_activations
+from fcrn_mobile.conversion.artefact import AUTHOR, INPUT_NAME, LICENCE, OUTPUT_NAME, Conversion
 from fcrn_mobile.conversion.calibration import CalibrationImages
 from fcrn_mobile.conversion.compress import compress
-from fcrn_mobile.conversion.correct import correct, correction_images
+from fcrn_mobile.conversion.correct import correct
 from fcrn_mobile.conversion.equalise import equalise
-from fcrn_mobile.conversion.learned import check_learned, check_stored, register_learned
+from fcrn_mobile.conversion.learned import check_stored, register_learned
 from fcrn_mobile.conversion.ranges import OnImage
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.weights import plain
-from fcrn_mobile.network.checkpoints import Checkpoint
-from fcrn_mobile.network.deploy import deploy
+from fcrn_mobile.network.deploy import taking_pixels
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.quiet import quiet_coremltools
-from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:
     import coremltools as ct
 
 __all__ = [
-    "AUTHOR",
-    "INPUT_NAME",
-    "LICENCE",
-    "OUTPUT_NAME",
     "arithmetic",
     "compressed",
     "convert",
     "describe",
-    "export_coreml",
     "prepared",
-    "taking_pixels",
     "trace",
+    "write_coreml",
 ]
 
-AUTHOR = "fcrn-mobile"
-LICENCE = "MIT (converter); weights as stated in the training data of the checkpoint"
-INPUT_NAME, OUTPUT_NAME = "image", "depth"
 
-
-def export_coreml(checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = False, on_image: OnImage | None = None) -> None:
-    """Write a Core ML package; it appears at ``out`` whole or not at all.
+def write_coreml(conversion: Conversion, path: Path, on_image: OnImage | None = None) -> None:
+    """Write a Core ML package.
 
     Args:
-        checkpoint: the float network.
-        recipe: what to make of it.
-        out: destination, ending in .mlpackage.
-        force: overwrite.
+        conversion: what to write.
+        path: where, ending in .mlpackage.
         on_image: progress of corrections, operator by operator, then of calibration, image by image.
 
     Raises:
-        InputError: ``out`` exists, or its folder does not; a recipe that does not suit the network; coremltools fails, or did not
-            compress as it was asked to.
+        InputError: a recipe that does not suit the network; coremltools fails, or did not compress as it was asked to.
     """
-    learned = checkpoint.quantization
-    if learned:
-        check_learned(checkpoint, recipe)
-    quantizes = recipe.activations == "int8" and not learned
-    images = None if learned else activation_images(recipe) if quantizes else correction_images(recipe)
-    with written_whole(out, force) as partial, quiet_coremltools():
-        size = recipe.input_size or checkpoint.network.config.input_size
-        network = prepared(checkpoint, recipe)
+    learned, recipe, images = conversion.checkpoint.quantization, conversion.recipe, conversion.images
+    with quiet_coremltools():
+        network = prepared(conversion.network, recipe)
         if learned:
             register_learned(network, learned)
-        with conversion_errors(checkpoint, recipe):
-            model = convert(trace(network, size), size, recipe)
+        with conversion.errors:
+            model = convert(trace(network, conversion.size), conversion.size, recipe)
             package = check_stored(model, learned) if learned else compressed(model, recipe, images, on_image)
-            if quantizes and images:
+            if images and recipe.activations == "int8":
                 package = with_int8_activations(package, model, recipe, images, on_image)
-        describe(package, checkpoint, recipe, size)
-        if images:
-            package.user_defined_metadata.update(images.to_metadata())
-        package.save(str(partial))
+        describe(package, conversion)
+        package.save(str(path))
 
 
 def compressed(
@@ -91,21 +70,10 @@ def compressed(
     return correct(model, package, recipe.correct, images.images if images else (), on_operator) if recipe.correct else package
 
 
-def prepared(checkpoint: Checkpoint, recipe: Recipe) -> FCRN:
-    """The float network that a recipe compresses: rewritten for deployment, taking pixels, and equalised if the recipe asks for it."""
-    network = taking_pixels(deploy(checkpoint.network, recipe.form))
+def prepared(network: FCRN, recipe: Recipe) -> FCRN:
+    """Let a deployed network take pixels, and equalise it if the recipe asks for it (in place): the float network that is compressed."""
+    network = taking_pixels(network)
     return equalise(network, recipe) if recipe.correct and recipe.correct.equalise else network
-
-
-def taking_pixels(network: FCRN) -> FCRN:
-    """Let a deployed network take RGB in 0..255 instead of 0..1 (in place).
-
-    In half precision the order matters: a pixel minus the mean is exact, a pixel divided by 255 is not, and subtracting the
-    mean from it afterwards magnifies the error.
-    """
-    network.mean = network.mean * 255
-    network.std = network.std * 255
-    return network
 
 
 def trace(network: nn.Module, size: tuple[int, int]) -> torch.jit.ScriptModule:
@@ -162,9 +130,9 @@ def _final(name: str, prefix: str) -> str:
     return prefix + name if name[:1].isdigit() else name
 
 
-def describe(model: "ct.models.MLModel", checkpoint: Checkpoint, recipe: Recipe, size: tuple[int, int]) -> None:
-    """Fill in what Xcode and the app show: units, author, version, preview, recipe, checkpoint."""
-    height, width = size
+def describe(model: "ct.models.MLModel", conversion: Conversion) -> None:
+    """Fill in what Xcode and the app show: units, author, version, preview, recipe, checkpoint, images."""
+    (height, width), checkpoint, recipe = conversion.size, conversion.checkpoint, conversion.recipe
     unit = checkpoint.in_units
     precision = "mixed precision" if recipe.ops else recipe.precision
     model.short_description = f"Monocular depth {unit} ({checkpoint.network.config.preset}, {precision})."
@@ -175,7 +143,7 @@ def describe(model: "ct.models.MLModel", checkpoint: Checkpoint, recipe: Recipe,
     kind = "one-channel Float16 image" if recipe.output == "image" else "1×1×h×w array"
     model.output_description[OUTPUT_NAME] = f"Depth {unit}, {_output_size(model)} pixels (height × width), as a {kind}."
     preview = {"com.apple.coreml.model.preview.type": "depthEstimation"}
-    model.user_defined_metadata.update(preview | provenance(checkpoint, recipe, coreml=True))
+    model.user_defined_metadata.update(preview | conversion.metadata)
 
 
 def _output_size(model: "ct.models.MLModel") -> str:

@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fcrn_mobile.conversion.activations import as_program
-from fcrn_mobile.conversion.calibration import CalibrationImages, calibration_images
 from fcrn_mobile.conversion.correct_table import Correct
 from fcrn_mobile.conversion.encoding import Corrections, Encoding, float_weights, weight_encodings, with_constants
-from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.rounding import Moments, choose, fitted, patches
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.depth_program import DepthProgram
@@ -29,21 +27,9 @@ from fcrn_mobile.quantize.grids import Integers
 if TYPE_CHECKING:
     import coremltools as ct
 
-__all__ = ["Images", "Walk", "correct", "correction_images", "fitted_scales"]
+__all__ = ["Images", "Walk", "correct", "fitted_scales"]
 
 Images = Sequence[NDArray[np.uint8]]
-
-
-def correction_images(recipe: Recipe) -> CalibrationImages | None:
-    """The images that a recipe's corrections are to see; None where it names none: ``completed`` gives it some.
-
-    Raises:
-        InputError: they cannot be had.
-    """
-    calibration = recipe.calibration
-    if recipe.correct is None or calibration is None or not recipe.correct.sees_images:
-        return None
-    return calibration_images(calibration.data, calibration.images, calibration.seed)
 
 
 def correct(
@@ -78,7 +64,7 @@ def fitted_scales(encodings: Mapping[str, Encoding], weights: Mapping[str, Tenso
     for name, encoding in encodings.items():
         if isinstance(encoding.grid, Integers):
             encoding = replace(encoding, grid=fitted(weights[name], encoding.grid))
-            constants[name] = encoding.scale() | encoding.data(weights[name])
+            constants[name] = encoding.scale() | encoding.codes(weights[name])
     return constants
 
 
@@ -127,7 +113,7 @@ class Walk:
         for run, run_expected in zip(values, expected, strict=True):
             moments.add(*(patches(each[source], operation, (weight.shape[2], weight.shape[3])) for each in (run, run_expected)))
         solution = choose(weight, encoding.grid, moments, centred=self.bias)
-        self.constants.setdefault(name, {}).update(encoding.data(solution))
+        self.constants.setdefault(name, {}).update(encoding.codes(solution))
         self.candidate = self.candidate.with_constants({name: {"weight": solution}})
 
     def _shift(self, operation: Operation, expected: Sequence[Values], values: Sequence[Values]) -> None:

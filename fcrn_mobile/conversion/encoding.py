@@ -42,7 +42,7 @@ class Encoding:
     scale_dtype: "np.dtype[Any] | None" = None
     scale_shape: tuple[int, ...] | None = None
 
-    def data(self, values: Tensor) -> dict[str, NDArray[Any]]:
+    def codes(self, values: Tensor) -> dict[str, NDArray[Any]]:
         """Constants of the expanding operator that make these values, which lie on the grid: C_out×C_in/groups×kh×kw."""
         codes = self.grid.codes(values).numpy()
         if self.packed is None:

@@ -2,22 +2,26 @@
 
 from pathlib import Path
 
+from fcrn_mobile.conversion.artefact import Conversion
 from fcrn_mobile.conversion.completed import completed
+from fcrn_mobile.conversion.learned import check_learned
 from fcrn_mobile.conversion.ranges import OnImage
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
-from fcrn_mobile.whole_file import check_destination
+from fcrn_mobile.whole_file import check_destination, written_whole
 
 __all__ = ["SUFFIXES", "artefact_size", "export"]
 
 SUFFIXES = (".mlpackage", ".onnx", ".aimodel")
+#: Of those that cannot have every one.
+_PRECISIONS = {".onnx": ("fp32",), ".aimodel": ("fp16", "fp32")}
 
 
 def export(
     checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = False, on_image: OnImage | None = None, correct: bool = True
 ) -> Recipe:
-    """Write the artefact that ``out``'s suffix names.
+    """Write the artefact that ``out``'s suffix names; it appears there whole or not at all.
 
     Args:
         checkpoint: the network.
@@ -31,7 +35,8 @@ def export(
         The recipe that was followed, with what it left open.
 
     Raises:
-        InputError: unknown suffix, existing destination, or a recipe that this kind of artefact cannot follow.
+        InputError: unknown suffix; existing destination, or its folder does not; a recipe that does not suit the network or this kind
+            of artefact; a library fails, or does otherwise than it was asked to.
     """
     if out.suffix not in SUFFIXES:
         raise InputError(f"'{out}' ends in '{out.suffix}': use one of {', '.join(SUFFIXES)}")
@@ -39,18 +44,24 @@ def export(
         _check_plain(checkpoint, recipe, out.suffix)
     check_destination(out, force)
     recipe = completed(checkpoint, recipe, correct)
-    if out.suffix == ".onnx":
-        from fcrn_mobile.conversion.onnx import export_onnx
+    precisions = _PRECISIONS.get(out.suffix, (recipe.precision,))
+    if recipe.precision not in precisions:
+        raise InputError(f"precision '{recipe.precision}' is not available for {out.suffix}: use --precision {' or '.join(precisions)}")
+    check_learned(checkpoint, recipe)
+    conversion = Conversion.of(checkpoint, recipe, coreml=out.suffix == ".mlpackage")
+    with written_whole(out, force) as partial:
+        if out.suffix == ".onnx":
+            from fcrn_mobile.conversion.onnx import write_onnx
 
-        export_onnx(checkpoint, recipe, out, force)
-    elif out.suffix == ".aimodel":
-        from fcrn_mobile.conversion.coreai import export_coreai
+            write_onnx(conversion, partial)
+        elif out.suffix == ".aimodel":
+            from fcrn_mobile.conversion.coreai import write_coreai
 
-        export_coreai(checkpoint, recipe, out, force)
-    else:
-        from fcrn_mobile.conversion.coreml import export_coreml
+            write_coreai(conversion, partial)
+        else:
+            from fcrn_mobile.conversion.coreml import write_coreml
 
-        export_coreml(checkpoint, recipe, out, force, on_image)
+            write_coreml(conversion, partial, on_image)
     return recipe
 
 

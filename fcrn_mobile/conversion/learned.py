@@ -16,25 +16,30 @@ from fcrn_mobile.quantize.grids import Integers
 if TYPE_CHECKING:
     import coremltools as ct
 
-__all__ = ["check_learned", "check_stored", "float_start", "register_learned"]
+__all__ = ["check_learned", "check_stored", "float_start", "learned_recipe", "register_learned"]
+
+
+def learned_recipe(checkpoint: Checkpoint) -> Recipe | None:
+    """The recipe that a checkpoint was trained for; None for a float one."""
+    return make_recipe(checkpoint.quantization.settings, checkpoint.name) if checkpoint.quantization else None
 
 
 def check_learned(checkpoint: Checkpoint, recipe: Recipe) -> None:
     """Refuse a recipe that asks for another quantization than the checkpoint was trained with, or to change it on images.
 
-    What a recipe corrects only where it can is passed over: there is nothing to correct.
+    What a recipe corrects only where it can is passed over: there is nothing to correct. A float checkpoint passes.
 
     Raises:
         InputError: it does; says what to write instead.
     """
-    assert checkpoint.quantization is not None
-    settings = checkpoint.quantization.settings
-    trained = make_recipe(settings, checkpoint.name)
+    trained = learned_recipe(checkpoint)
+    if trained is None:
+        return
     same = (recipe.scheme, recipe.activations, recipe.ops) == (trained.scheme, trained.activations, ())
     if not same or recipe.form != "four":
         raise InputError(
-            f"'{checkpoint.name}' was trained as {settings['precision']}, which recipe '{recipe.name}' ({recipe.precision}) contradicts: "
-            f"export it with --precision {settings['precision']}, or export the float checkpoint that it was trained from"
+            f"'{checkpoint.name}' was trained as {trained.precision}, which recipe '{recipe.name}' ({recipe.precision}) contradicts: "
+            f"export it with --precision {trained.precision}, or export the float checkpoint that it was trained from"
         )
     setting = "calibration" if recipe.calibration else recipe.correct.first_asked() if recipe.correct else None
     if setting:

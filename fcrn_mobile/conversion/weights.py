@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.package.pymil import operations
 from fcrn_mobile.quiet import quiet_coremltools
 
@@ -59,7 +60,8 @@ class Weight:
     @property
     def channel_axes(self) -> tuple[int, int]:
         """Axes of the output and of the input channels."""
-        return (1, 0) if self.kind == "conv_transpose" else (0, 1)
+        operator = OPERATORS.get(self.kind)
+        return (operator and operator.weight_axes) or (0, 1)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: what became of it."""

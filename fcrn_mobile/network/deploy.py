@@ -18,7 +18,7 @@ from fcrn_mobile.network.fast_projection import FastProj, PhaseConvs
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.unpooling import FORMS, Form, fused_bias, fused_kernel, phase_convs, phase_kernels, unpool
 
-__all__ = ["DeployedUpConv", "DeployedUpProj", "FourPhaseConv", "FusedPhaseConv", "LiteralUnpooledConv", "deploy"]
+__all__ = ["DeployedUpConv", "DeployedUpProj", "FourPhaseConv", "FusedPhaseConv", "LiteralUnpooledConv", "deploy", "taking_pixels"]
 
 
 class LiteralUnpooledConv(nn.Module):
@@ -119,6 +119,17 @@ def deploy(network: FCRN, form: Form = "four") -> FCRN:
     for module in list(network.modules()):
         _fold_children(module)
     return network.eval()
+
+
+def taking_pixels(network: FCRN) -> FCRN:
+    """Let a deployed network take RGB in 0..255 instead of 0..1 (in place).
+
+    In half precision the order matters: a pixel minus the mean is exact, a pixel divided by 255 is not, and subtracting the
+    mean from it afterwards magnifies the error.
+    """
+    network.mean = network.mean * 255
+    network.std = network.std * 255
+    return network
 
 
 def _fold_children(module: nn.Module) -> None:

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 import fcrn_mobile
-from fcrn_mobile.conversion.coreml import export_coreml
-from fcrn_mobile.conversion.export import artefact_size
+from fcrn_mobile.conversion.export import artefact_size, export
 from fcrn_mobile.conversion.recipe import Recipe, read_recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.budget import FIDELITY, Limit, check_half
@@ -167,7 +166,7 @@ def _attempts(
             continue
         recipe = replace(assembled(request.base, candidates, fit.choice), budget=budget)
         package = work / f"{recipe.name}.{len(attempts)}.mlpackage"
-        export_coreml(checkpoint, recipe, package, force=True)
+        export(checkpoint, recipe, package, force=True)
         with progress("verify on unseen frames") as on_frame:
             candidate = open_runtime(str(package), "mil", "float16")
             drift = validate(

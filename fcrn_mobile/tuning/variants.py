@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from fcrn_mobile.conversion.compress import compress
-from fcrn_mobile.conversion.coreml import export_coreml
+from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.weights import package_weights
 from fcrn_mobile.errors import InputError
@@ -96,7 +96,7 @@ def make_variants(checkpoint: Checkpoint, base: Recipe, candidates: Sequence[Can
     for done, (path, recipe) in enumerate([(single, replace(base, precision="fp32", output="array")), (half, base)]):
         on_package(done, count)
         if not path.exists():
-            export_coreml(checkpoint, recipe, path)
+            export(checkpoint, recipe, path)
     for done, candidate in enumerate(candidates, 2):
         on_package(done, count)
         path = folder / f"{_file(candidate)}.mlpackage"

@@ -9,6 +9,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.network.checkpoints import BUILTIN, Checkpoint, load_checkpoint
+from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.package.reading import SUFFIXES
 from fcrn_mobile.quiet import quiet_coremltools
@@ -59,7 +60,9 @@ def _converted(checkpoint: Checkpoint, recipe: Recipe, size: tuple[int, ...]) ->
     plain = Recipe(precision="fp32", output="array", target=recipe.target)
     height, width = size
     with quiet_coremltools():
-        return as_program(convert(trace(prepared(checkpoint, recipe), (height, width)), (height, width), plain))
+        return as_program(
+            convert(trace(prepared(deploy(checkpoint.network, recipe.form), recipe), (height, width)), (height, width), plain)
+        )
 
 
 def _equalised(program: Program) -> bool:

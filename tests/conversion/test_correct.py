@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fcrn_mobile.conversion.calibration import measuring_images
 from fcrn_mobile.conversion.compress import compress
 from fcrn_mobile.conversion.coreml import convert, trace
-from fcrn_mobile.conversion.correct import Walk, correct, correction_images
+from fcrn_mobile.conversion.correct import Walk, correct
 from fcrn_mobile.conversion.correct_table import Correct
 from fcrn_mobile.conversion.encoding import float_weights, weight_encodings, with_constants
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
@@ -200,11 +201,11 @@ def test_sparse_weights_keep_their_values(pair: Callable[[Recipe], tuple[Any, An
 def test_corrections_that_look_at_no_image_load_none() -> None:
     blind = {"equalise": True, "rounding": False, "bias": False}
     for settings in ({}, {"correct": {"equalise": True}}, {"correct": blind, "calibration": {"data": "nowhere:x"}}):
-        assert correction_images(recipe("int8", **settings)) is None
+        assert measuring_images(recipe("int8", **settings)) is None
 
 
 def test_images_are_those_of_the_calibration() -> None:
-    found = correction_images(recipe("int8", correct={"bias": True}, calibration={"data": "sample", "images": 3, "seed": 1}))
+    found = measuring_images(recipe("int8", correct={"bias": True}, calibration={"data": "sample", "images": 3, "seed": 1}))
     assert found is not None and len(found.images) == 3
 
 

@@ -133,7 +133,7 @@ def test_integers_are_read_with_their_scales_and_limits(pair: tuple[Case, Any]) 
     scale = stored.scale()["weight.scale"]
     np.testing.assert_array_equal(scale, case.scale)
     assert (scale.shape, scale.dtype) == (case.scale.shape, case.scale.dtype)
-    data = stored.data(values)[f"weight.{case.argument}"]
+    data = stored.codes(values)[f"weight.{case.argument}"]
     np.testing.assert_array_equal(data.astype(np.int64), case.codes.astype(np.int64))
     assert (data.dtype, data.dtype.metadata) == (stored.dtype, stored.dtype.metadata)
 
@@ -154,7 +154,7 @@ def test_other_codes_get_into_the_package(pair: tuple[Case, Any]) -> None:
         values = stored.grid.nearest(values)
     bias = BIAS[::-1].copy()
     with quiet_coremltools():
-        again = with_constants(made, {"y0": stored.data(values) | {"bias": bias}})
+        again = with_constants(made, {"y0": stored.codes(values) | {"bias": bias}})
     (now,) = weight_encodings(again).values()
     assert str(now.grid) == str(stored.grid)
     with quiet_coremltools():
@@ -176,7 +176,7 @@ def test_codes_of_a_table_are_packed_from_the_lowest_bit(bits: int) -> None:
     values = torch.from_numpy(table[codes])
     np.testing.assert_array_equal(stored.grid.codes(values).numpy(), codes)
     assert torch.equal(stored.grid.nearest(values), values)
-    data = stored.data(values)["weight.indices"]
+    data = stored.codes(values)["weight.indices"]
     assert data.dtype == np.uint8
     np.testing.assert_array_equal(data, packed)
 
@@ -194,7 +194,7 @@ def test_tables_of_groups_are_those_of_their_output_channels(tables: tuple[int, 
     assert isinstance(stored.grid, Table) and stored.packed is None
     np.testing.assert_array_equal(stored.grid.codes(torch.from_numpy(values)).numpy(), codes)
     np.testing.assert_array_equal(stored.grid.nearest(torch.from_numpy(values)).numpy(), values)
-    data = stored.data(torch.from_numpy(values))["weight.indices"]
+    data = stored.codes(torch.from_numpy(values))["weight.indices"]
     np.testing.assert_array_equal(data.astype(np.int64), codes)
     assert data.dtype.metadata == stored.dtype.metadata is not None
 

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 import torch
 
-from fcrn_mobile.conversion import coreml, export
-from fcrn_mobile.conversion.coreml import arithmetic, describe, taking_pixels, trace
+import fcrn_mobile
+from fcrn_mobile.conversion import artefact, export
+from fcrn_mobile.conversion.artefact import Conversion
+from fcrn_mobile.conversion.coreml import arithmetic, describe, trace
 from fcrn_mobile.conversion.export import artefact_size
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.network.deploy import taking_pixels
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.network.quantized import Quantization
 from fcrn_mobile.network.training_record import UP_TO_SCALE, TrainingRecord
@@ -156,14 +159,15 @@ def test_a_package_describes_itself(network: FCRN, output: str, units: dict[str,
     model: Any = SimpleNamespace(
         get_spec=lambda: specification, input_description={}, output_description={}, user_defined_metadata={"kept": "x"}
     )
-    describe(model, Checkpoint("net", network, TrainingRecord.from_json(units)), Recipe(precision="int8", output=output), (48, 64))
+    checkpoint = Checkpoint("net", network.eval(), TrainingRecord.from_json(units))
+    describe(model, Conversion.of(checkpoint, Recipe(precision="int8", output=output, input_size=(48, 64)), coreml=True))
     assert model.short_description == f"Monocular depth {unit} (fcrn-plain, int8)."
     assert model.input_description == {"image": "RGB photo, 48×64 pixels (height × width)."}
     kind = "a one-channel Float16 image" if output == "image" else "a 1×1×h×w array"
     assert model.output_description == {"depth": f"Depth {unit}, 24×32 pixels (height × width), as {kind}."}
     assert model.user_defined_metadata["com.apple.coreml.model.preview.type"] == "depthEstimation"
     assert {"kept", "fcrn_mobile.recipe", "fcrn_mobile.version"} < set(model.user_defined_metadata)
-    assert (model.author, model.license, model.version) == (coreml.AUTHOR, coreml.LICENCE, coreml.fcrn_mobile.__version__)
+    assert (model.author, model.license, model.version) == (artefact.AUTHOR, artefact.LICENCE, fcrn_mobile.__version__)
     mixed = make_recipe({"precision": "int8", "ops": [{"match": "a", "precision": "fp16"}]}, "t")
-    describe(model, Checkpoint("net", network, TrainingRecord.from_json(units)), mixed, (48, 64))
+    describe(model, Conversion.of(checkpoint, mixed, coreml=True))
     assert model.short_description.endswith("(fcrn-plain, mixed precision).")

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import fcrn_mobile
-from fcrn_mobile.conversion.coreml import export_coreml
+from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import make_recipe
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
@@ -61,7 +61,7 @@ def parses(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 )
 def test_an_export_parses_weights_at_most_once(values: dict[str, Any], most: int, parses: list[Path], tmp_path: Path) -> None:
     network = FCRN(preset("fcrn-plain", widths=(32, 32, 16, 16), input_size=(32, 32))).eval()
-    export_coreml(Checkpoint("net", network), make_recipe(values, "test"), tmp_path / "a.mlpackage")
+    export(Checkpoint("net", network), make_recipe(values, "test"), tmp_path / "a.mlpackage")
     assert len(parses) == most
 
 

@@ -10,13 +10,12 @@ from click.testing import CliRunner
 from PIL import Image
 
 from fcrn_mobile.cli.main import main
-from fcrn_mobile.conversion.coreml import taking_pixels
 from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint, save_checkpoint
 from fcrn_mobile.network.decoders import DECODERS
-from fcrn_mobile.network.deploy import deploy
+from fcrn_mobile.network.deploy import deploy, taking_pixels
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.runtimes import open_runtime
 from tests.conftest import psnr, settled

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from fcrn_mobile.conversion.coreml import export_coreml
+from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import Recipe, read_recipe
 from fcrn_mobile.conversion.weights import package_weights
 from fcrn_mobile.data import open_source
@@ -165,7 +165,7 @@ def test_the_recipe_exports_to_the_same_weights(found: Tuning, small: Path, tmp_
     assert recipe == found.chosen.recipe
     assert tomllib.loads((folder / "recipe.toml").read_text())["budget"] == {"fidelity": "0.01"}
     again = tmp_path / "again.mlpackage"
-    export_coreml(load_checkpoint(str(small)), recipe, again)
+    export(load_checkpoint(str(small)), recipe, again)
     weights = "Data/com.apple.CoreML/weights/weight.bin"
     assert (again / weights).read_bytes() == (found.package / weights).read_bytes()
     stored = {weight.name: weight.stored for weight in package_weights(again)}

@@ -75,7 +75,7 @@ class Run:
             "measure": self.measure,
             "options": lambda variants, candidates, found, objective: ("options", objective),
             "Search": self.search,
-            "export_coreml": lambda checkpoint, recipe, out, force: self.exported.append((recipe, out, force)),
+            "export": lambda checkpoint, recipe, out, force: self.exported.append((recipe, out, force)),
             "open_runtime": lambda *arguments: arguments,
             "validate": self.validate,
             "estimated_latency": lambda variants, choice: 1.25,

@@ -48,7 +48,7 @@ class Folder:
         self.path, self.exported, self.compressed = path, [], []  # type: ignore[var-annotated]
         self.programs = {"fp32": program(""), "fp16": program("_cast"), "int8": program("_cast", 0.5), "palette4-8": program("_cast", 0.25)}
         self.loads: list[tuple[str, ...]] = []
-        monkeypatch.setattr(module, "export_coreml", self.export)
+        monkeypatch.setattr(module, "export", self.export)
         monkeypatch.setattr(module, "Program", SimpleNamespace(load=self.load))
         monkeypatch.setattr(module, "read_graph", self.graph)
         monkeypatch.setattr(module, "work", lambda graph: [f"{graph.name} {number}" for number in range(4)])

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcrn_mobile.conversion.coreml import export_coreml
+from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.data import open_source
 from fcrn_mobile.errors import InputError
@@ -170,7 +170,7 @@ def altered(tmp_path_factory):
         scale_inside(network, *change)
         out = folder / f"{name}-{precision}.mlpackage"
         recipe = Recipe(precision=precision, output="array", input_size=INPUT_SIZE)
-        export_coreml(Checkpoint(name, network), recipe, out)
+        export(Checkpoint(name, network), recipe, out)
         return out
 
     return save
