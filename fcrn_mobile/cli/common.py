@@ -14,6 +14,7 @@ from rich.table import Table
 from fcrn_mobile.cli.outputs import OutputFile
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.json_text import json_text
+from fcrn_mobile.progress import OnStep
 from fcrn_mobile.whole_file import written_whole
 
 __all__ = ["json_option", "make_folder", "print_metrics", "print_table", "progress", "show_progress", "write_json"]
@@ -61,7 +62,7 @@ def show_progress() -> bool:
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Callable[[int, int], None]]:
+def progress(title: str) -> Iterator[OnStep]:
     """A bar with the remaining time on standard error; call what it yields with done and total."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=_Console(stderr=True), transient=True, disable=not show_progress()) as bar:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fcrn_mobile.conversion.calibration import CalibrationImages
-from fcrn_mobile.conversion.ranges import OnImage, Range, measure_ranges
+from fcrn_mobile.conversion.ranges import Range, measure_ranges
 from fcrn_mobile.conversion.recipe import Calibration, Recipe
 from fcrn_mobile.conversion.weights import is_constant, is_weight, plain
 from fcrn_mobile.errors import InputError
@@ -14,6 +14,7 @@ from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.ops import OPERATORS, kinds
 from fcrn_mobile.package.pymil import changed, graph_pass, operations
+from fcrn_mobile.progress import OnStep
 from fcrn_mobile.quantize.clipping import STEPS
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ Chooser = Callable[[Collection[str]], bool]
 
 
 def with_int8_activations(
-    compressed: "ct.models.MLModel", model: "ct.models.MLModel", recipe: Recipe, images: CalibrationImages, on_image: OnImage | None = None
+    compressed: "ct.models.MLModel", model: "ct.models.MLModel", recipe: Recipe, images: CalibrationImages, on_image: OnStep | None = None
 ) -> "ct.models.MLModel":
     """The compressed model with int8 activations; ranges come from the float one, run over the images."""
     calibration = recipe.calibration or Calibration()

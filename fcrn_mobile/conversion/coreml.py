@@ -16,11 +16,11 @@ from fcrn_mobile.conversion.compress import compress
 from fcrn_mobile.conversion.correct import correct
 from fcrn_mobile.conversion.equalise import equalise
 from fcrn_mobile.conversion.learned import check_stored, register_learned
-from fcrn_mobile.conversion.ranges import OnImage
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.weights import plain
 from fcrn_mobile.network.deploy import taking_pixels
 from fcrn_mobile.network.fcrn import FCRN
+from fcrn_mobile.progress import OnStep
 from fcrn_mobile.quiet import quiet_coremltools
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 
-def write_coreml(conversion: Conversion, path: Path, on_image: OnImage | None = None) -> None:
+def write_coreml(conversion: Conversion, path: Path, on_image: OnStep | None = None) -> None:
     """Write a Core ML package.
 
     Args:
@@ -63,7 +63,7 @@ def write_coreml(conversion: Conversion, path: Path, on_image: OnImage | None = 
 
 
 def compressed(
-    model: "ct.models.MLModel", recipe: Recipe, images: CalibrationImages | None, on_operator: OnImage | None = None
+    model: "ct.models.MLModel", recipe: Recipe, images: CalibrationImages | None, on_operator: OnStep | None = None
 ) -> "ct.models.MLModel":
     """The model with compressed weights, corrected as far as the recipe asks and images allow."""
     package = compress(model, recipe)

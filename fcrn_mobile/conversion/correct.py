@@ -4,7 +4,7 @@ One walk along the float and the compressed program side by side, over all calib
 what the corrected layers before it give.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.operation import Operation
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.program import Values
+from fcrn_mobile.progress import OnStep
 from fcrn_mobile.quantize.grids import Integers
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def correct(
     compressed: "ct.models.MLModel",
     settings: Correct,
     images: Images = (),
-    on_operator: Callable[[int, int], None] | None = None,
+    on_operator: OnStep | None = None,
 ) -> "ct.models.MLModel":
     """The compressed model with corrected scales, weights and biases; it stores as many bits as before.
 
@@ -88,7 +89,7 @@ class Walk:
     weights: Mapping[str, Tensor]
     constants: Corrections = field(default_factory=dict)
 
-    def run(self, images: Images, on_operator: Callable[[int, int], None] | None = None) -> Corrections:
+    def run(self, images: Images, on_operator: OnStep | None = None) -> Corrections:
         """Corrections of all layers, in the order of the program."""
         inputs = [self.reference.taking(image) for image in images]
         expected, values = ([program.start(each) for each in inputs] for program in (self.reference, self.candidate))

@@ -5,10 +5,10 @@ from pathlib import Path
 from fcrn_mobile.conversion.artefact import Conversion
 from fcrn_mobile.conversion.completed import completed
 from fcrn_mobile.conversion.learned import check_learned
-from fcrn_mobile.conversion.ranges import OnImage
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.progress import OnStep
 from fcrn_mobile.whole_file import check_destination, written_whole
 
 __all__ = ["SUFFIXES", "artefact_size", "export"]
@@ -19,7 +19,7 @@ _PRECISIONS = {".onnx": ("fp32",), ".aimodel": ("fp16", "fp32")}
 
 
 def export(
-    checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = False, on_image: OnImage | None = None, correct: bool = True
+    checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = False, on_image: OnStep | None = None, correct: bool = True
 ) -> Recipe:
     """Write the artefact that ``out``'s suffix names; it appears there whole or not at all.
 

@@ -12,12 +12,10 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.ops import OPERATORS
+from fcrn_mobile.progress import OnStep
 from fcrn_mobile.quantize.clipping import BINS, histogram, mse_clip, percentile_clip
 
-__all__ = ["OnImage", "Range", "measure_ranges", "measured", "shared"]
-
-#: Called with the number of images done and in all.
-OnImage = Callable[[int, int], None]
+__all__ = ["Range", "measure_ranges", "measured", "shared"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Range:
 
 
 def measure_ranges(
-    program: DepthProgram, images: Sequence[NDArray[np.uint8]], method: str, percentile: float = 100, on_image: OnImage | None = None
+    program: DepthProgram, images: Sequence[NDArray[np.uint8]], method: str, percentile: float = 100, on_image: OnStep | None = None
 ) -> dict[str, Range]:
     """Run a float program over images and choose the range of each tensor that quantization needs.
 

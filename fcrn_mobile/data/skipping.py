@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from fcrn_mobile.data.source import Indexed, Subset
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.progress import OnStep
 
 __all__ = ["NAMED", "Item", "skip_bad", "skipped_note", "sort_out"]
 
@@ -19,7 +20,7 @@ Item = TypeVar("Item")
 
 
 def sort_out(
-    items: Sequence[Item], read: Callable[[Item], object], on_item: Callable[[int, int], None], skip_bad: bool = True
+    items: Sequence[Item], read: Callable[[Item], object], on_item: OnStep, skip_bad: bool = True
 ) -> tuple[list[Item], dict[Item, str]]:
     """The items that can be read, in their order, and of the others why they cannot.
 
@@ -47,9 +48,7 @@ def sort_out(
     return sound, bad
 
 
-def skip_bad(
-    source: Indexed[Item], check: Callable[[Item], object], on_frame: Callable[[int, int], None]
-) -> tuple[Subset[Item], dict[str, str]]:
+def skip_bad(source: Indexed[Item], check: Callable[[Item], object], on_frame: OnStep) -> tuple[Subset[Item], dict[str, str]]:
     """Read every frame once and leave out those that cannot be read.
 
     Args:

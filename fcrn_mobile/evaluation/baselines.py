@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from fcrn_mobile.data import Source, open_source
 from fcrn_mobile.data.grammar import split_off
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.evaluation.evaluate import OnFrame
 from fcrn_mobile.evaluation.metrics import Array, EvaluationProtocol, valid_mask
+from fcrn_mobile.progress import OnStep
 
 __all__ = ["MAP_SIDE", "MEDIAN_FRAMES", "Baselines", "DepthMap", "check_apart", "learn_baselines", "training_spec"]
 
@@ -95,7 +95,7 @@ def check_apart(spec: str, training: str) -> None:
 
 
 def learn_baselines(
-    source: Source, rule: EvaluationProtocol, on_frame: OnFrame | None = None, median_frames: int = MEDIAN_FRAMES
+    source: Source, rule: EvaluationProtocol, on_frame: OnStep | None = None, median_frames: int = MEDIAN_FRAMES
 ) -> Baselines:
     """Mean and median depth map of a source, in one pass.
 

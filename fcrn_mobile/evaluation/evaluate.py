@@ -1,6 +1,5 @@
 """Metrics of one model against the true depth of a source."""
 
-from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -10,11 +9,9 @@ from fcrn_mobile.data.source import Source
 from fcrn_mobile.evaluation.focus import focus_on
 from fcrn_mobile.evaluation.metrics import DepthMetrics, EvaluationProtocol
 from fcrn_mobile.evaluation.standing import StandingMeter
+from fcrn_mobile.progress import OnStep
 
-__all__ = ["OnFrame", "Predictor", "evaluate"]
-
-#: Called with the number of frames done and in all.
-OnFrame = Callable[[int, int], None]
+__all__ = ["Predictor", "evaluate"]
 
 
 class Predictor(Protocol):
@@ -29,7 +26,7 @@ def evaluate(
     model: Predictor,
     source: Source,
     rule: EvaluationProtocol,
-    on_frame: OnFrame | None = None,
+    on_frame: OnStep | None = None,
     median_scaling: bool = False,
     standing: StandingMeter | None = None,
     resampled: bool = False,

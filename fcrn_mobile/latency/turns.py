@@ -6,7 +6,7 @@ stays as long as they live. So models are opened anew several times, and a launc
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fcrn_mobile.latency.latency import Latency, summarise
 from fcrn_mobile.latency.stability import WarmUp, warm_up
 from fcrn_mobile.latency.worker import Open, Worker
+from fcrn_mobile.progress import OnStep
 
 __all__ = [
     "BLOCK",
@@ -91,7 +92,7 @@ def pairs_for(runs: int) -> int:
 
 
 def take_turns(
-    first: Open, second: Open, runs: int, end_to_end: bool = False, on_pair: Callable[[int, int], None] | None = None
+    first: Open, second: Open, runs: int, end_to_end: bool = False, on_pair: OnStep | None = None
 ) -> tuple[Latency, Latency, Comparison]:
     """Both models, each in processes of its own, in turns.
 
@@ -114,7 +115,7 @@ def in_turns(
     launches: int = LAUNCHES,
     end_to_end: bool = False,
     slow_ms: float = math.inf,
-    on_round: Callable[[int, int], None] | None = None,
+    on_round: OnStep | None = None,
 ) -> tuple[list[Latency], NDArray[np.float64]]:
     """Open all models, warm up, and take a block of predictions of each, round by round; then the same in fresh processes.
 

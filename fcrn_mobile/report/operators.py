@@ -5,10 +5,10 @@ from pathlib import Path
 
 from fcrn_mobile.data.source import Source
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.evaluation.evaluate import OnFrame
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.arithmetic import Arithmetic
 from fcrn_mobile.package.reading import SUFFIXES
+from fcrn_mobile.progress import OnStep
 from fcrn_mobile.report.scenes import deciding, ranks
 from fcrn_mobile.validation.attribution import attribute
 from fcrn_mobile.validation.drift import Validation
@@ -51,7 +51,7 @@ class Operators:
 
 
 def operators(
-    source: Source, reference: str, validation: Validation, arithmetic: Arithmetic = "float16", on_image: OnFrame | None = None
+    source: Source, reference: str, validation: Validation, arithmetic: Arithmetic = "float16", on_image: OnStep | None = None
 ) -> Operators:
     """Attribute the drift of the candidate that drifts most.
 

@@ -1,6 +1,6 @@
 """Which inputs of a prediction can be read: all are looked at before anything is written."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from fcrn_mobile.data.inputs import is_video
 from fcrn_mobile.data.skipping import sort_out
 from fcrn_mobile.data.video import Video, load_av, open_video
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.progress import OnStep
 
 __all__ = ["Readable", "look_at"]
 
@@ -47,7 +48,7 @@ class Readable:
             )
 
 
-def look_at(files: Sequence[Path], skip_bad: bool, on_file: Callable[[int, int], None]) -> Readable:
+def look_at(files: Sequence[Path], skip_bad: bool, on_file: OnStep) -> Readable:
     """Decode every picture, and the first frame of every video; pixels are not kept.
 
     Args:

@@ -34,6 +34,10 @@ class MLflowRun(MLFlowLogger):
 
     lost = False
 
+    def __init__(self, uri: str, **settings: Any) -> None:
+        super().__init__(tracking_uri=uri, **settings)
+        self.uri = uri
+
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace) -> None:
         values = params if isinstance(params, dict) else vars(params)
@@ -74,9 +78,7 @@ class MLflowRun(MLFlowLogger):
         except (MlflowException, OSError) as error:
             self.lost = True
             reason = " ".join(str(error).split())[:200]
-            log.warning(
-                "MLflow store '%s' fails (%s): the run goes on without it; --resume will log there again", self._tracking_uri, reason
-            )
+            log.warning("MLflow store '%s' fails (%s): the run goes on without it; --resume will log there again", self.uri, reason)
 
 
 def check_track(track: str, folder: Path) -> None:
@@ -129,7 +131,8 @@ def open_run(track: str, folder: Path) -> MLflowRun:
     uri, run_id = _recorded(folder) or (store_uri(track, folder), None)
     experiment = _experiment(folder)
     artifacts = (Path(uri.removeprefix(_SQLITE)).parent / "mlartifacts").as_uri() if uri.startswith(_SQLITE) else None
-    run = MLflowRun(experiment, folder.absolute().name, uri, run_id=run_id, artifact_location=artifacts)
+    name = folder.absolute().name
+    run = MLflowRun(uri, experiment_name=experiment, run_name=name, run_id=run_id, artifact_location=artifacts)
     try:
         if run_id:
             run.experiment.update_run(run_id, status="RUNNING")

@@ -1,7 +1,7 @@
 """Sensitivities as they are measured, kept in a file so that a search that was interrupted goes on where it stood."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.progress import OnStep
 from fcrn_mobile.tuning.frames import Frames
 from fcrn_mobile.tuning.variants import Variants
 from fcrn_mobile.validation.sensitivity import Trial, trial_drifts, weight_drifts
 from fcrn_mobile.whole_file import replaced_whole
 
-__all__ = ["ALL", "FILE", "NONE", "OnStep", "Sensitivities", "measure", "open_sensitivities"]
+__all__ = ["ALL", "FILE", "NONE", "Sensitivities", "measure", "open_sensitivities"]
 
 FILE = "sensitivities.json"
 #: Stands for all weights at once: the uniform scheme.
@@ -30,9 +31,6 @@ _OTHER = {
     "candidates": "other schemes",
     "version": "another version of fcrn-mobile",
 }
-
-#: Called with the number of steps done and in all.
-OnStep = Callable[[int, int], None]
 
 
 @dataclass

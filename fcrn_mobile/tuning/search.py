@@ -7,12 +7,13 @@ it misleads, the limit is halved in between what held and what broke.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
+from fcrn_mobile.progress import OnStep
 from fcrn_mobile.tuning.choice import Option, assign, most_accurate, total
 from fcrn_mobile.tuning.variants import Variants
 from fcrn_mobile.validation.sensitivity import Trial, trial_drifts
@@ -65,7 +66,7 @@ class Search:
         self._measured: dict[tuple[int, ...], float] = {}
         self.factor = 1.0
 
-    def fit(self, target: float, on_try: Callable[[int, int], None]) -> Fit:
+    def fit(self, target: float, on_try: OnStep) -> Fit:
         """The cheapest choice that keeps to a target drift on the images; the most accurate one if none does."""
         room = target**2 - self._base
         limit, lower, upper = room / self.factor, 0.0, math.inf

@@ -18,6 +18,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.budget import FIDELITY, Limit, check_half
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
+from fcrn_mobile.progress import OnStep
 from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.tuning.bound import aim
 from fcrn_mobile.tuning.candidates import FLOAT, Candidate, assembled, candidates_for, searchable
@@ -46,7 +47,7 @@ _SPREAD = 0.3
 _log = logging.getLogger(__name__)
 
 #: Shows how far a stage is: given its title, a context whose value takes done and total.
-Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+Progress = Callable[[str], AbstractContextManager[OnStep]]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What every candidate makes of every weight: one package per candidate, made as an export makes it, and read back."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,15 +15,13 @@ from fcrn_mobile.latency.estimate import FREE, Work, work
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.graph import read_graph
 from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.progress import OnStep
 from fcrn_mobile.quiet import quiet_coremltools
 from fcrn_mobile.tuning.candidates import FLOAT, Candidate, assembled
 from fcrn_mobile.validation.matching import weight_name
 from fcrn_mobile.whole_file import written_whole
 
-__all__ = ["OnPackage", "Variant", "Variants", "make_variants"]
-
-#: Called with the number of packages done and in all.
-OnPackage = Callable[[int, int], None]
+__all__ = ["Variant", "Variants", "make_variants"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +75,7 @@ class Variants:
         return self.half.with_constants(self.replacement(choice, half=True))
 
 
-def make_variants(checkpoint: Checkpoint, base: Recipe, candidates: Sequence[Candidate], folder: Path, on_package: OnPackage) -> Variants:
+def make_variants(checkpoint: Checkpoint, base: Recipe, candidates: Sequence[Candidate], folder: Path, on_package: OnStep) -> Variants:
     """Export what is not in the folder yet, and read it.
 
     Args:

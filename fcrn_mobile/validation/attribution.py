@@ -1,7 +1,7 @@
 """Which operator a package's drift comes from: noise along the graph, each operator's own part of it, overflow and saturation."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from fcrn_mobile.mil.arithmetic import Arithmetic
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.operation import Operation
 from fcrn_mobile.mil.shapes import by
+from fcrn_mobile.progress import OnStep
 from fcrn_mobile.validation.fidelity import FidelityValues
 from fcrn_mobile.validation.matching import match, plain_name, weight_name
 from fcrn_mobile.validation.op_drift import OpDrift
@@ -80,7 +81,7 @@ def attribute(
     reference: Program,
     candidate: Program,
     images: Sequence[NDArray[np.uint8]],
-    on_image: Callable[[int, int], None] | None = None,
+    on_image: OnStep | None = None,
 ) -> Attribution:
     """Attribute a candidate's drift to its operators.
 

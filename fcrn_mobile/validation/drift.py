@@ -15,12 +15,12 @@ from fcrn_mobile.conversion.calibration import calibrated_on, check_unseen
 from fcrn_mobile.conversion.export import artefact_size
 from fcrn_mobile.data.source import Sample, Source
 from fcrn_mobile.evaluation.budget import Check, Limit, check, parse_limit
-from fcrn_mobile.evaluation.evaluate import OnFrame
 from fcrn_mobile.evaluation.focus import Focus, focus_on
 from fcrn_mobile.evaluation.formulas import compared
 from fcrn_mobile.evaluation.metrics import DepthMetrics, EvaluationProtocol
 from fcrn_mobile.evaluation.standing import Standing, StandingMeter
 from fcrn_mobile.package.metadata import Metadata
+from fcrn_mobile.progress import OnStep
 from fcrn_mobile.runtimes import FindsOverflow, Runtime
 from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
 
@@ -199,7 +199,7 @@ def validate(
     rule: EvaluationProtocol,
     limits: Sequence[Limit] = (),
     data: str = "",
-    on_frame: OnFrame | None = None,
+    on_frame: OnStep | None = None,
     left_out: str = "",
 ) -> Validation:
     """Run reference and candidates over the same frames. Where the reference's depth has no unit, metrics are median-scaled.
@@ -249,7 +249,7 @@ def _run(
     metrics: DepthMetrics,
     standing: StandingMeter,
     meters: Sequence[_CandidateMeter],
-    on_frame: OnFrame | None,
+    on_frame: OnStep | None,
 ) -> None:
     """Every frame through the reference, and then through each candidate, which is held against what the reference gave."""
     focus = focus_on(reference, source)

@@ -1,6 +1,6 @@
 """What each compressed operator does to the output alone: the float program with the candidate's version of just this operator."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.operation import Operation
 from fcrn_mobile.mil.ops import OPERATORS
+from fcrn_mobile.progress import OnStep
 from fcrn_mobile.validation.quantized import Rewired, gains, producers, quantize_inputs
 from fcrn_mobile.validation.sensitivity import Trial, trial_drifts
 from fcrn_mobile.validation.signals import snr_db
@@ -61,7 +62,7 @@ def own_drifts(
     candidate: Program,
     pairs: Mapping[int, int],
     images: Sequence[NDArray[np.uint8]],
-    on_image: Callable[[int, int], None] | None = None,
+    on_image: OnStep | None = None,
 ) -> dict[int, OwnDrift]:
     """Own drift of every operator whose weights or quantization differ.
 

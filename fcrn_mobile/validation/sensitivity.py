@@ -1,7 +1,7 @@
 """How far a program's output moves when only some of its operators change, one run of what stands before them for all trials."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.program import Values
+from fcrn_mobile.progress import OnStep
 from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
 
 __all__ = ["Replacement", "Trial", "trial_drifts", "weight_drifts"]
@@ -37,7 +38,7 @@ def weight_drifts(
     reference: Program,
     images: Sequence[NDArray[np.uint8]],
     replacements: Sequence[Replacement],
-    on_image: Callable[[int, int], None] | None = None,
+    on_image: OnStep | None = None,
 ) -> list[FidelityValues]:
     """Drift of the output for each of several replacements of weights: the sensitivity of operators to a compression.
 
@@ -66,7 +67,7 @@ def trial_drifts(
     reference: Program,
     images: Sequence[NDArray[np.uint8]],
     trials: Sequence[Trial],
-    on_image: Callable[[int, int], None] | None = None,
+    on_image: OnStep | None = None,
 ) -> list[FidelityValues]:
     """As ``weight_drifts``, for changed programs of any kind."""
     reference = DepthProgram.of(reference, "the reference")

@@ -1,7 +1,7 @@
 """Every operator's result in a candidate against the float program's: noise, overflow, saturation, pooled over images."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from fcrn_mobile.mil.arithmetic import Arithmetic, largest
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.operation import Operation, Reference
 from fcrn_mobile.mil.program import Values
+from fcrn_mobile.progress import OnStep
 from fcrn_mobile.quantize.blocks import along
 from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
 from fcrn_mobile.validation.quantized import gains
@@ -66,7 +67,7 @@ def measure_signals(
     candidate: DepthProgram,
     pairs: Mapping[int, int],
     images: Sequence[NDArray[np.uint8]],
-    on_image: Callable[[int, int], None] | None = None,
+    on_image: OnStep | None = None,
 ) -> tuple[list[Signal], FidelityValues]:
     """Run both programs side by side.
 

@@ -8,10 +8,10 @@ from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.data import Sample
 from fcrn_mobile.evaluation import metrics
-from fcrn_mobile.evaluation.evaluate import OnFrame
 from fcrn_mobile.mil import Program
 from fcrn_mobile.network.checkpoints import load_checkpoint, save_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
+from fcrn_mobile.progress import OnStep
 from fcrn_mobile.report.operators import operators
 from fcrn_mobile.report.scenes import ranks
 from fcrn_mobile.runtimes import open_runtime
@@ -50,7 +50,7 @@ def test_the_operators_are_those_of_the_candidate_that_drifts_most_on_the_frames
     seen: list[tuple[int, int]] = []
     calls: list[tuple[Program, Program, list[np.ndarray], Attribution]] = []
 
-    def spied(reference: Program, candidate: Program, images: list[np.ndarray], on_image: OnFrame) -> Attribution:
+    def spied(reference: Program, candidate: Program, images: list[np.ndarray], on_image: OnStep) -> Attribution:
         calls.append((reference, candidate, images, attribute(reference, candidate, images, on_image)))
         return calls[0][3]
 
