@@ -1,8 +1,9 @@
 """The one error type that the command line turns into a single line and exit code 2, and what the system's errors say."""
 
 import shutil
+from collections.abc import Iterable
 
-__all__ = ["InputError", "UnusableInputError", "why"]
+__all__ = ["InputError", "UnusableInputError", "brief", "require_known", "why"]
 
 
 class InputError(Exception):
@@ -11,6 +12,21 @@ class InputError(Exception):
 
 class UnusableInputError(InputError):
     """One of several inputs turns out, after work has begun, to be of no use: the others may go on."""
+
+
+def require_known(what: str, word: str, known: Iterable[str]) -> None:
+    """Pass if a word is one of those that are known.
+
+    Raises:
+        InputError: it is not; says what it should name, and the words.
+    """
+    if word not in (words := tuple(known)):
+        raise InputError(f"unknown {what} '{word}': use one of {', '.join(words)}")
+
+
+def brief(error: Exception, most: int) -> str:
+    """What a library says, in one line of so many characters at most; empty if it says nothing."""
+    return " ".join(str(error).split())[:most]
 
 
 def why(error: OSError) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.data.cameras import TrainingCamera
-from fcrn_mobile.data.source import Indexed, Sample, camera_of
+from fcrn_mobile.data.source import Indexed, Sample, Wrapped, camera_of
 from fcrn_mobile.data.views import Views
 from fcrn_mobile.errors import InputError
 
@@ -18,7 +18,7 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 _Frame = TypeVar("_Frame", Sample, Views)
 
 
-class Cached(Generic[_Frame]):
+class Cached(Wrapped, Generic[_Frame]):
     """Another source whose decoded frames are kept, the least recently used dropped first.
 
     The arrays handed out are read-only, so no caller can change what the next one gets. Every process has its own cache: a copy
@@ -47,13 +47,6 @@ class Cached(Generic[_Frame]):
     @property
     def camera(self) -> TrainingCamera:
         return camera_of(self.source)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.source.names
-
-    def __len__(self) -> int:
-        return len(self.source)
 
     def __getitem__(self, index: int) -> _Frame:
         position = range(len(self))[index]

@@ -12,25 +12,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fcrn_mobile.data.cameras import UNKNOWN, TrainingCamera, focal_ratio
-from fcrn_mobile.data.source import Sample, Source, camera_of
+from fcrn_mobile.data.source import Sample, Source, Wrapped, camera_of
 from fcrn_mobile.once import warn_once
 
 __all__ = ["Relabelled", "for_one_camera", "resolved_camera"]
 
 
 @dataclass(frozen=True)
-class Relabelled:
+class Relabelled(Wrapped):
     """Another source, its depth as ``camera`` would have seen the same pictures; that says the width that its focal length holds for."""
 
     source: Source
     camera: TrainingCamera
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.source.names
-
-    def __len__(self) -> int:
-        return len(self.source)
 
     def __getitem__(self, index: int) -> Sample:
         sample = self.source[index]

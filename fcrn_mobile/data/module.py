@@ -14,7 +14,7 @@ from fcrn_mobile.data.batches import Batch, training_batch, validation_batch, vi
 from fcrn_mobile.data.cache import Cached
 from fcrn_mobile.data.loading import Batches, EpochSampler
 from fcrn_mobile.data.mixture import Mixture
-from fcrn_mobile.data.source import Indexed, Sample, Source
+from fcrn_mobile.data.source import Indexed, Sample, Source, Wrapped
 from fcrn_mobile.data.transforms import Transform, image_tensor, resize
 from fcrn_mobile.data.views import ViewAugmentation, Views, ViewSource, resize_views
 
@@ -24,7 +24,7 @@ __all__ = ["Augmented", "DataModule", "Item", "ResizedFrames", "ResizedViews", "
 Item = TypeVar("Item", Sample, Views)
 
 
-class Augmented(Dataset[Item], Generic[Item]):
+class Augmented(Wrapped, Dataset[Item], Generic[Item]):
     """Items under a random transform whose randomness depends on seed, epoch and item alone, not on workers or order."""
 
     def __init__(self, source: Indexed[Item], transform: Callable[[Item, np.random.Generator], Item], seed: int) -> None:
@@ -32,58 +32,42 @@ class Augmented(Dataset[Item], Generic[Item]):
         self.transform: Callable[[Item, np.random.Generator], Item] = transform
         self.seed = seed
 
-    def __len__(self) -> int:
-        return len(self.source)
-
     def __getitem__(self, key: tuple[int, int]) -> Item:
         epoch, index = key
         return self.transform(self.source[index], np.random.default_rng((self.seed, epoch, index)))
 
 
-class ResizedFrames(Dataset[tuple[Tensor, Sample]]):
+class ResizedFrames(Wrapped, Dataset[tuple[Tensor, Sample]]):
     """Frames with their image at the network's size; the sample keeps its own."""
 
     def __init__(self, source: Source, input_size: tuple[int, int]) -> None:
         self.source = source
         self.input_size = input_size
 
-    def __len__(self) -> int:
-        return len(self.source)
-
     def __getitem__(self, index: int) -> tuple[Tensor, Sample]:
         sample = self.source[index]
         return image_tensor(resize(sample, *self.input_size).image), sample
 
 
-class ResizedViews(Dataset[Views]):
+class ResizedViews(Wrapped, Dataset[Views]):
     """Views at the network's size."""
 
     def __init__(self, source: ViewSource, input_size: tuple[int, int]) -> None:
         self.source = source
         self.input_size = input_size
 
-    def __len__(self) -> int:
-        return len(self.source)
-
     def __getitem__(self, index: int) -> Views:
         return resize_views(self.source[index], *self.input_size)
 
 
 @dataclass(frozen=True)
-class Targets:
+class Targets(Wrapped):
     """The target pictures of views as RGB-D frames on which no depth is known."""
 
-    views: ViewSource
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.views.names
-
-    def __len__(self) -> int:
-        return len(self.views)
+    source: ViewSource
 
     def __getitem__(self, index: int) -> Sample:
-        views = self.views[index]
+        views = self.source[index]
         return Sample(views.images[0], np.zeros(views.size, np.float32), views.name)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ __all__ = [
     "Source",
     "SplitSource",
     "Subset",
+    "Wrapped",
     "camera_of",
     "split_indices",
     "splits_by_part",
@@ -92,12 +93,10 @@ class Subset(Generic[Item]):
         return self.source[self.indices[index]]
 
 
-@dataclass(frozen=True)
-class OfCamera(Generic[Item]):
-    """All items of another source, which a known camera took."""
+class Wrapped:
+    """As many items as another source has, under the same names."""
 
-    source: Indexed[Item]
-    camera: TrainingCamera
+    source: Indexed[Any]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -105,6 +104,14 @@ class OfCamera(Generic[Item]):
 
     def __len__(self) -> int:
         return len(self.source)
+
+
+@dataclass(frozen=True)
+class OfCamera(Wrapped, Generic[Item]):
+    """All items of another source, which a known camera took."""
+
+    source: Indexed[Item]
+    camera: TrainingCamera
 
     def __getitem__(self, index: int) -> Item:
         return self.source[index]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.errors import InputError, require_known
 from fcrn_mobile.evaluation.edges import edge_density
 from fcrn_mobile.evaluation.formulas import METRICS, Errors, means
 
@@ -63,8 +63,7 @@ def protocol(name: str) -> EvaluationProtocol:
     Raises:
         InputError: unknown name.
     """
-    if name not in PROTOCOLS:
-        raise InputError(f"unknown protocol '{name}': use one of {', '.join(PROTOCOLS)}")
+    require_known("protocol", name, PROTOCOLS)
     return PROTOCOLS[name]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.errors import InputError, require_known
 from fcrn_mobile.latency.turns import BLOCK, LEAST_PAIRS
 from fcrn_mobile.latency.worker import Open
 from fcrn_mobile.mil.arithmetic import POLICIES, Arithmetic
@@ -55,8 +55,7 @@ def subjects(
     if arithmetic not in POLICIES:
         raise InputError(f"unknown --arithmetic '{arithmetic}': use one of {', '.join(POLICIES)}")
     for unit in units:
-        if unit not in COMPUTE_UNITS:
-            raise InputError(f"unknown --compute-units '{unit}': use one of {', '.join(COMPUTE_UNITS)}")
+        require_known("--compute-units", unit, COMPUTE_UNITS)
     plan = []
     for model in models:
         require_model(model)

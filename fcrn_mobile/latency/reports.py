@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.errors import InputError, brief
 from fcrn_mobile.json_text import plain
 from fcrn_mobile.latency.latency import Latency, Machine, machine, statistics
 from fcrn_mobile.latency.turns import Comparison
@@ -116,7 +116,7 @@ def read_report(path: Path) -> DeviceReport:
     except OSError as error:
         raise InputError(f"cannot read '{path}' ({error.strerror}): give a JSON file of the app or of bench --json") from error
     except (ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:120]
+        reason = brief(error, 120)
         raise InputError(f"'{path}' is not JSON ({reason}): give a file of the app or of bench --json") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
     if isinstance(version, int) and version != SCHEMA_VERSION:

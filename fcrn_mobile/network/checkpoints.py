@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 import fcrn_mobile
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.errors import InputError, brief
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 from fcrn_mobile.network.foreign_keys import some
 from fcrn_mobile.network.quantized import Quantization, unpack
@@ -138,7 +138,7 @@ def load_checkpoint(name: str) -> Checkpoint:
             network = FCRN(config)
             network.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in tensors.items()})
     except (RuntimeError, AttributeError, KeyError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = brief(error, 200)
         raise InputError(f"weights in '{name}' do not fit its own configuration ({reason}): train or download it again") from error
     return Checkpoint(
         name=BUILTIN if name == BUILTIN else path.stem,

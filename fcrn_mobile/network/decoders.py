@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fcrn_mobile.errors import InputError
-from fcrn_mobile.network.fast_projection import FastProj
+from fcrn_mobile.errors import require_known
+from fcrn_mobile.network.fast_projection import FastProj, Projection
 from fcrn_mobile.network.unpooling import Form, unpooled_conv5x5
 
 __all__ = ["DECODERS", "ConvBilinear", "DeConv", "UnpooledConv5x5", "UpConv", "UpProj", "build_decoder"]
@@ -60,29 +60,22 @@ class UpConv(nn.Module):
         return self.relu(self.bn(self.conv(x)))
 
 
-class UpProj(nn.Module):
-    """Up-projection: the unpooled map through 5×5-ReLU-3×3 and through 5×5, their sum through ReLU."""
+class UpProj(Projection):
+    """Up-projection of the unpooled map by 5×5 convolutions."""
+
+    upper_conv1: UnpooledConv5x5
+    lower_conv: UnpooledConv5x5
 
     def __init__(self, in_channels: int, out_channels: int, form: Form) -> None:
-        super().__init__()
-        self.upper_conv1 = UnpooledConv5x5(in_channels, out_channels, form)
-        self.upper_bn1 = nn.BatchNorm2d(out_channels)
-        self.upper_conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
-        self.upper_bn2 = nn.BatchNorm2d(out_channels)
-        self.lower_conv = UnpooledConv5x5(in_channels, out_channels, form)
-        self.lower_bn = nn.BatchNorm2d(out_channels)
-        self.relu = nn.ReLU(inplace=True)
+        super().__init__(UnpooledConv5x5, in_channels, out_channels, form)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def enlarged(self, x: Tensor) -> tuple[Tensor, Tensor]:
         if self.upper_conv1.form == "literal":
-            upper, lower = self.upper_conv1(x), self.lower_conv(x)
-        else:
-            # Both branches read the same map: one convolution with stacked kernels.
-            weight = torch.cat((self.upper_conv1.weight, self.lower_conv.weight))
-            upper, lower = unpooled_conv5x5(x, weight, self.upper_conv1.form).chunk(2, dim=1)
-        upper = self.relu(self.upper_bn1(upper))
-        upper = self.upper_bn2(self.upper_conv2(upper))
-        return self.relu(upper + self.lower_bn(lower))  # N×O×2H×2W
+            return super().enlarged(x)
+        # Both branches read the same map: one convolution with stacked kernels.
+        weight = torch.cat((self.upper_conv1.weight, self.lower_conv.weight))
+        upper, lower = unpooled_conv5x5(x, weight, self.upper_conv1.form).chunk(2, dim=1)
+        return upper, lower
 
 
 class ConvBilinear(nn.Module):
@@ -123,8 +116,7 @@ def build_decoder(name: str, widths: tuple[int, ...], form: Form) -> nn.Sequenti
     Raises:
         InputError: unknown name.
     """
-    if name not in DECODERS:
-        raise InputError(f"unknown decoder '{name}': use one of {', '.join(DECODERS)}")
+    require_known("decoder", name, DECODERS)
     blocks = DECODERS[name]
     steps = enumerate(itertools.pairwise(widths))
     return nn.Sequential(*(blocks[min(step, len(blocks) - 1)](i, o, form) for step, (i, o) in steps))

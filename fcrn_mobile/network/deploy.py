@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.errors import require_known
 from fcrn_mobile.network.decoders import UnpooledConv5x5, UpConv, UpProj
 from fcrn_mobile.network.fast_projection import FastProj, PhaseConvs
 from fcrn_mobile.network.fcrn import FCRN
@@ -103,8 +103,7 @@ def deploy(network: FCRN, form: Form = "four") -> FCRN:
     Raises:
         InputError: unknown form.
     """
-    if form not in FORMS:
-        raise InputError(f"unknown form '{form}': use one of {', '.join(FORMS)}")
+    require_known("form", form, FORMS)
     if network.training:
         raise ValueError("deploy folds running statistics: call network.eval() first")
     network = copy.deepcopy(network)

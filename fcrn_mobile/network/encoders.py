@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.errors import InputError, require_known
 from fcrn_mobile.network.efficientnet_lite import EFFICIENTNET_LITES, EfficientNetLite
 from fcrn_mobile.network.encoder import EncoderNetwork
 from fcrn_mobile.network.plain import PlainEncoder
@@ -81,8 +81,7 @@ def encoder_named(name: str) -> Encoder:
     Raises:
         InputError: unknown name.
     """
-    if name not in ENCODERS:
-        raise InputError(f"unknown encoder '{name}': use one of {', '.join(ENCODERS)}")
+    require_known("encoder", name, ENCODERS)
     return ENCODERS[name]
 
 

@@ -5,12 +5,14 @@ kernels look at the previous pixel and the pixel itself, where unpooling to the 
 convolution has a bias of its own under one batch norm. No 5×5 kernel computes the same, so the four stay the weights.
 """
 
+from collections.abc import Callable
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fcrn_mobile.network.unpooling import Form, fused_bias, fused_kernel, phase_convs
 
-__all__ = ["FastProj", "PhaseConvs"]
+__all__ = ["FastProj", "PhaseConvs", "Projection"]
 
 
 class PhaseConvs(nn.Module):
@@ -41,20 +43,38 @@ class PhaseConvs(nn.Module):
         return phase_convs(x, kernels, biases, ahead=False)
 
 
-class FastProj(nn.Module):
-    """Up-projection of the release: interleaved-ReLU-3×3 and interleaved, their sum through ReLU."""
+class Projection(nn.Module):
+    """Up-projection: one map through an enlarging convolution, ReLU and 3×3, and through another enlarging one, their sum through ReLU.
 
-    def __init__(self, in_channels: int, out_channels: int, form: Form) -> None:
+    Args:
+        enlarging: makes a convolution N×I×H×W → N×O×2H×2W of in_channels, out_channels and a form.
+    """
+
+    def __init__(self, enlarging: Callable[[int, int, Form], nn.Module], in_channels: int, out_channels: int, form: Form) -> None:
         super().__init__()
-        self.upper_conv1 = PhaseConvs(in_channels, out_channels, form)
+        self.upper_conv1 = enlarging(in_channels, out_channels, form)
         self.upper_bn1 = nn.BatchNorm2d(out_channels)
         self.upper_conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.upper_bn2 = nn.BatchNorm2d(out_channels)
-        self.lower_conv = PhaseConvs(in_channels, out_channels, form)
+        self.lower_conv = enlarging(in_channels, out_channels, form)
         self.lower_bn = nn.BatchNorm2d(out_channels)
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        upper = self.relu(self.upper_bn1(self.upper_conv1(x)))
-        upper = self.upper_bn2(self.upper_conv2(upper))
-        return self.relu(upper + self.lower_bn(self.lower_conv(x)))  # N×O×2H×2W
+        upper, lower = self.enlarged(x)
+        upper = self.upper_bn2(self.upper_conv2(self.relu(self.upper_bn1(upper))))
+        return self.relu(upper + self.lower_bn(lower))  # N×O×2H×2W
+
+    def enlarged(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What both branches begin with."""
+        return self.upper_conv1(x), self.lower_conv(x)
+
+
+class FastProj(Projection):
+    """Up-projection of the release, whose convolutions interleave."""
+
+    upper_conv1: PhaseConvs
+    lower_conv: PhaseConvs
+
+    def __init__(self, in_channels: int, out_channels: int, form: Form) -> None:
+        super().__init__(PhaseConvs, in_channels, out_channels, form)

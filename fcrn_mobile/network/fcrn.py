@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.errors import InputError, require_known
 from fcrn_mobile.network.decoders import build_decoder
 from fcrn_mobile.network.encoders import ENCODERS, encoder_named
 from fcrn_mobile.network.laterals import CONCAT, LATERALS, NONE, build_laterals
@@ -46,8 +46,7 @@ class FCRNConfig:
     laterals: str = NONE
 
     def __post_init__(self) -> None:
-        if self.laterals not in LATERALS:
-            raise InputError(f"unknown laterals '{self.laterals}': use one of {', '.join(LATERALS)}")
+        require_known("laterals", self.laterals, LATERALS)
         count = encoder_named(self.encoder).halvings
         if len(self.widths) != count or min(self.widths) < 1:
             raise InputError(
@@ -110,8 +109,7 @@ def preset(name: str, **changes: object) -> FCRNConfig:
     Raises:
         InputError: unknown name.
     """
-    if name not in PRESETS:
-        raise InputError(f"unknown preset '{name}': use one of {', '.join(PRESETS)}")
+    require_known("preset", name, PRESETS)
     return replace(PRESETS[name], **changes)  # type: ignore[arg-type]
 
 
@@ -198,8 +196,7 @@ class FCRN(DepthNetwork):
 
 def set_form(network: FCRN, form: Form) -> FCRN:
     """Switch in place how the 5×5 convolutions over unpooled maps run; returns the network."""
-    if form not in FORMS:
-        raise InputError(f"unknown form '{form}': use one of {', '.join(FORMS)}")
+    require_known("form", form, FORMS)
     for module in network.modules():
         if hasattr(module, "form"):
             module.form = form  # type: ignore[assignment]

@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.errors import InputError, brief
 
 __all__ = ["Layers", "is_npy", "read_layers"]
 
@@ -46,7 +46,7 @@ def read_layers(path: Path) -> Layers:
         raise
     # A damaged or hostile pickle can end in nearly any error of the unpickler or of NumPy.
     except Exception as error:
-        reason = " ".join(str(error).split())[:150] or type(error).__name__
+        reason = brief(error, 150) or type(error).__name__
         raise InputError(f"'{path}' is not a .npy file of weights alone ({reason}): download it again from its authors") from error
 
 

@@ -17,7 +17,7 @@ from typing import IO, Any
 import torch
 from torch import Tensor
 
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.errors import InputError, brief
 from fcrn_mobile.network.foreign_keys import some
 from fcrn_mobile.network.foreign_weights import Group
 
@@ -73,7 +73,7 @@ def read_torch_file(path: Path) -> ForeignWeights:
         raise
     # A damaged or hostile pickle can end in nearly any error of the unpickler, zipfile or as_strided.
     except Exception as error:
-        reason = " ".join(str(error).split())[:150] or type(error).__name__
+        reason = brief(error, 150) or type(error).__name__
         raise InputError(f"'{path}' is not a whole file of torch.save ({reason}): download it again") from error
     if not groups and unread:
         kinds = some(sorted(unread))

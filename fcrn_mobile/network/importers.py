@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.errors import InputError, require_known
 from fcrn_mobile.network.checkpoints import not_finite
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 from fcrn_mobile.network.foreign_keys import require_fit, some
@@ -86,8 +86,8 @@ def import_network(path: Path, layout: str | None = None) -> Imported:
     """
     place = ""
     others: tuple[str, ...] = ()
-    if layout is not None and layout not in FORMATS:
-        raise InputError(f"unknown format '{layout}': use one of {', '.join(FORMATS)}")
+    if layout is not None:
+        require_known("format", layout, FORMATS)
     if is_npy(path):
         if layout not in (None, IRO_CP):
             raise InputError(f"'{path}' is a .npy file, as {IRO_CP} gives away, not one of {layout}: leave --format out")

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.errors import require_known
 
 __all__ = ["ADD", "CONCAT", "LATERALS", "NONE", "Lateral", "build_laterals", "cropped"]
 
@@ -63,8 +63,7 @@ def build_laterals(kind: str, widths: tuple[int, ...], encoder_channels: tuple[i
     Raises:
         InputError: unknown kind.
     """
-    if kind not in LATERALS:
-        raise InputError(f"unknown laterals '{kind}': use one of {', '.join(LATERALS)}")
+    require_known("laterals", kind, LATERALS)
     if kind == NONE:
         return nn.ModuleList()
     return nn.ModuleList(Lateral(kind, width, channels) for width, channels in zip(widths[1:], encoder_channels, strict=True))

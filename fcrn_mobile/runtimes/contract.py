@@ -6,7 +6,7 @@ What a file leaves open until it runs (a shape that depends on the input) is che
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.errors import InputError, brief
 from fcrn_mobile.mil.depth_program import ONE_IMAGE, ONE_MAP, Shape, is_map, listed, written
 
 __all__ = ["FLOATS", "Port", "check_input", "check_output", "run_failure"]
@@ -85,5 +85,5 @@ def check_output(model: str, outputs: Sequence[Port]) -> str:
 
 def run_failure(model: str, error: Exception) -> InputError:
     """What a user is told when a backend fails on a model that it could open."""
-    reason = " ".join(str(error).split())[:160]
+    reason = brief(error, 160)
     return InputError(f"{model} fails when it runs ({reason or type(error).__name__}): export or convert it again")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcrn_mobile.data.images import fit
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.errors import InputError, brief
 from fcrn_mobile.mil.depth_program import check_features, depth_map
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.package.metadata import COMPUTE_UNITS
@@ -35,7 +35,7 @@ class CoreMLRuntime:
             try:
                 self._model = ct.models.MLModel(str(path), compute_units=ct.ComputeUnit[COMPUTE_UNITS[compute_units]])
             except Exception as error:
-                reason = " ".join(str(error).split())[:160]
+                reason = brief(error, 160)
                 raise InputError(f"'{path}' is not a model that Core ML reads ({reason}): export it again") from error
         described = feature_descriptions(self._model.get_spec())
         image, output = check_features(self._quoted, *([Feature.from_description(each) for each in features] for features in described))

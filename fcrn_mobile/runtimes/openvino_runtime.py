@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.data.images import fit
 from fcrn_mobile.data.transforms import image_tensor
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.errors import InputError, brief
 from fcrn_mobile.mil.depth_program import depth_map
 from fcrn_mobile.runtimes.contract import Port, check_input, check_output, run_failure
 from fcrn_mobile.runtimes.runtime import model_name
@@ -38,7 +38,7 @@ class OpenVINORuntime:
             self._model = openvino.Core().compile_model(str(path), "CPU", settings)
             stored = onnx.load(str(path), load_external_data=False).metadata_props
         except Exception as error:
-            reason = " ".join(str(error).split())[:160]
+            reason = brief(error, 160)
             raise InputError(f"'{path}' is not a model that OpenVINO reads ({reason}): export it again") from error
         self._quoted = f"'{path}'"
         _, self.input_size = check_input(self._quoted, [_port(value) for value in self._model.inputs])

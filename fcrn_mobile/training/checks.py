@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.errors import InputError, require_known
 
 __all__ = ["require_below", "require_not_negative", "require_one_of", "require_positive"]
 
@@ -14,8 +14,7 @@ def require_one_of(settings: Any, name: str, allowed: Iterable[str]) -> None:
     Raises:
         InputError: it is not, as of every function here.
     """
-    if (value := getattr(settings, name)) not in (words := tuple(allowed)):
-        raise InputError(f"unknown {name} '{value}': use one of {', '.join(words)}")
+    require_known(name, getattr(settings, name), allowed)
 
 
 def require_positive(settings: Any, *names: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.errors import InputError, require_known
 from fcrn_mobile.runs.monitor import Monitor
 from fcrn_mobile.training.distillation import FineTuning
 from fcrn_mobile.training.loop import LoopSettings
@@ -72,8 +72,7 @@ def _kinds(settings: type) -> dict[str, Any]:
 def _objective(values: Mapping[str, Any]) -> Objective:
     """The objective that settings ask for; those of all others are looked at too."""
     name, quantization = values.get("objective", Supervised.name), values.get("quantization", NONE)
-    if name not in OBJECTIVES:
-        raise InputError(f"unknown objective '{name}': use one of {', '.join(OBJECTIVES)}")
+    require_known("objective", name, OBJECTIVES)
     # JSON and click know lists, a frozen dataclass has tuples.
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     objectives = {

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.errors import require_known
 from fcrn_mobile.training import distributed
 from fcrn_mobile.training.structure import NEAREST, TERMS
 
@@ -79,8 +79,7 @@ def depth_loss(name: str, prediction: Tensor, target: Tensor, weights: Mapping[s
     Raises:
         InputError: unknown name.
     """
-    if name not in LOSSES:
-        raise InputError(f"unknown loss '{name}': use one of {', '.join(LOSSES)}")
+    require_known("loss", name, LOSSES)
     target = F.interpolate(target, size=prediction.shape[-2:], mode="nearest")
     valid = torch.isfinite(target) & (target > 0)
     prediction = prediction.to(target.dtype)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from lightning.pytorch.loggers import MLFlowLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from fcrn_mobile.errors import InputError
+from fcrn_mobile.errors import InputError, brief
 from fcrn_mobile.runs.folder import TRACKED
 
 __all__ = ["TRACKER", "MLflowRun", "check_track", "log", "open_run", "store_uri"]
@@ -77,7 +77,7 @@ class MLflowRun(MLFlowLogger):
             yield
         except (MlflowException, OSError) as error:
             self.lost = True
-            reason = " ".join(str(error).split())[:200]
+            reason = brief(error, 200)
             log.warning("MLflow store '%s' fails (%s): the run goes on without it; --resume will log there again", self.uri, reason)
 
 
