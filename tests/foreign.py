@@ -29,6 +29,16 @@ def foreign_module() -> Iterator[Any]:
         del sys.modules[MODULE]
 
 
+class Touch:
+    """A pickle of this makes a file when it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
 def settled(network: nn.Module, channels: int = 3) -> nn.Module:
     """Give a random network batch-norm statistics and affine terms as training would."""
     generator = torch.Generator().manual_seed(3)

@@ -87,12 +87,6 @@ class EfficientNetLite(EncoderNetwork):
 
     Args:
         name: one of ``EFFICIENTNET_LITES``.
-
-    Shape:
-        input N×3×H×W, output N×``out_channels``×⌈H/32⌉×⌈W/32⌉.
-
-    Attributes:
-        channels: of the maps at 1/2, 1/4, 1/8, 1/16 and 1/32 that ``maps`` gives.
     """
 
     def __init__(self, name: str) -> None:

@@ -26,7 +26,7 @@ class InnerMap:
 
 
 class EncoderNetwork(nn.Module):
-    """From an image to maps at 1/2, 1/4 and so on of its size.
+    """From an image N×3×H×W to maps at 1/2, 1/4 and so on of its size, to 1/32 unless a record says otherwise.
 
     Attributes:
         channels: of the maps that ``maps`` gives.

@@ -83,12 +83,6 @@ class ResNet(EncoderNetwork):
 
     Args:
         name: one of ``RESNETS``.
-
-    Shape:
-        input N×3×H×W, output N×``out_channels``×⌈H/32⌉×⌈W/32⌉.
-
-    Attributes:
-        channels: of the maps at 1/2, 1/4, 1/8, 1/16 and 1/32 that ``maps`` gives.
     """
 
     def __init__(self, name: str) -> None:

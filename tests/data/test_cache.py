@@ -16,23 +16,17 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.training.hyperparameters import Hyperparameters
 from fcrn_mobile.training.run import Run
 from fcrn_mobile.training.train import train
+from tests.counted import Counted
 
 FRAME_BYTES = 10 * 20 * (3 + 4)
 
 
 @dataclass
-class Counting:
+class Counting(Counted):
     """Frames of 1,400 bytes each that count how often they are decoded."""
 
     count: int = 6
     decoded: list[int] = field(default_factory=list)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(map(str, range(self.count)))
-
-    def __len__(self) -> int:
-        return self.count
 
     def __getitem__(self, index: int) -> Sample:
         self.decoded.append(index)

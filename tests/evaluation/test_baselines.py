@@ -1,5 +1,4 @@
 import tracemalloc
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.baselines import DepthMap, check_apart, learn_baselines, training_spec
 from fcrn_mobile.evaluation.evaluate import evaluate
 from fcrn_mobile.evaluation.metrics import protocol
+from tests.counted import Counted
 
 
 def frames(*depths: np.ndarray) -> list[Sample]:
@@ -66,18 +66,8 @@ def test_the_median_takes_evenly_spaced_frames_within_its_limit() -> None:
     np.testing.assert_allclose(learned.mean_map.depth, 30 / 7, rtol=1e-6)
 
 
-@dataclass(frozen=True)
-class Walls:
+class Walls(Counted):
     """Many frames of 240×320 that exist only while they are looked at."""
-
-    count: int
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(map(str, range(self.count)))
-
-    def __len__(self) -> int:
-        return self.count
 
     def __getitem__(self, index: int) -> Sample:
         return Sample(np.zeros((240, 320, 3), np.uint8), np.full((240, 320), 1 + index % 5, np.float32), str(index))

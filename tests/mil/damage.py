@@ -1,6 +1,7 @@
 """Ways to damage a package that works, and the check that it is then refused in one line."""
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -63,6 +64,17 @@ def refusal(package: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     assert printed.err == f"fcrn-mobile: {' '.join(line.split())}\n"
     assert printed.out == ""
     return line
+
+
+def check_refusal(
+    case: tuple[Damage, str], sound: Path, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy of a sound package with a damage is refused in a line that matches."""
+    damage, message = case
+    package = copied(sound, folder)
+    damage(package)
+    line = refusal(package, capsys, monkeypatch)
+    assert re.search(message, line), line
 
 
 def rewritten(name: str, content: bytes | Callable[[bytes], bytes]) -> Damage:

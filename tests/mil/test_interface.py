@@ -1,6 +1,7 @@
 """What callers may hand over and get back, through packages that coremltools converted from torch networks."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,6 +95,13 @@ class Halving(nn.Module):
         return torch.nn.functional.interpolate(y, scale_factor=2.0, mode="nearest").flatten(2)
 
 
+def halving(folder: Path, feature: Any) -> tuple[nn.Module, Program]:
+    """A network of one flexible input, and its package."""
+    torch.manual_seed(0)
+    network = Halving().eval()
+    return network, Program.load(convert(network, [torch.rand(1, 3, 8, 10)], folder, inputs=[feature]))
+
+
 def flexible(kind: str):
     """Two shapes, or a range per side, around 8×10."""
     if kind == "enumerated":
@@ -103,10 +111,7 @@ def flexible(kind: str):
 
 @pytest.mark.parametrize("kind", ["enumerated", "range"])
 def test_flexible_shapes_are_resolved_at_every_predict(kind, tmp_path) -> None:
-    torch.manual_seed(0)
-    network = Halving().eval()
-    path = convert(network, [torch.rand(1, 3, 8, 10)], tmp_path, inputs=[ct.TensorType("x", shape=flexible(kind))])
-    program = Program.load(path)
+    network, program = halving(tmp_path, ct.TensorType("x", shape=flexible(kind)))
     (feature,) = program.inputs
     assert feature.shape == (1, 3, 8, 10)
     for size in ((8, 10), (12, 16)) if kind == "enumerated" else ((4, 20), (8, 10), (12, 6)):
@@ -122,10 +127,7 @@ def test_flexible_shapes_are_resolved_at_every_predict(kind, tmp_path) -> None:
 
 @pytest.mark.parametrize("kind", ["enumerated", "range"])
 def test_flexible_images_take_their_sizes(kind, tmp_path) -> None:
-    torch.manual_seed(0)
-    network = Halving().eval()
-    path = convert(network, [torch.rand(1, 3, 8, 10)], tmp_path, inputs=[ct.ImageType("x", shape=flexible(kind))])
-    program = Program.load(path)
+    network, program = halving(tmp_path, ct.ImageType("x", shape=flexible(kind)))
     pixels = RNG.integers(0, 256, (12, 16, 3), dtype=np.uint8)
     with torch.no_grad():
         expected = network(torch.from_numpy(pixels).permute(2, 0, 1)[None].float()).numpy()

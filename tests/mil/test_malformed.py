@@ -18,6 +18,7 @@ from tests.mil.damage import (
     WEIGHTS,
     Damage,
     a_link_to,
+    check_refusal,
     copied,
     manifest,
     model_path,
@@ -84,11 +85,7 @@ FILES: dict[str, tuple[Damage, str]] = {
 
 @pytest.mark.parametrize("case", FILES)
 def test_a_file_that_is_not_what_it_should_be(case: str, sound, tmp_path, capsys, monkeypatch) -> None:
-    damage, message = FILES[case]
-    package = copied(sound, tmp_path)
-    damage(package)
-    line = refusal(package, capsys, monkeypatch)
-    assert re.search(message, line), line
+    check_refusal(FILES[case], sound, tmp_path, capsys, monkeypatch)
 
 
 def test_a_sound_package_runs(sound) -> None:

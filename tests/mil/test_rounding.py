@@ -22,27 +22,18 @@ KERNEL, ROWS = values(2, 4, 4, 3, 3, scale=1.0).astype(np.float16), values(3, 5,
 FOUR = np.array([0.3, 0.7, 1.1, 1.9], np.float16)
 WINDOW = {"kernel_sizes": [3, 3], "strides": [2, 2], "pad_type": "valid"}
 
+
+def called(kind: str, *inputs: str) -> Callable[..., Any]:
+    """An operator of these inputs alone."""
+    return lambda x, y: getattr(mb, kind)(**dict(zip(inputs, (x, y), strict=False)), name="z")
+
+
+ALONE = ("exp", "log", "sqrt", "rsqrt", "square", "inverse", "erf", "sin", "sigmoid", "tanh", "gelu", "silu", "softplus")
 #: Operators that compute, each on inputs like A and B.
 COMPUTING: dict[str, Callable[..., Any]] = {
-    "add": lambda x, y: mb.add(x=x, y=y, name="z"),
-    "sub": lambda x, y: mb.sub(x=x, y=y, name="z"),
-    "mul": lambda x, y: mb.mul(x=x, y=y, name="z"),
-    "real_div": lambda x, y: mb.real_div(x=x, y=y, name="z"),
-    "pow": lambda x, y: mb.pow(x=x, y=y, name="z"),
+    **{kind: called(kind, "x", "y") for kind in ("add", "sub", "mul", "real_div", "pow")},
+    **{kind: called(kind, "x") for kind in ALONE},
     "mod": lambda x, y: mb.mod(x=mb.mul(x=x, y=np.float16(1.7)), y=mb.sqrt(x=y), name="z"),
-    "exp": lambda x, y: mb.exp(x=x, name="z"),
-    "log": lambda x, y: mb.log(x=x, name="z"),
-    "sqrt": lambda x, y: mb.sqrt(x=x, name="z"),
-    "rsqrt": lambda x, y: mb.rsqrt(x=x, name="z"),
-    "square": lambda x, y: mb.square(x=x, name="z"),
-    "inverse": lambda x, y: mb.inverse(x=x, name="z"),
-    "erf": lambda x, y: mb.erf(x=x, name="z"),
-    "sin": lambda x, y: mb.sin(x=x, name="z"),
-    "sigmoid": lambda x, y: mb.sigmoid(x=x, name="z"),
-    "tanh": lambda x, y: mb.tanh(x=x, name="z"),
-    "gelu": lambda x, y: mb.gelu(x=x, name="z"),
-    "silu": lambda x, y: mb.silu(x=x, name="z"),
-    "softplus": lambda x, y: mb.softplus(x=x, name="z"),
     "leaky_relu": lambda x, y: mb.leaky_relu(x=mb.sub(x=x, y=y), alpha=np.float16(0.3), name="z"),
     "prelu": lambda x, y: mb.prelu(x=mb.sub(x=x, y=y), alpha=FOUR, name="z"),
     "elu": lambda x, y: mb.elu(x=mb.sub(x=x, y=y), alpha=np.float16(0.3), name="z"),
@@ -53,9 +44,9 @@ COMPUTING: dict[str, Callable[..., Any]] = {
     "matmul": lambda x, y: mb.matmul(x=x, y=y, name="z"),
     "einsum": lambda x, y: mb.einsum(values=(x, mb.transpose(x=y, perm=[0, 3, 2, 1])), equation="nchw,nwhu->nchu", name="z"),
     "batch_norm": lambda x, y: mb.batch_norm(x=x, mean=FOUR, variance=FOUR, name="z"),
-    "instance_norm": lambda x, y: mb.instance_norm(x=x, name="z"),
+    "instance_norm": called("instance_norm", "x"),
+    "l2_norm": called("l2_norm", "x"),
     "layer_norm": lambda x, y: mb.layer_norm(x=x, axes=[-1], name="z"),
-    "l2_norm": lambda x, y: mb.l2_norm(x=x, name="z"),
     "avg_pool": lambda x, y: mb.avg_pool(x=x, name="z", **WINDOW),
     "l2_pool": lambda x, y: mb.l2_pool(x=x, name="z", **WINDOW),
     "reduce_mean": lambda x, y: mb.reduce_mean(x=x, axes=[2], name="z"),

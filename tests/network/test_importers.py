@@ -4,7 +4,6 @@ import pickle
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from fcrn_mobile.network.checkpoints import load_checkpoint, save_checkpoint
 from fcrn_mobile.network.foreign_pickle import read_torch_file
 from fcrn_mobile.network.importers import TORCH_FORMATS, Imported, import_network
 from fcrn_mobile.network.training_record import TrainingRecord
-from tests.foreign import MODULE, foreign_network
+from tests.foreign import MODULE, Touch, foreign_network
 
 RESNET50 = {"repeats": (3, 4, 6, 3), "expansion": 4}
 
@@ -125,16 +124,6 @@ def test_weights_saved_on_a_gpu_are_read(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="CUDA"):
         torch.load(path, weights_only=True)
     assert torch.equal(read_torch_file(path).groups[0].tensors["weight"], torch.arange(6.0))
-
-
-class Touch:
-    """A pickle of this makes a file when it is loaded."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.path,)
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "stream"])

@@ -16,6 +16,7 @@ from fcrn_mobile.network.fcrn import FCRN, set_form
 from fcrn_mobile.network.foreign_numpy import read_layers
 from fcrn_mobile.network.importers import import_network
 from fcrn_mobile.network.iro_cp import read_iro_cp
+from tests.foreign import Touch
 from tests.network.tensorflow_fcrn import SMALL, Layers, depth, random_layers, save_as_python_2, save_pickle
 
 
@@ -121,16 +122,6 @@ def test_kernels_of_the_other_byte_order_import_the_same(file: Path, layers: Lay
     np.save(tmp_path / "swapped.npy", np.array(swapped, dtype=object), allow_pickle=True)
     for (name, ours), (_, theirs) in zip(read_iro_cp(file)[1].items(), read_iro_cp(tmp_path / "swapped.npy")[1].items(), strict=True):
         assert torch.equal(ours, theirs), name
-
-
-class Touch:
-    """A pickle of this makes a file when it is loaded."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.path,)
 
 
 def test_code_in_a_file_does_not_run(tmp_path: Path) -> None:
