@@ -26,15 +26,7 @@ from fcrn_mobile.quiet import quiet_coremltools
 if TYPE_CHECKING:
     import coremltools as ct
 
-__all__ = [
-    "arithmetic",
-    "compressed",
-    "convert",
-    "describe",
-    "prepared",
-    "trace",
-    "write_coreml",
-]
+__all__ = ["arithmetic", "compressed", "convert", "describe", "prepared", "trace", "write_coreml"]
 
 
 def write_coreml(conversion: Conversion, path: Path, on_image: OnStep | None = None) -> None:

@@ -15,26 +15,15 @@ from fcrn_mobile.package.metadata import COMPUTE_UNITS
 from fcrn_mobile.quantize.scheme import ACTIVATION_NAMES, FLOATS, OPTIONS, TARGETS, Scheme, newest, parse_scheme
 from fcrn_mobile.toml_file import read_toml
 
-__all__ = [
-    "CALIBRATION_METHODS",
-    "COMPRESSION",
-    "COREML_ONLY",
-    "OUTPUTS",
-    "Calibration",
-    "Override",
-    "Recipe",
-    "Settings",
-    "make_recipe",
-    "read_recipe",
-]
+__all__ = ["COREML_ONLY", "OUTPUTS", "Calibration", "Override", "Recipe", "Settings", "make_recipe", "read_recipe"]
 
 OUTPUTS = ("image", "array")
-CALIBRATION_METHODS = ("minmax", "percentile", "mse")
+_METHODS = ("minmax", "percentile", "mse")
 
 #: What only Core ML can do: an artefact of another kind is refused with it.
-COMPRESSION = ("options", "ops", "activations", "calibration", "correct")
+_COMPRESSION = ("options", "ops", "activations", "calibration", "correct")
 #: Settings that are not true of an artefact of another kind.
-COREML_ONLY = ("output", "target", "compute_units", *COMPRESSION)
+COREML_ONLY = ("output", "target", "compute_units", *_COMPRESSION)
 
 _CHOICES = {
     "output": OUTPUTS,
@@ -213,7 +202,7 @@ class Recipe(Settings):
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as written into the artefact's metadata; ``make_recipe`` reads them back."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in COMPRESSION} | self.options
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _COMPRESSION} | self.options
         if self.ops:
             values["ops"] = [override.to_json() for override in self.ops]
         if self.activations == "int8":
@@ -309,8 +298,8 @@ def _calibration(value: object) -> Calibration:
         number = getattr(calibration, key)
         if isinstance(number, bool) or not isinstance(number, int) or number < least:
             raise InputError(f"calibration.{key} is {number!r}: give a whole number from {least}")
-    if calibration.method not in CALIBRATION_METHODS:
-        raise InputError(f"calibration.method is {calibration.method!r}: use one of {', '.join(CALIBRATION_METHODS)}")
+    if calibration.method not in _METHODS:
+        raise InputError(f"calibration.method is {calibration.method!r}: use one of {', '.join(_METHODS)}")
     share = calibration.percentile
     if isinstance(share, bool) or not isinstance(share, int | float) or not 50 <= share <= 100:
         raise InputError(f"calibration.percentile is {share!r}: give a number from 50 to 100, such as 99.99")

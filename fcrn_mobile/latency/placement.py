@@ -17,25 +17,18 @@ from fcrn_mobile.mil.shapes import by
 __all__ = [
     "BASIS",
     "RULES",
-    "UNPUBLISHED",
     "Alignment",
     "PaddedTensor",
     "Placed",
     "Placement",
-    "Rule",
     "Segment",
     "StoredTensor",
     "StoredWeights",
     "Verdict",
     "describe",
     "judge",
-    "padded_results",
     "padding",
     "place",
-    "properties",
-    "rules",
-    "segments",
-    "stored_weights",
 ]
 
 BASIS = "published rules, not run on a device"
@@ -53,7 +46,7 @@ class Verdict:
     sources: tuple[str, ...]
 
 
-UNPUBLISHED = Verdict("unknown", "nobody published whether the engine runs it", ())
+_UNPUBLISHED = Verdict("unknown", "nobody published whether the engine runs it", ())
 
 
 @dataclass(frozen=True)
@@ -143,7 +136,7 @@ class Placement:
     Attributes:
         segments: units in turn; an operator of unknown verdict is taken to stay where its predecessor is.
         operators: in order.
-        alignment, weights: see ``padded_results`` and ``stored_weights``.
+        alignment, weights: what padding and constants cost.
         sources: of the rules, by key.
     """
 
@@ -164,7 +157,7 @@ class Placement:
 
 
 @dataclass(frozen=True)
-class Rule:
+class _Rule:
     """A published rule about operators (``*``: all), or about those whose property is ``above`` a number or ``one_of`` some values."""
 
     operators: tuple[str, ...]
@@ -187,7 +180,7 @@ def place(graph: Graph) -> Placement:
     """Placement of a program by the published rules."""
     judged = [(node, judge(node)) for node in graph.nodes]
     operators = tuple(Placed(node.kind, node.name, **vars(verdict)) for node, verdict in judged)
-    return Placement(tuple(segments(judged)), operators, padded_results(graph), stored_weights(graph), sources(_published()["sources"]))
+    return Placement(tuple(_segments(judged)), operators, _padded_results(graph), _stored_weights(graph), sources(_published()["sources"]))
 
 
 def describe(placement: Placement) -> dict[str, str]:
@@ -216,13 +209,13 @@ def describe(placement: Placement) -> dict[str, str]:
 
 def judge(node: Node) -> Verdict:
     """The verdict on one operator: a rule about its case outranks one about its kind, ``falls back`` outranks ``unknown``."""
-    facts = properties(node)
-    matching = [rule for rule in rules() if rule.applies(node.kind, facts)]
+    facts = _properties(node)
+    matching = [rule for rule in _rules() if rule.applies(node.kind, facts)]
     order = ("falls back", "unknown", "runs")
-    return min(matching, key=lambda rule: (not rule.property, order.index(rule.verdict.verdict))).verdict if matching else UNPUBLISHED
+    return min(matching, key=lambda rule: (not rule.property, order.index(rule.verdict.verdict))).verdict if matching else _UNPUBLISHED
 
 
-def properties(node: Node) -> dict[str, Any]:
+def _properties(node: Node) -> dict[str, Any]:
     """What rules can be about: ``dtype``, ``rank``, ``longest axis``, ``unknown axes`` of its results, settings where it has them."""
     shapes = [tensor.shape for tensor in node.outputs]
     facts: dict[str, Any] = {
@@ -244,7 +237,7 @@ def properties(node: Node) -> dict[str, Any]:
     return facts
 
 
-def segments(judged: Iterable[tuple[Node, Verdict]]) -> list[Segment]:
+def _segments(judged: Iterable[tuple[Node, Verdict]]) -> list[Segment]:
     """Units in turn; an operator of unknown verdict stays where its predecessor is, at the start on the engine."""
     units: list[tuple[str, Node]] = []
     for node, verdict in judged:
@@ -263,11 +256,11 @@ def padding(tensor: Tensor) -> float:
     return float(ceil(last / unit) * unit / last)
 
 
-def padded_results(graph: Graph) -> Alignment:
+def _padded_results(graph: Graph) -> Alignment:
     """Results whose last axis is padded."""
     boundary = {tensor.name for tensor in (*graph.inputs, *graph.outputs)}
     # An input that the program merely passes on would come up twice.
-    tensors = list({tensor.name: tensor for tensor in (*graph.inputs, *(t for node in graph.nodes for t in node.outputs))}.values())
+    tensors = {tensor.name: tensor for tensor in (*graph.inputs, *(t for node in graph.nodes for t in node.outputs))}.values()
     factors = [(tensor, padding(tensor)) for tensor in tensors]
     padded = [PaddedTensor(t.name, t.shape, t.dtype, factor, t.name in boundary) for t, factor in factors if factor > 1]
     rule = _published()["alignment"]
@@ -281,7 +274,7 @@ def padded_results(graph: Graph) -> Alignment:
     )
 
 
-def stored_weights(graph: Graph) -> StoredWeights:
+def _stored_weights(graph: Graph) -> StoredWeights:
     """Constants, and those of at least the rule's threshold that are stored uncompressed although compression would take them."""
     rule = _published()["weights"]
     floats = ("FLOAT16", "FLOAT32")
@@ -307,15 +300,17 @@ def _shortened(parts: list[str], separator: str) -> str:
 
 
 @cache
-def rules() -> tuple[Rule, ...]:
-    """The published rules."""
-    return tuple(_rule(entry) for entry in _published()["rule"])
-
-
-def _rule(entry: dict[str, Any]) -> Rule:
-    verdict = Verdict(entry["verdict"], entry["reason"], tuple(entry["sources"]))
-    case = entry.get("property", ""), entry.get("above"), frozenset(entry.get("one_of", ()))
-    return Rule(tuple(entry["operators"]), verdict, *case)
+def _rules() -> tuple[_Rule, ...]:
+    return tuple(
+        _Rule(
+            tuple(entry["operators"]),
+            Verdict(entry["verdict"], entry["reason"], tuple(entry["sources"])),
+            entry.get("property", ""),
+            entry.get("above"),
+            frozenset(entry.get("one_of", ())),
+        )
+        for entry in _published()["rule"]
+    )
 
 
 @cache
