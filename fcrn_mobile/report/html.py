@@ -10,7 +10,6 @@ from typing import Any
 
 import jinja2
 
-import fcrn_mobile
 from fcrn_mobile import palette
 from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.evaluation.budget import FIDELITY
@@ -67,12 +66,11 @@ def render(page: Page, when: datetime) -> str:
     environment.globals["palette"] = palette.PAGE
     context: dict[str, Any] = {
         "when": when.strftime("%Y-%m-%d %H:%M %Z").strip(),
-        "version": fcrn_mobile.__version__,
         "machine": machine(),
+        "page": page,
         "drift": _drift(page) if page.validation else None,
         "latency": _latency(page) if page.latencies else None,
         "devices": _devices(page.devices) if page.devices else None,
-        "operators": page.ops,
         "ops": _ops(page.ops.rows) if page.ops else [],
     }
     return environment.get_template("report.html").render(context)
@@ -103,20 +101,14 @@ def _drift(page: Page) -> dict[str, Any]:
     engines = list(dict.fromkeys(candidate.engine for candidate in validation.candidates))
     deciding = scenes.deciding(validation)
     return {
-        "title": f"Drift from {validation.reference_name}",
         "state": verdict.state(validation),
         "doubtful": validation.standing is not None and validation.standing.fails,
         "headline": verdict.headline(validation, names),
         "sentences": verdict.sentences(validation, names),
-        "warnings": validation.warnings,
         "engines": engines,
         "on_device": any(map(is_on_device, engines)),
         "data": portable(validation.data),
-        "images": validation.reference_metrics["images"],
         "protocol": _protocol(validation.protocol),
-        "seconds": validation.seconds,
-        "images_per_second": validation.images_per_second,
-        "reference": validation.reference_name,
         "names": names,
         "keys": [(name, *charts.style(index)) for index, name in enumerate(names)],
         "rows": _rows(validation),
@@ -230,7 +222,6 @@ def _latency(page: Page) -> dict[str, Any]:
     return {
         "headline": verdict.shortest(page.latencies),
         "notes": [*page.notes, *(warning for latency in page.latencies for warning in latency.warnings())],
-        "results": page.latencies,
         "keys": [(f"{latency.model} ({latency.backend})", colour) for latency, colour in zip(page.latencies, colours, strict=True)],
         "histograms": charts.latency_histograms(page.latencies, colours),
         "on_device": any(is_on_device(latency.backend) for latency in page.latencies),
@@ -243,7 +234,6 @@ def _devices(reports: Sequence[DeviceReport]) -> dict[str, Any]:
     return {
         "headline": f"Latency from {files}: {len(rows)} {'result' if len(rows) == 1 else 'results'}",
         "differences": differences(reports),
-        "reports": reports,
         "rows": [(report, result, *charts.style(index)) for index, (report, result) in enumerate(rows)],
         "over_time": charts.latency_over_time(reports),
         "thermal": any(report.thermal for report in reports),
