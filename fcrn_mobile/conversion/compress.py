@@ -38,14 +38,18 @@ def compress(model: "ct.models.MLModel", recipe: Recipe) -> "ct.models.MLModel":
     weights, names = read_weights(model)
     plan = plan_weights(weights, names, recipe)
     joint = any("-" in scheme.kind for _, scheme in plan)
-    model = _applied("prune_weights", model, [(weight, _pruner(s.sparsity, weight)) for weight, s in plan if s.sparsity])
+    steps: tuple[tuple[str, list[tuple[Weight, Any]], bool], ...] = (
+        ("prune_weights", [(weight, _pruner(scheme.sparsity, weight)) for weight, scheme in plan if scheme.sparsity], False),
+        ("palettize_weights", [(weight, _palettizer(scheme.palette)) for weight, scheme in plan if scheme.palette], joint),
+        ("linear_quantize_weights", [(weight, _quantizer(scheme.linear)) for weight, scheme in plan if scheme.linear], joint),
+    )
     # With several threads k-means sums in an order that changes from run to run.
     with threadpool_limits(limits=1):
-        palettes = [(weight, _palettizer(s.palette)) for weight, s in plan if s.palette]
-        model = _applied("palettize_weights", model, palettes, joint_compression=joint)
-    linear = [(weight, _quantizer(s.linear)) for weight, s in plan if s.linear]
-    model = _applied("linear_quantize_weights", model, linear, joint_compression=joint)
-    _check(model, plan)
+        for name, settings, joint_compression in steps:
+            if settings:
+                model = _applied(name, model, weights, settings, joint_compression)
+                weights, _ = read_weights(model)
+    _check(weights, plan)
     return model
 
 
@@ -145,15 +149,13 @@ def _divisors(number: int) -> list[int]:
 
 
 def _applied(
-    name: str, model: "ct.models.MLModel", settings: list[tuple[Weight, Any]], joint_compression: bool = False
+    name: str, model: "ct.models.MLModel", weights: Sequence[Weight], settings: Sequence[tuple[Weight, Any]], joint_compression: bool
 ) -> "ct.models.MLModel":
-    """The model after a step of ``coremltools.optimize.coreml``, by its name there."""
+    """The model, whose weights are given as they are now, after a step of ``coremltools.optimize.coreml``, by its name there."""
     from coremltools.optimize.coreml import OptimizationConfig
 
-    if not settings:
-        return model
     # Not by operator: two of them may share a bias, and coremltools asks that all readers of a constant want the same.
-    constants = {weight.ops: weight.constant for weight in read_weights(model)[0]}
+    constants = {weight.ops: weight.constant for weight in weights}
     config = OptimizationConfig(op_name_configs={constants[weight.ops]: setting for weight, setting in settings})
     return changed(model, graph_pass(f"compression::{name}", config=config, joint_compression=joint_compression))
 
@@ -191,8 +193,8 @@ def _quantizer(linear: Linear) -> Any:
     )
 
 
-def _check(model: "ct.models.MLModel", plan: Plan) -> None:
-    results = {op: weight for weight in read_weights(model)[0] for op in weight.ops}
+def _check(stored: Sequence[Weight], plan: Plan) -> None:
+    results = {op: weight for weight in stored for op in weight.ops}
     for weight, scheme in plan:
         for result in (results[op] for op in weight.ops):
             if result.stored != scheme.kind or not _sparse_enough(result, scheme):

@@ -16,7 +16,7 @@ from fcrn_mobile.data.images import decode_image, read_file
 from fcrn_mobile.data.inputs import IMAGE_SUFFIXES
 from fcrn_mobile.data.listing import list_files
 from fcrn_mobile.data.pairing import tell_left_out
-from fcrn_mobile.data.source import Indexed, Sample
+from fcrn_mobile.data.source import Indexed, Sample, Wrapped
 from fcrn_mobile.errors import InputError
 
 __all__ = ["HolesMarked", "Pictures", "Unlabelled", "open_pictures", "unknown_depth"]
@@ -58,17 +58,10 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Unlabelled:
+class Unlabelled(Wrapped):
     """The pictures of another source, as if no depth were known."""
 
     source: Indexed[Sample]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.source.names
-
-    def __len__(self) -> int:
-        return len(self.source)
 
     def __getitem__(self, index: int) -> Sample:
         sample = self.source[index]
@@ -76,17 +69,10 @@ class Unlabelled:
 
 
 @dataclass(frozen=True)
-class HolesMarked:
+class HolesMarked(Wrapped):
     """Another source, its depth NaN where it is invalid: what is 0 after a transform is then what the frame does not show."""
 
     source: Indexed[Sample]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.source.names
-
-    def __len__(self) -> int:
-        return len(self.source)
 
     def __getitem__(self, index: int) -> Sample:
         sample = self.source[index]

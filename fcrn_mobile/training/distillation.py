@@ -15,6 +15,7 @@ from fcrn_mobile.data.batches import TrainingBatch, ValidationBatch
 from fcrn_mobile.data.cameras import TrainingCamera
 from fcrn_mobile.data.module import DataModule
 from fcrn_mobile.data.spec import recorded_camera
+from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.metrics import DepthMetrics, protocol
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.deploy import deploy
@@ -24,15 +25,22 @@ from fcrn_mobile.network.training_record import METRES
 from fcrn_mobile.quantize.scheme import LEARNED
 from fcrn_mobile.runs.monitor import Monitor, monitor_of
 from fcrn_mobile.training.checks import require_one_of
-from fcrn_mobile.training.loop import LoopSettings
+from fcrn_mobile.training.loop import REGULARISATION, LoopSettings
 from fcrn_mobile.training.module import DepthTraining
 from fcrn_mobile.training.objective import Objective, Plan
 from fcrn_mobile.training.quantization import NONE, QuantizationAware
+from fcrn_mobile.training.structure import TERMS
 
 __all__ = ["DriftMetrics", "FineTuning", "QuantizationTraining", "relative_difference"]
 
 #: Relative differences are taken from no less than this depth, in metres, as the budget's are.
 _NEAREST = 1e-3
+#: Settings of a run that differ in fine-tuning, unless they are given.
+_DEFAULTS: dict[str, Any] = {"epochs": 10, "weight_decay": 0.0}
+#: Settings that it rules out, and why.
+_RULED_OUT = dict.fromkeys((*REGULARISATION, "reestimate_batch_norm"), "which trains a network for deployment") | dict.fromkeys(
+    ("loss", "objective", "teacher", "unlabelled", *TERMS), "whose loss is the drift from the float network"
+)
 
 
 @dataclass
@@ -66,6 +74,26 @@ class FineTuning(Objective):
 
     def __post_init__(self) -> None:
         require_one_of(self, "quantization", (NONE, *LEARNED))
+
+    @classmethod
+    def completed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """A run's settings that were given, and those that differ in fine-tuning where they ask for it.
+
+        Raises:
+            InputError: there is no checkpoint to start from, or a setting that a quantization rules out.
+        """
+        scheme = values.get("quantization", NONE)
+        if scheme == NONE:
+            return values
+        if values.get("resume") is None:
+            raise InputError(
+                f"--quantization {scheme} fine-tunes a float network: give it with --resume, as builtin or a .safetensors file"
+            )
+        for key, reason in _RULED_OUT.items():
+            if key in values:
+                option = f"--{key.replace('_', '-')}"
+                raise InputError(f"{option} does not go with --quantization {scheme}, {reason}: leave it out")
+        return _DEFAULTS | values
 
     def units(self, run: Plan) -> str:
         """Those of the float network."""

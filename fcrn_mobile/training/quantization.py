@@ -11,7 +11,6 @@ its configuration, not per block; it and the DKMPalettizer change modules of ``t
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,40 +21,12 @@ from fcrn_mobile.network.deploy import FourPhaseConv
 from fcrn_mobile.network.fcrn import FCRN, DepthNetwork
 from fcrn_mobile.network.quantized import Quantization, deployed
 from fcrn_mobile.quantize.scheme import ACTIVATION_NAMES, LEARNED, Scheme, parse_scheme
-from fcrn_mobile.training.loop import REGULARISATION
 from fcrn_mobile.training.quantizers import LearnedActivation, LearnedFloat, LearnedIntegers, LearnedTable
-from fcrn_mobile.training.structure import TERMS
 
-__all__ = ["DEFAULTS", "NONE", "QuantizationAware", "fine_tuning_settings"]
+__all__ = ["NONE", "QuantizationAware"]
 
 #: The setting of a run that trains in float.
 NONE = "none"
-#: Settings of a run that differ in fine-tuning, unless they are given.
-DEFAULTS: dict[str, Any] = {"epochs": 10, "weight_decay": 0.0}
-
-
-def fine_tuning_settings(values: dict[str, Any]) -> dict[str, Any]:
-    """A run's settings that were given, completed by ``DEFAULTS`` where they ask for a quantization.
-
-    Raises:
-        InputError: there is no checkpoint to start from, or a setting that a quantization rules out.
-    """
-    scheme = values.get("quantization", NONE)
-    if scheme == NONE:
-        return values
-    if values.get("resume") is None:
-        raise InputError(f"--quantization {scheme} fine-tunes a float network: give it with --resume, as builtin or a .safetensors file")
-    for key in (*REGULARISATION, "reestimate_batch_norm"):
-        if key in values:
-            option = f"--{key.replace('_', '-')}"
-            raise InputError(f"{option} does not go with --quantization {scheme}, which trains a network for deployment: leave it out")
-    for key in ("loss", "objective", "teacher", "unlabelled", *TERMS):
-        if key in values:
-            option = f"--{key.replace('_', '-')}"
-            raise InputError(
-                f"{option} does not go with --quantization {scheme}, whose loss is the drift from the float network: leave it out"
-            )
-    return DEFAULTS | values
 
 
 class QuantizationAware(DepthNetwork):

@@ -14,8 +14,8 @@ from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.fcrn import FCRNConfig, preset
 from fcrn_mobile.runs.monitor import Monitor
 from fcrn_mobile.toml_file import read_toml
+from fcrn_mobile.training.distillation import FineTuning
 from fcrn_mobile.training.hyperparameters import Hyperparameters, setting_kinds
-from fcrn_mobile.training.quantization import fine_tuning_settings
 from fcrn_mobile.whole_file import replaced_whole
 
 __all__ = [
@@ -149,7 +149,7 @@ def make_run(values: dict[str, Any], command: str = "") -> Run:
     Raises:
         InputError: no data, an unknown preset, settings that exclude each other, an unreadable checkpoint to start from.
     """
-    values = fine_tuning_settings(values)
+    values = FineTuning.completed(values)
     settings = make_settings(values)
     if settings.data is None:
         raise InputError("no data to train on: give --data SPEC")
