@@ -14,13 +14,13 @@ class UnusableInputError(InputError):
     """One of several inputs turns out, after work has begun, to be of no use: the others may go on."""
 
 
-def require_known(what: str, word: str, known: Iterable[str]) -> None:
+def require_known(what: str, word: str, vocabulary: Iterable[str]) -> None:
     """Pass if a word is one of those that are known.
 
     Raises:
         InputError: it is not; says what it should name, and the words.
     """
-    if word not in (words := tuple(known)):
+    if word not in (words := tuple(vocabulary)):
         raise InputError(f"unknown {what} '{word}': use one of {', '.join(words)}")
 
 
