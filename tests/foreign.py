@@ -12,6 +12,8 @@ import torch
 from torch import nn
 
 MODULE = "somebody_elses_network"
+#: Pickles that would run something, whatever is read with them.
+HOSTILE = (b"cbuiltins\nexec\n(Vopen('ran','w')\ntR.", b"cos\nsystem\n(Vtouch ran\ntR.", b"(Vtouch ran\nios\nsystem\n.")
 
 
 @contextmanager

@@ -34,11 +34,7 @@ Images = Sequence[NDArray[np.uint8]]
 
 
 def correct(
-    model: "ct.models.MLModel",
-    compressed: "ct.models.MLModel",
-    settings: Correct,
-    images: Images = (),
-    on_operator: OnStep | None = None,
+    model: "ct.models.MLModel", compressed: "ct.models.MLModel", settings: Correct, images: Images = (), on_operator: OnStep | None = None
 ) -> "ct.models.MLModel":
     """The compressed model with corrected scales, weights and biases; it stores as many bits as before.
 

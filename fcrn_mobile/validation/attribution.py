@@ -77,12 +77,7 @@ class Attribution:
         }
 
 
-def attribute(
-    reference: Program,
-    candidate: Program,
-    images: Sequence[NDArray[np.uint8]],
-    on_image: OnStep | None = None,
-) -> Attribution:
+def attribute(reference: Program, candidate: Program, images: Sequence[NDArray[np.uint8]], on_image: OnStep | None = None) -> Attribution:
     """Attribute a candidate's drift to its operators.
 
     Args:

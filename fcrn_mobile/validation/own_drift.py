@@ -58,11 +58,7 @@ class OwnDrift:
 
 
 def own_drifts(
-    reference: Program,
-    candidate: Program,
-    pairs: Mapping[int, int],
-    images: Sequence[NDArray[np.uint8]],
-    on_image: OnStep | None = None,
+    reference: Program, candidate: Program, pairs: Mapping[int, int], images: Sequence[NDArray[np.uint8]], on_image: OnStep | None = None
 ) -> dict[int, OwnDrift]:
     """Own drift of every operator whose weights or quantization differ.
 

@@ -35,10 +35,7 @@ class Trial:
 
 
 def weight_drifts(
-    reference: Program,
-    images: Sequence[NDArray[np.uint8]],
-    replacements: Sequence[Replacement],
-    on_image: OnStep | None = None,
+    reference: Program, images: Sequence[NDArray[np.uint8]], replacements: Sequence[Replacement], on_image: OnStep | None = None
 ) -> list[FidelityValues]:
     """Drift of the output for each of several replacements of weights: the sensitivity of operators to a compression.
 
@@ -64,10 +61,7 @@ def weight_drifts(
 
 
 def trial_drifts(
-    reference: Program,
-    images: Sequence[NDArray[np.uint8]],
-    trials: Sequence[Trial],
-    on_image: OnStep | None = None,
+    reference: Program, images: Sequence[NDArray[np.uint8]], trials: Sequence[Trial], on_image: OnStep | None = None
 ) -> list[FidelityValues]:
     """As ``weight_drifts``, for changed programs of any kind."""
     reference = DepthProgram.of(reference, "the reference")

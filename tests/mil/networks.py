@@ -188,14 +188,16 @@ def segformer() -> nn.Module:
     return Depth(SegformerForSemanticSegmentation(SegformerConfig(**small, num_labels=5)), "logits")
 
 
+#: Of the vision transformers.
+SMALL = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4}
+
+
 def dpt() -> nn.Module:
     """A vision transformer with a dense prediction head (Ranftl et al. 2021)."""
     from transformers import DPTConfig, DPTForDepthEstimation
 
     config = DPTConfig(
-        hidden_size=32,
-        num_hidden_layers=4,
-        num_attention_heads=4,
+        **SMALL,
         intermediate_size=64,
         image_size=64,
         patch_size=16,
@@ -212,9 +214,7 @@ def depth_anything() -> nn.Module:
     from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
 
     backbone = Dinov2Config(
-        hidden_size=32,
-        num_hidden_layers=4,
-        num_attention_heads=4,
+        **SMALL,
         image_size=56,
         patch_size=14,
         out_features=["stage1", "stage2", "stage3", "stage4"],

@@ -17,7 +17,7 @@ from fcrn_mobile.network.checkpoints import load_checkpoint, save_checkpoint
 from fcrn_mobile.network.foreign_pickle import read_torch_file
 from fcrn_mobile.network.importers import TORCH_FORMATS, Imported, import_network
 from fcrn_mobile.network.training_record import TrainingRecord
-from tests.foreign import MODULE, Touch, foreign_network
+from tests.foreign import HOSTILE, MODULE, Touch, foreign_network
 
 RESNET50 = {"repeats": (3, 4, 6, 3), "expansion": 4}
 
@@ -141,9 +141,7 @@ def test_code_in_a_file_does_not_run(zipped: bool, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "program",
     [
-        b"cbuiltins\nexec\n(Vopen('ran','w')\ntR.",
-        b"cos\nsystem\n(Vtouch ran\ntR.",
-        b"(Vtouch ran\nios\nsystem\n.",
+        *HOSTILE,
         b"\x80\x04\x8c\x0ctorch._utils\x94\x8c\x17_rebuild_tensor_v2.view\x94\x93.",
         # BUILD with a slot state sets attributes of what stands below it: here, of the classes handed out.
         b"ctorch._utils\n_rebuild_tensor_v2\n(N(dVview\nVreplaced\nstb.",

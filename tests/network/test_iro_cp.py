@@ -16,7 +16,7 @@ from fcrn_mobile.network.fcrn import FCRN, set_form
 from fcrn_mobile.network.foreign_numpy import read_layers
 from fcrn_mobile.network.importers import import_network
 from fcrn_mobile.network.iro_cp import read_iro_cp
-from tests.foreign import Touch
+from tests.foreign import HOSTILE, Touch
 from tests.network.tensorflow_fcrn import SMALL, Layers, depth, random_layers, save_as_python_2, save_pickle
 
 
@@ -137,9 +137,7 @@ def test_code_in_a_file_does_not_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "program",
     [
-        b"cbuiltins\nexec\n(Vopen('ran','w')\ntR.",
-        b"cos\nsystem\n(Vtouch ran\ntR.",
-        b"(Vtouch ran\nios\nsystem\n.",
+        *HOSTILE,
         b"\x80\x04\x8c\x05numpy\x94\x8c\x0dndarray.tofile\x94\x93.",
         b"cnumpy\nfromfile\n(V/etc/passwd\ntR.",
         # BUILD sets attributes of what stands below it: here, of the classes handed out, or of what they made.

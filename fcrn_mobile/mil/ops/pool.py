@@ -24,16 +24,25 @@ _AVG_POOL = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 _Pads = list[tuple[int, int]]
 
 
-def max_pool(
-    x: Tensor,
-    kernel_sizes: Tensor,
-    strides: Tensor | None = None,
-    pad_type: str = "valid",
-    pad: Tensor | None = None,
-    ceil_mode: bool = False,
-) -> Tensor:
+def _over_windows(reduce: Callable[[Tensor, list[int], list[int], _Pads], Tensor]) -> Callable[..., Tensor]:
+    """The MIL operator of a reduction of windows, which is given their lengths, strides and pads per spatial axis."""
+
+    def operator(
+        x: Tensor,
+        kernel_sizes: Tensor,
+        strides: Tensor | None = None,
+        pad_type: str = "valid",
+        pad: Tensor | None = None,
+        ceil_mode: bool = False,
+    ) -> Tensor:
+        return reduce(x, *_windows(x, kernel_sizes, strides, pad_type, pad, ceil_mode))
+
+    return operator
+
+
+@_over_windows
+def max_pool(x: Tensor, kernels: list[int], stride: list[int], pads: _Pads) -> Tensor:
     """Largest value in each window; padding never wins."""
-    kernels, stride, pads = _windows(x, kernel_sizes, strides, pad_type, pad, ceil_mode)
     pool = _MAX_POOL[len(kernels)]
     if _symmetric(pads, kernels):
         return pool(x, kernels, stride, [before for before, _ in pads])
@@ -61,16 +70,9 @@ def avg_pool(
     return mean(x) / mean(torch.ones_like(x[:1, :1])) if exclude_padding_from_average else mean(x)
 
 
-def l2_pool(
-    x: Tensor,
-    kernel_sizes: Tensor,
-    strides: Tensor | None = None,
-    pad_type: str = "valid",
-    pad: Tensor | None = None,
-    ceil_mode: bool = False,
-) -> Tensor:
+@_over_windows
+def l2_pool(x: Tensor, kernels: list[int], stride: list[int], pads: _Pads) -> Tensor:
     """Square root of the sum of squares in each window, over one or two spatial axes."""
-    kernels, stride, pads = _windows(x, kernel_sizes, strides, pad_type, pad, ceil_mode)
     if len(kernels) > 2:
         raise MilError("l2_pool over more than two spatial axes is not defined")
     one_axis = len(kernels) == 1
