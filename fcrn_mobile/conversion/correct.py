@@ -19,9 +19,9 @@ from fcrn_mobile.conversion.encoding import Corrections, Encoding, float_weights
 from fcrn_mobile.conversion.rounding import Moments, choose, fitted, patches
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.depth_program import DepthProgram
+from fcrn_mobile.mil.execution import Values
 from fcrn_mobile.mil.operation import Operation
 from fcrn_mobile.mil.ops import OPERATORS
-from fcrn_mobile.mil.program import Values
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.quantize.grids import Integers
 

@@ -6,13 +6,14 @@ Operators themselves (which exist, which inputs they take) are not looked at: th
 """
 
 import math
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from fcrn_mobile.mil.check_nested import check_blocks, check_nested
 from fcrn_mobile.mil.costs import largest_shape
 from fcrn_mobile.mil.declared import Declarations
 from fcrn_mobile.mil.neural_network.network import NETWORKS, translate
@@ -20,7 +21,7 @@ from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.mil.values import LARGEST, NUMPY_TYPES, Constants, check_size, shape_of, type_name
 from fcrn_mobile.package.errors import MilError
-from fcrn_mobile.package.reading import default_function, feature_descriptions, function_block, read_specification
+from fcrn_mobile.package.reading import default_function, feature_descriptions, function_block, read_specification, state_descriptions
 
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Block, Function, NamedValueType, Operation, Value, ValueType
@@ -47,6 +48,7 @@ class CheckedFunction:
         folder: what file names in it are relative to.
         proto, block: its signature and operations.
         inputs, outputs: as callers see them.
+        states: what is kept from one prediction to the next.
         arrays: constants that stand in the specification as such, see ``Constants``.
     """
 
@@ -57,6 +59,7 @@ class CheckedFunction:
     block: "Block"
     inputs: "list[FeatureDescription]"
     outputs: "list[FeatureDescription]"
+    states: "list[FeatureDescription]"
     arrays: Sequence[NDArray[Any]] = ()
 
     @property
@@ -107,8 +110,9 @@ def check_function(model: "Model", folder: Path, where: str, name: str | None = 
     if not proto.opset.removeprefix(_OPSET).isdecimal():
         raise MilError(f"'{where}' asks for operator set {proto.opset[:80]!r}, not {_OPSET}5 or a later one: {_AGAIN}")
     check_block(block, proto, where)
-    check_features(proto, block, inputs, outputs, where)
-    return CheckedFunction(name, model, folder, proto, block, inputs, outputs, arrays)
+    states = state_descriptions(model, name)
+    check_features(proto, block, inputs, outputs, where, states)
+    return CheckedFunction(name, model, folder, proto, block, inputs, outputs, states, arrays)
 
 
 def check_block(block: "Block", function: "Function", where: str) -> None:
@@ -122,31 +126,52 @@ def check_block(block: "Block", function: "Function", where: str) -> None:
     Raises:
         MilError: naming the operator or value.
     """
-    types: dict[str, ValueType] = {}
+    declarations = Declarations({})
     for value in function.inputs:
-        _define(value, types, f"input {value.name[:80]!r} of '{where}'")
-    later = {output.name for operation in block.operations for output in operation.outputs}
-    declarations, elements = Declarations(types), 0
-    for index, operation in enumerate(block.operations):
-        what = _described(operation, index, where)
-        _check_operation(operation, types, later, what)
-        for output in operation.outputs:
-            _define(output, types, f"result {output.name[:80]!r} of {what}")
-        declarations.learn(operation)
-        if operation.type.startswith("const"):
-            elements += sum(abs(math.prod(shape_of(output.type))) for output in operation.outputs)
-        _check_lengths(largest_shape(operation, declarations) or (), f"the result of {what}")
+        _define(value, declarations, f"input {value.name[:80]!r} of '{where}'")
+    elements = _check_operations(block, declarations, where)
     if elements > _LARGEST_CONSTANTS:
         raise MilError(f"the constants of '{where}' have {elements} elements, the limit is {_LARGEST_CONSTANTS}: {_AGAIN}")
     if not block.outputs:
         raise MilError(f"'{where}' has no output: {_AGAIN}")
+    _check_outputs(block, declarations, f"'{where}'")
+
+
+def _check_operations(block: "Block", declarations: Declarations, where: str) -> int:
+    """Check the operators of a block, learning what they declare; the elements of its constants, those of blocks inside included."""
+    elements = 0
+    for index, operation in enumerate(block.operations):
+        what = _described(operation, index, where)
+        _check_operation(operation, block, declarations, what)
+        for number, nested in enumerate(operation.blocks, 1):
+            inside, inner = declarations.inside(), f"block {number} of {what}"
+            for value in nested.inputs:
+                _define(value, inside, f"input {value.name[:80]!r} of {inner}")
+            elements += _check_operations(nested, inside, where)
+            _check_outputs(nested, inside, inner)
+            check_nested(operation, number - 1, inside.types, inner)
+        for output in operation.outputs:
+            _define(output, declarations, f"result {output.name[:80]!r} of {what}")
+        declarations.learn(operation)
+        if operation.type.startswith("const"):
+            elements += sum(abs(math.prod(shape_of(output.type))) for output in operation.outputs)
+        _check_lengths(largest_shape(operation, declarations) or (), f"the result of {what}")
+    return elements
+
+
+def _check_outputs(block: "Block", declarations: Declarations, what: str) -> None:
     for name in block.outputs:
-        if name not in types:
-            raise MilError(f"output {name[:80]!r} of '{where}' is never computed: {_AGAIN}")
+        if name not in declarations.types:
+            raise MilError(f"output {name[:80]!r} of {what} is never computed: {_AGAIN}")
 
 
 def check_features(
-    function: "Function", block: "Block", inputs: Sequence["FeatureDescription"], outputs: Sequence["FeatureDescription"], where: str
+    function: "Function",
+    block: "Block",
+    inputs: Sequence["FeatureDescription"],
+    outputs: Sequence["FeatureDescription"],
+    where: str,
+    states: Sequence["FeatureDescription"] = (),
 ) -> None:
     """Refuse a package whose description promises other inputs and outputs than its function has, or impossible sizes.
 
@@ -161,9 +186,10 @@ def check_features(
     taken = {value.name: shape_of(value.type) for value in function.inputs}
     for feature in inputs:
         _check_agreement(feature, taken[feature.name], f"input {feature.name!r} of '{where}'")
-    states = {value.name for value in function.inputs if value.type.WhichOneof("type") == "stateType"}
+    _check_states(function, states, where)
+    known = {feature.name for feature in (*inputs, *states)}
     for value in function.inputs:
-        if value.name not in states and value.name not in {feature.name for feature in inputs}:
+        if value.name not in known:
             raise MilError(f"input '{value.name}' of the program in '{where}' is not described to callers: {_AGAIN}")
 
 
@@ -182,19 +208,32 @@ def check_described(inputs: Sequence["FeatureDescription"], outputs: Sequence["F
             raise MilError(f"'{where}' describes an {role} twice ({', '.join(described)[:80]!r}): {_AGAIN}")
 
 
+def _check_states(function: "Function", states: Sequence["FeatureDescription"], where: str) -> None:
+    kept = {value.name: value.type.stateType for value in function.inputs if value.type.WhichOneof("type") == "stateType"}
+    if len({feature.name for feature in states}) != len(states):
+        raise MilError(f"'{where}' describes a state twice: {_AGAIN}")
+    for feature in states:
+        if feature.name not in kept:
+            raise MilError(f"'{where}' describes a state {feature.name[:80]!r} that its program lacks: {_AGAIN}")
+        described, taken = tuple(feature.type.stateType.arrayType.shape), shape_of(kept[feature.name].wrappedType)
+        if described != taken or -1 in taken:
+            what = f"state {feature.name!r} of '{where}'"
+            raise MilError(f"{what} is described as {by(described)}, the program keeps {by(taken)}: {_AGAIN}")
+
+
 def _described(operation: "Operation", index: int, where: str) -> str:
     at = repr(operation.outputs[0].name[:80]) if operation.outputs else f"position {index}"
     return f"operator {operation.type[:80]!r} at {at} in '{where}'"
 
 
-def _define(value: "NamedValueType", types: "dict[str, ValueType]", what: str) -> None:
+def _define(value: "NamedValueType", declarations: Declarations, what: str) -> None:
     """Take a name into the names that are known, if it is one and says what it stands for."""
     name = value.name
     _check_name(name, what)
-    if name in types:
+    if name in declarations.types.maps[0]:  # names of other blocks may come again
         raise MilError(f"{what} is defined twice: {_AGAIN}")
     _check_type(value.type, what)
-    types[name] = value.type
+    declarations.define([value])
 
 
 def _check_name(name: str, what: str) -> None:
@@ -203,21 +242,19 @@ def _check_name(name: str, what: str) -> None:
         raise MilError(f"a value cannot have the name {name[:80]!r} ({what}): {_AGAIN}")
 
 
-def _check_operation(operation: "Operation", types: "Mapping[str, ValueType]", later: Container[str], what: str) -> None:
+def _check_operation(operation: "Operation", block: "Block", declarations: Declarations, what: str) -> None:
     if not operation.type.isprintable() or len(operation.type) > _LONGEST_NAME:
         raise MilError(f"an operator is called {operation.type[:80]!r}: {_AGAIN}")
     if operation.type == "const":
         _check_constant(operation, what)
-    elif operation.type in OPERATORS:
-        # Operators that are not known may well have no results (states) or blocks (loops); they get their own message.
-        if not operation.outputs:
-            raise MilError(f"{what} has no result: {_AGAIN}")
-        if operation.blocks:
-            raise MilError(f"{what} has blocks of operators inside, which it cannot have: {_AGAIN}")
+    elif operation.type in OPERATORS and not operation.outputs and not OPERATORS[operation.type].writes:
+        # Operators that are not known may well have no results; they get their own message.
+        raise MilError(f"{what} has no result: {_AGAIN}")
+    check_blocks(operation, what)
     for value in operation.attributes.values():
         _check_value(value, what)
     for key, argument in operation.inputs.items():
-        if not argument.arguments:
+        if not argument.arguments and key != "elem_shape":  # of scalars in a list it is empty
             raise MilError(f"{what} has an input {key[:80]!r} without a value: {_AGAIN}")
         for binding in argument.arguments:
             kind = binding.WhichOneof("binding")
@@ -225,8 +262,9 @@ def _check_operation(operation: "Operation", types: "Mapping[str, ValueType]", l
                 _check_value(binding.value, what)
             elif kind is None:
                 raise MilError(f"{what} has an input {key[:80]!r} without a value: {_AGAIN}")
-            elif binding.name not in types:
-                problem = "before it is computed" if binding.name in later else "which is never computed"
+            elif binding.name not in declarations.types:
+                later = any(output.name == binding.name for each in block.operations for output in each.outputs)
+                problem = "before it is computed" if later else "which is never computed"
                 raise MilError(f"{what} reads {binding.name[:80]!r} {problem}: {_AGAIN}")
 
 
@@ -254,6 +292,11 @@ def _check_type(declared: "ValueType", what: str) -> None:
     kind = declared.WhichOneof("type")
     if kind is None:
         raise MilError(f"{what} has no type: {_AGAIN}")
+    if kind in ("listType", "stateType"):
+        inner = declared.listType.type if kind == "listType" else declared.stateType.wrappedType
+        if inner.WhichOneof("type") != "tensorType":
+            raise MilError(f"{what} holds no tensors: {_AGAIN}")
+        _check_type(inner, what)
     if kind != "tensorType":
         return
     name = type_name(declared)

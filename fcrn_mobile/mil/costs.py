@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from fcrn_mobile.mil.declared import Declarations, Declared, Shape
+from fcrn_mobile.mil.declared import Declarations, Declared, Shape, declared_operations
 from fcrn_mobile.mil.ops import OPERATORS
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ def macs(operation: "Operation", declarations: Declarations) -> int:
 
 
 def count_macs(function: "Function", block: "Block") -> int:
-    """Multiply-accumulates for one run: convolutions, transposed ones, linear layers, matrix products and attention of known shapes."""
-    declarations = Declarations.of_function(function, block)
-    return sum(macs(operation, declarations) for operation in block.operations)
+    """Multiply-accumulates for one run: convolutions, transposed ones, linear layers, matrix products and attention of known shapes.
+
+    Every operator counts once: a loop as if it went round once, since the program does not say how often it does, and all branches.
+    """
+    return sum(macs(operation, declarations) for operation, declarations in declared_operations(function, block))

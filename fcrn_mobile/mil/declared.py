@@ -1,15 +1,16 @@
 """What the specification declares of operators, without running them or reading a weights file: shapes, and small constants."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from fcrn_mobile.mil.values import shape_of
 
 if TYPE_CHECKING:
-    from coremltools.proto.MIL_pb2 import Argument, Block, Function, Operation, Value, ValueType
+    from coremltools.proto.MIL_pb2 import Argument, Block, Function, NamedValueType, Operation, Value, ValueType
 
-__all__ = ["MOST_NUMBERS", "Declarations", "Declared", "Numbers", "Shape", "broadcast", "padded"]
+__all__ = ["MOST_NUMBERS", "Declarations", "Declared", "Numbers", "Shape", "broadcast", "declared_operations", "padded"]
 
 Shape = tuple[int, ...]
 Numbers = tuple[float, ...]
@@ -27,19 +28,20 @@ class Declarations:
         texts: those that are text.
     """
 
-    def __init__(self, types: Mapping[str, "ValueType"]) -> None:
-        self.types = types
-        self.numbers: dict[str, Numbers] = {}
-        self.texts: dict[str, str] = {}
+    def __init__(self, types: "MutableMapping[str, ValueType]") -> None:
+        self.types = ChainMap(types)
+        self.numbers: ChainMap[str, Numbers] = ChainMap()
+        self.texts: ChainMap[str, str] = ChainMap()
 
-    @classmethod
-    def of_function(cls, function: "Function", block: "Block") -> "Declarations":
-        """Those of a whole function."""
-        named = (*function.inputs, *(output for operation in block.operations for output in operation.outputs))
-        declarations = cls({value.name: value.type for value in named})
-        for operation in block.operations:
-            declarations.learn(operation)
-        return declarations
+    def inside(self) -> "Declarations":
+        """For a block in the function: what it declares is known to it alone."""
+        inside = Declarations({})
+        inside.types, inside.numbers, inside.texts = self.types.new_child(), self.numbers.new_child(), self.texts.new_child()
+        return inside
+
+    def define(self, values: "Iterable[NamedValueType]") -> None:
+        """Remember what values are declared to be."""
+        self.types.update((value.name, value.type) for value in values)
 
     def learn(self, operation: "Operation") -> None:
         """Remember a constant if it is small."""
@@ -50,6 +52,24 @@ class Declarations:
                 self.numbers[name] = numbers
             elif texts := value.immediateValue.tensor.strings.values:
                 self.texts[name] = "".join(texts)
+
+
+def declared_operations(function: "Function", block: "Block") -> "Iterator[tuple[Operation, Declarations]]":
+    """All operators of a function, those of nested blocks behind the operator that they are in, and what is declared where each stands."""
+    declarations = Declarations({})
+    declarations.define(function.inputs)
+    return _inside(block, declarations)
+
+
+def _inside(block: "Block", declarations: Declarations) -> "Iterator[tuple[Operation, Declarations]]":
+    for operation in block.operations:
+        declarations.define(operation.outputs)
+        declarations.learn(operation)
+        yield operation, declarations
+        for nested in operation.blocks:
+            inside = declarations.inside()
+            inside.define(nested.inputs)
+            yield from _inside(nested, inside)
 
 
 class Declared:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fcrn_mobile.mil.check import CheckedFunction, check_function
 from fcrn_mobile.mil.costs import macs
-from fcrn_mobile.mil.declared import Declarations
+from fcrn_mobile.mil.declared import Declarations, declared_operations
 from fcrn_mobile.mil.models import PROGRAMS, leaves
 from fcrn_mobile.mil.parts import Source
 from fcrn_mobile.mil.values import BITS, shape_of, type_name
@@ -81,7 +81,7 @@ class Graph:
     """A function of a package.
 
     Attributes:
-        nodes: in order.
+        nodes: in order; those of loops and branches once each, behind the operator that they are in.
         inputs, outputs: what it takes and gives, of a pipeline its first and last program.
         weights: every constant that some operator reads, once.
     """
@@ -121,26 +121,25 @@ def read_graph(package: Path, function: str | None = None) -> Graph:
 class _Reader:
     def __init__(self, checked: CheckedFunction) -> None:
         self._checked = checked
-        self._declarations = Declarations.of_function(checked.proto, checked.block)
         self._weights: dict[str, Weight] = {}
         self._numbers: dict[str, tuple[float, ...]] = {}
-        self._tensors = {value.name: _tensor(value.name, value.type) for value in checked.proto.inputs}
         self._used: dict[str, Weight] = {}
 
     def graph(self) -> Graph:
         nodes = tuple(self._nodes())
-        outputs = tuple(self._tensors[name] for name in self._checked.block.outputs if name in self._tensors)
-        inputs = tuple(_tensor(value.name, value.type) for value in self._checked.proto.inputs)
-        return Graph(nodes, inputs, outputs, tuple(self._used.values()))
+        inputs = {value.name: _tensor(value.name, value.type) for value in self._checked.proto.inputs}
+        given = inputs | {tensor.name: tensor for node in nodes for tensor in node.outputs}
+        outputs = tuple(given[name] for name in self._checked.block.outputs if name in given)
+        return Graph(nodes, tuple(inputs.values()), outputs, tuple(self._used.values()))
 
     def _nodes(self) -> Iterator[Node]:
-        for op in self._checked.block.operations:
+        for op, declarations in declared_operations(self._checked.proto, self._checked.block):
             if op.type == "const":
                 self._constant(op)
             elif op.type.startswith("constexpr_"):
                 self._compressed(op)
             else:
-                yield self._node(op)
+                yield self._node(op, declarations)
 
     def _constant(self, op: "Operation") -> None:
         name, value = op.outputs[0].name, op.attributes["val"]
@@ -157,7 +156,7 @@ class _Reader:
         for output in op.outputs:
             self._weights[output.name] = Weight(_tensor(output.name, output.type), ceil(stored), compressed=True)
 
-    def _node(self, op: "Operation") -> Node:
+    def _node(self, op: "Operation", declarations: Declarations) -> Node:
         inputs: list[Tensor] = []
         weights: dict[str, Weight] = {}
         settings: dict[str, tuple[float, ...]] = {}
@@ -166,15 +165,14 @@ class _Reader:
                 if name in self._weights:
                     weights[key] = self._used[name] = self._weights[name]
                     settings[key] = self._numbers.get(name, ())
-                elif name in self._tensors:
-                    inputs.append(self._tensors[name])
+                elif name in declarations.types:
+                    inputs.append(_tensor(name, declarations.types[name]))
             for value in _immediate(argument):
                 settings[key] = _numbers(value)
         outputs = tuple(_tensor(output.name, output.type) for output in op.outputs)
-        self._tensors |= {tensor.name: tensor for tensor in outputs}
         name = outputs[0].name if outputs else op.type
         numbers = {key: value for key, value in settings.items() if value}
-        return Node(op.type, name, tuple(inputs), outputs, weights, numbers, macs(op, self._declarations))
+        return Node(op.type, name, tuple(inputs), outputs, weights, numbers, macs(op, declarations))
 
 
 def _tensor(name: str, value_type: "ValueType") -> Tensor:

@@ -37,7 +37,7 @@ class Feature:
             label and of the labels of scores; ``DOUBLE`` of a number.
         shapes: which shapes it may have: height × width of an image, the array's own.
         description: the author's words.
-        default: value of every element if the input is left out; None if it must be given.
+        default: value of every element if the input is left out, of a state at first; None if it must be given.
         labels: of the columns of an array, such as a detector's confidence in each class; nothing if they have none.
     """
 
@@ -66,10 +66,10 @@ class Feature:
         if kind == "imageType":
             color = _COLORS.get(declared.imageType.colorSpace, "unknown")
             return cls(feature.name, "image", color, ShapeRule.of_image(declared.imageType), feature.shortDescription)
-        if kind == "multiArrayType":
-            array = declared.multiArrayType
+        if kind in ("multiArrayType", "stateType"):
+            array = declared.multiArrayType if kind == "multiArrayType" else declared.stateType.arrayType
             default = array.WhichOneof("defaultOptionalValue")
-            value = float(getattr(array, default)) if default else 0.0 if declared.isOptional else None
+            value = float(getattr(array, default)) if default else 0.0 if declared.isOptional or kind == "stateType" else None
             dtype = _ARRAY_TYPES.get(array.dataType, "unknown")
             return cls(feature.name, "array", dtype, ShapeRule.of_array(array), feature.shortDescription, value)
         if kind in ("stringType", "int64Type", "dictionaryType"):
@@ -140,9 +140,11 @@ class Feature:
             so); a number as float; a label (str or int) and scores {label: probability}.
 
         Raises:
-            MilError: a result that an image cannot hold.
+            MilError: a result that is none, or that an image cannot hold.
         """
         if not isinstance(value, Tensor):
+            if self.kind not in ("label", "scores"):
+                raise MilError(f"output '{self.name}' is no {self.kind} but a {type(value).__name__}: export the package again")
             return value
         array: NDArray[Any] = value.numpy()
         if self.kind == "number":

@@ -74,11 +74,14 @@ def _read_program(source: Source) -> Parts:
     checked = check_function(source.model, source.folder, source.where, source.function)
     constants = checked.constants
     check_accepted(checked.block, constants, source.where)
+    inputs = [value.name for value in checked.proto.inputs]
+    states = tuple(Feature.from_description(f) for f in checked.states)
     return Parts(
         inputs=tuple(Feature.from_description(f) for f in checked.inputs),
         outputs=tuple(Feature.from_description(f) for f in checked.outputs),
-        operations=bind(checked.block, constants, source.where, source.arithmetic, checked.opset),
+        operations=bind(checked.block, constants, source.where, source.arithmetic, checked.opset, inputs, kept=[f.name for f in states]),
         function=checked.name,
+        states=states,
     )
 
 

@@ -45,12 +45,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Parts:
-    """What it takes and gives, and the operations from one to the other; values have the names of the features there."""
+    """What it takes, gives and keeps, and the operations from one to the other; values have the names of the features there."""
 
     inputs: tuple[Feature, ...]
     outputs: tuple[Feature, ...]
     operations: tuple[Operation, ...]
     function: str = "main"
+    states: tuple[Feature, ...] = ()
 
 
 def described(source: Source) -> tuple[tuple[Feature, ...], tuple[Feature, ...]]:

@@ -74,6 +74,8 @@ def read_pipeline(source: Source, read: Callable[[Source], Parts]) -> Parts:
     defaults: dict[str, float | None] = {}
     for prefix, (_, stage) in zip(prefixes, stages, strict=True):
         parts = read(stage)
+        if parts.states:
+            raise MilError(f"'{stage.where}' keeps the state '{parts.states[0].name}', which a pipeline does not: run the stage by itself")
         scope: dict[str, str] = {}
         for feature in parts.inputs:
             wire = wires[feature.name]

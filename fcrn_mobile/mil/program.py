@@ -1,28 +1,26 @@
 """Loading and execution of an ML program, operator by operator."""
 
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fcrn_mobile.mil.arithmetic import Arithmetic, apply, check_policy
+from fcrn_mobile.mil.arithmetic import Arithmetic, check_policy
 from fcrn_mobile.mil.binding import with_constants
+from fcrn_mobile.mil.execution import Values, run
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.models import read_parts
-from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
-from fcrn_mobile.mil.ops import OPERATORS
-from fcrn_mobile.mil.overflow import Overflow
+from fcrn_mobile.mil.operation import Operation, every
+from fcrn_mobile.mil.overflow import Overflow, overflow_at
 from fcrn_mobile.mil.parts import Source
-from fcrn_mobile.mil.shapes import by
+from fcrn_mobile.mil.state import State
 from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.package.reading import metadata, read_specification
 
-__all__ = ["Program", "Values"]
+__all__ = ["Program"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,7 @@ class Program:
         arithmetic: the policy it runs under.
         metadata: what the author wrote: ``description``, ``author``, ``license``, ``version`` and user-defined keys.
         function: its name in the package.
+        states: what it keeps from one prediction to the next, see ``make_state``.
     """
 
     inputs: tuple[Feature, ...]
@@ -43,6 +42,7 @@ class Program:
     arithmetic: Arithmetic
     metadata: dict[str, str]
     function: str = "main"
+    states: tuple[Feature, ...] = ()
 
     @classmethod
     def load(cls, path: Path | str, arithmetic: Arithmetic = "float32", function: str | None = None) -> Self:
@@ -63,47 +63,54 @@ class Program:
         parts = read_parts(Source(model, folder, str(path), arithmetic, function))
         return cls(**vars(parts), arithmetic=arithmetic, metadata=metadata(model))
 
-    def predict(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def make_state(self) -> State:
+        """A state to hand to the predictions of one sequence; zero at first, and empty if the program keeps nothing."""
+        return State(self.states)
+
+    def predict(self, inputs: Mapping[str, Any], state: State | None = None) -> dict[str, Any]:
         """Run the program.
 
         Args:
             inputs: a value per input, see ``Feature.to_tensor``; inputs with a default may be left out.
+            state: of ``make_state``; what the program keeps is read from it and, when it has run, written to it.
 
         Returns:
             A value per output, see ``Feature.to_array``.
 
         Raises:
-            MilError: an input is missing, unknown or of another shape or type; an operator that cannot take what reaches it.
+            MilError: an input is missing, unknown or of another shape or type; an operator that cannot take what reaches it; no state
+                for a program that has some, or another program's.
         """
-        values = self.start(inputs)
-        for _ in self.steps(values):
+        values = self.start(inputs, state)
+        for _ in self.every_step(values):
             pass
-        return self.results(values)
+        return self._end(values, state)
 
-    def trace(self, inputs: Mapping[str, Any]) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Run the program, yielding every named tensor as it appears."""
-        values = self.start(inputs)
-        for operation in self.steps(values):
+    def trace(self, inputs: Mapping[str, Any], state: State | None = None) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Run the program, yielding every named tensor as it appears; those of a loop once for every time that it goes round."""
+        values = self.start(inputs, state)
+        for operation in self.every_step(values):
             for info in operation.outputs:
                 if isinstance(values[info.name], Tensor):
                     yield info.name, values[info.name].numpy()
+        self._end(values, state)
 
-    def watch(self, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], Overflow | None]:
+    def watch(self, inputs: Mapping[str, Any], state: State | None = None) -> tuple[dict[str, Any], Overflow | None]:
         """As ``predict``, looking at every tensor on the way: a clamp or a quotient may turn an overflow into a finite output.
 
         Returns:
             A value per output, and the first tensor that runs over under this arithmetic, or None if all stay finite.
         """
-        values = self.start(inputs)
+        values = self.start(inputs, state)
         overflow: Overflow | None = None
-        for operation in self.steps(values):
-            overflow = overflow or _overflow(operation, values)
-        return self.results(values), overflow
+        for operation in self.every_step(values):
+            overflow = overflow or overflow_at(operation, values)
+        return self._end(values, state), overflow
 
-    def first_overflow(self, inputs: Mapping[str, Any]) -> Overflow | None:
-        """The first tensor that runs over under this arithmetic, or None if all stay finite; the run ends there."""
-        values = self.start(inputs)
-        return next(filter(None, (_overflow(operation, values) for operation in self.steps(values))), None)
+    def first_overflow(self, inputs: Mapping[str, Any], state: State | None = None) -> Overflow | None:
+        """The first tensor that runs over under this arithmetic, or None if all stay finite; the run ends there, the state is left."""
+        values = self.start(inputs, state)
+        return next(filter(None, (overflow_at(operation, values) for operation in self.every_step(values))), None)
 
     def with_constants(self, constants: Mapping[str, Mapping[str, Any]]) -> Self:
         """The same program with other weights.
@@ -114,24 +121,36 @@ class Program:
         Raises:
             MilError: no such operator, no such constant of it, or another shape.
         """
-        unknown = sorted(set(constants) - {operation.name for operation in self.operations})
+        unknown = sorted(set(constants) - {operation.name for operation in every(self.operations)})
         if unknown:
             raise MilError(f"the program has no operator '{unknown[0]}': name one by its first output")
-        operations = (with_constants(o, constants[o.name]) if o.name in constants else o for o in self.operations)
-        return replace(self, operations=tuple(operations))
+        return replace(self, operations=with_constants(self.operations, constants))
 
-    def start(self, inputs: Mapping[str, Any]) -> "Values":
+    def start(self, inputs: Mapping[str, Any], state: State | None = None) -> Values:
         """What is there before the first operator has run; see ``predict`` for the inputs and what is wrong with them."""
         names = [feature.name for feature in self.inputs]
         unknown = sorted(set(inputs) - set(names))
         missing = [feature.name for feature in self.inputs if feature.name not in inputs and feature.default is None]
         if unknown or missing:
             problem = f"unknown input '{unknown[0]}'" if unknown else f"input '{missing[0]}' is missing"
-            raise MilError(f"{problem}: the package takes {', '.join(names)}")
-        return Values((f.name, f.to_tensor(inputs[f.name]) if f.name in inputs else f.default_tensor()) for f in self.inputs)
+            raise MilError(f"{problem}: the package takes {', '.join(names) or 'none'}")
+        if self.states and state is None:
+            # Core ML: "The input feature for … must be an MLState, but it was not" (coremltools #2519).
+            raise MilError(f"the program keeps the state '{self.states[0].name}': give predict(…, state=program.make_state())")
+        values = Values((f.name, f.to_tensor(inputs[f.name]) if f.name in inputs else f.default_tensor()) for f in self.inputs)
+        values.update(state.cells(self.states) if state else {})
+        return values
 
-    def steps(self, values: "Values", first: int = 0) -> Iterator[Operation]:
-        """Run the operators in order, yielding each while what it read and gave is still there.
+    def every_step(self, values: Values) -> Iterator[Operation]:
+        """Run all operators, yielding each while what it read and gave is still there, those inside of others before those.
+
+        Args:
+            values: of ``start``; grows and shrinks as the run goes on.
+        """
+        return run(self.operations, values, self.arithmetic)
+
+    def steps(self, values: Values, first: int = 0) -> Iterator[Operation]:
+        """As ``every_step``, yielding only the program's own operators, of which a loop or a condition is one.
 
         Args:
             values: results so far by name; grows and shrinks as the run goes on.
@@ -139,84 +158,15 @@ class Program:
                 taken when a run of this program, or of one that begins with the same operators, had come that far.
         """
         for operation in self.operations[first:]:
-            self._execute(operation, values)
-            yield operation
-            for name in operation.releases:
-                del values[name]
+            yield from (ended for ended in run((operation,), values, self.arithmetic) if ended is operation)
 
-    def results(self, values: "Values") -> dict[str, Any]:
+    def results(self, values: Values) -> dict[str, Any]:
         """A value per output, once all operators have run."""
         return {feature.name: feature.to_array(values[feature.name]) for feature in self.outputs}
 
-    @torch.inference_mode()
-    def _execute(self, operation: Operation, values: "Values") -> None:
-        """Run one operator and file its results under their names."""
-        arguments = {key: _resolve(argument, values) for key, argument in operation.arguments.items()}
-        try:
-            result = OPERATORS[operation.kind].run(**arguments)
-        except MilError as error:
-            raise MilError(f"{operation}: {error}") from error
-        except Exception as error:  # whatever torch raises on values that do not fit together
-            raise MilError(f"{operation} fails ({' '.join(str(error).split())[:160]}): the package or its input is not usable") from error
-        results = result if isinstance(result, tuple) else (result,)
-        if len(results) < len(operation.outputs):
-            raise MilError(f"{operation} gives {len(results)} results, {len(operation.outputs)} are declared: export the package again")
-        for info, value in zip(operation.outputs, results, strict=False):
-            values[info.name] = self._checked(operation, info, value, values)
-
-    def _checked(self, operation: Operation, info: TensorInfo, value: Any, values: "Values") -> Any:
-        if not isinstance(value, Tensor):
-            return value
-        if not info.fits(value.shape):
-            # Either the program is damaged or the operator is wrong here, and then its values must not be believed. Only where
-            # coremltools declares too little itself, there and in what is computed from it, the declaration is not held against us.
-            if not OPERATORS[operation.kind].misdeclared and values.misdeclared.isdisjoint(operation.references):
-                raise MilError(f"{operation} gives shape {by(value.shape)}, declared is {by(info.shape)}: export the package again")
-            values.misdeclared.add(info.name)
-        return apply(self.arithmetic, operation.kind, info.dtype, value)
-
-
-class Values(dict[str, Any]):
-    """Results by name while a program runs, and the names of those whose declared shape is wrong."""
-
-    def __init__(self, inputs: Iterable[tuple[str, Any]]) -> None:
-        super().__init__(inputs)
-        self.misdeclared: set[str] = set()
-
-    def copy(self) -> "Values":
-        """The same results for a run that goes its own way from here; tensors are shared, no operator overwrites one."""
-        values = Values(self.items())
-        values.misdeclared = set(self.misdeclared)
-        return values
-
-
-def _overflow(operation: Operation, values: dict[str, Any]) -> Overflow | None:
-    """The first result of an operator that is not finite, if all that the operator read is."""
-    for info in operation.outputs:
-        result = values[info.name]
-        if isinstance(result, Tensor) and result.is_floating_point() and not _finite(result):
-            largest = _largest(operation, values)
-            if math.isfinite(largest):
-                return Overflow(info.name, operation.kind, largest)
-    return None
-
-
-def _finite(value: Tensor) -> bool:
-    """Whether all elements are; a finite sum says so forty times faster."""
-    return bool(value.sum().isfinite()) or bool(value.isfinite().all())
-
-
-def _largest(operation: Operation, values: dict[str, Any]) -> float:
-    """Largest magnitude among the numbers that an operator reads; NaN if one is."""
-    taken = [values[name] for name in operation.references]
-    taken += [a for a in operation.arguments.values() if isinstance(a, Tensor)]
-    floats = [value for value in taken if isinstance(value, Tensor) and value.is_floating_point() and value.numel()]
-    return float(torch.stack([value.abs().max() for value in floats]).max()) if floats else 0.0
-
-
-def _resolve(argument: Any, values: dict[str, Any]) -> Any:
-    if isinstance(argument, Reference):
-        return values[argument.name]
-    if isinstance(argument, tuple):
-        return tuple(_resolve(item, values) for item in argument)
-    return argument
+    def _end(self, values: Values, state: State | None) -> dict[str, Any]:
+        """The results, once the state holds what the run has left in it."""
+        results = self.results(values)
+        if state is not None:
+            state.keep(values)
+        return results

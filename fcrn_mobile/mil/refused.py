@@ -3,7 +3,8 @@
 The rules are not in Apple's documentation; people found them and reported what Core ML says (numbers are coremltools' issues).
 """
 
-from collections.abc import Iterator
+from collections import ChainMap
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -32,19 +33,27 @@ def check_accepted(block: "Block", reader: Constants, where: str) -> None:
         raise MilError(f"Core ML refuses to load '{where}': {refusal}")
 
 
-def refusals(block: "Block", reader: Constants) -> Iterator[str]:
-    """Every operator that Core ML refuses, with the reason and the remedy."""
-    stored = {op.outputs[0].name: op.attributes["val"] for op in block.operations if op.type == "const"}
+def refusals(block: "Block", reader: Constants, outside: "ChainMap[str, Value] | None" = None) -> Iterator[str]:
+    """Every operator that Core ML refuses, with the reason and the remedy.
+
+    Args:
+        block: the operators, and those of blocks inside.
+        reader: of the constants' values.
+        outside: constants that the block sees besides its own.
+    """
+    own = {op.outputs[0].name: op.attributes["val"] for op in block.operations if op.type == "const"}
+    stored = ChainMap(own) if outside is None else outside.new_child(own)
     for operation in block.operations:
         operator = OPERATORS.get(operation.type)
-        if operator is None or operator.refusal is None:
-            continue
-        reason = operator.refusal(partial(_argument, operation, stored, reader))
-        if reason:
-            yield f"operator '{operation.type}' at '{operation.outputs[0].name}' {reason}"
+        if operator and operator.refusal:
+            reason = operator.refusal(partial(_argument, operation, stored, reader))
+            if reason:
+                yield f"operator '{operation.type}' at '{operation.outputs[0].name}' {reason}"
+        for nested in operation.blocks:
+            yield from refusals(nested, reader, stored)
 
 
-def _argument(operation: "Operation", stored: "dict[str, Value]", reader: Constants, key: str) -> Constant:
+def _argument(operation: "Operation", stored: "Mapping[str, Value]", reader: Constants, key: str) -> Constant:
     """The value of a constant input; None if it is left out or computed at run time."""
     for binding in operation.inputs[key].arguments if key in operation.inputs else ():
         value = stored.get(binding.name) if binding.WhichOneof("binding") == "name" else binding.value

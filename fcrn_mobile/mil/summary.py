@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +11,12 @@ from fcrn_mobile.mil.check import check_function
 from fcrn_mobile.mil.costs import count_macs
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.models import PROGRAMS, READERS, leaves, read_parts, refusal
-from fcrn_mobile.mil.ops import MIL
+from fcrn_mobile.mil.ops import MIL, kinds
 from fcrn_mobile.mil.parts import Source, described
 from fcrn_mobile.mil.refused import refusals
 from fcrn_mobile.mil.values import BITS, Constants, shape_of, type_name
 from fcrn_mobile.package.errors import MilError
-from fcrn_mobile.package.reading import default_function, metadata, read_specification
+from fcrn_mobile.package.reading import default_function, every_operation, metadata, read_specification, state_descriptions
 
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Block, Operation, Value
@@ -39,6 +39,8 @@ class Summary:
         damaged: a line on everything that is wrong with the weights file; without any, every constant is there as declared.
         weights: bytes by stored type.
         macs: multiply-accumulates, see ``count_macs``.
+        counted_once: operators whose blocks count there once, though they may run more often or never.
+        states: what it keeps from one prediction to the next, as text.
         metadata: as the package has it.
     """
 
@@ -54,6 +56,8 @@ class Summary:
     damaged: list[str]
     weights: dict[str, int]
     macs: int
+    counted_once: list[str]
+    states: list[str]
     metadata: dict[str, str]
 
 
@@ -89,6 +93,8 @@ def summarise(path: Path, function: str | None = None) -> Summary:
         damaged=list(dict.fromkeys(line for _, stage in stages for line in stage.damaged)),
         weights=dict(weights.most_common()),
         macs=sum(stage.macs for _, stage in stages),
+        counted_once=sorted(set(operators) & kinds(lambda operator: bool(operator.blocks))),
+        states=[_feature(replace(Feature.from_description(f), default=None)) for f in state_descriptions(model, function)],
         metadata=metadata(model),
     )
 
@@ -112,7 +118,7 @@ def _leaf(source: Source) -> _Leaf:
             read_parts(source)
         return _Leaf(source, Counter([source.kind]), set() if source.kind in READERS else {source.kind})
     checked = check_function(source.model, source.folder, source.where, source.function)
-    operators = Counter(op.type for op in _operations(checked.block) if op.type != "const")
+    operators = Counter(op.type for op in every_operation(checked.block) if op.type != "const")
     constants = checked.constants
     damaged = tuple(_damages(checked.block, constants))
     return _Leaf(
@@ -136,7 +142,7 @@ def _stage(name: str, leaf: _Leaf) -> str:
 
 def _damages(block: "Block", constants: Constants) -> Iterator[str]:
     """What is wrong with the constants in weights files."""
-    for op in _operations(block):
+    for op in every_operation(block):
         for value in _values(op):
             try:
                 constants.check(value, f"a constant of operator '{op.type}'")
@@ -144,25 +150,17 @@ def _damages(block: "Block", constants: Constants) -> Iterator[str]:
                 yield str(error)
 
 
-def _operations(block: "Block") -> Iterator["Operation"]:
-    """All operators, those of nested blocks included."""
-    for op in block.operations:
-        yield op
-        for nested in op.blocks:
-            yield from _operations(nested)
-
-
 def _feature(feature: Feature) -> str:
     if feature.kind not in ("image", "array"):
         return f"{feature.name}: {feature.dtype} {feature.kind}. {feature.description}".rstrip(" .") + "."
-    optional = f", {feature.default:g} if left out" if feature.default is not None else ""
-    return f"{feature.name}: {feature.dtype} {feature.kind} {feature.shapes}{optional}. {feature.description}".rstrip(" .") + "."
+    default = f", {feature.default:g} if left out" if feature.default is not None else ""
+    return f"{feature.name}: {feature.dtype} {feature.kind} {feature.shapes}{default}. {feature.description}".rstrip(" .") + "."
 
 
 def _weight_bytes(block: "Block") -> Counter[str]:
     """Bytes of constants in the weights file by stored type."""
     sizes: Counter[str] = Counter()
-    for op in _operations(block):
+    for op in every_operation(block):
         for value in _values(op):
             if value.WhichOneof("value") == "blobFileValue":
                 sizes[type_name(value.type)] += _stored_bytes(value)

@@ -1,6 +1,7 @@
 """Core ML's files on disk: an ``.mlmodel``, or an ``.mlpackage`` with manifest, specification and weights; the functions it holds."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,10 +9,20 @@ from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.quiet import quiet_coremltools
 
 if TYPE_CHECKING:
-    from coremltools.proto.MIL_pb2 import Block, Function
+    from coremltools.proto.MIL_pb2 import Block, Function, Operation
     from coremltools.proto.Model_pb2 import FeatureDescription, Model
 
-__all__ = ["SUFFIXES", "default_function", "feature_descriptions", "file_within", "function_block", "metadata", "read_specification"]
+__all__ = [
+    "SUFFIXES",
+    "default_function",
+    "every_operation",
+    "feature_descriptions",
+    "file_within",
+    "function_block",
+    "metadata",
+    "read_specification",
+    "state_descriptions",
+]
 
 #: How Core ML's files end.
 SUFFIXES = (".mlpackage", ".mlmodel")
@@ -85,9 +96,21 @@ def feature_descriptions(model: "Model", function_name: str | None = None) -> tu
 
     Packages of several functions describe each of them (``description.functions``), others describe their only one.
     """
-    name = function_name or default_function(model)
-    described: Any = next((function for function in model.description.functions if function.name == name), model.description)
+    described = _description(model, function_name)
     return list(described.input), list(described.output)
+
+
+def state_descriptions(model: "Model", function_name: str | None = None) -> list["FeatureDescription"]:
+    """What a function keeps from one prediction to the next, as the package declares it to callers."""
+    return list(_description(model, function_name).state)
+
+
+def every_operation(block: "Block") -> "Iterator[Operation]":
+    """All operators of a block, those of nested blocks behind the one that they are in."""
+    for operation in block.operations:
+        yield operation
+        for nested in operation.blocks:
+            yield from every_operation(nested)
 
 
 def metadata(model: "Model") -> dict[str, str]:
@@ -125,6 +148,11 @@ def file_within(folder: Path, name: str, what: str) -> Path:
             f"{what} lies outside '{folder}', at '{path}': copy the package with its links followed (cp -RL), or export it again"
         )
     return path
+
+
+def _description(model: "Model", function_name: str | None) -> Any:
+    name = function_name or default_function(model)
+    return next((function for function in model.description.functions if function.name == name), model.description)
 
 
 def _root(package: Path) -> str:

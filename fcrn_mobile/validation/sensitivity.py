@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.depth_program import DepthProgram
-from fcrn_mobile.mil.program import Values
+from fcrn_mobile.mil.execution import Values
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
 

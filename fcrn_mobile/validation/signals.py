@@ -11,8 +11,8 @@ from torch import Tensor
 
 from fcrn_mobile.mil.arithmetic import Arithmetic, largest
 from fcrn_mobile.mil.depth_program import DepthProgram
+from fcrn_mobile.mil.execution import Values
 from fcrn_mobile.mil.operation import Operation, Reference
-from fcrn_mobile.mil.program import Values
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.quantize.blocks import along
 from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues

@@ -16,6 +16,7 @@ from torch import nn
 
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.arithmetic import Arithmetic
+from fcrn_mobile.mil.operation import every
 from fcrn_mobile.quiet import quiet_coremltools
 
 with quiet_coremltools():
@@ -31,11 +32,18 @@ _TYPES = {"float32": types.fp32, "float16": types.fp16, "int32": types.int32}
 _SPECIFICATION_VERSIONS = {"iOS15": 6, "iOS16": 7, "iOS17": 8, "iOS18": 9}
 
 
-def save_program(folder: Path, body: Callable[..., Any], inputs: Sequence[np.ndarray], target: str = "iOS17") -> Path:
-    """An ``.mlpackage`` that applies ``body`` to inputs x0, x1, … with the shapes and types of these arrays (float32, float16, int32)."""
+def save_program(
+    folder: Path, body: Callable[..., Any], inputs: Sequence[np.ndarray], target: str = "iOS17", states: Sequence[tuple[int, ...]] = ()
+) -> Path:
+    """An ``.mlpackage`` that applies ``body`` to inputs x0, x1, … with the shapes and types of these arrays (float32, float16, int32).
+
+    States of these shapes follow them as s0, s1, …, float16, since Core ML has no others.
+    """
     with quiet_coremltools():
         specs = [mb.TensorSpec(shape=x.shape, dtype=_TYPES[x.dtype.name]) for x in inputs]
-        program = mb.program(input_specs=specs, opset_version=getattr(ct.target, target))(_with_named_inputs(body, len(inputs)))
+        specs += [mb.StateTensorSpec(shape=shape, dtype=types.fp16) for shape in states]
+        named = _with_named_inputs(body, len(inputs), len(states))
+        program = mb.program(input_specs=specs, opset_version=getattr(ct.target, target))(named)
         path = Path(tempfile.mkdtemp(dir=folder)) / "op.mlpackage"
         weights = path / "Data" / "com.apple.CoreML" / "weights"
         weights.mkdir(parents=True)
@@ -84,7 +92,7 @@ def check_op(
         target: the operator set.
     """
     program, actual = run_op(body, *inputs, target=target)
-    loaded = {operation.kind for operation in program.operations}
+    loaded = {operation.kind for operation in every(program.operations)}
     assert kind in loaded or kind.startswith("constexpr_"), f"the program holds {loaded}, not {kind}"
     wanted = expected if isinstance(expected, tuple | list) else [expected]
     for value, other in zip(actual, wanted, strict=True):
@@ -131,9 +139,9 @@ def run_package(path: Path, inputs: list[np.ndarray], arithmetic: Arithmetic = "
     return [results[feature.name] for feature in program.outputs]
 
 
-def _with_named_inputs(body: Callable[..., Any], count: int) -> Callable[..., Any]:
-    """``body`` under the parameter names x0, x1, …, which the builder reads off the function."""
-    arguments = ", ".join(f"x{i}" for i in range(count))
+def _with_named_inputs(body: Callable[..., Any], count: int, states: int = 0) -> Callable[..., Any]:
+    """``body`` under the parameter names x0, x1, …, s0, …, which the builder reads off the function."""
+    arguments = ", ".join([*(f"x{i}" for i in range(count)), *(f"s{i}" for i in range(states))])
     namespace: dict[str, Any] = {"body": body}
     exec(f"def program({arguments}):\n    return body({arguments})", namespace)
     program: Callable[..., Any] = namespace["program"]

@@ -119,14 +119,14 @@ def test_a_compressed_constant_reads_constants_only() -> None:
 
 def test_constants_are_exchanged_for_others_of_their_shape() -> None:
     (add,) = bound(named_constant("w", [1.0, 2.0]), operation("add", (2,), x="x", y="w"))
-    other = with_constants(add, {"y": torch.tensor([3, 4])})
+    (other,) = with_constants([add], {"y": {"y": torch.tensor([3, 4])}})
     assert other.arguments["y"].tolist() == [3.0, 4.0]
     assert other.arguments["y"].dtype == torch.float32
     assert add.arguments["y"].tolist() == [1.0, 2.0]
     with pytest.raises(MilError, match="operator 'add' at 'y' has no constant tensor 'x'"):
-        with_constants(add, {"x": torch.zeros(2)})
+        with_constants([add], {"y": {"x": torch.zeros(2)}})
     with pytest.raises(MilError, match="'y' of operator 'add' at 'y' is 2, not 3"):
-        with_constants(add, {"y": torch.zeros(3)})
+        with_constants([add], {"y": {"y": torch.zeros(3)}})
 
 
 @pytest.mark.parametrize("opset", [5, 7])

@@ -27,7 +27,7 @@ def test_kernels_lie_channels_last_when_bound_and_when_exchanged(kind: str) -> N
     (step,) = bound(kernel, operation(kind, (1, 3, 1, 1), x="x", weight="w"))
     assert step.arguments["weight"].is_contiguous(memory_format=torch.channels_last)
     assert step.arguments["weight"].flatten().tolist() == list(range(24))
-    other = with_constants(step, {"weight": torch.ones(3, 2, 2, 2, dtype=torch.float64)})
+    (other,) = with_constants([step], {step.name: {"weight": torch.ones(3, 2, 2, 2, dtype=torch.float64)}})
     assert other.arguments["weight"].is_contiguous(memory_format=torch.channels_last)
     assert other.arguments["weight"].dtype == torch.float32
     assert other.names == {"weight": "w"}

@@ -43,7 +43,7 @@ def test_a_sound_function_passes() -> None:
     checked(named_constant("c", [1.0, 2.0]), operation("add", (2,), x="c", y="c"))
     checked(relu(outputs=("a",)), operation("relu", (2, 3), x="a"))
     # An operator that nobody knows, of no result and with blocks inside, is binding's business.
-    strange = MIL_pb2.Operation(type="while_loop")
+    strange = MIL_pb2.Operation(type="lunar_lander")
     strange.blocks.add()
     checked(strange, relu())
 
@@ -156,7 +156,7 @@ def test_operators_have_results_and_no_blocks() -> None:
     refused("operator 'relu' at position 1 in 'a.mlpackage' has no result", relu(), operation("relu", outputs=(), x="x"))
     nested = relu()
     nested.blocks.add()
-    refused("has blocks of operators inside", nested)
+    refused("has 1 blocks of operators inside, it runs none", nested)
 
 
 def test_inputs_have_values() -> None:
@@ -279,10 +279,37 @@ def test_ranges_and_lists_of_shapes_are_looked_at() -> None:
         described([picture])
 
 
-def test_states_need_no_description() -> None:
+def state_of(*shape: int) -> Any:
     state = MIL_pb2.ValueType()
-    state.stateType.wrappedType.CopyFrom(tensor_type((1,)))
-    described([feature("x", (2, 3))], inputs={"x": tensor_type((2, 3)), "s": state})
+    state.stateType.wrappedType.CopyFrom(tensor_type(shape))
+    return state
+
+
+def described_state(name: str, *shape: int) -> Any:
+    state = Model_pb2.FeatureDescription(name=name)
+    state.type.stateType.arrayType.shape.extend(shape)
+    return state
+
+
+@pytest.mark.parametrize(
+    ("states", "message"),
+    [
+        ([("s", 1, 2)], ""),
+        ([], "input 's' of the program in 'a.mlpackage' is not described to callers"),
+        ([("s", 1, 2), ("s", 1, 2)], "describes a state twice"),
+        ([("s", 1, 2), ("r", 1)], "describes a state 'r' that its program lacks"),
+        ([("s", 2)], "state 's' of 'a.mlpackage' is described as 2, the program keeps 1×2"),
+        ([("x", 2, 3), ("s", 1, 2)], "describes a state 'x' that its program lacks"),
+    ],
+)
+def test_states_are_described_as_the_program_keeps_them(states: list[Any], message: str) -> None:
+    block, proto = function(relu(), inputs={"x": tensor_type((2, 3)), "s": state_of(1, 2)})
+    arguments = [feature("x", (2, 3))], [feature("y", (2, 3))], "a.mlpackage", [described_state(*state) for state in states]
+    if not message:
+        check_features(proto, block, *arguments)
+        return
+    with pytest.raises(MilError, match=message):
+        check_features(proto, block, *arguments)
 
 
 def test_shapes_are_written_as_people_write_them() -> None:

@@ -168,4 +168,8 @@ def test_arrays_come_out_in_their_type_and_labels_as_they_are() -> None:
     assert array("INT32", 2).to_array(torch.tensor([1, 2])).dtype == np.int32
     assert array("FLOAT32", 2).to_array(torch.tensor([1, 2])).dtype == np.float32
     assert array("FLOAT16", 2).to_array(torch.tensor([0.5, 2])).tolist() == [0.5, 2]
-    assert array("FLOAT32", 2).to_array("cat") == "cat"
+    assert Feature("x", "label", "STRING", ShapeRule(())).to_array("cat") == "cat"
+    assert Feature("x", "scores", "STRING", ShapeRule(())).to_array({"cat": 0.5}) == {"cat": 0.5}
+    for feature in (array("FLOAT32", 2), image("RGB")):
+        with pytest.raises(MilError, match=f"output 'x' is no {feature.kind} but a str"):
+            feature.to_array("cat")

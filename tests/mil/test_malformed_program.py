@@ -174,11 +174,11 @@ PROGRAMS: dict[str, tuple[Damage, str]] = {
     "operator of two lines": (operation("relu", lambda proto: setattr(proto, "type", "a\nb")), r"'a\\nb'"),
     "blocks inside": (
         operation("relu", lambda proto: (setattr(proto, "type", "while_loop"), proto.blocks.add())),
-        "operator 'while_loop' at 'relu' .* not known",
+        "operator 'while_loop' at 'relu' .* has 1 blocks of operators inside, it runs 2 .condition, body.",
     ),
     "blocks inside a plain operator": (
         operation("relu", lambda proto: proto.blocks.add()),
-        "operator 'relu' .* blocks of operators inside",
+        "operator 'relu' .* has 1 blocks of operators inside, it runs none",
     ),
     "no function": (specification(lambda model: model.mlProgram.functions.clear()), "has no function 'main'"),
     "another operator set": (

@@ -152,5 +152,5 @@ def test_what_torch_raises_names_the_operator_in_one_line() -> None:
         depth_program(grey(), odd).predict(IMAGE)
     assert "\n" not in str(caught.value)
     refused = Operation("cast", {"x": Reference("grey"), "dtype": "fp64"}, (TensorInfo("y", "FLOAT32", (1, 1, 4, 6)),))
-    with pytest.raises(MilError, match=r"operator 'cast' at 'y': cast to 'fp64' is not supported"):
+    with pytest.raises(MilError, match=r"operator 'cast' at 'y': the data type 'fp64' is not supported"):
         depth_program(grey(), refused).predict(IMAGE)

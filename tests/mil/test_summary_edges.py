@@ -10,7 +10,7 @@ from coremltools.proto import MIL_pb2
 
 from fcrn_mobile.mil.check import read_function
 from fcrn_mobile.mil.costs import count_macs, macs
-from fcrn_mobile.mil.declared import Declarations
+from fcrn_mobile.mil.declared import declared_operations
 from fcrn_mobile.mil.summary import summarise
 from fcrn_mobile.package.blob import PACKED, WHOLE
 from tests.mil.build import mb, save_program
@@ -23,7 +23,7 @@ def counted(last: Any, shapes: dict[str, tuple[int, ...]], *constants: Any) -> i
     for name, shape in shapes.items():
         function.inputs.add(name=name).type.CopyFrom(tensor_type(shape))
     block.operations.extend([*constants, last])
-    assert count_macs(function, block) == macs(block.operations[-1], Declarations.of_function(function, block))
+    assert count_macs(function, block) == macs(*list(declared_operations(function, block))[-1])
     return count_macs(function, block)
 
 

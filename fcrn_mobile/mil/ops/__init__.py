@@ -9,11 +9,13 @@ from fcrn_mobile.mil.ops import (
     activation,
     classifier,
     constexpr,
+    control,
     convolution,
     creation,
     elementwise,
     indexing,
     linear,
+    lists,
     model,
     normalization,
     pool,
@@ -27,14 +29,15 @@ from fcrn_mobile.mil.ops import (
     slicing,
     sorting,
     space,
+    states,
     unary,
 )
 from fcrn_mobile.mil.ops.operator import Operator
 
 #: One module per family, each with a table from name to operator.
 FAMILIES = (
-    *(activation, classifier, constexpr, convolution, creation, elementwise, indexing, linear, normalization),
-    *(pool, quantization, random, recurrent, reduction, resize, sampling, shape, slicing, sorting, space, unary),
+    *(activation, classifier, constexpr, control, convolution, creation, elementwise, indexing, linear, lists, normalization),
+    *(pool, quantization, random, recurrent, reduction, resize, sampling, shape, slicing, sorting, space, states, unary),
 )
 
 #: Those of MIL, and those of models of other kinds (``foreign``).

@@ -10,7 +10,7 @@ from fcrn_mobile.mil.declared import Declared, Shape, broadcast
 from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.package.errors import MilError
 
-__all__ = ["OPERATORS", "cast", "floor_div", "mod", "power", "real_div", "select", "to_integer"]
+__all__ = ["OPERATORS", "cast", "data_type", "floor_div", "mod", "power", "real_div", "select", "to_integer"]
 
 #: MIL's names; half precision is kept in float32 tensors, whose rounding is the arithmetic policy's business, and uint16 in
 #: int32, because torch has next to no arithmetic on uint16.
@@ -32,12 +32,21 @@ def cast(x: Tensor | bool, dtype: str) -> Tensor:
     Raises:
         MilError: a data type MIL has no cast to.
     """
-    if dtype not in _DTYPES:
-        raise MilError(f"cast to '{dtype}' is not supported: known are {', '.join(_DTYPES)}")
-    value, kind = _tensor(x), _DTYPES[dtype]
+    value, kind = _tensor(x), data_type(dtype)
     if value.is_floating_point() and dtype not in ("bool", "fp16", "fp32"):
         return to_integer(value, kind, (0, 0xFFFF) if dtype == "uint16" else None)
     return value.to(kind).bitwise_and(0xFFFF) if dtype == "uint16" else value.to(kind)
+
+
+def data_type(name: str) -> torch.dtype:
+    """What MIL's name of a data type is computed in.
+
+    Raises:
+        MilError: a data type that is not computed in.
+    """
+    if name not in _DTYPES:
+        raise MilError(f"the data type '{name}' is not supported: known are {', '.join(_DTYPES)}")
+    return _DTYPES[name]
 
 
 def to_integer(x: Tensor, dtype: torch.dtype, limits: tuple[int, int] | None = None) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from fcrn_mobile.mil.declared import Declared, Shape
 
-__all__ = ["IOS17", "Operator", "Results"]
+__all__ = ["IOS17", "Nested", "Operator", "Results"]
 
 #: Number of the operator set of iOS 17, from which on some operators read their inputs in another way (``Operator.versioned``).
 IOS17 = 7
@@ -21,11 +21,26 @@ Results = Literal["moved", "picked", "exact", "scaled", "computed"]
 
 
 @dataclass(frozen=True)
+class Nested:
+    """A block of operators inside an operator.
+
+    Attributes:
+        name: for people.
+        takes: the argument, a list, whose values it is given; none if empty.
+        gives_results: whether it hands back the operator's results, or else a truth.
+    """
+
+    name: str
+    takes: str = ""
+    gives_results: bool = False
+
+
+@dataclass(frozen=True)
 class Operator:
     """One operator of MIL.
 
     Attributes:
-        run: MIL inputs by MIL's names → one tensor or a tuple of them.
+        run: MIL inputs by MIL's names → one tensor or a tuple of them; with ``blocks`` a generator, see ``control.py``.
         results: what they are, see ``Results``.
         fresh: whether the result is a tensor of its own, never a view of what is read, so that rounding may overwrite it.
         grows: the shape that it yields, or pads its input to, where that can be far larger than its inputs (coremltools, mil/ops/defs).
@@ -44,6 +59,8 @@ class Operator:
         inserted: whether compression and half precision put it between operators of the network.
         free: whether engines fuse it with the operator before, or it only renames what is there.
         foreign: whether it is none of MIL's, but a model of another kind (``model.py``).
+        blocks: of operators that it runs, as often as the values tell it to, or never.
+        writes: whether it has no result, since it writes one into a state.
     """
 
     run: Callable[..., Any]
@@ -65,6 +82,8 @@ class Operator:
     inserted: bool = False
     free: bool = False
     foreign: bool = False
+    blocks: tuple[Nested, ...] = ()
+    writes: bool = False
 
     @property
     def is_product(self) -> bool:

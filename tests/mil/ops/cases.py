@@ -1,14 +1,19 @@
 """Arguments for every operator: what is read at run time, in half precision, and constants that half precision holds as well."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from fcrn_mobile.mil.ops import OPERATORS
+from fcrn_mobile.mil.ops.lists import TensorList
+from fcrn_mobile.mil.ops.states import Cell
+
 #: Arguments that are computed at run time, where they are floats with an axis; all others are constants.
 READ = {
     *("x", "y", "a", "b", "values", "data", "updates", "update", "input", "query", "key", "value", "boxes", "scores", "ref_tensor"),
-    *("ref_tensors", "probabilities", "coordinates", "transform_matrix", "initial_h", "initial_c"),
+    *("ref_tensors", "probabilities", "coordinates", "transform_matrix", "initial_h", "initial_c", "ls", "loop_vars"),
 }
 #: Operators that are not run at run time.
 EXPANDED = "constexpr_"
@@ -28,6 +33,8 @@ def t(*numbers: Any) -> Tensor:
 HALF = t(0.10009765625)  # no product with it is a half-precision number
 MAP, CUBE, ROWS = (1, 4, 6, 8), (2, 3, 4), (9, 5)
 COUNT = torch.arange(3, dtype=torch.int32)
+ROW = read(3)
+LIST = TensorList(4, (3,), torch.float32, written={1: read(3), 3: read(3)})
 UNARY = (
     *("abs", "acos", "asin", "atan", "atanh", "ceil", "cos", "cosh", "erf", "exp", "exp2", "floor", "inverse", "log", "relu", "relu6"),
     *("round", "rsqrt", "sigmoid", "sign", "silu", "sin", "sinh", "softmax", "softplus", "softsign", "sqrt", "square", "tan", "tanh"),
@@ -61,6 +68,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "clamped_relu": [{"x": read(*ROWS), "alpha": HALF, "beta": t(1.5)}],
     "classify": [{"probabilities": read(3).abs(), "classes": ("a", "b", "c")}],
     "clip": [{"x": read(*ROWS), "alpha": t(-0.5), "beta": t(1.5)}],
+    "cond": [{"pred": t(chosen), "blocks": (lambda: (ROW, COUNT), lambda: (-ROW, COUNT))} for chosen in (True, False)],
     "concat": [{"values": (read(2, 3), read(2, 3)), "axis": t(0)}, {"values": (read(2, 3),), "axis": t(1)}],
     "conv": [
         {"x": read(*MAP), "weight": read(5, 4, 3, 3), "pad_type": "custom", "pad": t(2, 2, 2, 2)},
@@ -98,6 +106,11 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "leaky_relu": [{"x": read(*ROWS), "alpha": HALF}],
     "linear": [{"x": read(2, 30, 5), "weight": read(40, 5), "bias": read(40)}],
     "linear_activation": [{"x": read(*ROWS), "alpha": HALF, "beta": t(0.5)}],
+    "list_gather": [{"ls": LIST, "indices": t(3, 1, 0)}],
+    "list_length": [{"ls": LIST}],
+    "list_read": [{"ls": LIST, "index": t(1)}, {"ls": LIST, "index": t(0)}],
+    "list_scatter": [{"ls": LIST, "indices": t(0, 2), "value": read(2, 3)}],
+    "list_write": [{"ls": LIST, "index": t(5), "value": read(3)}],
     "local_response_norm": [{"x": read(*MAP), "size": t(3)}],
     "logical_not": [{"x": read(*ROWS) > 0}],
     "lstm": [
@@ -106,6 +119,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"x": read(9, 2, 3), "initial_h": read(2, 8), "initial_c": read(2, 8), "weight_ih": read(16, 3), "weight_hh": read(16, 4)}
         | {"weight_ih_back": read(16, 3), "weight_hh_back": read(16, 4), "direction": "bidirectional"},
     ],
+    "make_list": [{"elem_shape": (t(3), "rows"), "init_length": t(40), "dtype": "fp16"}],
     "matmul": [{"x": read(3, 4), "y": read(4, 5)}, {"x": read(2, 9, 1), "y": read(7, 1), "transpose_y": True}],
     "max_pool": [{"x": read(*MAP), "kernel_sizes": t(2, 2), "pad_type": "custom", "pad": t(1, 1, 1, 1)}],
     "non_maximum_suppression": [
@@ -124,6 +138,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "random_uniform": [{"shape": t(40, 9), "seed": t(1)}],
     "range_1d": [{"start": t(0.0), "end": t(9.0), "step": HALF}],
     "resample": [{"x": read(1, 2, 4, 4), "coordinates": read(1, 9, 9, 2), **SAMPLED}],
+    "read_state": [{"input": Cell(read(*ROWS))}],
     "reshape": [{"x": read(*CUBE), "shape": t(2, 3, 2, 2)}],
     "reshape_like": [
         {"x": read(2, 6), "ref_tensors": (read(3, 4),), "begins": (t(0),), "ends": (t(2),), "end_masks": (False,)},
@@ -158,6 +173,10 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "transpose": [{"x": read(*CUBE), "perm": t(2, 0, 1)}],
     "upsample_bilinear": [{"x": read(*MAP), "scale_factor_height": t(3), "scale_factor_width": t(2), "align_corners": True}],
     "upsample_nearest_neighbor": [{"x": read(*MAP), "scale_factor_height": t(3), "scale_factor_width": t(2)}],
+    "while_loop": [
+        {"loop_vars": (read(*ROWS), t(2)), "blocks": (lambda x, left: (left > 0,), lambda x, left: ((x + 0.5).half().float(), left - 1))}
+    ],
+    "write_state": [{"input": Cell(read(*ROWS)), "data": read(*ROWS)}],
 }
 CASES["floor_div"] += [{"x": read(40), "y": read(30, 1)}]
 
@@ -168,13 +187,34 @@ def changed(case: dict[str, Any], function: Any) -> dict[str, Any]:
     def of(value: Any) -> Any:
         if isinstance(value, tuple):
             return tuple(of(item) for item in value)
+        if isinstance(value, TensorList):
+            return replace(value, written={index: of(item) for index, item in value.written.items()})
+        if isinstance(value, Cell):
+            return Cell(of(value.tensor))
         return function(value) if isinstance(value, Tensor) and value.is_floating_point() and value.dim() else value
 
     return {key: of(value) if key in READ else value for key, value in case.items()}
 
 
+def ran(kind: str, case: dict[str, Any]) -> Any:
+    """What an operator gives; its blocks, if it has any, are functions of the case that give tuples."""
+    given = OPERATORS[kind].run(**{key: value for key, value in case.items() if key != "blocks"})
+    if not OPERATORS[kind].blocks:
+        return given
+    number, inputs = next(given)
+    try:
+        while True:
+            number, inputs = given.send(case["blocks"][number](*inputs))
+    except StopIteration as end:
+        return end.value
+
+
 def tensors(value: Any) -> list[Tensor]:
-    """All tensors of a case or a result."""
+    """All tensors of a case or a result; of a list those that were written."""
+    if isinstance(value, TensorList):
+        return list(value.written.values())
+    if isinstance(value, Cell):
+        return [value.tensor]
     if isinstance(value, dict | tuple | list):
         return [tensor for item in (value.values() if isinstance(value, dict) else value) for tensor in tensors(item)]
     return [value] if isinstance(value, Tensor) else []
