@@ -13,6 +13,7 @@ from fcrn_mobile.errors import InputError
 
 if TYPE_CHECKING:
     from fcrn_mobile.mil import Program
+    from fcrn_mobile.mil.interface import Feature
     from fcrn_mobile.mil.overflow import Overflow
 
 __all__ = ["command"]
@@ -20,7 +21,9 @@ __all__ = ["command"]
 
 @click.command("run", cls=Command)
 @click.argument("model")
-@click.option("--input", "inputs", multiple=True, metavar="NAME=FILE", help="A picture or an .npy; once per input.")
+@click.option(
+    "--input", "inputs", multiple=True, metavar="NAME=FILE", help="A picture, an .npy, or a number or text itself; once per input."
+)
 @click.option("--out", required=True, type=OutputFolder(), help="Folder for the outputs.")
 @click.option("--function", help="Of a package with several; else its default.")
 @click.option("--arithmetic", default="float16", show_default=True, metavar="float32|float16|ane", help="ane is a simulation.")
@@ -29,7 +32,7 @@ __all__ = ["command"]
 def command(
     model: str, inputs: tuple[str, ...], out: Path, function: str | None, arithmetic: str, force: bool, json_out: str | None
 ) -> None:
-    """Run any .mlpackage or .mlmodel, not only depth networks, through the MIL runtime; outputs become .npy files (images .png too)."""
+    """Run any .mlpackage or .mlmodel, not only a depth network; arrays become .npy (images .png too), labels and probabilities .json."""
     from fcrn_mobile.mil import Program
     from fcrn_mobile.mil.files import output_files, read_input, write_output
 
@@ -43,10 +46,10 @@ def command(
     values = {name: read_input(features[name], file) for name, file in files.items()}
     results, overflow = program.watch(values)
     make_folder(out)
-    for name, group in targets.items():
-        write_output(results[name], group)
+    for feature in program.outputs:
+        write_output(feature, results[feature.name], targets[feature.name])
     if json_out:
-        facts = [_facts(program, name, results[name], targets.get(name, [])) for name in results]
+        facts = [_facts(feature, results[feature.name], targets[feature.name]) for feature in program.outputs]
         write_json(
             json_out,
             {
@@ -62,16 +65,16 @@ def command(
     _warn(results, overflow)
 
 
-def _named_files(program: "Program", inputs: tuple[str, ...]) -> dict[str, Path]:
+def _named_files(program: "Program", inputs: tuple[str, ...]) -> dict[str, str]:
     names = [feature.name for feature in program.inputs]
-    files: dict[str, Path] = {}
+    files: dict[str, str] = {}
     for text in inputs:
         name, equals, file = text.partition("=")
         if not equals or name not in names:
             raise InputError(f"--input '{text}': write NAME=FILE with one of the package's inputs ({', '.join(names)})")
         if name in files:
             raise InputError(f"--input '{text}': '{name}' is given twice")
-        files[name] = Path(file)
+        files[name] = file
     missing = [feature.name for feature in program.inputs if feature.name not in files and feature.default is None]
     if missing:
         raise InputError(f"input '{missing[0]}' is missing: add --input {missing[0]}=FILE (the package takes {', '.join(names)})")
@@ -82,7 +85,8 @@ def _warn(results: dict[str, Any], overflow: "Overflow | None") -> None:
     """Say on standard error what the outputs alone may hide."""
     import numpy as np
 
-    finite = all(np.isfinite(value).all() for value in results.values() if isinstance(value, np.ndarray))
+    numbers = [list(value.values()) if isinstance(value, dict) else value for value in results.values() if not isinstance(value, str)]
+    finite = all(np.isfinite(value).all() for value in numbers)
     if overflow:
         where = "the outputs are finite, what they come from is not" if finite else "not finite"
         print(f"{where}; the first tensor to overflow is {overflow}", file=sys.stderr)
@@ -90,34 +94,41 @@ def _warn(results: dict[str, Any], overflow: "Overflow | None") -> None:
         print("not finite, and no operator ran over: an input or a constant of the package is not finite", file=sys.stderr)
 
 
-def _facts(program: "Program", name: str, value: Any, files: list[Path]) -> dict[str, Any]:
-    feature = next(f for f in program.outputs if f.name == name)
+def _facts(feature: "Feature", value: Any, files: list[Path]) -> dict[str, Any]:
+    facts = {"name": feature.name, "kind": feature.kind, "files": [str(file) for file in files]}
     if feature.kind not in ("image", "array"):
-        return {"name": name, "kind": feature.kind, "value": value}
+        return {**facts, "value": value}
     return {
-        "name": name,
-        "kind": feature.kind,
+        **facts,
         "dtype": feature.dtype,
         "shape": list(value.shape),
         "min": float(value.min()) if value.size else None,
         "mean": float(value.mean()) if value.size else None,
         "max": float(value.max()) if value.size else None,
-        "files": [str(file) for file in files],
     }
 
 
 def _print(program: "Program", results: dict[str, Any], targets: dict[str, list[Path]]) -> None:
     from fcrn_mobile.mil.arithmetic import SHOWN_AS
+    from fcrn_mobile.mil.files import readable
     from fcrn_mobile.mil.shapes import by
 
     rows = []
-    for name, value in results.items():
-        facts = _facts(program, name, value, targets.get(name, []))
+    print(f"{program.function}, {SHOWN_AS[program.arithmetic]}")
+    for feature in program.outputs:
+        value = results[feature.name]
+        facts = _facts(feature, value, targets[feature.name])
+        if feature.kind == "scores" or feature.labels:
+            best = readable(feature, value)
+            listed = ", ".join(
+                " ".join(f"{item:.4g}" if isinstance(item, float) else str(item) for item in row.values()) for row in best[:5]
+            )
+            print(f"{feature.name}: {listed or 'none'}{f' and {len(best) - 5} more' if len(best) > 5 else ''}")
         if "value" in facts:
-            best = sorted(value.items(), key=lambda item: -item[1])[:5] if isinstance(value, dict) else value
-            print(f"{name}: {best}")
+            if feature.kind != "scores":
+                print(f"{feature.name}: {value}")
             continue
         numbers = [f"{facts[key]:.4g}" if facts[key] is not None else "" for key in ("min", "mean", "max")]
-        rows.append([name, facts["dtype"], by(value.shape), *numbers, "  ".join(facts["files"])])
+        rows.append([feature.name, facts["dtype"], by(value.shape), *numbers, "  ".join(facts["files"])])
     if rows:
-        print_table(f"{program.function}, {SHOWN_AS[program.arithmetic]}", ["output", "type", "shape", "min", "mean", "max", "files"], rows)
+        print_table("", ["output", "type", "shape", "min", "mean", "max", "files"], rows)

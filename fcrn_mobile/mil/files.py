@@ -1,5 +1,6 @@
-"""Inputs from files and outputs to files, for any package."""
+"""Inputs from files and outputs to files, for any model."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,11 @@ from PIL import Image
 
 from fcrn_mobile.data.images import read_channel, read_file, read_gray, read_image
 from fcrn_mobile.data.npy import decode_npy
+from fcrn_mobile.json_text import json_text
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.package.errors import MilError
 
-__all__ = ["output_files", "read_input", "write_output"]
+__all__ = ["output_files", "read_input", "readable", "write_output"]
 
 _READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
     "RGB": read_image,
@@ -24,19 +26,26 @@ _READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
 }
 
 
-def read_input(feature: Feature, path: Path) -> NDArray[Any]:
+def read_input(feature: Feature, text: str) -> Any:
     """A value for an input.
 
     Args:
         feature: an image takes a picture, stretched bilinearly to a size the package accepts, or an .npy of its very shape; an
-            array takes an .npy.
-        path: the file.
+            array takes an .npy; a number or label is written down itself; a dictionary takes a .json.
+        text: the path of the file, or the value.
 
     Raises:
         MilError, InputError: unreadable, or of a kind that does not fit.
     """
+    path = Path(text)
+    if feature.kind == "label" and feature.dtype == "STRING":
+        return text
     if path.suffix == ".npy":
-        return decode_npy(read_file(path), str(path))
+        return decode_npy(read_file(path), text)
+    if feature.kind in ("number", "label"):
+        return _number(feature, text)
+    if feature.kind == "scores":
+        return _dictionary(feature, path)
     if feature.kind != "image":
         raise MilError(f"input '{feature.name}' is an array: give an .npy file instead of '{path}'")
     pixels = _READERS[feature.dtype](path)
@@ -47,29 +56,64 @@ def read_input(feature: Feature, path: Path) -> NDArray[Any]:
 
 
 def output_files(features: tuple[Feature, ...], folder: Path) -> dict[str, list[Path]]:
-    """Files that ``write_output`` makes for each output: an .npy, and a .png beside it for 8-bit images.
+    """Files that ``write_output`` makes for each output: of arrays an .npy, beside it a .png for 8-bit images and a .json for arrays whose
+    columns have labels; of all else a .json.
 
     Raises:
         MilError: two outputs would share a file.
     """
     files: dict[str, list[Path]] = {}
     for feature in features:
-        if feature.kind not in ("image", "array"):
-            continue
         stem = re.sub(r"[^A-Za-z0-9_.-]", "_", feature.name) or "_"
-        files[feature.name] = [folder / f"{stem}.npy"]
+        suffixes = [".npy"] if feature.kind in ("image", "array") else [".json"]
         if feature.kind == "image" and feature.dtype != "GRAYSCALE_FLOAT16":
-            files[feature.name].append(folder / f"{stem}.png")
+            suffixes.append(".png")
+        if feature.labels:
+            suffixes.append(".json")
+        files[feature.name] = [folder / f"{stem}{suffix}" for suffix in suffixes]
     flat = [file for group in files.values() for file in group]
     if len(set(flat)) != len(flat):
         raise MilError(f"outputs {', '.join(files)} would share a file: rename them in the package")
     return files
 
 
-def write_output(value: NDArray[Any], files: list[Path]) -> None:
-    """Write one output."""
+def write_output(feature: Feature, value: Any, files: list[Path]) -> None:
+    """Write one output into its files, see ``output_files``."""
     for file in files:
         if file.suffix == ".png":
             Image.fromarray(value).save(file)
+        elif file.suffix == ".json":
+            file.write_text(json_text(readable(feature, value)), encoding="utf-8")
         else:
             np.save(file, value, allow_pickle=False)
+
+
+def readable(feature: Feature, value: Any) -> Any:
+    """An output as people read it: a label or number itself; labels with their probabilities, the best first; of an array whose columns
+    have labels, the best of each row with its confidence.
+    """
+    if feature.kind == "scores":
+        ranked = sorted(value.items(), key=lambda item: -item[1])
+        return [{"label": label, "probability": probability} for label, probability in ranked]
+    if feature.labels:
+        best = value.argmax(axis=-1).reshape(-1) if value.size else ()
+        rows = value.reshape(-1, value.shape[-1])
+        return [{"label": feature.labels[column], "confidence": float(row[column])} for row, column in zip(rows, best, strict=False)]
+    return value
+
+
+def _number(feature: Feature, text: str) -> float | int:
+    try:
+        return float(text) if feature.kind == "number" else int(text)
+    except ValueError as error:
+        what = "a number" if feature.kind == "number" else "a whole number"
+        raise MilError(f"input '{feature.name}' is {text[:80]!r}: give {what}") from error
+
+
+def _dictionary(feature: Feature, path: Path) -> dict[str | int, Any]:
+    """A dictionary of numbers from a .json, whose keys are texts even where the model takes whole numbers."""
+    try:
+        content = json.loads(read_file(path))
+        return {key if feature.dtype == "STRING" else int(key): value for key, value in content.items()}
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise MilError(f"input '{feature.name}' is a dictionary of numbers: give a .json of one instead of '{path}'") from error

@@ -38,9 +38,9 @@ def test_every_kind_of_input_sees_the_same_upright_picture(
     path = ramp(mode, tmp_path / "a.png", orientation)
     if kind == "GRAYSCALE_FLOAT16" and mode in ("RGB", "RGBA"):
         with pytest.raises(InputError, match="one channel is needed"):
-            read_input(feature, path)
+            read_input(feature, str(path))
         return
-    value = read_input(feature, path)
+    value = read_input(feature, str(path))
     dtype, channels = KINDS[kind]
     assert value.dtype == dtype
     assert value.shape == size + ((3,) if channels == 3 else ())
@@ -52,8 +52,8 @@ def test_every_kind_of_input_sees_the_same_upright_picture(
 
 def test_sixteen_bits_keep_their_values_in_a_float_input_only(tmp_path: Path) -> None:
     Image.fromarray(RAMP.astype(np.uint16) * 200).save(tmp_path / "a.png")
-    value = read_input(Feature("x", "image", "GRAYSCALE_FLOAT16", ShapeRule((16, 24))), tmp_path / "a.png")
+    value = read_input(Feature("x", "image", "GRAYSCALE_FLOAT16", ShapeRule((16, 24))), str(tmp_path / "a.png"))
     np.testing.assert_array_equal(value, RAMP.astype(np.float32) * 200)
     for kind in ("GRAYSCALE", "RGB"):
         with pytest.raises(InputError, match="16-bit image: convert it to 8-bit"):
-            read_input(Feature("x", "image", kind, ShapeRule((16, 24))), tmp_path / "a.png")
+            read_input(Feature("x", "image", kind, ShapeRule((16, 24))), str(tmp_path / "a.png"))
