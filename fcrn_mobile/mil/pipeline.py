@@ -104,15 +104,15 @@ def check_wires(source: Source) -> None:
     if source.function not in (None, "main"):
         raise MilError(f"'{source.where}' is a pipeline, which has no functions: leave the function out")
     inputs, outputs = described(source)
-    given = {feature.name: feature for feature in inputs}
+    features = {feature.name: feature for feature in inputs}
     stages = [(stage.where, *described(stage)) for _, stage in stages_of(source)]
-    later = [{feature.name for feature in made} for _, _, made in stages]
-    for index, (where, taken, made) in enumerate(stages):
-        for feature in taken:
-            _check_wire(feature, given, where, set().union(*later[index:]))
-        given |= {feature.name: feature for feature in made}
+    later = [{feature.name for feature in results} for _, _, results in stages]
+    for index, (where, reads, results) in enumerate(stages):
+        for feature in reads:
+            _check_wire(feature, features, where, set().union(*later[index:]))
+        features |= {feature.name: feature for feature in results}
     for feature in outputs:
-        _check_wire(feature, given, source.where, set())
+        _check_wire(feature, features, source.where, set())
 
 
 def _names(pipeline: "Model", models: "Sequence[Model]") -> set[str]:
@@ -128,24 +128,24 @@ def _prefixes(names: list[str], features: set[str]) -> list[str]:
     return [name + dash for name in names]
 
 
-def _check_wire(feature: Feature, given: Mapping[str, Feature], where: str, later: set[str]) -> None:
+def _check_wire(feature: Feature, features: Mapping[str, Feature], where: str, later: set[str]) -> None:
     """Whether an input of a stage, or an output of the pipeline, is given as it is read."""
-    if feature.name not in given:
+    if feature.name not in features:
         problem = "before a stage gives it" if feature.name in later else "which nothing gives"
         raise MilError(f"'{where}' reads {feature.name[:80]!r} {problem}: {_AGAIN}")
-    theirs = given[feature.name]
+    theirs = features[feature.name]
     if not _same_type(theirs, feature):
         raise MilError(f"'{where}' reads {feature.name!r} as {feature.type_text}, it is given as {theirs.type_text}: {_AGAIN}")
 
 
-def _same_type(given: Feature, read: Feature) -> bool:
+def _same_type(source: Feature, read: Feature) -> bool:
     """As Core ML compares: kinds and types are the same; so are ranks, and sizes where both are fixed. None declared fits any."""
-    if (given.kind, given.dtype) != (read.kind, read.dtype):
-        return given.kind == read.kind == "image" and {given.dtype, read.dtype} <= {"RGB", "BGR"}
-    if () in (given.shape, read.shape):
+    if (source.kind, source.dtype) != (read.kind, read.dtype):
+        return source.kind == read.kind == "image" and {source.dtype, read.dtype} <= {"RGB", "BGR"}
+    if () in (source.shape, read.shape):
         return True
-    fixed = _is_fixed(given.shapes) and _is_fixed(read.shapes)
-    return len(given.shape) == len(read.shape) and (not fixed or given.shape == read.shape)
+    fixed = _is_fixed(source.shapes) and _is_fixed(read.shapes)
+    return len(source.shape) == len(read.shape) and (not fixed or source.shape == read.shape)
 
 
 def _as_it_is(wire: _Wire, read: Feature) -> bool:

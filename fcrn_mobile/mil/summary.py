@@ -134,10 +134,10 @@ def _leaf(source: Source) -> _Leaf:
 
 def _stage(name: str, leaf: _Leaf) -> str:
     """Name and kind of a stage, what it reads and gives, how large it is or why it does not run."""
-    given, made = (", ".join(feature.name for feature in features) for features in described(leaf.source))
+    reads, results = (", ".join(feature.name for feature in features) for features in described(leaf.source))
     size = f", {leaf.operators.total()} operators, {sum(leaf.weights.values()) / 1e6:.1f} MB of weights" if leaf.weights else ""
     reason = f", which does not run here ({refusal(leaf.source.kind)})" if leaf.source.kind not in READERS else ""
-    return f"{name}: {leaf.source.kind}, {given} → {made}{size}{reason}"
+    return f"{name}: {leaf.source.kind}, {reads} → {results}{size}{reason}"
 
 
 def _damages(block: "Block", constants: Constants) -> Iterator[str]:

@@ -30,16 +30,16 @@ def read(source: Source) -> Parts:
         "confidence_threshold": model.confidenceThresholdInputFeatureName,
     }
     results = {"confidence": model.confidenceOutputFeatureName, "coordinates": model.coordinatesOutputFeatureName}
-    given, made = _by_role(inputs, names, where), _by_role(outputs, results, where)
+    reads, gives = _by_role(inputs, names, where), _by_role(outputs, results, where)
     labels = class_labels(model, where)
-    confidence, coordinates = made["confidence"], made["coordinates"]
+    confidence, coordinates = gives["confidence"], gives["coordinates"]
     least, most = _rows(confidence) or _rows(coordinates) or (0, None)
     if labels and len(confidence.shape) == 2 and not confidence.shapes.ranges and confidence.shape[1] != len(labels):
         raise MilError(f"'{where}' has {len(labels)} class labels for {confidence.shape[1]} classes: {_AGAIN}")
-    arguments = {role: Reference(given[role].name) if role in given else value for role, value in thresholds.items()}
-    arguments |= {role: Reference(given[role].name) for role in results}
+    arguments = {role: Reference(reads[role].name) if role in reads else value for role, value in thresholds.items()}
+    arguments |= {role: Reference(reads[role].name) for role in results}
     arguments |= {"per_class": model.pickTop.perClass, "least": least, "most": most}
-    optional = {given[role].name: value for role, value in thresholds.items() if role in given}
+    optional = {reads[role].name: value for role, value in thresholds.items() if role in reads}
     features = [replace(feature, default=optional.get(feature.name, feature.default)) for feature in inputs]
     return single(source, arguments, features, (replace(confidence, labels=labels), coordinates))
 

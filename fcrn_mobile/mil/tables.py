@@ -129,9 +129,9 @@ def _extractor(source: Source) -> Parts:
 
 
 def _dictionary(source: Source) -> Parts:
-    (x,), (y,) = _typed(source, ("scores",), ("array",), inputs=(1, 1))
+    (x,), (y,) = _typed(source, ("scores",), ("array", "scores"), inputs=(1, 1))
     keys = _categories(source, _one_of(source.model.dictVectorizer, "Map"), x)
-    return single(source, {"x": Reference(x.name), "keys": keys}, (x,), (y,))
+    return single(source, {"x": Reference(x.name), "keys": keys, "sparse": y.kind == "scores"}, (x,), (y,))
 
 
 def _mapping(source: Source) -> Parts:
@@ -155,11 +155,11 @@ def _identity(source: Source) -> Parts:
 
 
 def _typed(
-    source: Source, taken: Sequence[str], given: Sequence[str], inputs: tuple[int, int] = (1, 2**16), results: tuple[int, int] = (1, 1)
+    source: Source, reads: Sequence[str], gives: Sequence[str], inputs: tuple[int, int] = (1, 2**16), results: tuple[int, int] = (1, 1)
 ) -> tuple[tuple[Feature, ...], tuple[Feature, ...]]:
     """Inputs and outputs, of these kinds and as many as there may be."""
     features = described(source)
-    for role, group, kinds, (least, most) in zip(("input", "output"), features, (taken, given), (inputs, results), strict=True):
+    for role, group, kinds, (least, most) in zip(("input", "output"), features, (reads, gives), (inputs, results), strict=True):
         if not least <= len(group) <= most:
             raise MilError(f"'{source.where}' has {len(group)} {role}s, a {source.kind} model has {least or most}: {_AGAIN}")
         for feature in group:

@@ -200,6 +200,8 @@ def test_dictionaries(tmp_path) -> None:
         assert run(made, tmp_path, x=row)["y"].tolist() == fitted.transform([row])[0].tolist()
     with pytest.raises(MilError, match="'z' is none of its 3 keys"):
         run(made, tmp_path, x={"z": 1.0})
+    made.description.output[0].type.dictionaryType.int64KeyType.SetInParent()
+    assert run(made, tmp_path, x={"c": 8.0, "a": 4})["y"] == {2: 8.0, 0: 4.0}
 
 
 def test_mapping_of_categories(tmp_path) -> None:

@@ -61,16 +61,16 @@ def test_a_specification_beyond_protobufs_limit_is_not_read(tmp_path: Path) -> N
         read_specification(tmp_path)
 
 
-def test_a_pipeline_and_other_models_are_told_apart(tmp_path: Path) -> None:
-    for kind, message in (
-        ("pipeline", "is a pipeline of several models"),
-        ("pipelineClassifier", "is a pipelineClassifier of several"),
-        ("identity", "is a identity model, only ML programs"),
-    ):
+def test_a_model_of_any_kind_is_read_from_a_package_or_a_file(tmp_path: Path) -> None:
+    for kind in ("pipeline", "identity"):
         model = Model()
         getattr(model, kind).SetInParent()
-        with pytest.raises(MilError, match=message):
-            read_specification(saved(tmp_path, model))
+        (tmp_path / "m.mlmodel").write_bytes(model.SerializeToString())
+        assert read_specification(saved(tmp_path, model))[0] == model
+        assert read_specification(tmp_path / "m.mlmodel") == (model, tmp_path)
+    (tmp_path / "m.mlmodel").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(MilError, match=r"only points to a file in Git LFS: fetch that first"):
+        read_specification(tmp_path / "m.mlmodel")
     with pytest.raises(MilError, match="holds a specification without a model"):
         read_specification(saved(tmp_path, Model()))
 

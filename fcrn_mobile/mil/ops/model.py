@@ -15,7 +15,22 @@ from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.mil.ops.sorting import survivors
 from fcrn_mobile.package.errors import MilError
 
-__all__ = ["OPERATORS"]
+__all__ = [
+    "OPERATORS",
+    "Scores",
+    "array_feature_extractor",
+    "categorical_mapping",
+    "dict_vectorizer",
+    "feature_vectorizer",
+    "glm_classifier",
+    "glm_regressor",
+    "hand_over",
+    "imputer",
+    "normalizer",
+    "one_hot_encoder",
+    "pick_top",
+    "scaler",
+]
 
 Scores = dict[str | int, float]
 
@@ -50,9 +65,9 @@ def pick_top(
     scores, boxes = _matrix(confidence, "confidence"), _matrix(coordinates, "coordinates")
     if scores.shape[0] != boxes.shape[0] or boxes.shape[1] != 4:
         raise MilError(f"confidence {tuple(scores.shape)} and coordinates {tuple(boxes.shape)} are no N×C and N×4: export the model again")
-    kept = survivors(boxes, scores, float(iou_threshold), float(confidence_threshold), per_class)[:most]
-    missing = max(0, least - len(kept))
-    padded = [torch.cat([rows[kept], rows.new_zeros(missing, rows.shape[1])]) for rows in (scores, boxes)]
+    rows = survivors(boxes, scores, float(iou_threshold), float(confidence_threshold), per_class)[:most]
+    missing = max(0, least - len(rows))
+    padded = [torch.cat([values[rows], values.new_zeros(missing, values.shape[1])]) for values in (scores, boxes)]
     return padded[0], padded[1]
 
 
@@ -143,11 +158,12 @@ def array_feature_extractor(x: Tensor, places: Sequence[int], kind: str) -> Any:
     return numbers[places[0]] if kind == "number" else int(numbers[places[0]])
 
 
-def dict_vectorizer(x: Mapping[str | int, float], keys: Sequence[str | int]) -> Tensor:
-    """The numbers of a dictionary at the places of their keys, and 0 elsewhere."""
+def dict_vectorizer(x: Mapping[str | int, float], keys: Sequence[str | int], sparse: bool) -> Any:
+    """The numbers of a dictionary at the places of their keys, and 0 elsewhere; ``sparse``: {place: number}."""
     if unknown := [key for key in x if key not in keys]:
         raise MilError(f"{unknown[0]!r} is none of its {len(keys)} keys: give those alone")
-    return _dense({keys.index(key): number for key, number in x.items()}, len(keys))
+    places = {keys.index(key): number for key, number in x.items()}
+    return places if sparse else _dense(places, len(keys))
 
 
 def categorical_mapping(x: str | int, mapping: Mapping[str | int, str | int], default: str | int | None) -> str | int:

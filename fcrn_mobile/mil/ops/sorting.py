@@ -81,16 +81,16 @@ def survivors(boxes: Tensor, scores: Tensor, iou_threshold: float, score_thresho
     best, label = scores.max(dim=1)
     order = torch.sort(best, descending=True, stable=True).indices
     order = order[~(best[order] < score_threshold)]
-    kept: list[int] = []
+    survived: list[int] = []
     while order.numel():
         index = order[0]
-        kept.append(int(index))
+        survived.append(int(index))
         rivals = _overlaps(boxes[index], boxes[order]) > iou_threshold
         if per_class:
             rivals &= label[order] == label[index]
         rivals[0] = True
         order = order[~rivals]
-    return kept
+    return survived
 
 
 def _overlaps(box: Tensor, boxes: Tensor) -> Tensor:
