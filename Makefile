@@ -2,9 +2,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed
 PAIR := .venv/share/test-data
+SUITE := .venv/coreml-suite/.installed
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test lint format clean ios-check shelf correction recovery peers tool-speed mutants pack-training
+.PHONY: demo test lint format clean ios-check shelf correction recovery peers tool-speed mutants coreml-suite pack-training
 
 demo: $(READY)  ## the main job on the built-in sample; results in demo/
 	$(BIN)/fcrn-mobile demo
@@ -40,6 +41,9 @@ tool-speed: $(READY)  ## speed of the tool itself: --help, export, validate; ben
 mutants: $(READY)  ## small faults in the code that decides, and whether the tests beside it notice: hours; benchmarks/results/mutants.json
 	$(BIN)/python benchmarks/mutants/run.py --json benchmarks/results/mutants.json
 
+coreml-suite: $(SUITE)  ## coremltools' own tests with predict() answered by the MIL runtime: hours; benchmarks/results/coreml_suite.json
+	.venv/coreml-suite/bin/python benchmarks/coreml_suite/run.py $(SUITE_OPTIONS) --json benchmarks/results/coreml_suite.json
+
 pack-training: $(READY)  ## the frames of FCRN_TEST_DATA in one file, for training on a machine with a GPU: minutes; runs/training.npz
 	$(BIN)/python benchmarks/training/gpu/pack.py --out runs/training.npz
 
@@ -61,3 +65,10 @@ $(READY): pyproject.toml constraints.txt
 $(PAIR): | $(READY)
 	-$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --python-version 38 --abi cp38 \
 	  --platform manylinux1_x86_64 --dest $@ scikit-image==0.17.2
+
+# What coremltools' tests ask for beside the project's own packages, which this environment sees.
+$(SUITE): $(READY)
+	$(BIN)/python -m venv .venv/coreml-suite
+	$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > $$(.venv/coreml-suite/bin/python -c 'import site; print(site.getsitepackages()[0])')/project.pth
+	.venv/coreml-suite/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt mock parameterized peft torchvision
+	touch $@
