@@ -52,7 +52,7 @@ def bind(
     scope = _Scope(reader, where, arithmetic, opset, names=ChainMap({name: name for name in inputs}))
     operations = scope.operations(block)
     values = {value.name: value for proto in block.operations for value in proto.outputs}
-    for name in block.outputs:
+    for name in dict.fromkeys(block.outputs):
         if name in scope.constants:
             operations.append(Operation("identity", {"x": scope.constants[name]}, (_info(values[name]),)))
     return release_after_last_use(operations, {*block.outputs, *kept})
@@ -150,7 +150,8 @@ class _Scope:
 
 
 def _info(value: "NamedValueType", name: str = "") -> TensorInfo:
-    return TensorInfo(name or value.name, type_name(value.type), shape_of(value.type))
+    variadic = any(dimension.unknown.variadic for dimension in value.type.tensorType.dimensions)
+    return TensorInfo(name or value.name, type_name(value.type), None if variadic else shape_of(value.type))
 
 
 def _expand(operation: Operation, arithmetic: Arithmetic) -> dict[str, torch.Tensor]:

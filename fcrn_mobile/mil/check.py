@@ -204,7 +204,9 @@ def check_described(inputs: Sequence["FeatureDescription"], outputs: Sequence["F
         for feature in features:
             _check_name(feature.name, f"{role} of '{where}'")
             _check_feature(feature, f"{role} {feature.name!r} of '{where}'")
-        if len(set(described)) != len(described):
+        # One tensor may be given back twice: both outputs have its name.
+        alike = {feature.name: feature for feature in features} if role == "output" else {}
+        if len(set(described)) != len(described) and any(alike.get(feature.name) != feature for feature in features):
             raise MilError(f"'{where}' describes an {role} twice ({', '.join(described)[:80]!r}): {_AGAIN}")
 
 

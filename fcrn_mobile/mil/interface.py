@@ -112,18 +112,7 @@ class Feature:
             return {self._label(key): self._number(number) for key, number in value.items()}
         array = np.asarray(value)
         self._check_shape(array.shape, array.shape)
-        if self.dtype.startswith("INT"):
-            if not np.issubdtype(array.dtype, np.integer) and array.dtype != np.bool_:
-                raise MilError(f"input '{self.name}' is {array.dtype}, the package takes {self.dtype}: give whole numbers")
-            bounds = np.iinfo(self.dtype.lower())
-            if array.size and not (bounds.min <= int(array.min()) and int(array.max()) <= bounds.max):
-                raise MilError(f"input '{self.name}' has values beyond {self.dtype} ({array.min()} to {array.max()}): scale it first")
-            return torch.from_numpy(np.array(array, dtype=np.int32, order="C"))
-        if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_) or np.issubdtype(array.dtype, np.complexfloating):
-            raise MilError(f"input '{self.name}' is {array.dtype}, the package takes {self.dtype}: give real numbers")
-        with np.errstate(over="ignore"):
-            rounded = array.astype(np.float16) if self.dtype == "FLOAT16" else array
-            return torch.from_numpy(np.array(rounded, dtype=np.float32, order="C"))
+        return self._numbers(array)
 
     def default_tensor(self) -> Tensor:
         """The value of an input that is left out: its default in its default shape."""
@@ -137,7 +126,8 @@ class Feature:
 
         Returns:
             H×W (8-bit gray uint8, Float16 gray float32) or H×W×3 uint8 RGB for an image; the whole array (float32, or int32 if declared
-            so); a number as float; a label (str or int) and scores {label: probability}.
+            so), of one element if the result has no axes, as Core ML gives it; a number as float; a label (str or int) and scores
+            {label: probability}.
 
         Raises:
             MilError: a result that is none, or that an image cannot hold.
@@ -150,6 +140,7 @@ class Feature:
         if self.kind == "number":
             return float(array)
         if self.kind == "array":
+            array = np.atleast_1d(array)
             return array.astype(np.int32) if self.dtype == "INT32" else array.astype(np.float32, copy=False)
         channels = _CHANNELS.get(self.dtype, 1)
         if array.ndim < 2 or array.size != channels * array.shape[-1] * array.shape[-2]:
@@ -161,6 +152,22 @@ class Feature:
         if channels == 1:
             return pixels[0]
         return np.ascontiguousarray((pixels[::-1] if self.dtype == "BGR" else pixels).transpose(1, 2, 0))
+
+    def _numbers(self, array: NDArray[Any]) -> Tensor:
+        """An array as float32, or as int32 if whole numbers go in: of floats too, as long as they are whole (Core ML converts those)."""
+        if self.dtype.startswith("INT"):
+            whole = np.issubdtype(array.dtype, np.floating) and bool((np.isfinite(array) & (np.rint(array) == array)).all())
+            if not (whole or np.issubdtype(array.dtype, np.integer) or array.dtype == np.bool_):
+                raise MilError(f"input '{self.name}' is {array.dtype}, the package takes {self.dtype}: give whole numbers")
+            bounds = np.iinfo(self.dtype.lower())
+            if array.size and not (bounds.min <= int(array.min()) and int(array.max()) <= bounds.max):
+                raise MilError(f"input '{self.name}' has values beyond {self.dtype} ({array.min()} to {array.max()}): scale it first")
+            return torch.from_numpy(np.array(array, dtype=np.int32, order="C"))
+        if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_) or np.issubdtype(array.dtype, np.complexfloating):
+            raise MilError(f"input '{self.name}' is {array.dtype}, the package takes {self.dtype}: give real numbers")
+        with np.errstate(over="ignore"):
+            rounded = array.astype(np.float16) if self.dtype == "FLOAT16" else array
+            return torch.from_numpy(np.array(rounded, dtype=np.float32, order="C"))
 
     def _number(self, value: Any) -> float:
         array = np.asarray(value)

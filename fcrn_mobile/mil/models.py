@@ -78,7 +78,7 @@ def _read_program(source: Source) -> Parts:
     states = tuple(Feature.from_description(f) for f in checked.states)
     return Parts(
         inputs=tuple(Feature.from_description(f) for f in checked.inputs),
-        outputs=tuple(Feature.from_description(f) for f in checked.outputs),
+        outputs=tuple(dict.fromkeys(Feature.from_description(f) for f in checked.outputs)),
         operations=bind(checked.block, constants, source.where, source.arithmetic, checked.opset, inputs, kept=[f.name for f in states]),
         function=checked.name,
         states=states,

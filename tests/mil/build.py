@@ -96,7 +96,7 @@ def check_op(
     assert kind in loaded or kind.startswith("constexpr_"), f"the program holds {loaded}, not {kind}"
     wanted = expected if isinstance(expected, tuple | list) else [expected]
     for value, other in zip(actual, wanted, strict=True):
-        reference = np.asarray(other)
+        reference = np.atleast_1d(np.asarray(other))  # a result without axes comes as an array of one
         assert value.shape == reference.shape, f"{kind}: {value.shape} is not {reference.shape}"
         assert np.issubdtype(value.dtype, np.floating) == np.issubdtype(reference.dtype, np.floating), f"{kind}: {value.dtype}"
         np.testing.assert_allclose(value, reference, rtol=tolerance, atol=tolerance, err_msg=kind)

@@ -135,3 +135,18 @@ def test_operators_whose_versions_differ_are_told_the_operator_set(opset: int) -
     assert step.arguments["opset"] == opset
     (step,) = bound(operation("relu", (2, 3), x="x"), opset=opset)
     assert set(step.arguments) == {"x"}
+
+
+def test_a_constant_that_is_given_back_twice_is_bound_once() -> None:
+    (step,) = bound(named_constant("y", [1.0, 2.0]), outputs=("y", "y"))
+    assert (step.kind, step.name) == ("identity", "y")
+
+
+def test_a_result_of_any_rank_takes_any_shape() -> None:
+    proto = operation("fill", (-1,), shape="s")
+    proto.outputs[0].type.tensorType.dimensions[0].unknown.variadic = True
+    (step,) = bound(proto)
+    assert all(step.outputs[0].fits(shape) for shape in [(), (3,), (2, 3, 4)])
+    proto.outputs[0].type.tensorType.dimensions[0].unknown.variadic = False
+    (step,) = bound(proto)
+    assert [step.outputs[0].fits(shape) for shape in [(), (3,), (2, 3, 4)]] == [False, True, False]

@@ -227,7 +227,7 @@ def test_callers_are_promised_what_the_function_has() -> None:
         (([feature("z", (2, 3))],), "describes an input 'z' that its program lacks"),
         (([feature("x", (2, 3))], [feature("z", (2, 3))]), "describes an output 'z' that its program lacks"),
         (([feature("x", (2, 3)), feature("x", (2, 3))],), r"describes an input twice \('x, x'\)"),
-        (([feature("x", (2, 3))], [feature("y", (2, 3))] * 2), "describes an output twice"),
+        (([feature("x", (2, 3))], [feature("y", (2, 3)), feature("y", (2, 4))]), "describes an output twice"),
         (([],), "input 'x' of the program in 'a.mlpackage' is not described to callers"),
         (([feature("x")],), "input 'x' of 'a.mlpackage' has no type"),
         (([feature("x", (2, 3))], [feature("y", (-2, 3))]), "output 'y' of 'a.mlpackage' has the shape -2×3"),
@@ -235,6 +235,10 @@ def test_callers_are_promised_what_the_function_has() -> None:
     ]:
         with pytest.raises(MilError, match=message):
             described(*wrong)
+
+
+def test_one_tensor_may_be_given_back_twice() -> None:
+    described([feature("x", (2, 3))], [feature("y", (2, 3))] * 2)
 
 
 def test_unknown_lengths_agree_with_any() -> None:

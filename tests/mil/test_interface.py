@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 from fcrn_mobile.mil import MilError, Program
-from tests.mil.build import convert, ct, quiet_coremltools
+from tests.mil.build import convert, ct, mb, quiet_coremltools, run_op
 from tests.mil.ops.arrays import values
 
 RNG = np.random.default_rng(0)
@@ -212,3 +212,16 @@ def test_an_output_may_be_an_input_or_a_constant(tmp_path) -> None:
     first, second = program.predict({"x": x}).values()
     np.testing.assert_array_equal(first, x)
     np.testing.assert_array_equal(second, [1, 2])
+
+
+def test_one_tensor_under_two_outputs_and_a_result_without_axes() -> None:
+    x = values(0, 5)
+
+    def body(x0):
+        y = mb.relu(x=x0)
+        return y, y, mb.reduce_sum(x=x0, axes=[0], keep_dims=False)
+
+    program, results = run_op(body, x)
+    assert [feature.shape for feature in program.outputs] == [(5,), ()]
+    np.testing.assert_array_equal(results[0], np.maximum(x, 0))
+    np.testing.assert_allclose(results[1], [x.sum()], rtol=1e-5)

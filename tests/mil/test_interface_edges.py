@@ -58,10 +58,11 @@ def test_the_outputs_of_classifiers_and_what_is_neither() -> None:
     described.type.dictionaryType.SetInParent()
     scores = Feature.from_description(described)
     assert (scores.kind, scores.dtype) == ("scores", "INT64")
-    with pytest.raises(MilError, match="input 'a' is a scores: only images and arrays go in"):
-        scores.to_tensor({})
+    assert scores.to_tensor({2: 1}) == {2: 1.0}
+    with pytest.raises(MilError, match="input 'a' is int: give a dictionary of numbers"):
+        scores.to_tensor(2)
     described.type.sequenceType.SetInParent()
-    with pytest.raises(MilError, match="'a' is a sequenceType: only images and arrays are supported"):
+    with pytest.raises(MilError, match="'a' is a sequenceType: only images, arrays, numbers, texts and dictionaries are supported"):
         Feature.from_description(described)
 
 
@@ -74,9 +75,28 @@ def test_integers_at_the_ends_of_their_range_go_in_and_the_next_do_not(dtype: st
         with pytest.raises(MilError, match=f"has values beyond {dtype}"):
             feature.to_tensor(np.array(beyond, np.int64))
     assert feature.to_tensor([True, False]).tolist() == [1, 0]
-    with pytest.raises(MilError, match="is float64, the package takes INT"):
-        feature.to_tensor([1.0, 2.0])
+    with pytest.raises(MilError, match="is <U1, the package takes INT"):
+        feature.to_tensor(["1", "2"])
     assert array(dtype, 0).to_tensor(np.zeros(0, np.int32)).shape == (0,)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_whole_numbers_may_come_as_floats(kind: type) -> None:
+    feature = array("INT32", 3)
+    taken = feature.to_tensor(np.array([-7.0, 0.0, 2048.0], kind))
+    assert (taken.dtype, taken.tolist()) == (torch.int32, [-7, 0, 2048])
+    for wrong in (0.5, np.nan, np.inf, -np.inf):
+        with pytest.raises(MilError, match="the package takes INT32: give whole numbers"):
+            feature.to_tensor(np.array([1, 2, wrong], kind))
+    with pytest.raises(MilError, match="has values beyond INT32"):
+        feature.to_tensor([1.0, 2.0, 2.0**31])
+    assert array("INT8", 0).to_tensor(np.zeros(0)).shape == (0,)
+
+
+def test_a_result_without_axes_comes_as_an_array_of_one() -> None:
+    assert array("FLOAT32").to_array(torch.tensor(2.5)).tolist() == [2.5]
+    assert array("INT32").to_array(torch.tensor(3)).dtype == np.int32
+    assert array("FLOAT32", 1, 1).to_array(torch.tensor([[2.5]])).tolist() == [[2.5]]
 
 
 def test_floats_are_rounded_where_the_input_is_half_and_nowhere_else() -> None:
