@@ -59,12 +59,13 @@ def outcome(path: Path) -> tuple[str, str]:
         summary = summarise(path)
         kind = summary.kind
         if summary.damaged:
-            return kind, f"incomplete: {summary.damaged[0]}"
+            return kind, f"incomplete: {summary.damaged[0].replace(str(path), path.name)}"
         program = Program.load(path, "float16")
         generator = np.random.default_rng(0)
         inputs = {feature.name: example(feature, generator) for feature in program.inputs if feature.default is None}
+        state = program.make_state() if program.states else None
         start = time.perf_counter()
-        results = program.predict(inputs)
+        results = program.predict(inputs, state)
         seconds = time.perf_counter() - start
     except InputError as error:
         return kind, f"refused: {str(error).replace(str(path), path.name)}".replace("|", "\\|")

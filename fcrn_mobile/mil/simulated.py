@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil.arithmetic import Arithmetic, check_policy
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.program import Program
+from fcrn_mobile.mil.state import State
 from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.package.framework import NEWEST_SPECIFICATION, answered_by
 from fcrn_mobile.package.writing import write_package
@@ -100,6 +102,23 @@ class _Compiled:
             _fill(source, self.path)
 
 
+class _SimulatedState:
+    """What coremltools' ``MLState`` asks of its proxy."""
+
+    def __init__(self, answers: Answers, state: State) -> None:
+        self._answers, self.state = answers, state
+
+    def read_state(self, name: str) -> NDArray[Any]:
+        """A copy of what a state holds, float16 as float32."""
+        with self._answers.answering():
+            return self.state.read_state(name)
+
+    def write_state(self, name: str, value: NDArray[Any]) -> None:
+        """Let a state hold something else."""
+        with self._answers.answering():
+            self.state.write_state(name, value)
+
+
 class _SimulatedModel:
     """What coremltools asks of its ``_MLModelProxy``; loaded when it is made."""
 
@@ -113,12 +132,12 @@ class _SimulatedModel:
         self._predict_time: int | None = None
         answers.models += 1
 
-    def predict(self, data: Mapping[str, Any], state: None = None) -> dict[str, Any]:
+    def predict(self, data: Mapping[str, Any], state: "_SimulatedState | None" = None) -> dict[str, Any]:
         """A value per output, of the types that coremltools makes of Core ML's."""
         start = time.perf_counter_ns()
         with self._answers.answering():
             inputs = {f.name: _taken(f, data[f.name]) for f in self._program.inputs if f.name in data}
-            results = self._program.predict(inputs)
+            results = self._program.predict(inputs, None if state is None else state.state)
         self._predict_time = time.perf_counter_ns() - start
         self._answers.predictions += 1
         return {f.name: _given(f, results[f.name]) for f in self._program.outputs}
@@ -126,6 +145,10 @@ class _SimulatedModel:
     def batchPredict(self, batch: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:  # noqa: N802
         """As ``predict``, one after the other."""
         return [self.predict(data) for data in batch]
+
+    def newState(self) -> "_SimulatedState":  # noqa: N802
+        """What the model keeps from one prediction to the next, with its first values."""
+        return _SimulatedState(self._answers, self._program.make_state())
 
     def get_compiled_model_path(self) -> str:
         """A folder that lasts as long as the model, as on a Mac."""

@@ -164,6 +164,38 @@ def test_functions_are_chosen_by_name(simulated: Any, tmp_path: Path) -> None:
         np.testing.assert_array_equal(model.predict({"x": x})["y"], factor * x)
 
 
+class Accumulator(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("total", torch.zeros(3, dtype=torch.float16))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.total.add_(x)
+        return self.total * 2
+
+
+def test_states_last_from_one_prediction_to_the_next(simulated: Any) -> None:
+    with quiet_coremltools():
+        model = ct.convert(
+            torch.jit.trace(Accumulator().eval(), torch.zeros(3, dtype=torch.float16)),
+            inputs=[ct.TensorType("x", (3,), dtype=np.float16)],
+            outputs=[ct.TensorType("y", dtype=np.float16)],
+            states=[ct.StateType(ct.TensorType(shape=(3,), dtype=np.float16), "total")],
+            minimum_deployment_target=ct.target.iOS18,
+        )
+    first, second = model.make_state(), model.make_state()
+    x = np.array([1, 2, 3], np.float32)
+    outputs = [model.predict({"x": x}, state)["y"].tolist() for state in (first, first, second)]
+    assert outputs == [[2, 4, 6], [4, 8, 12], [2, 4, 6]]
+    assert first.read_state("total").tolist() == [2, 4, 6]
+    second.write_state("total", np.array([10, 10, 10], np.float32))
+    assert model.predict({"x": x}, second)["y"].tolist() == [22, 24, 26]
+    with pytest.raises(RuntimeError, match="no state 'sum'"):
+        first.read_state("sum")
+    with pytest.raises(RuntimeError, match="state"):
+        model.predict({"x": x})
+
+
 def test_nothing_is_left_behind() -> None:
     """Not even in modules that were imported meanwhile, and after an exception."""
     sys.modules.pop("coremltools.converters.mil.testing_utils", None)
