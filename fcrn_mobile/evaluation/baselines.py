@@ -162,8 +162,8 @@ def _median(stack: Array) -> Array:
     """Median over the first axis without NaN. Sorts in place: ``np.nanmedian`` would copy the stack several times."""
     stack.sort(axis=0)  # NaN goes last
     count = np.count_nonzero(~np.isnan(stack), axis=0)[None]
-    lower = np.take_along_axis(stack, np.maximum(count - 1, 0) // 2, axis=0)[0]
-    upper = np.take_along_axis(stack, np.minimum(count // 2, len(stack) - 1), axis=0)[0]
+    lower = np.take_along_axis(stack, (count - 1) // 2, axis=0)[0]
+    upper = np.take_along_axis(stack, count // 2, axis=0)[0]
     median = (lower + upper) / 2
     result: Array = np.where(np.isnan(median), np.nanmedian(median), median).astype(np.float32)
     return result

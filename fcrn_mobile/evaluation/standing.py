@@ -66,7 +66,7 @@ class StandingMeter:
     def update(self, prediction: Array, depth: Array) -> None:
         """Look at one image: h×w and H×W metres."""
         shape = self._true[0].shape if self._true else _grid(depth.shape[0], depth.shape[1])
-        true, predicted = _sampled(depth, shape), np.clip(_sampled(prediction, shape), 0, _FAR)
+        true, predicted = _sampled(depth, shape), np.minimum(_sampled(prediction, shape), _FAR)
         mask = np.isfinite(true) & (true > 0)
         if mask.any() and np.isfinite(predicted[mask]).any():
             ratio = float(np.nanmedian(predicted[mask]) / np.median(true[mask]))
@@ -129,7 +129,7 @@ def _maps_of_others(truths: list[Array], rule: EvaluationProtocol) -> list[Array
     for own in stack:
         others = counts - ~np.isnan(own)
         low, high = (_without(ordered, own, place) for place in (np.maximum(others - 1, 0) // 2, others // 2))
-        median = np.where(others > 0, (low + high) / 2, np.nan)
+        median = (low + high) / 2
         fallback = np.nanmedian(median) if (others > 0).any() else rule.max_depth
         maps.append(np.where(np.isnan(median), fallback, median).astype(np.float32))
     return maps

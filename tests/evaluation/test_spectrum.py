@@ -86,3 +86,13 @@ def test_parseval() -> None:
     spectrum = power_spectrum(depth)
     assert spectrum.sum() / depth.size == pytest.approx((windowed**2).sum(), rel=1e-12)
     assert spectrum[0, 0] < 1e-15 * spectrum.sum()
+
+
+def test_the_band_has_its_border_and_nothing_beyond() -> None:
+    """Of 64 pixels a thirty-second is two frequencies: 30 to 34 of 64 count."""
+    for index in range(64):
+        spectrum = np.zeros((64, 64))
+        spectrum[index, 1] = 2.0
+        inside = 1.0 if 30 <= index <= 34 else 0.0
+        assert checkerboard(spectrum) == Checkerboard(inside, 0.0, 0.0)
+        assert checkerboard(spectrum.T) == Checkerboard(0.0, inside, 0.0)

@@ -55,6 +55,12 @@ def standing(factor: float, frames: list[Sample], path: Path, rule=FULL, scaled:
     return meter.compute("float network")
 
 
+def test_progress_is_told_after_each_frame(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    evaluate(Scaled(1, tmp_path), rooms(3), FULL, lambda done, total: told.append((done, total)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_the_median_map_of_an_image_is_made_of_all_others(seed: int, tmp_path) -> None:
     generator = np.random.default_rng(seed)
