@@ -117,8 +117,10 @@ def _print(facts: dict[str, Any]) -> None:
                 print(f"{key:12} {reason}")
             if len(value) > _MOST_DAMAGES:
                 print(f"{key:12} and {len(value) - _MOST_DAMAGES} more constants")
-        elif key == "stages" and not value:
+        elif key in ("counted_once", "stages", "states") and not value:
             pass
+        elif key == "counted_once":
+            print(f"{'':12} with what {', '.join(value)} runs counted once: how often it does is not in the program")
         elif isinstance(value, list):
             print(key)
             for item in value:

@@ -269,6 +269,9 @@ def _why_not(graph: Graph) -> str:
         return "no estimate: shapes are flexible, export with a fixed input size"
     if any(tensor.dtype == "FLOAT32" for node in graph.nodes if node.macs for tensor in node.outputs):
         return "no estimate: the program is float32 and the Neural Engine is not, export with fp16"
+    repeated = sorted({node.kind for node in graph.nodes} & kinds(lambda operator: bool(operator.blocks)))
+    if repeated:
+        return f"no estimate: how often {', '.join(repeated)} runs what is inside is not in the program"
     return ""
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from fcrn_mobile.latency.estimate import estimate, notes
 from fcrn_mobile.mil.graph import read_graph
 from fcrn_mobile.mil.summary import summarise
 from tests.mil.build import convert, ct, mb, quiet_coremltools, save_program
@@ -95,3 +96,36 @@ def test_stored_bytes_are_those_of_the_weights_file(name: str, tmp_path: Path) -
     assert weight.tensor.shape == (64, 64, 3, 3)
     assert weight.stored_bytes < 64 * 64 * 9 * 2 * 0.7
     assert graph.weight_bytes == pytest.approx(on_disk, rel=0.02)
+
+
+def test_what_loops_and_branches_run_is_seen_and_counted_once(tmp_path) -> None:
+    """A product of matrices in the body of a loop, in a branch and outside; weights and unsupported operators inside are found too."""
+    weight = np.ones((40, 40), np.float16)
+
+    def body(x0, s0):
+        def branch():
+            return mb.matmul(x=x0, y=weight)
+
+        def looped(n, x):
+            return mb.add(x=n, y=1), mb.matmul(x=x, y=weight + np.float16(1))
+
+        x = mb.while_loop(_cond=lambda n, x: mb.less(x=n, y=3), _body=looped, loop_vars=(0, x0))[1]
+        pred = mb.greater(x=mb.reduce_sum(x=x, axes=[0, 1], keep_dims=False), y=np.float16(0))
+        x = mb.cond(pred=pred, _true_fn=branch, _false_fn=lambda: mb.relu(x=x0))
+        return mb.coreml_update_state(state=s0, value=mb.matmul(x=x, y=weight + np.float16(2)))
+
+    path = save_program(tmp_path, body, [np.zeros((2, 40), np.float16)], "iOS18", [(2, 40)])
+    graph = read_graph(path)
+    products = [node for node in graph.nodes if node.kind == "matmul"]
+    assert [node.macs for node in products] == [2 * 40 * 40] * 3
+    assert [node.weights["y"].stored_bytes for node in products] == [weight.nbytes] * 3
+    assert graph.weight_bytes >= 3 * weight.nbytes
+    assert {"while_loop", "cond", "add", "less", "relu", "write_state"} <= {node.kind for node in graph.nodes}
+    summary = summarise(path)
+    assert summary.macs == 3 * 2 * 40 * 40
+    assert summary.counted_once == ["cond", "while_loop"]
+    assert summary.states == ["s0: FLOAT16 array 2×40."]
+    assert summary.inputs == ["x0: FLOAT16 array 2×40."]
+    assert summary.weights == {"FLOAT16": 3 * weight.nbytes}
+    assert summary.unsupported == []
+    assert any("no estimate: how often cond, while_loop runs what is inside" in note for note in notes(estimate(graph)))
