@@ -55,9 +55,17 @@ class Numbers(Integers):
 @click.option("--val-data", metavar="SPEC", help="Validation data, if not the #val part of --data.")
 @click.option("--objective", default="supervised", show_default=True, metavar="supervised|video|stereo", help="What depth is learned from.")
 @click.option("--preset", default="fcrn-lite0", show_default=True, help="Network.")
-@click.option("--decoder", help="Up-block other than the preset's: deconv2, deconv3, upconv, upproj, upproj-bilinear, fastproj.")
+@click.option(
+    "--decoder",
+    help="Up-blocks other than the preset's: deconv2, deconv3, deconv4, upconv, upproj, upproj-bilinear, upproj-deconv, fastproj.",
+)
 @click.option("--laterals", metavar="none|add|concat", help="How the encoder's finer maps enter the decoder, if not as the preset's do.")
-@click.option("--widths", type=Integers(","), metavar="A,B,C,D,E", help="Decoder widths other than the preset's.")
+@click.option(
+    "--widths",
+    type=Integers(","),
+    metavar="A,B,C,D,E",
+    help="Decoder widths other than the preset's; one more is an up-block to full resolution.",
+)
 @click.option("--input-size", type=Integers("x"), metavar="HxW", help="Input size other than the preset's.")
 @click.option("--encoder-weights", default="imagenet", show_default=True, metavar="imagenet|random|FILE", help="Start of the encoder.")
 @click.option("--out", type=OutputFolder(path_type=str), help="Folder of the run.")

@@ -96,17 +96,21 @@ class ConvBilinear(nn.Module):
 
 
 _deconv3 = functools.partial(DeConv, kernel=3)
+#: Every output pixel gets as many taps of a kernel whose side is a multiple of the stride (Odena et al. 2016).
+_deconv4 = functools.partial(DeConv, kernel=4)
 
 #: Up-blocks by step, the last for all further steps; built from in_channels, out_channels and the form of the unpooled convolutions.
 DECODERS: dict[str, tuple[Callable[[int, int, Form], nn.Module], ...]] = {
     "deconv2": (functools.partial(DeConv, kernel=2),),
     "deconv3": (_deconv3,),
+    "deconv4": (_deconv4,),
     "upconv": (UpConv,),
     "upproj": (UpProj,),
     "fastproj": (FastProj,),
     "deconv-upconv": (_deconv3, UpConv),
     "conv-bilinear": (ConvBilinear,),
     "upproj-bilinear": (UpProj, UpProj, ConvBilinear),
+    "upproj-deconv": (UpProj, UpProj, _deconv4),
 }
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from fcrn_mobile.errors import InputError, require_known
 from fcrn_mobile.network.decoders import build_decoder
 from fcrn_mobile.network.encoders import ENCODERS, encoder_named
-from fcrn_mobile.network.laterals import CONCAT, LATERALS, NONE, build_laterals
+from fcrn_mobile.network.laterals import CONCAT, LATERALS, NONE, build_laterals, cropped
 from fcrn_mobile.network.unpooling import FORMS, Form
 
 __all__ = ["FCRN", "PRESETS", "DepthNetwork", "FCRNConfig", "preset", "set_form"]
@@ -25,7 +25,8 @@ class FCRNConfig:
         preset: name under which the network is known.
         encoder: one of ``encoders.ENCODERS``.
         decoder: one of ``decoders.DECODERS``.
-        widths: channels after the 1×1 convolution and after each of the up-blocks, one fewer than the encoder halves its input.
+        widths: channels after the 1×1 convolution and after each of the up-blocks: of these one fewer than the encoder halves its input, or
+            as many, of which the last leads to full resolution.
         input_size: height and width in pixels that it is trained and exported for; other sizes run too.
         mean, std: normalisation of RGB in 0..1, applied inside the network.
         head_relu: whether the prediction ends in a ReLU, so that depth is never negative.
@@ -48,10 +49,9 @@ class FCRNConfig:
     def __post_init__(self) -> None:
         require_known("laterals", self.laterals, LATERALS)
         count = encoder_named(self.encoder).halvings
-        if len(self.widths) != count or min(self.widths) < 1:
-            raise InputError(
-                f"decoder widths {self.widths}: give {count} positive channel counts, one behind the encoder and {count - 1} up-blocks"
-            )
+        if len(self.widths) not in (count, count + 1) or min(self.widths) < 1:
+            blocks = f"one behind the encoder and {count - 1} up-blocks, or one more for an up-block to full resolution"
+            raise InputError(f"decoder widths {self.widths}: give {count} positive channel counts, {blocks}")
         if len(self.input_size) != 2 or min(self.input_size) < 32:
             raise InputError(f"input size {self.input_size}: give height and width of at least 32 pixels")
         if self.inverse_depth is not None and not (len(self.inverse_depth) == 2 and min(self.inverse_depth) > 0):
@@ -132,7 +132,8 @@ class FCRN(DepthNetwork):
 
     Shape:
         input N×3×H×W, RGB in 0..1 (the network normalises); output depth in metres, N×1×16⌈H/32⌉×16⌈W/32⌉
-        (plain encoder: N×1×8⌈H/16⌉×8⌈W/16⌉), with laterals N×1×⌈H/2⌉×⌈W/2⌉.
+        (plain encoder: N×1×8⌈H/16⌉×8⌈W/16⌉), with laterals N×1×⌈H/2⌉×⌈W/2⌉; twice that with an up-block to full resolution, with
+        laterals N×1×H×W.
     """
 
     mean: Tensor
@@ -155,21 +156,23 @@ class FCRN(DepthNetwork):
         self._initialise()
 
     def forward(self, image: Tensor) -> Tensor:
-        x = self.head(self.decoded(image)[-1])  # N×1×H/2×W/2
+        x = self.head(self.decoded(image)[-1])  # N×1×H/2×W/2, or at full resolution
         if self.config.inverse_depth is not None:
             # Not 1 / x, which becomes a reciprocal: Core ML adds 1e-4 to what it inverts.
             return torch.div(self.one, self.inverse_depth(x))
         return F.relu(x) if self.config.head_relu else x
 
     def decoded(self, image: Tensor) -> list[Tensor]:
-        """What each step of the decoder gives of an image N×3×H×W in 0..1, up to N×widths[-1]×H/2×W/2."""
+        """What each step of the decoder gives of an image N×3×H×W in 0..1, up to N×widths[-1]×H/2×W/2 or full resolution."""
         *finer, x = self.encoder.maps((image - self.mean) / self.std)
         x = self.bn(self.conv(x))  # N×widths[0]×H/32×W/32 (plain: H/16×W/16), no ReLU
         steps = []
         for step, block in enumerate(self.decoder):
             x = block(x)
-            if self.laterals:
+            if step < len(self.laterals):
                 x = self.laterals[step](x, finer[-1 - step])
+            elif self.laterals:
+                x = cropped(x, image)
             steps.append(x)
         return steps
 

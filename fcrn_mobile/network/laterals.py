@@ -53,7 +53,7 @@ def cropped(x: Tensor, like: Tensor) -> Tensor:
 
 
 def build_laterals(kind: str, widths: tuple[int, ...], encoder_channels: tuple[int, ...]) -> nn.ModuleList:
-    """One lateral per up-block, none at all for ``none``.
+    """One lateral per up-block but that to full resolution, where the encoder has no map; none at all for ``none``.
 
     Args:
         kind: one of ``LATERALS``.
@@ -66,4 +66,4 @@ def build_laterals(kind: str, widths: tuple[int, ...], encoder_channels: tuple[i
     require_known("laterals", kind, LATERALS)
     if kind == NONE:
         return nn.ModuleList()
-    return nn.ModuleList(Lateral(kind, width, channels) for width, channels in zip(widths[1:], encoder_channels, strict=True))
+    return nn.ModuleList(Lateral(kind, width, channels) for width, channels in zip(widths[1:], encoder_channels, strict=False))

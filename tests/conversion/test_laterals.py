@@ -27,9 +27,9 @@ KINDS = ("add", "concat")
 SIZE = (40, 72)  # of no multiples of 16: the decoder's maps are cropped
 
 
-def network(kind: str, encoder: str = "plain", decoder: str = "upproj-bilinear") -> FCRN:
+def network(kind: str, encoder: str = "plain", decoder: str = "upproj-bilinear", full: bool = False) -> FCRN:
     torch.manual_seed(0)
-    widths = (16, 16, 16, 8, 8)[: encoder_named(encoder).halvings]
+    widths = (16, 16, 16, 8, 8)[: encoder_named(encoder).halvings] + (8,) * full
     # Normalisation that is exact in half precision.
     exact = {"mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
     made = settled(FCRN(preset("fcrn-lite0", encoder=encoder, decoder=decoder, widths=widths, laterals=kind, input_size=SIZE, **exact)))
@@ -60,10 +60,14 @@ def relative(candidate: Tensor, expected: Tensor) -> float:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("encoder", "decoder"), [("lite0", d) for d in DECODERS] + [("resnet18", "upproj"), ("plain", "upproj-bilinear")])
-def test_equalisation_leaves_the_function_alone(kind: str, encoder: str, decoder: str) -> None:
+@pytest.mark.parametrize(
+    ("encoder", "decoder", "full"),
+    [("lite0", d, False) for d in DECODERS]
+    + [("resnet18", "upproj", False), ("plain", "upproj-bilinear", False), ("lite0", "upproj-bilinear", True)],
+)
+def test_equalisation_leaves_the_function_alone(kind: str, encoder: str, decoder: str, full: bool) -> None:
     # In double precision: random networks magnify float rounding.
-    deployed = deploy(network(kind, encoder, decoder)).double()
+    deployed = deploy(network(kind, encoder, decoder, full)).double()
     x = torch.rand(1, 3, *SIZE).double()
     with torch.no_grad():
         expected = deployed(x)
@@ -89,21 +93,39 @@ def test_an_encoder_map_has_factors_for_all_that_read_it() -> None:
     assert {"encoder._blocks.1._expand_conv.weight", "laterals.3.conv.weight"} in readers
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_package_computes_the_same_depth(kind: str, tmp_path: Path) -> None:
-    made = network(kind)
+def test_equalisation_reaches_transposed_convolutions_and_the_block_to_full_resolution() -> None:
+    """Each weight is read by one map and gives another; the head's own output is none."""
+    for decoder, kernel in (("upproj-deconv", "conv.weight"), ("upproj-bilinear", "conv.weight")):
+        deployed = deploy(network("concat", "lite0", decoder, full=True))
+        given = {side.name for link in links(deployed) for side in link.givers}
+        read = {side.name for link in links(deployed) for side in link.readers}
+        blocks = {f"decoder.{step}.{kernel}" for step in (2, 3, 4)}
+        assert blocks <= given & read
+        assert "head.weight" in read
+        before = deployed.decoder[3].conv.weight.clone()
+        equalise(deployed, make_recipe({"precision": "palette6", "min_elements": 0}, "test"))
+        assert not torch.equal(deployed.decoder[3].conv.weight, before)
+
+
+@pytest.mark.parametrize(
+    ("kind", "decoder", "full"), [("add", "upproj-bilinear", False), ("concat", "upproj-bilinear", True), ("concat", "upproj-deconv", True)]
+)
+def test_the_package_computes_the_same_depth(kind: str, decoder: str, full: bool, tmp_path: Path) -> None:
+    made = network(kind, decoder=decoder, full=full)
+    assert depth(made).shape == (SIZE if full else (SIZE[0] // 2, SIZE[1] // 2))
     path = package(Checkpoint("tiny", made), tmp_path, precision="fp32")
     np.testing.assert_allclose(open_runtime(str(path)).predict(image()), depth(made), rtol=1e-5)
 
 
-def test_onnx_computes_the_same_depth(tmp_path: Path) -> None:
-    made = network("concat")
+@pytest.mark.parametrize(("decoder", "full"), [("upproj-bilinear", False), ("upproj-bilinear", True), ("upproj-deconv", True)])
+def test_onnx_computes_the_same_depth(decoder: str, full: bool, tmp_path: Path) -> None:
+    made = network("concat", decoder=decoder, full=full)
     export(Checkpoint("tiny", made), make_recipe({"precision": "fp32"}, "test"), tmp_path / "depth.onnx")
     np.testing.assert_allclose(open_runtime(str(tmp_path / "depth.onnx")).predict(image()), depth(made), rtol=1e-5)
 
 
 def test_int8_activations_that_are_joined_share_a_scale(tmp_path: Path) -> None:
-    made = network("concat")
+    made = network("concat", full=True)
     path = package(Checkpoint("tiny", made), tmp_path, precision="w8a8", calibration={"data": "sample#val", "images": 2})
     program = Program.load(path)
     producer = {info.name: operation for operation in program.operations for info in operation.outputs}
@@ -132,8 +154,9 @@ def test_a_learned_quantization_reaches_every_weight(kind: str, scheme: str, tmp
     assert error.mean() < 5e-4 if scheme == "w8a8" else error.max() < 1e-4
 
 
-def test_a_learned_quantization_is_what_the_package_computes(tmp_path: Path) -> None:
-    aware = QuantizationAware(network("concat"), "palette4").eval()
+@pytest.mark.parametrize(("decoder", "full"), [("upproj-bilinear", True), ("upproj-deconv", False)])
+def test_a_learned_quantization_is_what_the_package_computes(decoder: str, full: bool, tmp_path: Path) -> None:
+    aware = QuantizationAware(network("concat", decoder=decoder, full=full), "palette4").eval()
     save_checkpoint(aware.finished(), tmp_path / "q.safetensors", quantization=aware.quantization())
     path = package(load_checkpoint(str(tmp_path / "q.safetensors")), tmp_path, **LEARNED["palette4"])
     np.testing.assert_allclose(open_runtime(str(path), arithmetic="float32").predict(image()), depth(aware.finished()), rtol=1e-5)

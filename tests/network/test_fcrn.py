@@ -113,7 +113,7 @@ def test_the_plain_network_has_no_imagenet_weights() -> None:
     with pytest.raises(InputError, match="--encoder-weights random"):
         load_imagenet_weights(encoder_named("plain").build(), "plain")
     with pytest.raises(InputError, match="4 positive"):
-        preset("fcrn-plain", widths=(8, 8, 8, 8, 8))
+        preset("fcrn-plain", widths=(8, 8, 8, 8, 8, 8))
 
 
 @settings(max_examples=40, deadline=None)

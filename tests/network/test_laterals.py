@@ -63,7 +63,7 @@ def test_deployment_stays_equal_with_laterals(kind: str, encoder: str, settle) -
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("decoder", ["upconv", "deconv3", "fastproj", "upproj-bilinear"])
+@pytest.mark.parametrize("decoder", ["upconv", "deconv3", "fastproj", "upproj-bilinear", "upproj-deconv"])
 def test_deployment_stays_equal_with_every_up_block(kind: str, decoder: str, settle) -> None:
     network = settle(tiny(kind, decoder=decoder)).double()
     assert relative(deploy(network), network, torch.rand(1, 3, 61, 75).double()) < 1e-9
@@ -128,6 +128,54 @@ def test_bilinear_blocks_leave_no_checkerboard() -> None:
     with torch.no_grad():
         y = block(torch.ones(1, 3, 6, 6))[..., 4:-4, 4:-4]
     assert float((y - y[..., :1, :1]).abs().max()) < 1e-6
+
+
+def full(kind: str, decoder: str = "upproj-bilinear", encoder: str = "lite0") -> FCRN:
+    """With an up-block more, to full resolution."""
+    torch.manual_seed(0)
+    widths = (*WIDTHS[: encoder_named(encoder).halvings], 6)
+    return FCRN(preset("fcrn-lite0", encoder=encoder, decoder=decoder, widths=widths, laterals=kind), form="literal")
+
+
+@pytest.mark.parametrize("kind", ["none", *KINDS])
+@pytest.mark.parametrize(("decoder", "encoder"), [("upproj-bilinear", "lite0"), ("upproj", "plain"), ("upproj-deconv", "plain")])
+def test_an_up_block_more_gives_full_resolution_and_is_deployed_equal(kind: str, decoder: str, encoder: str, settle) -> None:
+    network = settle(full(kind, decoder, encoder)).double()
+    assert len(network.decoder) == encoder_named(encoder).halvings == len(network.laterals) + 1 or kind == "none"
+    step = 2 ** encoder_named(encoder).halvings
+    for height, width in ((64, 96), (61, 75)):
+        image = torch.rand(1, 3, height, width).double()
+        with torch.no_grad():
+            shape = network(image).shape[-2:]
+        assert tuple(shape) == ((height, width) if kind != "none" else (-(-height // step) * step, -(-width // step) * step))
+        for form in ("four", "fused"):
+            assert relative(deploy(network, form), network, image) < 1e-9
+
+
+def test_full_resolution_is_the_last_up_block_behind_the_finest_lateral(settle) -> None:
+    """The same weights without the last block and the head give what it reads: a map at 1/2."""
+    network, image = settle(full("concat")), torch.rand(1, 3, 61, 75)
+    with torch.no_grad():
+        *_, half, last = network.decoded(image)
+        assert half.shape[-2:] == (31, 38) and last.shape[-2:] == (61, 75)
+        assert torch.equal(last, network.decoder[-1](half)[..., :61, :75])
+        assert torch.equal(network(image), network.head(last))
+
+
+def test_a_transposed_convolution_of_side_four_treats_all_phases_alike() -> None:
+    """As many taps for each of the four phases, where side 3 has 1, 2, 2 and 4: no checkerboard from equal weights."""
+    for decoder, even in (("deconv4", True), ("deconv3", False)):
+        block = FCRN(preset("fcrn-lite0", decoder=decoder, widths=WIDTHS)).decoder[0]
+        nn.init.ones_(block.conv.weight)
+        with torch.no_grad():
+            y = block.conv(torch.ones(1, 16, 6, 6))[0, 0, 2:-2, 2:-2]
+        assert (float(y.max() - y.min()) == 0) == even
+
+
+def test_widths_say_whether_there_is_an_up_block_more() -> None:
+    for widths in ((8,) * 4, (8,) * 7, (8, 8, 8, 8, 8, 0)):
+        with pytest.raises(InputError, match=r"give 5 positive channel counts, .*or one more for an up-block to full resolution"):
+            preset("fcrn-lite0", widths=widths)
 
 
 def test_a_checkpoint_without_the_word_has_no_laterals(tmp_path) -> None:
