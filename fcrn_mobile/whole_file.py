@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 from fcrn_mobile.errors import InputError, why
 
-__all__ = ["NO_ROOM", "check_destination", "no_room", "partial_name", "replaced_whole", "written_whole"]
+__all__ = ["NO_ROOM", "check_destination", "make_folder", "no_room", "partial_name", "replaced_whole", "written_whole"]
 
 #: What a disk says that takes no more.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -58,6 +58,18 @@ def replaced_whole(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         _remove(partial)
+
+
+def make_folder(out: Path) -> None:
+    """The folder of ``--out``, made if it is not there.
+
+    Raises:
+        InputError: it cannot be.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"'{out}' cannot be a folder ({error.strerror}): choose another --out") from error
 
 
 def partial_name(name: str, process: str = "*") -> str:

@@ -12,12 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from fcrn_mobile.cli.outputs import OutputFile
-from fcrn_mobile.errors import InputError
 from fcrn_mobile.json_text import json_text
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.whole_file import written_whole
 
-__all__ = ["json_option", "make_folder", "print_metrics", "print_table", "progress", "show_progress", "write_json"]
+__all__ = ["json_option", "print_metrics", "print_table", "progress", "show_progress", "write_json"]
 
 #: Width of tables where standard output is no terminal: nothing is folded in a pipe.
 _PIPE_WIDTH = 160
@@ -46,14 +45,6 @@ def write_json(target: str, value: object) -> None:
     # A pipe or a device is no file to put another in the place of.
     with nullcontext(path) if path.exists() and not path.is_file() else written_whole(path, force=True) as file:
         file.write_text(text, encoding="utf-8")
-
-
-def make_folder(out: Path) -> None:
-    """The folder of ``--out``, made if it is not there."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"'{out}' cannot be a folder ({error.strerror}): choose another --out") from error
 
 
 def show_progress() -> bool:

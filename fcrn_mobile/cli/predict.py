@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from fcrn_mobile.cli.command import Command
-from fcrn_mobile.cli.common import json_option, make_folder, progress, write_json
+from fcrn_mobile.cli.common import json_option, progress, write_json
 from fcrn_mobile.cli.outputs import OutputFolder
 from fcrn_mobile.errors import InputError, UnusableInputError
+from fcrn_mobile.whole_file import make_folder
 
 if TYPE_CHECKING:
     from fcrn_mobile.data.cameras import TrainingCamera

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcrn_mobile.cli.command import Command
-from fcrn_mobile.cli.common import json_option, make_folder, print_table, write_json
+from fcrn_mobile.cli.common import json_option, print_table, write_json
 from fcrn_mobile.cli.outputs import OutputFolder
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.whole_file import make_folder
 
 if TYPE_CHECKING:
     from fcrn_mobile.mil import Program

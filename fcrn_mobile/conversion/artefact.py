@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,15 +97,8 @@ def provenance(checkpoint: Checkpoint, recipe: Recipe, coreml: bool) -> dict[str
     if "calibration" in settings and "data" in settings["calibration"]:
         # Where images lie on this machine is nobody else's business.
         settings["calibration"] |= {"data": portable(settings["calibration"]["data"])}
-    return Metadata(
-        version=fcrn_mobile.__version__,
-        recipe=json.dumps(settings),
-        network=checkpoint.network.config.preset,
-        checkpoint_sha256=checkpoint.sha256,
-        training_data=checkpoint.training.data or "unknown",
-        camera=json.dumps(checkpoint.training.camera) if checkpoint.training.camera else None,
-        output_units=checkpoint.units,
-    ).to_dict()
+    facts = Metadata.of(checkpoint, fcrn_mobile.__version__)
+    return replace(facts, recipe=json.dumps(settings), network=checkpoint.network.config.preset).to_dict()
 
 
 def recipe_of(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:

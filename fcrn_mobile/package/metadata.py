@@ -3,9 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fcrn_mobile.network.training_record import UP_TO_SCALE
+
+if TYPE_CHECKING:
+    from fcrn_mobile.network.checkpoints import Checkpoint
 
 __all__ = ["COMPUTE_UNITS", "Metadata", "key"]
 
@@ -39,6 +42,17 @@ class Metadata:
     output_units: str | None = None
     input_values: str | None = None
     calibration: str | None = None
+
+    @classmethod
+    def of(cls, checkpoint: "Checkpoint", version: str) -> "Metadata":
+        """What a checkpoint tells, in words of a version of the tool."""
+        return cls(
+            version=version,
+            checkpoint_sha256=checkpoint.sha256,
+            training_data=checkpoint.training.data or "unknown",
+            camera=json.dumps(checkpoint.training.camera) if checkpoint.training.camera else None,
+            output_units=checkpoint.units,
+        )
 
     @classmethod
     def from_dict(cls, written: Mapping[str, str]) -> "Metadata":

@@ -1,6 +1,5 @@
 """The float network, in torch eager or compiled."""
 
-import json
 import os
 import shutil
 
@@ -30,13 +29,7 @@ class TorchRuntime:
         self.name = model_name(checkpoint_path(model))
         self.path = checkpoint_path(model)
         self.input_size = checkpoint.network.config.input_size
-        self.metadata = Metadata(
-            version=checkpoint.tool_version,
-            checkpoint_sha256=checkpoint.sha256,
-            training_data=checkpoint.training.data or "unknown",
-            camera=json.dumps(checkpoint.training.camera) if checkpoint.training.camera else None,
-            output_units=checkpoint.units,
-        ).to_dict()
+        self.metadata = Metadata.of(checkpoint, checkpoint.tool_version).to_dict()
         self._network: torch.nn.Module = self._prepared(checkpoint)
 
     def _prepared(self, checkpoint: Checkpoint) -> torch.nn.Module:

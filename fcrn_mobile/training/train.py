@@ -34,6 +34,7 @@ from fcrn_mobile.training.regularisation import require_regularisable
 from fcrn_mobile.training.run import PRETRAINED, RANDOM, Run, extended, load_run, save_run
 from fcrn_mobile.training.teacher import load_teachers
 from fcrn_mobile.training.tracking import Tracking, epochs_done, flat_configuration, run_loggers
+from fcrn_mobile.whole_file import make_folder
 
 __all__ = ["is_first_process", "log", "resume", "train", "uses_bf16"]
 
@@ -61,7 +62,7 @@ def train(run: Run, out: Path, progress: bool = False, draw: Drawing | None = No
     if is_first_process():
         require_new(out)
     run, network, data = _prepared(run, out)
-    _make_folder(out)
+    make_folder(out)
     with claimed(out) if is_first_process() else nullcontext(), naming_a_full_disk(out):
         if is_first_process():
             # Another process may have started in the meantime, and ended too.
@@ -111,13 +112,6 @@ def _prepared(run: Run, out: Path) -> tuple[Run, FCRN, DataModule[Any]]:
     if run.track is not None and is_first_process():
         check_track(run.track, out)
     return replace(run, monitor=objective.monitor(data.has_depth), teachers=teachers), network, data
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"'{out}' cannot be a folder ({error.strerror}): choose another --out") from error
 
 
 def _begin(run: Run, network: FCRN, data: DataModule[Any], out: Path, progress: bool, draw: Drawing | None) -> Checkpoint:
