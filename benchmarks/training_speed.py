@@ -21,6 +21,7 @@ from side_by_side import in_turn, ratio
 
 from fcrn_mobile.data import Sample, Source, open_source
 from fcrn_mobile.data.batches import TrainingBatch
+from fcrn_mobile.data.loading import Loading
 from fcrn_mobile.data.module import DataModule, depth_data
 from fcrn_mobile.data.transforms import Augmentation, depth_tensor, image_tensor
 from fcrn_mobile.latency.latency import machine
@@ -83,7 +84,7 @@ def our_loop(name: str, source: Source, batch_size: int) -> Callable[[], None]:
     config = preset(name)
     network = FCRN(config).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9)
-    data = depth_data(source, source, config.input_size, Augmentation(config.input_size), batch_size, workers=0, seed=0)
+    data = depth_data(source, source, config.input_size, Augmentation(config.input_size), Loading(batch_size, 0, 0))
     batches = endless(data)
 
     def step() -> None:

@@ -13,7 +13,25 @@ from fcrn_mobile.data.batches import Batch
 from fcrn_mobile.data.mixture import Mixture
 from fcrn_mobile.errors import InputError
 
-__all__ = ["Batches", "EpochSampler", "Failure", "Guarded"]
+__all__ = ["Batches", "EpochSampler", "Failure", "Guarded", "Loading"]
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How items become batches.
+
+    Attributes:
+        batch_size: items per batch.
+        workers: loader processes; 0 loads in the training process.
+        seed: of order and augmentation.
+        cache_mb: megabytes of decoded items to keep, for training and for validation each, in every loader process; 0 keeps none. A
+            picture counts in each scene that has it.
+    """
+
+    batch_size: int
+    workers: int
+    seed: int
+    cache_mb: int = 0
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
@@ -80,28 +98,21 @@ class Batches(DataLoader[Any]):
         items: the data set.
         collate: makes a batch of items.
         sampler: keys of the items, in order.
-        batch_size: items per batch.
-        workers: loader processes; 0 loads in the calling process.
+        loading: how many make a batch, and where; its seed and cache are for others.
         drop_last: leave out a last batch that is not full.
     """
 
     def __init__(
-        self,
-        items: Dataset[Any],
-        collate: Callable[[Sequence[Any]], Batch],
-        sampler: Any,
-        batch_size: int,
-        workers: int,
-        drop_last: bool = False,
+        self, items: Dataset[Any], collate: Callable[[Sequence[Any]], Batch], sampler: Any, loading: Loading, drop_last: bool = False
     ) -> None:
         super().__init__(
             Guarded(items),
-            batch_size,
+            loading.batch_size,
             sampler=sampler,
-            num_workers=workers,
+            num_workers=loading.workers,
             collate_fn=partial(_collated, collate),
             drop_last=drop_last,
-            persistent_workers=workers > 0,
+            persistent_workers=loading.workers > 0,
         )
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override] # torch promises its own class of iterator

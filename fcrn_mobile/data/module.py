@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from fcrn_mobile.data.batches import Batch, training_batch, validation_batch, views_batch
 from fcrn_mobile.data.cache import Cached
-from fcrn_mobile.data.loading import Batches, EpochSampler
+from fcrn_mobile.data.loading import Batches, EpochSampler, Loading
 from fcrn_mobile.data.mixture import Mixture
 from fcrn_mobile.data.source import Indexed, Sample, Source, Wrapped
 from fcrn_mobile.data.transforms import Transform, image_tensor, resize
@@ -80,8 +80,7 @@ class DataModule(LightningDataModule, Generic[Item]):
         collate: makes a training batch of them.
         validation_frames: whole frames to validate with, and to show.
         validation_views: views to validate with in place of the frames, on which then no depth is known.
-        batch_size: items per batch.
-        workers: loader processes; 0 loads in the training process.
+        loading: how many make a batch, and where.
         mixture: tells which frames are an epoch's; None takes all.
     """
 
@@ -92,8 +91,7 @@ class DataModule(LightningDataModule, Generic[Item]):
         collate: Callable[[Sequence[Item]], Batch],
         validation_frames: ResizedFrames,
         validation_views: ResizedViews | None,
-        batch_size: int,
-        workers: int,
+        loading: Loading,
         mixture: Mixture | None = None,
     ) -> None:
         super().__init__()
@@ -102,8 +100,7 @@ class DataModule(LightningDataModule, Generic[Item]):
         self.collate: Callable[[Sequence[Item]], Batch] = collate
         self.validation_frames = validation_frames
         self.validation_views = validation_views
-        self.batch_size = batch_size
-        self.workers = workers
+        self.loading = loading
         self.mixture = mixture
 
     @property
@@ -114,22 +111,22 @@ class DataModule(LightningDataModule, Generic[Item]):
     def train_dataloader(self) -> Batches:
         sampler = self._sampler()
         # A last batch of one frame would make batch norm fail on a 1×1 map.
-        drop_last = len(sampler) > self.batch_size
-        return Batches(self.frames, self.collate, sampler, self.batch_size, self.workers, drop_last)
+        drop_last = len(sampler) > self.loading.batch_size
+        return Batches(self.frames, self.collate, sampler, self.loading, drop_last)
 
     def plain_images(self) -> Iterator[Tensor]:
         """Images N×3×H×W in 0..1 of an epoch's frames without the transform, in batches as training has them."""
         sampler = self._sampler()
-        places, drop_last = [index for _, index in sampler], len(sampler) > self.batch_size
-        return (batch.images for batch in Batches(self.plain, validation_batch, places, self.batch_size, self.workers, drop_last))
+        places, drop_last = [index for _, index in sampler], len(sampler) > self.loading.batch_size
+        return (batch.images for batch in Batches(self.plain, validation_batch, places, self.loading, drop_last))
 
     def val_dataloader(self) -> Batches:
         rank, processes = self._place()
         if self.validation_views is not None:
             places = range(rank, len(self.validation_views), processes)
-            return Batches(self.validation_views, views_batch, places, self.batch_size, self.workers)
+            return Batches(self.validation_views, views_batch, places, self.loading)
         places = range(rank, len(self.validation_frames), processes)
-        return Batches(self.validation_frames, validation_batch, places, self.batch_size, self.workers)
+        return Batches(self.validation_frames, validation_batch, places, self.loading)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         return batch.to(device)
@@ -148,10 +145,7 @@ def depth_data(
     val: Source,
     input_size: tuple[int, int],
     transform: Transform,
-    batch_size: int,
-    workers: int,
-    seed: int,
-    cache_mb: int = 0,
+    loading: Loading,
 ) -> DataModule[Sample]:
     """Frames with true depth.
 
@@ -159,15 +153,12 @@ def depth_data(
         train, val: sources.
         input_size: the network's height and width.
         transform: random joint transform of training frames, ending at ``input_size``.
-        batch_size: frames per batch.
-        workers: loader processes; 0 loads in the training process.
-        seed: of order and augmentation.
-        cache_mb: megabytes of decoded frames to keep, for training and for validation each, in every loader process; 0 keeps none.
+        loading: of frames.
     """
     mixture = train if isinstance(train, Mixture) else None
-    frames = Augmented(_cached(train, cache_mb), transform, seed)
-    plain, validation = ResizedFrames(frames.source, input_size), ResizedFrames(_cached(val, cache_mb), input_size)
-    return DataModule(frames, plain, training_batch, validation, None, batch_size, workers, mixture)
+    frames = Augmented(_cached(train, loading), transform, loading.seed)
+    plain, validation = ResizedFrames(frames.source, input_size), ResizedFrames(_cached(val, loading), input_size)
+    return DataModule(frames, plain, training_batch, validation, None, loading, mixture)
 
 
 def views_data(
@@ -175,10 +166,7 @@ def views_data(
     val: ViewSource | None,
     truth: Source | None,
     transform: ViewAugmentation,
-    batch_size: int,
-    workers: int,
-    seed: int,
-    cache_mb: int = 0,
+    loading: Loading,
 ) -> DataModule[Views]:
     """Views for the objectives that need no depth.
 
@@ -187,19 +175,17 @@ def views_data(
         val: views on which the objective's own loss is taken.
         truth: frames with true depth to measure depth on, in place of ``val``.
         transform: of training views, ending at the network's input size.
-        batch_size: scenes per batch.
-        workers, seed: as of ``depth_data``.
-        cache_mb: megabytes of decoded views or frames to keep, as of ``depth_data``; a picture counts in each of its scenes.
+        loading: of scenes.
     """
-    frames, size = Augmented(_cached(train, cache_mb), transform, seed), transform.input_size
+    frames, size = Augmented(_cached(train, loading), transform, loading.seed), transform.input_size
     plain = ResizedFrames(Targets(frames.source), size)
     if truth is not None:
-        return DataModule(frames, plain, views_batch, ResizedFrames(_cached(truth, cache_mb), size), None, batch_size, workers)
+        return DataModule(frames, plain, views_batch, ResizedFrames(_cached(truth, loading), size), None, loading)
     if val is None:
         raise ValueError("give views or frames to validate with")
-    views = _cached(val, cache_mb)
-    return DataModule(frames, plain, views_batch, ResizedFrames(Targets(views), size), ResizedViews(views, size), batch_size, workers)
+    views = _cached(val, loading)
+    return DataModule(frames, plain, views_batch, ResizedFrames(Targets(views), size), ResizedViews(views, size), loading)
 
 
-def _cached(source: Indexed[Item], megabytes: int) -> Indexed[Item]:
-    return Cached(source, megabytes) if megabytes else source
+def _cached(source: Indexed[Item], loading: Loading) -> Indexed[Item]:
+    return Cached(source, loading.cache_mb) if loading.cache_mb else source

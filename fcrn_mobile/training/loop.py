@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from fcrn_mobile.data.loading import Loading
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.runs.monitor import Monitor, monitor_of
@@ -103,6 +104,11 @@ class LoopSettings:
             if not 0 <= getattr(self, name) <= most:
                 raise InputError(f"{name} is {getattr(self, name)}: give a number from 0 to {most}")
         protocol(self.protocol)
+
+    @property
+    def loading(self) -> Loading:
+        """How training loads its data."""
+        return Loading(self.batch_size, self.workers, self.manual_seed, self.cache_mb)
 
     def flat(self) -> dict[str, Any]:
         """The settings by name."""

@@ -85,9 +85,8 @@ class Objective(ABC):
         """
         hyper, (_, val) = run.hyper, run.specs
         size, augmentation = run.network.input_size, _augmentation(run)
-        loading = (hyper.batch_size, hyper.workers, hyper.manual_seed, hyper.cache_mb)
         validation = open_source(val)
-        return depth_data(self.training_source(run, validation), validation, size, augmentation, *loading)
+        return depth_data(self.training_source(run, validation), validation, size, augmentation, hyper.loading)
 
     def training_source(self, run: Plan, validation: Source) -> Source:
         """The frames that a run trains on.

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from fcrn_mobile.data import Sample, open_source
 from fcrn_mobile.data.batches import TrainingBatch, ValidationBatch
 from fcrn_mobile.data.cache import Cached
+from fcrn_mobile.data.loading import Loading
 from fcrn_mobile.data.module import depth_data
 from fcrn_mobile.data.transforms import Augmentation
 from fcrn_mobile.errors import InputError
@@ -128,7 +129,7 @@ def test_a_limit_that_is_none_is_refused(megabytes: float) -> None:
 def test_batches_are_the_same_with_and_without_a_cache(workers: int) -> None:
     def batches(cache_mb: int) -> list[TrainingBatch | ValidationBatch]:
         train, val = open_source("sample#train"), open_source("sample#val")
-        module = depth_data(train, val, (64, 96), Augmentation((64, 96)), 4, workers, 1, cache_mb)
+        module = depth_data(train, val, (64, 96), Augmentation((64, 96)), Loading(4, workers, 1, cache_mb))
         loader = module.train_dataloader()
         result: list[TrainingBatch | ValidationBatch] = []
         for epoch in range(2):

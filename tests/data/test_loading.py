@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import Dataset
 
 from fcrn_mobile.data.batches import TrainingBatch
-from fcrn_mobile.data.loading import Batches
+from fcrn_mobile.data.loading import Batches, Loading
 from fcrn_mobile.errors import InputError, UnusableInputError
 
 
@@ -31,7 +31,7 @@ def batch(items: Sequence[Any]) -> TrainingBatch:
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_items_error_arrives_as_it_was_raised(workers: int) -> None:
     error = UnusableInputError("'a.png' holds two\nlines: give one")
-    batches = iter(Batches(BadThird(error), batch, range(4), 2, workers))
+    batches = iter(Batches(BadThird(error), batch, range(4), Loading(2, workers, 0)))
     assert next(batches).names == ("0", "1")
     with pytest.raises(UnusableInputError) as caught:
         next(batches)
@@ -42,5 +42,5 @@ def test_an_items_error_arrives_as_it_was_raised(workers: int) -> None:
 
 def test_other_errors_stay_those_of_a_bug() -> None:
     with pytest.raises(ZeroDivisionError) as caught:
-        list(Batches(BadThird(ZeroDivisionError("no input's fault")), batch, range(4), 2, 0))
+        list(Batches(BadThird(ZeroDivisionError("no input's fault")), batch, range(4), Loading(2, 0, 0)))
     assert not isinstance(caught.value, InputError)

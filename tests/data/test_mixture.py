@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from fcrn_mobile.data.loading import EpochSampler
+from fcrn_mobile.data.loading import EpochSampler, Loading
 from fcrn_mobile.data.mixture import Mixture, Part, join_parts, open_mixture, parse_mixture
 from fcrn_mobile.data.module import depth_data
 from fcrn_mobile.data.source import Sample
@@ -111,7 +111,7 @@ def test_the_loader_shows_an_epoch_in_a_mixed_order_shared_by_processes() -> Non
 
 @pytest.mark.parametrize("cache_mb", [0, 1])
 def test_batches_of_an_epoch_hold_the_drawn_frames(cache_mb: int) -> None:
-    data = depth_data(mixture(0.5, 1), Numbered(0, 2), (4, 4), lambda sample, _: resize(sample, 4, 4), 4, 0, 0, cache_mb)
+    data = depth_data(mixture(0.5, 1), Numbered(0, 2), (4, 4), lambda sample, _: resize(sample, 4, 4), Loading(4, 0, 0, cache_mb))
     shown = [float(depth[0, 0, 0]) for batch in data.train_dataloader() for depth in batch.depths]
     assert Counter(depth // 100 for depth in shown) in ({1: 5, 2: 7}, {1: 4, 2: 7}, {1: 5, 2: 6})
 

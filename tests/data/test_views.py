@@ -8,6 +8,7 @@ from PIL import Image
 
 from fcrn_mobile.data.batches import ViewsBatch, views_batch
 from fcrn_mobile.data.cache import Cached
+from fcrn_mobile.data.loading import Loading
 from fcrn_mobile.data.module import views_data
 from fcrn_mobile.data.rectification import MOST_OFF, vertical_disparity
 from fcrn_mobile.data.spec import open_source, open_views
@@ -119,7 +120,7 @@ def test_a_phone_video_is_upright_and_so_is_its_camera(tmp_path: Path) -> None:
 def test_a_cache_gives_the_same_views_and_decodes_each_once(clip: Path) -> None:
     def batches(cache_mb: int) -> list[ViewsBatch]:
         source = open_views(f"frames:{clip}?fx=70", "video")
-        module = views_data(source, source, None, ViewAugmentation((32, 64)), 2, workers=0, seed=1, cache_mb=cache_mb)
+        module = views_data(source, source, None, ViewAugmentation((32, 64)), Loading(2, 0, 1, cache_mb))
         result = [batch for _ in range(2) for loader in (module.train_dataloader(), module.val_dataloader()) for batch in loader]
         if cache_mb:
             for cache in (module.frames.source, module.validation_views.source):
@@ -295,21 +296,21 @@ def test_frames_in_a_row_are_split_in_a_row() -> None:
 
 def test_batches_hold_target_and_sources_with_their_cameras(clip: Path) -> None:
     source = open_views(f"frames:{clip}?fx=70", "video")
-    data = views_data(source, source, None, ViewAugmentation((32, 64)), batch_size=4, workers=0, seed=1)
+    data = views_data(source, source, None, ViewAugmentation((32, 64)), Loading(4, 0, 1))
     batch = next(iter(data.train_dataloader()))
     assert batch.images.shape == (4, 3, 3, 32, 64)
     assert batch.intrinsics[:, 0].tolist() == pytest.approx([70 * 64 / 80] * 4)
     assert len(batch.names) == 4
     validated = [name for part in data.val_dataloader() for name in part.names]
     assert validated == list(source.names)
-    again = next(iter(views_data(source, source, None, ViewAugmentation((32, 64)), 4, 0, seed=1).train_dataloader()))
+    again = next(iter(views_data(source, source, None, ViewAugmentation((32, 64)), Loading(4, 0, 1)).train_dataloader()))
     assert again.names == batch.names
     assert (again.images == batch.images).all()
 
 
 def test_plain_images_are_the_targets_in_an_epochs_order(clip: Path) -> None:
     source = open_views(f"frames:{clip}?fx=70", "video")
-    data = views_data(source, source, None, ViewAugmentation((32, 64)), batch_size=4, workers=0, seed=1)
+    data = views_data(source, source, None, ViewAugmentation((32, 64)), Loading(4, 0, 1))
     names = [name for batch in data.train_dataloader() for name in batch.names]
     images = torch.cat(list(data.plain_images()))
     assert len(images) == len(names)

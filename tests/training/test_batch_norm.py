@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from fcrn_mobile.data import open_source
+from fcrn_mobile.data.loading import Loading
 from fcrn_mobile.data.mixture import open_mixture
 from fcrn_mobile.data.module import depth_data
 from fcrn_mobile.data.transforms import Augmentation, image_tensor, resize
@@ -83,7 +84,7 @@ def test_without_batches_statistics_stay(tiny_config, settle) -> None:
 
 def test_plain_images_are_an_epochs_frames_without_augmentation() -> None:
     source = open_source("sample#train")
-    data = depth_data(source, source, (64, 96), Augmentation((64, 96)), 4, 0, 3)
+    data = depth_data(source, source, (64, 96), Augmentation((64, 96)), Loading(4, 0, 3))
     names = [name for batch in data.train_dataloader() for name in batch.names]
     images = torch.cat(list(data.plain_images()))
     expected = [image_tensor(resize(source[source.names.index(name)], 64, 96).image) for name in names]
@@ -92,7 +93,7 @@ def test_plain_images_are_an_epochs_frames_without_augmentation() -> None:
 
 def test_plain_images_of_a_mixture_are_as_many_of_each_source_as_training_shows() -> None:
     mixture = open_mixture("sample#train + sample#val*2")
-    data = depth_data(mixture, open_source("sample#val"), (32, 48), Augmentation((32, 48)), 2, 0, 3)
+    data = depth_data(mixture, open_source("sample#val"), (32, 48), Augmentation((32, 48)), Loading(2, 0, 3))
     assert sum(len(images) for images in data.plain_images()) == sum(mixture.shown)
 
 

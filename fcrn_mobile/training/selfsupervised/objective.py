@@ -72,8 +72,7 @@ class FromViews(Objective):
         loss_only = run.val_data is None or without_depth(val)
         views = open_views(train, self.name)
         val_views, truth = (open_views(val, self.name), None) if loss_only else (None, open_source(val))
-        loading = (hyper.batch_size, hyper.workers, hyper.manual_seed, hyper.cache_mb)
-        return views_data(views, val_views, truth, _augmentation(run), *loading)
+        return views_data(views, val_views, truth, _augmentation(run), hyper.loading)
 
     def transforms(self, run: Plan) -> list[str]:
         return _augmentation(run).steps
