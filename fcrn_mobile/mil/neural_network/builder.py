@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fcrn_mobile.mil.ops import OPERATORS
+from fcrn_mobile.mil.ops import OPERATORS, activation, unary
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.mil.values import OUT_OF_BAND, check_size, data_types, to_torch
 from fcrn_mobile.package.errors import MilError
@@ -25,6 +25,8 @@ _TYPES = {torch.float32: "FLOAT16", torch.bool: "BOOL", torch.int32: "INT32", to
 _NUMPY_TYPES = {"f": "FLOAT32", "i": "INT32", "b": "BOOL", "u": "UINT8"}
 #: A constant of at most so many numbers is known while layers are translated: shapes, indices, scalars.
 _MOST_KNOWN = 64
+#: Operators of one tensor, whose result has its shape: they need not run for that.
+_LIKE_X = frozenset({*activation.OPERATORS, *unary.OPERATORS, "batch_norm", "instance_norm"} - {"prelu", "softplus_parametric"})
 #: Lengths that stand in for one that only running tells.
 _UNKNOWN = (5, 7, 11)
 
@@ -98,7 +100,9 @@ class Builder:
         """
         arguments = {key: value for key, value in arguments.items() if value is not None}
         tensors = [value for value in chain.from_iterable(_flat(each) for each in arguments.values()) if isinstance(value, Tensor)]
-        if results is None:
+        if results is None and kind in _LIKE_X and arguments["x"].value is None:
+            results = [arguments["x"].probes]
+        elif results is None:
             results = list(zip(*self._probes(kind, arguments, tensors), strict=True))
             small = sum(probe.numel() for probes in results for probe in probes) <= _MOST_KNOWN
             if tensors and small and all(tensor.value is not None for tensor in tensors):

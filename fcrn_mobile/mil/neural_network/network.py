@@ -25,6 +25,7 @@ __all__ = ["NETWORKS", "Translated", "translate"]
 #: Kinds of model that hold a network.
 NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
 
+#: Operator set of iOS 15, whose indices may count from the end as those of layers may.
 _OPSET = "CoreML5"
 _CHANNELS = {"RGB": 3, "BGR": 3}
 #: Of a length without an upper end, what it is tried with besides its least and its default.

@@ -5,6 +5,8 @@ from typing import Any
 from fcrn_mobile.mil.neural_network.builder import Tensor
 from fcrn_mobile.mil.neural_network.layer import Layer, Network
 from fcrn_mobile.mil.neural_network.weights import is_given, weight
+from fcrn_mobile.mil.shapes import by
+from fcrn_mobile.package.errors import MilError
 
 __all__ = ["LAYERS", "batchnorm", "l2_normalize", "local_response", "mean_variance"]
 
@@ -14,6 +16,8 @@ def batchnorm(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     (x,) = inputs
     count = (int(params.channels),)
     images = net.images(x)
+    if images.shape[1] != count[0]:
+        raise MilError(f"it has {count[0]} channels, {by(x.shape)} has {images.shape[1]}")
     fields = ("gamma", "beta") if params.computeMeanVar else ("mean", "variance", "gamma", "beta")
     needed = () if params.computeMeanVar else ("mean", "variance")
     settings: dict[str, Any] = {"epsilon": params.epsilon or 1e-5}
