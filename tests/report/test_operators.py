@@ -69,7 +69,7 @@ def test_the_operators_are_those_of_the_candidate_that_drifts_most_on_the_frames
 
 def test_what_cannot_be_compared_is_said(validation: Validation, model: Path, frames: list[Sample]) -> None:
     onnx = replace(validation, candidates=(replace(validation.candidates[0], path="a.onnx"),))
-    assert operators(frames, str(model), onnx).missing == "only an .mlpackage shows its operators"
+    assert operators(frames, str(model), onnx).missing == "only an .mlpackage or .mlmodel shows its operators"
     found = operators(frames, "reference.onnx", validation)
     assert found.rows == ()
     assert "its operators cannot be compared" in found.missing
