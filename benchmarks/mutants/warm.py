@@ -116,8 +116,9 @@ def in_pytest(root: Path, tests: Sequence[str], plugin: Any) -> int:
 
     os.chdir(root)
     sys.path.insert(0, str(root))
-    # A slow machine is no failure, and equal mutants have to meet equal examples.
-    hypothesis.settings.register_profile("mutants", deadline=None, derandomize=True, database=None)
+    # A slow machine is no failure, equal mutants have to meet equal examples, and the first that fails is as good as the simplest.
+    phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+    hypothesis.settings.register_profile("mutants", deadline=None, derandomize=True, database=None, phases=phases)
     hypothesis.settings.load_profile("mutants")
     traceback = "--tb=short" if "MUTANTS_LOG" in os.environ else "--tb=no"
     options = ["-q", "-s", "-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin", traceback]

@@ -68,7 +68,7 @@ class StandingMeter:
         shape = self._true[0].shape if self._true else _grid(depth.shape[0], depth.shape[1])
         true, predicted = _sampled(depth, shape), np.minimum(_sampled(prediction, shape), _FAR)
         mask = np.isfinite(true) & (true > 0)
-        if mask.any() and np.isfinite(predicted[mask]).any():
+        if np.isfinite(predicted[mask]).any():
             ratio = float(np.nanmedian(predicted[mask]) / np.median(true[mask]))
             self._ratios.append(ratio)
             if self.scaled and ratio > 0:
@@ -128,7 +128,7 @@ def _maps_of_others(truths: list[Array], rule: EvaluationProtocol) -> list[Array
     maps = []
     for own in stack:
         others = counts - ~np.isnan(own)
-        low, high = (_without(ordered, own, place) for place in (np.maximum(others - 1, 0) // 2, others // 2))
+        low, high = (_without(ordered, own, place) for place in ((others - 1) // 2, others // 2))
         median = (low + high) / 2
         fallback = np.nanmedian(median) if (others > 0).any() else rule.max_depth
         maps.append(np.where(np.isnan(median), fallback, median).astype(np.float32))
@@ -137,8 +137,6 @@ def _maps_of_others(truths: list[Array], rule: EvaluationProtocol) -> list[Array
 
 def _without(ordered: Array, own: Array, place: NDArray[np.int64]) -> Array:
     """What stands at a place of the sorted values once an image's own value is taken out of them."""
-    last = len(ordered) - 1
-    here = np.take_along_axis(ordered, np.minimum(place, last)[None], axis=0)[0]
-    after = np.take_along_axis(ordered, np.minimum(place + 1, last)[None], axis=0)[0]
+    here, after = (np.take_along_axis(ordered, index[None], axis=0)[0] for index in (place, place + 1))
     result: Array = np.where(own <= here, after, here)  # a NaN of its own takes nothing out: false
     return result

@@ -22,6 +22,7 @@ def frames(*depths: np.ndarray) -> list[Sample]:
         ((160, 80), (160, 80)),
         ((161, 3), (160, 3)),
         ((4, 1600), (1, 160)),
+        ((1600, 4), (160, 1)),
         ((320, 320), (160, 160)),
     ],
 )
@@ -34,9 +35,9 @@ def test_maps_have_at_least_a_pixel_and_at_most_their_side(shape: tuple[int, int
 
 @pytest.mark.filterwarnings("error")
 def test_pixels_that_some_frames_did_not_see_warn_of_nothing() -> None:
-    learned = learn_baselines(frames(np.array([[0.0, 1.0]]), np.array([[4.0, 3.0]])), protocol("full"))
-    np.testing.assert_array_equal(learned.mean_map.depth, [[4.0, 2.0]])
-    np.testing.assert_array_equal(learned.median_map.depth, [[4.0, 2.0]])
+    learned = learn_baselines(frames(np.array([[0.0, 1.0, 0.0]]), np.array([[4.0, 3.0, 0.0]])), protocol("full"))
+    np.testing.assert_array_equal(learned.mean_map.depth, [[4.0, 2.0, 3.0]])
+    np.testing.assert_array_equal(learned.median_map.depth, [[4.0, 2.0, 3.0]])
 
 
 @pytest.mark.parametrize("values", [(1, 2), (3, 1, 2), (9, 1, 2, 4), (1, 1, 8, 9, 9)])
@@ -58,3 +59,5 @@ def test_progress_counts_frames_and_no_frame_is_refused() -> None:
     assert calls == [(1, 3), (2, 3), (3, 3)]
     with pytest.raises(InputError, match="no depth within 10 m"):
         learn_baselines([], protocol("full"))
+    with pytest.raises(InputError, match="no depth within 10 m"):
+        learn_baselines(frames(np.zeros((1, 1)), np.ones((1, 1))), protocol("full"), median_frames=1)

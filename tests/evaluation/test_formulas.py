@@ -68,6 +68,8 @@ def test_the_metrics_and_what_is_said_of_them_are_as_ever() -> None:
     assert shown() == ["abs_rel", "rmse", "log10", "delta1", "delta2", "delta3"]
     units = {"sq_rel": "m", "rmse": "m", "rmse_pooled": "m", "mae": "m", "irmse": "1/km", "imae": "1/km"}
     better = dict.fromkeys(("delta1", "delta2", "delta3", "boundary_f1"), "higher is better")
+    assert {name for name, metric in compared().items() if metric.direction == "higher"} == set(better)
+    assert {metric.direction for metric in compared().values()} == {"higher", "lower"}
     assert {name: metric.hint for name, metric in compared().items() if metric.hint} == units | better
 
 

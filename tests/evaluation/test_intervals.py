@@ -140,3 +140,14 @@ def test_names_tell_scenes_apart(names: list[str], by: str, kind: str, labels: l
 def test_what_tells_none_apart_is_refused(names: list[str], by: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         scenes(names, by)
+
+
+def test_the_ends_cut_off_a_fortieth_each() -> None:
+    """The mean of twenty images of which every other is right is a binomial variable."""
+    metrics = DepthMetrics(protocol("full"), sums={})
+    depth = np.full((2, 2), 2.0, np.float32)
+    names = [f"{index:02}" for index in range(20)]
+    for index, name in enumerate(names):
+        metrics.update(depth * np.float32(1 + index % 2), depth, name)
+    expected = scipy.stats.binom(20, 0.5).ppf([0.025, 0.975]) / 20
+    assert bootstrap(metrics, scenes(names, "images")).metrics["delta1"] == pytest.approx(tuple(expected))

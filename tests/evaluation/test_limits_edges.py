@@ -34,7 +34,14 @@ def test_the_rounding_of_float32_itself_is_enough(metric: str) -> None:
 
 @pytest.mark.parametrize(
     ("amount", "remedy"),
-    [("0", "0.01"), ("-0.0", "0.01"), (repr(math.nextafter(FLOAT32_ROUNDING, 0)), "0.01"), ("0%", "1%"), ("0.000001%", "1%")],
+    [
+        ("0", "0.01"),
+        ("-0.0", "0.01"),
+        (repr(math.nextafter(FLOAT32_ROUNDING, 0)), "0.01"),
+        ("0%", "1%"),
+        (f"{99.5 * FLOAT32_ROUNDING!r}%", "1%"),
+        ("0.000001%", "1%"),
+    ],
 )
 def test_less_than_the_rounding_of_float32_is_refused(amount: str, remedy: str) -> None:
     with pytest.raises(InputError) as error:

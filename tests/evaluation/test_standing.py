@@ -61,6 +61,11 @@ def test_progress_is_told_after_each_frame(tmp_path: Path) -> None:
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 
+def test_sums_are_kept_where_images_are_drawn_again(tmp_path: Path) -> None:
+    assert evaluate(Scaled(1, tmp_path), rooms(2), FULL).sums is None
+    assert len(evaluate(Scaled(1, tmp_path), rooms(2), FULL, resampled=True).sums) == 2
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_the_median_map_of_an_image_is_made_of_all_others(seed: int, tmp_path) -> None:
     generator = np.random.default_rng(seed)

@@ -66,6 +66,10 @@ def test_the_first_truth_gives_the_grid_of_all_maps() -> None:
     assert found.own == {"abs_rel": 0.0, "delta1": 1.0}
     thin = seen([(np.full((1, 1000), 2.0, np.float32),) * 2])
     assert thin.own["abs_rel"] == 0, "a side of less than one cell is one"
+    middle = np.full((3, 1000), 4.0, np.float32)
+    middle[1] = 2.0
+    for pair in ((middle, np.full_like(middle, 2.0)), (middle.T, np.full_like(middle.T, 2.0))):
+        assert seen([pair]).own["abs_rel"] == 0, "and its pixels are those in the middle"
 
 
 def test_so_many_images_are_kept_as_fit_into_sixty_megabytes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,6 +135,7 @@ def test_a_ratio_is_of_the_known_pixels_that_are_predicted() -> None:
     (note,) = seen([(prediction, depth)]).warnings
     assert note.startswith("the median prediction is 4 times")
     assert seen([(maps([math.nan] * 5), depth)]).warnings == ()
+    assert seen([(maps([math.nan] * 5), depth * 20)]).warnings == (), "what is not predicted says nothing of the range"
 
 
 @pytest.mark.parametrize("factor", [0.25, 1.0, 3.5])
@@ -180,3 +185,15 @@ def test_a_pixel_that_no_other_saw_gets_the_median_of_what_they_saw() -> None:
     found = seen([(np.nan_to_num(truth), truth) for truth in truths]).median_map
     assert found is not None
     assert found["abs_rel"] == pytest.approx((3 / 5 + 2 / 1 + 2 / 3) / 3)
+
+
+def test_a_pixel_that_one_other_saw_has_its_depth() -> None:
+    truths = [maps([2.0, 5.0]), maps([4.0, 0.0]), maps([0.0, 0.0])]
+    found = seen([(truth, truth) for truth in truths]).median_map
+    assert found is not None
+    assert found["abs_rel"] == pytest.approx(((2 / 2 + 1 / 5) / 2 + 2 / 4) / 2)
+
+
+def test_the_crop_is_that_of_the_grid() -> None:
+    left = EvaluationProtocol("left", (0, 1, 0, 0.5), 10.0, pooled=False)
+    assert seen([(maps([2.0, 3.0, 9.0, 9.0]), maps([2.0, 3.0, 4.0, 5.0]))], left).own == {"abs_rel": 0.0, "delta1": 1.0}

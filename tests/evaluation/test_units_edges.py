@@ -98,3 +98,8 @@ def test_other_data_may_go_under_kittis_and_kitti_may_reach_far() -> None:
     assert (
         protocol_note(0.6, protocol("garg"), "kitti:x") == "60% of the true depth lies beyond the 80 m of protocol garg and does not count"
     )
+
+
+def test_a_unit_is_named_up_to_a_factor_of_one_and_three_fifths() -> None:
+    assert unit_note(16, "folder:x").endswith("?scale=100")
+    assert unit_note(16.01, "folder:x").endswith("give ?scale=UNITS_PER_METRE")
