@@ -18,10 +18,11 @@ import numpy as np
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
-from fcrn_mobile.package.reading import read_specification
+from fcrn_mobile.package.reading import every_operation, read_specification
 
 MEMORY = 6 * 2**30
 SECONDS = 30
+STEPS = 3000
 MODEL, WEIGHTS, MANIFEST = "Data/com.apple.CoreML/model.mlmodel", "Data/com.apple.CoreML/weights/weight.bin", "Manifest.json"
 
 _LENGTHS = (0, 1, 2, 3, 7, 64, 1000, 65536, 2**20, 2**31 - 1, 2**31, 2**32, 2**40, 2**62, 2**63 - 1, 2**63, 2**64 - 1, -1, -2)
@@ -160,7 +161,7 @@ def _place(model: Any, rng: random.Random) -> Any:
     if part > 0.95:
         return model.mlProgram
     blocks = [block for function in model.mlProgram.functions.values() for block in function.block_specializations.values()]
-    operations = [operation for block in blocks for operation in block.operations]
+    operations = [operation for block in blocks for operation in every_operation(block)]
     if not operations:
         return model
     constants = [operation for operation in operations if operation.type == "const" and "val" in operation.attributes]
@@ -180,7 +181,11 @@ def try_mutant(mutant: Path) -> str:
     try:
         program = Program.load(mutant)
         inputs = {feature.name: np.zeros(feature.shape, _dtype(feature.dtype)) for feature in program.inputs if _is_small(feature)}
-        program.predict(inputs)
+        values = program.start(inputs, program.make_state())
+        for count, _ in enumerate(program.every_step(values)):
+            if count == STEPS:  # a damaged loop may be one without end
+                return "ran"
+        program.results(values)
     except InputError as error:
         line = " ".join(str(error).split())  # as the command line prints it
         assert line.isprintable() and 20 < len(line) < 1500, f"not one clear line: {line[:200]!r}"

@@ -54,17 +54,42 @@ def blocks_and_lut(x0: Any) -> Any:
     return mb.matmul(x=table, y=mb.add(x=x0, y=weight))
 
 
+def loops(x0: Any, s0: Any) -> Any:
+    """A loop in a loop, a branch, a list and a state."""
+
+    def rows(n: Any, ls: Any) -> Any:
+        x = mb.while_loop(
+            _cond=lambda x: mb.less(x=mb.reduce_max(x=x, axes=[0], keep_dims=False), y=np.float16(4)),
+            _body=lambda x: mb.add(x=x, y=mb.relu(x=mb.add(x=x, y=np.float16(1)))),
+            loop_vars=(x0,),
+        )
+        return mb.add(x=n, y=1), mb.list_write(ls=ls, index=n, value=x)
+
+    ls = mb.make_list(init_length=2, elem_shape=(12,), dtype="fp16")
+    n, ls = mb.while_loop(_cond=lambda n, ls: mb.less(x=n, y=3), _body=rows, loop_vars=(0, ls))
+    kept = mb.coreml_update_state(state=s0, value=mb.add(x=mb.read_state(input=s0), y=mb.list_read(ls=ls, index=2)))
+    ls = mb.list_scatter(ls=ls, indices=[0, 4], value=np.ones((2, 12), np.float16))
+    given = mb.cond(
+        pred=mb.equal(x=mb.list_length(ls=ls), y=5),
+        _true_fn=lambda: mb.list_gather(ls=ls, indices=[0, 1, 4]),
+        _false_fn=lambda: mb.stack(values=[kept, kept, x0], axis=0),
+    )
+    return given, mb.cast(x=n, dtype="fp16")
+
+
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory) -> Path:
     """A folder of packages that work."""
     folder = tmp_path_factory.mktemp("sound")
     pixels = np.zeros((1, 3, 8, 8), np.float32)
-    for name, body, inputs, target in [
-        ("network", network, [pixels, np.zeros(4, np.int32)], "iOS17"),
-        ("affine_and_lut", affine_and_lut, [pixels], "iOS16"),
-        ("blocks_and_lut", blocks_and_lut, [np.zeros((4, 27), np.float32)], "iOS18"),
-    ]:
-        save_program(folder, body, inputs, target).rename(folder / f"{name}.mlpackage")
+    packages: list[tuple[str, Any, list[np.ndarray], str, list[tuple[int, ...]]]] = [
+        ("network", network, [pixels, np.zeros(4, np.int32)], "iOS17", []),
+        ("affine_and_lut", affine_and_lut, [pixels], "iOS16", []),
+        ("blocks_and_lut", blocks_and_lut, [np.zeros((4, 27), np.float32)], "iOS18", []),
+        ("loops", loops, [np.zeros(12, np.float16)], "iOS18", [(12,)]),
+    ]
+    for name, body, inputs, target, states in packages:
+        save_program(folder, body, inputs, target, states).rename(folder / f"{name}.mlpackage")
     return folder
 
 
@@ -83,7 +108,7 @@ def test_mutants_run_or_are_refused_under_limits_of_memory_and_time(sound) -> No
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from((MODEL, WEIGHTS, MANIFEST)),
-    package=st.sampled_from(("network", "affine_and_lut", "blocks_and_lut")),
+    package=st.sampled_from(("network", "affine_and_lut", "blocks_and_lut", "loops")),
     edits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 40), st.binary(max_size=12)), min_size=1, max_size=3),
 )
 def test_bytes_exchanged_anywhere_never_raise_anything_else(sound, tmp_path, name: str, package: str, edits: list) -> None:
