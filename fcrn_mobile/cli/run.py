@@ -23,47 +23,66 @@ __all__ = ["command"]
 @click.command("run", cls=Command)
 @click.argument("model")
 @click.option(
-    "--input", "inputs", multiple=True, metavar="NAME=FILE", help="A picture, an .npy, or a number or text itself; once per input."
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="A picture, an .npy, a number or text itself, or a folder of files, one a step; once per input.",
 )
-@click.option("--out", required=True, type=OutputFolder(), help="Folder for the outputs.")
+@click.option("--out", required=True, type=OutputFolder(), help="Folder for the outputs; of several steps it has a folder for each.")
+@click.option(
+    "--steps", type=click.IntRange(1), help="Run so often, states are kept in between; default: once, or once a file of a folder."
+)
 @click.option("--function", help="Of a package with several; else its default.")
 @click.option("--arithmetic", default="float16", show_default=True, metavar="float32|float16|ane", help="ane is a simulation.")
 @click.option("--force", is_flag=True, help="Overwrite outputs.")
 @json_option
 def command(
-    model: str, inputs: tuple[str, ...], out: Path, function: str | None, arithmetic: str, force: bool, json_out: str | None
+    model: str,
+    inputs: tuple[str, ...],
+    out: Path,
+    steps: int | None,
+    function: str | None,
+    arithmetic: str,
+    force: bool,
+    json_out: str | None,
 ) -> None:
     """Run any .mlpackage or .mlmodel, not only a depth network; arrays become .npy (images .png too), labels and probabilities .json."""
     from fcrn_mobile.mil import Program
-    from fcrn_mobile.mil.files import output_files, read_input, write_output
+    from fcrn_mobile.mil.files import input_steps, output_files, write_output
 
     program = Program.load(model, arithmetic, function)  # type: ignore[arg-type] # checked when loaded
-    files = _named_files(program, inputs)
-    features = {feature.name: feature for feature in program.inputs}
-    targets = output_files(program.outputs, out)
-    existing = [file for group in targets.values() for file in group if file.exists()]
+    sequence = input_steps(program.inputs, _named_files(program, inputs), steps)
+    folders = [out / f"{number:04d}" for number in range(len(sequence))] if len(sequence) > 1 else [out]
+    targets = [output_files(program.outputs, folder) for folder in folders]
+    existing = [file for files in targets for group in files.values() for file in group if file.exists()]
     if existing and not force:
         raise InputError(f"'{existing[0]}' exists: choose another --out or overwrite it with --force")
-    values = {name: read_input(features[name], file) for name, file in files.items()}
-    results, overflow = program.watch(values)
-    make_folder(out)
-    for feature in program.outputs:
-        write_output(feature, results[feature.name], targets[feature.name])
+    for files in sequence[1:]:
+        _values(program, files)  # what is wrong with a later one is said before anything is written
+    state, ran = program.make_state(), []
+    for files, folder, written in zip(sequence, folders, targets, strict=True):
+        results, overflow = program.watch(_values(program, files), state)
+        make_folder(folder)
+        for feature in program.outputs:
+            write_output(feature, results[feature.name], written[feature.name])
+        facts = [_facts(feature, results[feature.name], written[feature.name]) for feature in program.outputs]
+        ran.append({"outputs": facts, "overflow": str(overflow) if overflow else None})
+        if json_out != "-":
+            _print(program, results, written, folder.name if len(sequence) > 1 else "")
+        _warn(results, overflow)
     if json_out:
-        facts = [_facts(feature, results[feature.name], targets[feature.name]) for feature in program.outputs]
-        write_json(
-            json_out,
-            {
-                "model": model,
-                "function": program.function,
-                "arithmetic": arithmetic,
-                "outputs": facts,
-                "overflow": str(overflow) if overflow else None,
-            },
-        )
-    if json_out != "-":
-        _print(program, results, targets)
-    _warn(results, overflow)
+        of_steps = ran[0] if len(ran) == 1 else {"steps": ran}
+        write_json(json_out, {"model": model, "function": program.function, "arithmetic": arithmetic, **of_steps})
+
+
+def _values(program: "Program", files: dict[str, str]) -> dict[str, Any]:
+    """A value for every input that is given, once it is sure that the program takes it."""
+    from fcrn_mobile.mil.files import read_input
+
+    values = {feature.name: read_input(feature, files[feature.name]) for feature in program.inputs if feature.name in files}
+    program.start(values, program.make_state())
+    return values
 
 
 def _named_files(program: "Program", inputs: tuple[str, ...]) -> dict[str, str]:
@@ -109,13 +128,13 @@ def _facts(feature: "Feature", value: Any, files: list[Path]) -> dict[str, Any]:
     }
 
 
-def _print(program: "Program", results: dict[str, Any], targets: dict[str, list[Path]]) -> None:
+def _print(program: "Program", results: dict[str, Any], targets: dict[str, list[Path]], step: str) -> None:
     from fcrn_mobile.mil.arithmetic import SHOWN_AS
     from fcrn_mobile.mil.files import readable
     from fcrn_mobile.mil.shapes import by
 
     rows = []
-    print(f"{program.function}, {SHOWN_AS[program.arithmetic]}")
+    print(f"{program.function}, {SHOWN_AS[program.arithmetic]}" + (f", step {step}" if step else ""))
     for feature in program.outputs:
         value = results[feature.name]
         facts = _facts(feature, value, targets[feature.name])

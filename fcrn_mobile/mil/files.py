@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcrn_mobile.data.images import read_channel, read_file, read_gray, read_image
+from fcrn_mobile.data.listing import is_hidden, natural_key
 from fcrn_mobile.data.npy import decode_npy
 from fcrn_mobile.json_text import json_text
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.package.errors import MilError
 
-__all__ = ["output_files", "read_input", "readable", "write_output"]
+__all__ = ["input_steps", "output_files", "read_input", "readable", "write_output"]
 
 _READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
     "RGB": read_image,
@@ -53,6 +54,34 @@ def read_input(feature: Feature, text: str) -> Any:
         return pixels
     height, width = feature.shape
     return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def input_steps(features: Sequence[Feature], files: Mapping[str, str], steps: int | None = None) -> list[dict[str, str]]:
+    """What goes in at every step of a sequence.
+
+    Args:
+        features: the inputs.
+        files: text by input, see ``read_input``; of images and arrays perhaps a folder, whose files go in one a step, in natural order.
+        steps: how many; None for as many as folders have files, or one.
+
+    Raises:
+        MilError: a folder without files; folders of different numbers of files, or of another number than ``steps``.
+    """
+    arrays = {feature.name for feature in features if feature.kind in ("image", "array")}
+    folders = {name: _files_in(Path(text)) for name, text in files.items() if name in arrays and Path(text).is_dir()}
+    for name, inside in folders.items():
+        count = steps or len(next(iter(folders.values())))
+        if len(inside) != count:
+            raise MilError(f"'{files[name]}' has {len(inside)} files for input '{name}', there are {count} steps: give one file a step")
+    count = len(next(iter(folders.values()), ())) or steps or 1
+    return [{name: folders[name][step] if name in folders else text for name, text in files.items()} for step in range(count)]
+
+
+def _files_in(folder: Path) -> list[str]:
+    names = sorted((path.name for path in folder.iterdir() if path.is_file() and not is_hidden(path.name)), key=natural_key)
+    if not names:
+        raise MilError(f"'{folder}' has no files: give a picture or an .npy, or a folder of them")
+    return [str(folder / name) for name in names]
 
 
 def output_files(features: tuple[Feature, ...], folder: Path) -> dict[str, list[Path]]:
