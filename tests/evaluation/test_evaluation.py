@@ -23,6 +23,6 @@ def test_intervals_are_written_where_there_are_any() -> None:
     intervals = Intervals("images", 3, {"abs_rel": (0.4, 0.6)})
     asked = Evaluation("net", "torch", "sample", metrics, standing, "1 frame left out", None, intervals)
     assert asked.to_json()["intervals"] == intervals
-    focus = Focus(TrainingCamera("a", 1.0), TrainingCamera("b", 1.5))
+    focus = Focus(TrainingCamera("a", 10.0, 20), TrainingCamera("b", 15.0, 20))
     assert Evaluation("net", "torch", "sample", metrics, standing, focus=focus).to_json()["camera"]["depth_scaled_by"] == 1.5
     assert asked.warnings == ("doubt", "1 frame left out")
