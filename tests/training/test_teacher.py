@@ -258,6 +258,19 @@ def test_bad_teachers_and_pictures_are_refused_before_a_folder_exists(small_run:
         load_teachers([name], ["abc"])
 
 
+def test_the_recipes_of_teacher_and_student_start_on_tiny_data(tmp_path: Path) -> None:
+    """As README.md has them, but for sizes, data and the start of the encoders."""
+    small = {"widths": [8] * 5, "input_size": [32, 64], "encoder_weights": "random", "epochs": 1, "batch_size": 4}
+    small |= {"data": "sample#val + sample#train*0.1", "val_data": "sample#val"}
+    recipes = Path(__file__).parents[2] / "benchmarks" / "training"
+    learned = train(make_run(read_config(recipes / "teacher.toml") | small), tmp_path / "teacher")
+    assert learned.network.config.encoder == "lite2"
+    taught = {"teacher": str(tmp_path / "teacher" / "best.safetensors"), "unlabelled": "sample#train*0.1"}
+    student = train(make_run(read_config(recipes / "student.toml") | small | taught), tmp_path / "student")
+    assert student.network.config.encoder == "lite0"
+    assert student.training.teachers == [f"best.safetensors {learned.sha256}"]
+
+
 def test_names_of_teachers_are_read_as_they_are_written() -> None:
     assert teacher_names(None) == ()
     assert teacher_names(join_teachers(["a b.safetensors", "builtin"])) == ("a b.safetensors", "builtin")

@@ -88,12 +88,12 @@ class Origin:
 
 #: The last is what is left out where there is no room. Weights of the first and the last as in builtin-lateral.toml, times 4.
 ORIGINS = (
-    Origin("nyu", "folder:nyu_train795.zip", 1.0, focal=NYU_FOCAL, validates=True),
-    Origin("nyu_raw_cafe", "folder:more_rgbd/nyu_raw_cafe", 1.0),
-    Origin("nyu_raw_dining", "folder:more_rgbd/nyu_raw_dining", 1.0),
+    Origin("nyu", "folder:nyu_train795.zip", 1.0, coarseness=0.4, focal=NYU_FOCAL, validates=True),
+    Origin("nyu_raw_cafe", "folder:more_rgbd/nyu_raw_cafe", 1.0, coarseness=0.4),
+    Origin("nyu_raw_dining", "folder:more_rgbd/nyu_raw_dining", 1.0, coarseness=0.4),
     Origin("tum_fr1_rpy", "folder:more_rgbd/tum_fr1_rpy", 0.5),
     Origin("aims_lab", "folder:more_rgbd/aims_lab", 0.5),
-    Origin("rooms", "folder:rooms_train.zip", 0.36, coarseness=1.0),
+    Origin("rooms", "folder:rooms_train.zip", 0.36, coarseness=1.4),
 )
 
 
