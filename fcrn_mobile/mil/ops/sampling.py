@@ -32,7 +32,8 @@ def resample(
     columns = _pixels(coordinates[..., 0].float(), width, coordinates_mode, align_corners)
     rows = _pixels(coordinates[..., 1].float(), height, coordinates_mode, align_corners)
     if sampling_mode == "nearest":
-        return _take(x, rows.round(), columns.round(), padding_mode, float(padding_value))
+        # A half goes to the pixel behind, as Core ML's answers in coremltools' tests have it (iOS15/test_image_resizing.py).
+        return _take(x, (rows + 0.5).floor(), (columns + 0.5).floor(), padding_mode, float(padding_value))
     if sampling_mode != "bilinear":
         raise MilError(f"sampling mode '{sampling_mode}' is not one of bilinear, nearest")
     return _interpolate(x, rows, columns, padding_mode, float(padding_value))

@@ -150,3 +150,15 @@ def test_the_image_is_left_untouched() -> None:
     line(3, [0.5], "constant")
     OPERATORS["crop_resize"].run(RAMP, torch.tensor([[0, 0, 9, 9]]), target_height=3, target_width=3)
     assert RAMP.equal(before)
+
+
+def test_the_nearest_pixel_of_a_half_is_the_one_behind() -> None:
+    """Core ML's answers in coremltools' tests: points -2.5 and -4.5, -7.9 and -2.5, -0.5 twice, 6.5 and 1.9 of 2 × 2 pixels."""
+    x = torch.tensor([[[[11.0, 22], [33, 44]]]])
+    points = torch.tensor([-1.0, -2.0, -3.7, -1.0, 0.0, 0.0, 3.5, 1.2]).reshape(1, 2, 2, 2)
+    symmetric = OPERATORS["resample"].run(x, points, "nearest", "symmetric", -1.0, "normalized_zero_to_one", False)
+    assert symmetric.flatten().tolist() == [22, 33, 11, 33]
+    border = OPERATORS["resample"].run(x, points, "nearest", "border", -1.0, "unnormalized", False)
+    assert border.flatten().tolist() == [11, 11, 11, 44]
+    halves = torch.tensor([0.5, 0.0, 0.0, 0.5]).reshape(1, 1, 2, 2)
+    assert OPERATORS["resample"].run(x, halves, "nearest", "border", -1.0, "unnormalized", False).flatten().tolist() == [22, 33]
