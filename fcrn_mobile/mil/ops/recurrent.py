@@ -5,7 +5,7 @@ Where coremltools' documentation leaves a choice or contradicts what Apple's own
 
 - ``reverse`` reads the sequence from its end, and gives the steps in the order in which they are computed; of ``bidirectional`` the
   backward half lies at the step that it read.
-- ``gru`` resets the state before it is multiplied (torch resets the product).
+- ``gru`` resets the state before it is multiplied, and the product only if ``reset_after`` says so (torch does).
 - ``lstm`` clips the cell's state, before output gate, hidden state and next step see it.
 - ``hard_sigmoid`` is 0.2·x + 0.5 between 0 and 1, ``scaled_tanh`` is tanh, ``linear`` the identity: their alpha and beta have no input.
 
@@ -73,21 +73,28 @@ def gru(
     output_sequence: bool = False,
     recurrent_activation: str = "sigmoid",
     activation: str = "tanh",
+    reset_after: bool = False,
+    input_bias: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Gates r, z = recurrent_activation(W x + b + R h), o = activation(W x + b + R (r·h)); then h' = (1 - z)·o + z·h.
 
-    Rows of W, R and b: r, o, z.
+    Rows of W, R and b: r, o, z. From iOS 18 on, ``reset_after`` makes it o = activation(W x + input_bias + r·(R h + b)), as in torch.
     """
     gate_act, act = _activation(recurrent_activation), _activation(activation)
+    size = initial_h.shape[-1]
+    b = torch.zeros(3 * size, dtype=x.dtype) if bias is None else bias
+    shift = torch.cat([b[:size], torch.zeros(size, dtype=x.dtype), b[2 * size :]]) if reset_after else b
+    gates = F.linear(x, weight_ih, input_bias) + shift
     r_weight, o_weight, z_weight = weight_hh.chunk(3)
 
-    def step(gates: Tensor, state: _State) -> _State:
+    def step(gate: Tensor, state: _State) -> _State:
         h = state[0]
-        r_gate, o_gate, z_gate = gates.chunk(3, -1)
+        r_gate, o_gate, z_gate = gate.chunk(3, -1)
         r, z = gate_act(r_gate + F.linear(h, r_weight)), gate_act(z_gate + F.linear(h, z_weight))
-        return (torch.lerp(act(o_gate + F.linear(r * h, o_weight)), h, z),)
+        reset = r * F.linear(h, o_weight, b[size : 2 * size]) if reset_after else F.linear(r * h, o_weight)
+        return (torch.lerp(act(o_gate + reset), h, z),)
 
-    steps, (h,) = _scan(F.linear(x, weight_ih, bias), (initial_h,), step, direction)
+    steps, (h,) = _scan(gates, (initial_h,), step, direction)
     return _sequence(steps, output_sequence), h
 
 

@@ -162,6 +162,16 @@ def test_multiply_accumulates_are_what_torch_counts(kind: str, case: dict[str, A
     assert OPERATORS[kind].is_product == (expected > 0)
 
 
+def test_every_operator_of_coremltools_runs_with_every_input_of_every_version() -> None:
+    """Constants are no operators; ``write_state`` is what its writer makes of ``coreml_update_state``."""
+    assert set(SSAOpRegistry.core_ops) - {"const", "_const_symbolic"} == MIL - {"write_state"}
+    for kind in MIL & set(SSAOpRegistry.core_ops):
+        taken = set(inspect.signature(OPERATORS[kind].run).parameters)
+        for target, version in SSAOpRegistry.core_ops[kind].items():
+            written = {name for name in version.input_spec.input_types if not name.startswith("_")}  # others are the builder's own
+            assert written <= taken, f"{kind} of {target} has inputs that this runtime lacks: {written - taken}"
+
+
 def test_versions_that_differ_are_told_the_operator_set() -> None:
     versioned = kinds(lambda operator: operator.versioned)
     assert versioned == {kind for kind, operator in OPERATORS.items() if "opset" in inspect.signature(operator.run).parameters}

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
+from fcrn_mobile.mil.ops.recurrent import OPERATORS
 from tests.mil.build import check_op, mb
 from tests.mil.ops.arrays import seeds, values
 
@@ -27,6 +28,7 @@ ONNX = {
 ALPHA_BETA = {"HardSigmoid": (0.2, 0.5), "Affine": (1.0, 0.0), "ScaledTanh": (1.0, 1.0)}
 sizes = st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 4), st.integers(1, 4))  # steps, batch, inputs, hidden
 names = st.sampled_from(NAMES)
+gates = st.sampled_from(["hard_sigmoid", "scaled_tanh", "sigmoid", "tanh"])  # others let states grow without bound
 
 
 def weights(seed: int, rows: int, inputs: int, hidden: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -81,7 +83,7 @@ def test_rnn_equals_onnx_runtimes_on_the_sequence_as_it_is_read(size, name, reve
 
 
 @settings(max_examples=40, deadline=None)
-@given(size=sizes, gate=names, name=names, reverse=st.booleans(), whole=st.booleans(), biased=st.booleans(), seed=seeds)
+@given(size=sizes, gate=gates, name=names, reverse=st.booleans(), whole=st.booleans(), biased=st.booleans(), seed=seeds)
 def test_gru_equals_onnx_runtimes_that_resets_before_the_product(size, gate, name, reverse, whole, biased, seed) -> None:
     steps, batch, inputs, hidden = size
     w, r, b = weights(seed, 3 * hidden, inputs, hidden)
@@ -95,14 +97,31 @@ def test_gru_equals_onnx_runtimes_that_resets_before_the_product(size, gate, nam
     check_op("gru", lambda x0, x1: mb.gru(x=x0, initial_h=x1, **arguments), [x, h], [expected_of(every, whole), last], 1e-4)
 
 
-def test_gru_differs_from_torchs_that_resets_the_product() -> None:
-    """With one unit the two are the same but for a bias, so that torch's layer without biases is a second witness."""
-    layer = torch.nn.GRU(3, 1, bias=False)
-    x, h = values(0, 5, 2, 3), values(1, 2, 1)
-    every, last = layer(torch.from_numpy(x), torch.from_numpy(h)[None])
-    w, r = (ordered(weight.detach().numpy(), [0, 2, 1]) for weight in (layer.weight_ih_l0, layer.weight_hh_l0))
-    body = lambda x0, x1: mb.gru(x=x0, initial_h=x1, weight_ih=w, weight_hh=r, output_sequence=True)  # noqa: E731
-    check_op("gru", body, [x, h], [every.detach(), last[0].detach()], 1e-4)
+@settings(max_examples=25, deadline=None)
+@given(size=sizes, reverse=st.booleans(), whole=st.booleans(), biased=st.booleans(), seed=seeds)
+def test_gru_of_ios_18_equals_torchs_that_resets_the_product(size, reverse, whole, biased, seed) -> None:
+    steps, batch, inputs, hidden = size
+    torch.manual_seed(seed)
+    layer = torch.nn.GRU(inputs, hidden, bias=biased)
+    x, h = values(seed, steps, batch, inputs), values(seed + 1, batch, hidden)
+    every, last = layer(torch.from_numpy(x[::-1].copy() if reverse else x), torch.from_numpy(h)[None])
+    names = {"weight_ih": "weight_ih_l0", "weight_hh": "weight_hh_l0"} | (
+        {"input_bias": "bias_ih_l0", "bias": "bias_hh_l0"} if biased else {}
+    )
+    arguments = {key: ordered(getattr(layer, name).detach().numpy(), [0, 2, 1]) for key, name in names.items()}
+    arguments |= {"reset_after": True, "output_sequence": whole} | ({"direction": "reverse"} if reverse else {})
+    expected = [expected_of(every.detach().numpy(), whole), last[0].detach()]
+    check_op("gru", lambda x0, x1: mb.gru(x=x0, initial_h=x1, **arguments), [x, h], expected, 1e-4, target="iOS18")
+
+
+def test_a_bias_of_its_own_for_the_input_is_added_to_the_other() -> None:
+    w, r, b = weights(0, 9, 2, 3)
+    x, h, other = values(5, 4, 2, 2), values(6, 2, 3), values(7, 9)
+    layer = {"x": torch.from_numpy(x), "initial_h": torch.from_numpy(h), "weight_ih": torch.from_numpy(w), "weight_hh": torch.from_numpy(r)}
+    both = OPERATORS["gru"].run(**layer, bias=torch.from_numpy(b), input_bias=torch.from_numpy(other))
+    torch.testing.assert_close(both, OPERATORS["gru"].run(**layer, bias=torch.from_numpy(b + other)))
+    alone = OPERATORS["gru"].run(**layer, input_bias=torch.from_numpy(other))
+    torch.testing.assert_close(alone, OPERATORS["gru"].run(**layer, bias=torch.from_numpy(other)))
 
 
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
@@ -158,7 +177,7 @@ def by_hand(x, h, c, w, r, b, p, clip, acts) -> tuple[np.ndarray, np.ndarray, np
 
 
 @settings(max_examples=40, deadline=None)
-@given(size=sizes, acts=st.tuples(names, names, names), clip=st.sampled_from([0.01, 0.3, 50.0]), both=st.booleans(), seed=seeds)
+@given(size=sizes, acts=st.tuples(gates, names, names), clip=st.sampled_from([0.01, 0.3, 50.0]), both=st.booleans(), seed=seeds)
 def test_lstm_with_peepholes_and_a_clipped_cell_follows_the_formula(size, acts, clip, both, seed) -> None:
     steps, batch, inputs, hidden = size
     ways = ["", "_back"] if both else [""]

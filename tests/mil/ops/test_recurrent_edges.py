@@ -61,3 +61,13 @@ def test_steps_in_reverse_come_in_the_order_they_are_computed_in() -> None:
     turned, _ = OPERATORS["rnn"].run(**RNN | {"x": X.flip(0)}, output_sequence=True)
     assert steps.equal(turned)
     assert last.equal(steps[-1])
+
+
+def test_gates_may_be_any_activation() -> None:
+    """Without recurrent weights a linear gate z = x₀ - x₁ = -0.1 and a linear output o = -0.1: h' = 1.1·(-0.1) - 0.1·h."""
+    layer = RNN | {"weight_ih": RNN["weight_ih"].repeat(3, 1), "weight_hh": torch.zeros(3, 1)}
+    _, last = OPERATORS["gru"].run(**layer | {"x": X[:1]}, recurrent_activation="linear", activation="linear")
+    assert last.tolist() == [[pytest.approx(-0.16)]]
+    cell = LSTM | {"x": X[:1], "weight_hh": torch.zeros(4, 1)}
+    _, h, c = OPERATORS["lstm"].run(**cell, recurrent_activation="linear", cell_activation="relu", activation="linear")
+    assert (h.item(), c.item()) == (pytest.approx(0.005), pytest.approx(-0.05))
