@@ -21,6 +21,7 @@ from fcrn_mobile.mil.program import Program
 from fcrn_mobile.mil.state import State
 from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.package.framework import NEWEST_SPECIFICATION, answered_by
+from fcrn_mobile.package.reading import read_specification
 from fcrn_mobile.package.writing import write_package
 
 __all__ = ["Answers", "simulated_core_ml"]
@@ -69,7 +70,8 @@ def simulated_core_ml(arithmetic: Arithmetic = "float16") -> Iterator[Answers]:
     a device, such as compute plans, raises RuntimeError.
 
     Args:
-        arithmetic: what programs run under, see ``Program.load``; by default tensors are rounded that are declared as float16.
+        arithmetic: what programs run under, see ``Program.load``; by default tensors are rounded that are declared as float16. Neural
+            networks, which declare nothing, are computed in float32 where only the CPU is asked for.
 
     Yields:
         How often it has answered so far.
@@ -82,7 +84,7 @@ def simulated_core_ml(arithmetic: Arithmetic = "float16") -> Iterator[Answers]:
 
     class _Model(_SimulatedModel):
         def __init__(self, path: str, units: str, function: str, hints: Mapping[str, str], asset: Any = None) -> None:
-            super().__init__(answers, arithmetic, path, function, asset)
+            super().__init__(answers, arithmetic, path, units, function, asset)
 
     with answered_by(_Model, _Compiled):
         yield answers
@@ -122,11 +124,12 @@ class _SimulatedState:
 class _SimulatedModel:
     """What coremltools asks of its ``_MLModelProxy``; loaded when it is made."""
 
-    def __init__(self, answers: Answers, arithmetic: Arithmetic, path: str, function: str, asset: _Compiled | None) -> None:
+    def __init__(self, answers: Answers, arithmetic: Arithmetic, path: str, units: str, function: str, asset: _Compiled | None) -> None:
         start = time.perf_counter_ns()
         with answers.answering():
             source = _source(Path(path) if asset is None else asset.path)
-            self._program = Program.load(source, arithmetic, function or None)
+            policy = "float32" if units == "CPU_ONLY" and _without_types(source) else arithmetic
+            self._program = Program.load(source, policy, function or None)
             self._answers, self._compiled = answers, _Compiled(source)
         self._load_time = time.perf_counter_ns() - start
         self._predict_time: int | None = None
@@ -231,6 +234,14 @@ def _given(feature: Feature, value: Any) -> Any:
     if feature.kind == "array":
         return np.array(value, dtype=_GIVEN.get(feature.dtype))
     return {label: float(score) for label, score in value.items()} if feature.kind == "scores" else value
+
+
+def _without_types(source: Path) -> bool:
+    """Whether a model is a neural network, whose tensors have no types of their own.
+
+    Core ML computes it in float32 on the CPU and in float16 elsewhere (coremltools guide, "Typed Execution").
+    """
+    return str(read_specification(source)[0].WhichOneof("Type")).startswith("neuralNetwork")
 
 
 def _source(path: Path) -> Path:

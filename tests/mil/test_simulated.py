@@ -40,8 +40,9 @@ def converted(network: nn.Module, **options: Any) -> Any:
             "inputs": [ct.TensorType("x", (1, 3, 8, 8))],
             "outputs": [ct.TensorType("y")],
             "compute_precision": ct.precision.FLOAT32,
+            "minimum_deployment_target": ct.target.iOS16,
         }
-        return ct.convert(traced, minimum_deployment_target=ct.target.iOS16, **settings | options)
+        return ct.convert(traced, **settings | options)
 
 
 @pytest.fixture
@@ -111,6 +112,18 @@ def test_float16_declarations_are_rounded_by_default_alone(network: nn.Module) -
         with simulated_core_ml(*([arithmetic] if arithmetic else [])):
             results.append(converted(network, compute_precision=ct.precision.FLOAT16).predict({"x": X})["y"])
     assert np.array_equal(results[0], results[1]) and not np.array_equal(results[1], results[2])
+
+
+def test_a_neural_network_is_computed_in_float32_on_the_cpu_and_in_float16_elsewhere(network: nn.Module) -> None:
+    expected = network(torch.from_numpy(X)).detach().numpy()
+    options = {"convert_to": "neuralnetwork", "minimum_deployment_target": None, "compute_precision": None}
+    with simulated_core_ml():
+        cpu, every = (
+            converted(network, compute_units=units, **options).predict({"x": X})["y"]
+            for units in (ct.ComputeUnit.CPU_ONLY, ct.ComputeUnit.ALL)
+        )
+    np.testing.assert_allclose(cpu, expected, atol=1e-6)
+    assert 1e-5 < np.abs(every - expected).max() < 1e-2
 
 
 def test_what_core_ml_would_refuse_is_a_runtime_error_and_noted(network: nn.Module, simulated: Any) -> None:
