@@ -72,6 +72,12 @@ class CheckedFunction:
         """Number of its operator set: 5 of iOS 15, 6, 7, 8 of iOS 16, 17, 18."""
         return int(self.proto.opset.removeprefix(_OPSET))
 
+    @property
+    def default_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes that its inputs have unless a caller gives another; -1 where neither program nor description says a length."""
+        described = {feature.name: tuple(map(int, feature.type.multiArrayType.shape)) for feature in self.inputs}
+        return {value.name: described.get(value.name) or shape_of(value.type) for value in self.proto.inputs}
+
 
 def read_function(package: Path, name: str | None = None) -> CheckedFunction:
     """Read a package from disk and check one of its functions; None takes its default.

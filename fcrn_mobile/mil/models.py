@@ -73,7 +73,7 @@ def _read_program(source: Source) -> Parts:
     """An ML program, or a neural network, which becomes one."""
     checked = check_function(source.model, source.folder, source.where, source.function)
     constants = checked.constants
-    check_accepted(checked.block, constants, source.where)
+    check_accepted(checked.block, constants, source.where, checked.default_shapes)
     inputs = [value.name for value in checked.proto.inputs]
     states = tuple(Feature.from_description(f) for f in checked.states)
     return Parts(

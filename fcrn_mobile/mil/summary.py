@@ -125,7 +125,7 @@ def _leaf(source: Source) -> _Leaf:
         source,
         operators,
         unsupported=set(operators) - MIL,
-        refused=() if damaged else tuple(refusals(checked.block, constants)),
+        refused=() if damaged else tuple(refusals(checked.block, constants, inputs=checked.default_shapes)),
         damaged=damaged,
         weights=_weight_bytes(checked.block),
         macs=count_macs(checked.proto, checked.block),

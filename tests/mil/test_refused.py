@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from fcrn_mobile.mil import MilError, Program
 from tests.journeys.command import Result, call, refused
-from tests.mil.build import mb, save_program
+from tests.mil.build import convert, ct, mb, save_program
 
 __all__ = ["call"]
 
@@ -63,3 +65,22 @@ def test_commands_name_it(call: Callable[..., Result], tmp_path: Path) -> None:
     assert len(facts["refused"]) == 1
     sound: dict[str, Any] = json.loads(call("inspect", str(padded(tmp_path, (1, 1, 1, 1), "reflect")), "--json", "-").stdout)
     assert sound["refused"] == []
+
+
+@pytest.mark.parametrize(("default", "accepted"), [(4, True), (2, False)])
+@pytest.mark.parametrize("precision", ["FLOAT16", "FLOAT32"])
+def test_a_stack_over_ranges_with_different_defaults_is_refused(default: int, accepted: bool, precision: str, tmp_path: Path) -> None:
+    class Stack(nn.Module):
+        def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+            return torch.stack((a, b))
+
+    inputs = [ct.TensorType("a", shape=(2, 4)), ct.TensorType("b", shape=(2, ct.RangeDim(1, 9, default=default)))]
+    arguments = {"inputs": inputs, "compute_precision": getattr(ct.precision, precision)}
+    package = convert(Stack(), [torch.zeros(2, 4)] * 2, tmp_path, **arguments)
+    if accepted:
+        x = np.arange(8, dtype=np.float32).reshape(2, 4)
+        (result,) = Program.load(package).predict({"a": x, "b": -x}).values()
+        np.testing.assert_array_equal(result, np.stack([x, -x]))
+    else:
+        with pytest.raises(MilError, match="stacks 2×2 and 2×4 where the inputs have their default sizes"):
+            Program.load(package)

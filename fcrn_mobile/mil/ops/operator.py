@@ -48,7 +48,8 @@ class Operator:
         lists: inputs that are lists of tensors even when only one is given.
         versioned: whether its function is told the number of the program's operator set as ``opset``, since versions of it differ.
         prepare: constants by name → the same in the layout that it runs fastest with.
-        refusal: value of a constant input by name, None if left out or computed → why Core ML does not load the operator, if so.
+        refusal: value of a constant input by name, None if left out or computed, and shapes of the values of an input by name, where
+            the program's inputs have their default sizes → why Core ML does not load the operator, if so.
         misdeclared: whether coremltools infers its shape wrongly at times: of ``select`` from its branches alone, whatever shape the
             condition has; of ``matmul`` of a vector with a stack of matrices.
         weight_axes: axes of the output and of the input channels of its ``weight``.
@@ -72,7 +73,7 @@ class Operator:
     lists: tuple[str, ...] = ()
     versioned: bool = False
     prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None
-    refusal: Callable[[Callable[[str], Any]], str | None] | None = None
+    refusal: Callable[[Callable[[str], Any], Callable[[str], list[Shape]]], str | None] | None = None
     misdeclared: bool = False
     weight_axes: tuple[int, int] | None = None
     bias_axis: int | None = None

@@ -12,6 +12,7 @@ from torch import Tensor
 from fcrn_mobile.mil.declared import Declared, Shape, padded
 from fcrn_mobile.mil.ops.arguments import channels_last, ints, torch_pads
 from fcrn_mobile.mil.ops.operator import IOS17, Operator
+from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.package.errors import MilError
 
 __all__ = [
@@ -148,7 +149,16 @@ def _joined(declared: Declared) -> Shape:
     return (sum(math.prod(shape) for shape in declared.shapes("values")),)
 
 
-def _refusal(constant: Callable[[str], Any]) -> str | None:
+def _stack_refusal(constant: Callable[[str], Any], shapes: Callable[[str], list[Shape]]) -> str | None:
+    """What is stacked has to have one shape at the default sizes of the inputs already (coremltools, test_stack_dynamic_range_dim)."""
+    known = {shape for shape in shapes("values") if -1 not in shape}
+    if len(known) < 2:
+        return None
+    listed = " and ".join(by(shape) for shape in sorted(known))
+    return f"stacks {listed} where the inputs have their default sizes, which Core ML does not load: give their ranges the same default"
+
+
+def _pad_refusal(constant: Callable[[str], Any], shapes: Callable[[str], list[Shape]]) -> str | None:
     """Padding of other axes than the last two has to be constant (coremltools #2571, #2576, #2701)."""
     mode, pads = constant("mode"), constant("pad")
     if mode in (None, "constant") or not isinstance(pads, Tensor) or not pads.reshape(-1)[:-4].any():
@@ -166,12 +176,12 @@ OPERATORS = {
         expand_dims, "moved", grows=lambda declared: (*declared.shape("x"), *(1 for _ in declared.lengths("axes"))), free=True
     ),
     "flatten2d": Operator(flatten2d, "moved", free=True),
-    "pad": Operator(pad, "exact", grows=padded, refusal=_refusal, spans=True),
+    "pad": Operator(pad, "exact", grows=padded, refusal=_pad_refusal, spans=True),
     "reshape": Operator(reshape, "moved", grows=lambda declared: tuple(1 for _ in declared.lengths("shape")), versioned=True, free=True),
     "reshape_like": Operator(reshape_like, "moved", lists=("begins", "end_masks", "ends", "ref_tensors"), free=True),
     "split": Operator(split, "moved"),
     "squeeze": Operator(squeeze, "moved", free=True),
-    "stack": Operator(stack, "moved", grows=_joined, lists=("values",)),
+    "stack": Operator(stack, "moved", grows=_joined, lists=("values",), refusal=_stack_refusal),
     "tile": Operator(
         tile,
         "moved",

@@ -303,16 +303,19 @@ def test_shapes_that_coremltools_declares_wrongly() -> None:
     assert kinds(lambda operator: operator.misdeclared) == {"matmul", "select"}
 
 
-def test_only_padding_is_refused() -> None:
-    assert kinds(lambda operator: operator.refusal is not None) == {"pad"}
-    refusal = OPERATORS["pad"].refusal
-    assert refusal is not None
+def test_padding_and_stacking_are_refused() -> None:
+    assert kinds(lambda operator: operator.refusal is not None) == {"pad", "stack"}
+    pad, stack = OPERATORS["pad"].refusal, OPERATORS["stack"].refusal
+    assert pad is not None
+    assert stack is not None
     for mode, pads, refused in [
         ("reflect", t(1, 1, 0, 0, 0, 0), True),
         ("reflect", t(0, 0, 1, 1, 1, 1), False),
         ("constant", t(1, 1), False),
     ]:
-        assert bool(refusal({"mode": mode, "pad": pads}.get)) == refused
+        assert bool(pad({"mode": mode, "pad": pads}.get, lambda key: [])) == refused
+    for shapes, refused in [([(2, 3), (2, 4)], True), ([(2, 3), (2, 3)], False), ([(2, 3), (2, -1)], False), ([], False)]:
+        assert bool(stack({}.get, {"values": shapes}.__getitem__)) == refused
 
 
 def test_no_other_table_in_the_package_is_keyed_by_operators() -> None:
