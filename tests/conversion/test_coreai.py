@@ -10,6 +10,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.training_record import TrainingRecord
+from tests.conversion.overwriting import check_kept_without_force
 from tests.coreai import needs_coreai
 
 pytestmark = needs_coreai
@@ -80,15 +81,8 @@ def test_without_the_extra_one_line_says_how_to_get_it(tiny: Checkpoint, tmp_pat
 
 
 def test_an_existing_asset_is_kept_without_force(tiny: Checkpoint, tmp_path: Path) -> None:
-    out = tmp_path / "net.aimodel"
-    out.mkdir()
-    (out / "mine").write_text("mine")
-    with pytest.raises(InputError, match="--force"):
-        export(tiny, Recipe(), out)
-    assert (out / "mine").read_text() == "mine"
-    export(tiny, Recipe(), out, force=True)
-    assert sorted(path.name for path in out.iterdir()) == ["main.hash", "main.mlirb", "metadata.json"]
-    assert [path.name for path in tmp_path.iterdir()] == ["net.aimodel"]
+    check_kept_without_force(tiny, Recipe(), tmp_path / "net.aimodel")
+    assert sorted(path.name for path in (tmp_path / "net.aimodel").iterdir()) == ["main.hash", "main.mlirb", "metadata.json"]
 
 
 @pytest.mark.parametrize(("step", "raised"), [("convert", InputError), ("describe", ZeroDivisionError)])

@@ -14,6 +14,7 @@ from fcrn_mobile.network.decoders import DECODERS
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.quiet import quiet_coremltools
 from fcrn_mobile.whole_file import written_whole
+from tests.conversion.overwriting import check_kept_without_force
 
 
 def specification(path):
@@ -92,15 +93,8 @@ def test_onnx_takes_float32_only(builtin, tmp_path) -> None:
 
 
 def test_an_existing_artefact_is_kept_without_force(builtin, tmp_path) -> None:
-    out = tmp_path / "a.mlpackage"
-    out.mkdir()
-    (out / "mine").write_text("mine")
-    with pytest.raises(InputError, match="--force"):
-        export(builtin, Recipe(), out)
-    assert (out / "mine").read_text() == "mine"
-    export(builtin, Recipe(input_size=(64, 96)), out, force=True)
-    assert (out / "Manifest.json").is_file()
-    assert [p.name for p in tmp_path.iterdir()] == ["a.mlpackage"]
+    check_kept_without_force(builtin, Recipe(input_size=(64, 96)), tmp_path / "a.mlpackage")
+    assert (tmp_path / "a.mlpackage/Manifest.json").is_file()
 
 
 def test_a_failed_conversion_leaves_nothing(builtin, tmp_path, monkeypatch) -> None:

@@ -25,31 +25,18 @@ def test_unknown_names_are_refused_with_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "expected"),
+    ("mode", "one", "two"),
     [
-        ("STRICT_ALIGN_CORNERS", [0.0]),
-        ("ALIGN_CORNERS", [2.0]),
-        ("DEFAULT", [0.0]),
-        ("OFFSET_CORNERS", [2.0]),
-        ("UNALIGN_CORNERS", [2.0]),
+        ("STRICT_ALIGN_CORNERS", 0.0, [0.0, 4.0]),
+        ("ALIGN_CORNERS", 2.0, [0.0, 4.0]),
+        ("DEFAULT", 0.0, [0.0, 2.5]),
+        ("OFFSET_CORNERS", 2.0, [1.0, 3.0]),
+        ("UNALIGN_CORNERS", 2.0, [0.75, 3.25]),
     ],
 )
-def test_one_point_of_five_pixels(mode: str, expected: list[float]) -> None:
-    assert grid(mode, 5, 1).tolist() == expected
-
-
-@pytest.mark.parametrize(
-    ("mode", "expected"),
-    [
-        ("STRICT_ALIGN_CORNERS", [0.0, 4.0]),
-        ("ALIGN_CORNERS", [0.0, 4.0]),
-        ("DEFAULT", [0.0, 2.5]),
-        ("OFFSET_CORNERS", [1.0, 3.0]),
-        ("UNALIGN_CORNERS", [0.75, 3.25]),
-    ],
-)
-def test_two_points_of_five_pixels(mode: str, expected: list[float]) -> None:
-    assert grid(mode, 5, 2).tolist() == expected
+def test_one_and_two_points_of_five_pixels(mode: str, one: float, two: list[float]) -> None:
+    assert grid(mode, 5, 1).tolist() == [one]
+    assert grid(mode, 5, 2).tolist() == two
 
 
 def test_points_are_held_inside_the_axis_and_those_of_a_box_are_not() -> None:
