@@ -61,6 +61,8 @@ def mutate_message(message: Any, rng: random.Random) -> None:
     """Damage one field somewhere inside a protobuf message, which stays one."""
     while True:
         fields = [field for field, _ in message.ListFields()]
+        if not message.DESCRIPTOR.fields:
+            return
         if not fields or rng.random() < 0.02:
             field = rng.choice(message.DESCRIPTOR.fields)
             if field.message_type is None or not field.is_repeated:
@@ -82,7 +84,7 @@ def mutate_message(message: Any, rng: random.Random) -> None:
             _mutate_repeated(value, key, keys, rng)
             return
         if not hasattr(value[key], "DESCRIPTOR"):
-            value[key] = "other"
+            value[key] = "other" if isinstance(value[key], str) else 77
             return
         message = value[key]
     if field.message_type is None:
@@ -180,7 +182,7 @@ def try_mutant(mutant: Path) -> str:
     """
     try:
         program = Program.load(mutant)
-        inputs = {feature.name: np.zeros(feature.shape, _dtype(feature.dtype)) for feature in program.inputs if _is_small(feature)}
+        inputs = {feature.name: _value(feature) for feature in program.inputs if _is_small(feature)}
         values = program.start(inputs, program.make_state())
         for count, _ in enumerate(program.every_step(values)):
             if count == STEPS:  # a damaged loop may be one without end
@@ -191,6 +193,12 @@ def try_mutant(mutant: Path) -> str:
         assert line.isprintable() and 20 < len(line) < 1500, f"not one clear line: {line[:200]!r}"
         return line
     return "ran"
+
+
+def _value(feature: Any) -> Any:
+    """Something that an input takes."""
+    others = {"number": 0.5, "label": "" if feature.dtype == "STRING" else 0, "scores": {}}
+    return others[feature.kind] if feature.kind in others else np.zeros(feature.shape, _dtype(feature.dtype))
 
 
 def _dtype(name: str) -> type:
