@@ -7,7 +7,7 @@ mlmodel/src/Validation/PipelineValidator.cpp; a later result of the same name ta
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fcrn_mobile.mil.binding import release_after_last_use
 from fcrn_mobile.mil.interface import Feature
@@ -78,18 +78,21 @@ def read_pipeline(source: Source, read: Callable[[Source], Parts]) -> Parts:
             raise MilError(f"'{stage.where}' keeps the state '{parts.states[0].name}', which a pipeline does not: run the stage by itself")
         scope: dict[str, str] = {}
         for feature in parts.inputs:
-            wire = wires[feature.name]
-            if wire.given:
+            # A threshold that boxes are suppressed by may be the pipeline's input without being described as the stage's.
+            wire = wires.get(feature.name)
+            if wire and wire.given:
                 defaults.setdefault(feature.name, feature.default)
-            scope[feature.name] = wire.value
-            if not _as_it_is(wire, feature):
+            if wire and _as_it_is(wire, feature):
+                scope[feature.name] = wire.value
+            else:
                 scope[feature.name] = prefix + feature.name
-                operations.append(_hand_over(wire, feature, scope[feature.name]))
+                value = Reference(wire.value) if wire else feature.default_tensor()
+                operations.append(_hand_over(value, wire.feature if wire else feature, feature, scope[feature.name]))
         operations += [renamed(operation, scope, prefix) for operation in parts.operations]
         wires |= {feature.name: _Wire(scope[feature.name], feature, given=False) for feature in parts.outputs}
     for feature in outputs:
         if wires[feature.name].value != feature.name:
-            operations.append(_hand_over(replace(wires[feature.name], feature=feature), feature, feature.name))
+            operations.append(_hand_over(Reference(wires[feature.name].value), feature, feature, feature.name))
     inputs = tuple(replace(f, default=defaults.get(f.name)) if f.default is None else f for f in inputs)
     outputs = tuple(replace(f, labels=wires[f.name].feature.labels) for f in outputs)
     return Parts(inputs, outputs, release_after_last_use(operations, {feature.name for feature in outputs}))
@@ -159,6 +162,5 @@ def _is_fixed(shapes: ShapeRule) -> bool:
     return not shapes.enumerated and not shapes.ranges
 
 
-def _hand_over(wire: _Wire, read: Feature, name: str) -> Operation:
-    arguments = {"value": Reference(wire.value), "source": wire.feature, "target": read}
-    return Operation("hand_over", arguments, (TensorInfo(name, read.dtype, None),))
+def _hand_over(value: Any, source: Feature, read: Feature, name: str) -> Operation:
+    return Operation("hand_over", {"value": value, "source": source, "target": read}, (TensorInfo(name, read.dtype, None),))

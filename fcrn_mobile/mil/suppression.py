@@ -5,6 +5,7 @@ from dataclasses import replace
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.operation import Reference
 from fcrn_mobile.mil.parts import Parts, Source, class_labels, described, single
+from fcrn_mobile.mil.shapes import ShapeRule
 from fcrn_mobile.package.errors import MilError
 
 __all__ = ["read"]
@@ -36,11 +37,14 @@ def read(source: Source) -> Parts:
     least, most = _rows(confidence) or _rows(coordinates) or (0, None)
     if labels and len(confidence.shape) == 2 and not confidence.shapes.ranges and confidence.shape[1] != len(labels):
         raise MilError(f"'{where}' has {len(labels)} class labels for {confidence.shape[1]} classes: {_AGAIN}")
-    arguments = {role: Reference(reads[role].name) if role in reads else value for role, value in thresholds.items()}
-    arguments |= {role: Reference(reads[role].name) for role in results}
+    optional = {names[role]: value for role, value in thresholds.items() if names[role]}
+    arguments = {role: Reference(names[role]) if names[role] else value for role, value in thresholds.items()}
+    arguments |= {role: Reference(names[role]) for role in results}
     arguments |= {"per_class": model.pickTop.perClass, "least": least, "most": most}
-    optional = {reads[role].name: value for role, value in thresholds.items() if role in reads}
     features = [replace(feature, default=optional.get(feature.name, feature.default)) for feature in inputs]
+    # In pipelines of Ultralytics the stage's thresholds are named, and described as the pipeline's inputs alone.
+    hidden = [role for role in thresholds if names[role] and role not in reads]
+    features += [Feature(names[role], "number", "DOUBLE", ShapeRule(()), default=thresholds[role]) for role in hidden]
     return single(source, arguments, features, (replace(confidence, labels=labels), coordinates))
 
 

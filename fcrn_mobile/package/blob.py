@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.package.errors import MilError
 
-__all__ = ["PACKED", "WHOLE", "BlobFile", "unpack"]
+__all__ = ["PACKED", "POINTER", "WHOLE", "BlobFile", "unpack"]
 
+#: How the file begins that Git LFS leaves in the place of a large one.
+POINTER = b"version https://git-lfs"
 _ALIGNMENT = 64
 _VERSION = 2
 _SENTINEL = 0xDEADBEEF
@@ -70,6 +72,8 @@ class BlobFile:
             raise MilError(f"cannot read weights '{path}' ({error.strerror}): make it readable") from error
         if self._size < _ALIGNMENT:
             raise MilError(f"weights '{path}' hold {self._size} bytes, less than a header: copy or export the package again")
+        if self._bytes(0, len(POINTER)) == POINTER:
+            raise MilError(f"weights '{self.path}' only point to a file in Git LFS: fetch that first (git lfs pull)")
         _, version = _HEADER.unpack(self._bytes(0, _HEADER.size))
         if version != _VERSION:
             raise MilError(f"'{path}' is not MIL blob storage of version {_VERSION} (it says {version}): export the package again")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fcrn_mobile.package.blob import POINTER
 from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.quiet import quiet_coremltools
 
@@ -30,8 +31,6 @@ SUFFIXES = (".mlpackage", ".mlmodel")
 #: Protobuf reads no larger message.
 _LARGEST_SPECIFICATION = 2**31 - 1
 _LARGEST_MANIFEST = 2**24
-#: How the file begins that Git LFS leaves in the place of a large one.
-_POINTER = b"version https://git-lfs"
 _AGAIN = "copy or export the package again"
 
 
@@ -53,7 +52,7 @@ def read_specification(package: Path) -> tuple["Model", Path]:
     from google.protobuf.message import DecodeError
 
     model, content = Model(), _read(model_file, _LARGEST_SPECIFICATION)
-    if content.startswith(_POINTER):
+    if content.startswith(POINTER):
         raise MilError(f"'{model_file}' only points to a file in Git LFS: fetch that first (git lfs pull)")
     try:
         model.ParseFromString(content)

@@ -97,6 +97,21 @@ def test_thresholds_that_are_left_out_are_those_of_the_file_in_a_pipeline_too(tm
     assert next(feature for feature in program.outputs if feature.name == "confidence").labels == ("cat", "dog", "cow")
 
 
+def test_thresholds_may_be_described_as_inputs_of_the_pipeline_alone(tmp_path) -> None:
+    """As Ultralytics writes its detectors: the stage names them, and describes them nowhere."""
+    confidence, boxes = scene(1, 40)
+    arrays = {"raw_confidence": confidence, "raw_coordinates": boxes}
+    stage = suppression(inputs={"iou?": "double", "least?": "double"})
+    del stage.description.input[2:]
+    shapes = {"raw_confidence": ("DOUBLE", [40, CLASSES]), "raw_coordinates": ("DOUBLE", [40, 4])}
+    results = {"confidence": ("DOUBLE", []), "coordinates": ("DOUBLE", [])}
+    expected = Program.load(saved(suppression(), tmp_path)).predict(arrays)["confidence"]
+    for thresholds in ({}, {"iou?": "double"}, {"iou?": "double", "least?": "double"}):
+        program = Program.load(saved(pipeline([stage], shapes | thresholds, results), tmp_path))
+        np.testing.assert_array_equal(program.predict(arrays)["confidence"], expected)
+    assert len(program.predict({**arrays, "iou": 1.0, "least": 0.0})["confidence"]) == 40
+
+
 def test_a_fixed_number_of_rows_is_filled_up_with_zeros_or_cut_off(tmp_path) -> None:
     confidence, boxes = scene(2, 30)
     arrays = {"raw_confidence": confidence, "raw_coordinates": boxes}
