@@ -6,20 +6,20 @@ Operators themselves (which exist, which inputs they take) are not looked at: th
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from fcrn_mobile.mil.check_features import LONGEST_NAME, check_features, check_lengths, check_name
 from fcrn_mobile.mil.check_nested import check_blocks, check_nested
 from fcrn_mobile.mil.costs import largest_shape
 from fcrn_mobile.mil.declared import Declarations
 from fcrn_mobile.mil.neural_network.network import NETWORKS, translate
 from fcrn_mobile.mil.ops import OPERATORS
-from fcrn_mobile.mil.shapes import by
-from fcrn_mobile.mil.values import LARGEST, NUMPY_TYPES, Constants, check_size, shape_of, type_name
+from fcrn_mobile.mil.values import LARGEST, NUMPY_TYPES, Constants, shape_of, type_name
 from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.package.reading import default_function, feature_descriptions, function_block, read_specification, state_descriptions
 
@@ -27,13 +27,10 @@ if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Block, Function, NamedValueType, Operation, Value, ValueType
     from coremltools.proto.Model_pb2 import FeatureDescription, Model
 
-__all__ = ["CheckedFunction", "check_block", "check_described", "check_features", "check_function", "read_function"]
+__all__ = ["CheckedFunction", "check_block", "check_function", "read_function"]
 
 #: Most elements of all constants of a function together, 16 GiB as float32.
 _LARGEST_CONSTANTS = 4 * LARGEST
-#: Core ML has tensors of rank 5 and compression parameters of rank 6.
-_LARGEST_RANK = 8
-_LONGEST_NAME = 500
 _OPSET = "CoreML"
 _AGAIN = "the package is damaged, export it again"
 
@@ -161,7 +158,7 @@ def _check_operations(block: "Block", declarations: Declarations, where: str) ->
         declarations.learn(operation)
         if operation.type.startswith("const"):
             elements += sum(abs(math.prod(shape_of(output.type))) for output in operation.outputs)
-        _check_lengths(largest_shape(operation, declarations) or (), f"the result of {what}")
+        check_lengths(largest_shape(operation, declarations) or (), f"the result of {what}")
     return elements
 
 
@@ -169,64 +166,6 @@ def _check_outputs(block: "Block", declarations: Declarations, what: str) -> Non
     for name in block.outputs:
         if name not in declarations.types:
             raise MilError(f"output {name[:80]!r} of {what} is never computed: {_AGAIN}")
-
-
-def check_features(
-    function: "Function",
-    block: "Block",
-    inputs: Sequence["FeatureDescription"],
-    outputs: Sequence["FeatureDescription"],
-    where: str,
-    states: Sequence["FeatureDescription"] = (),
-) -> None:
-    """Refuse a package whose description promises other inputs and outputs than its function has, or impossible sizes.
-
-    Raises:
-        MilError: naming the input or output.
-    """
-    for role, features, names in (("input", inputs, [value.name for value in function.inputs]), ("output", outputs, list(block.outputs))):
-        for name in (feature.name for feature in features):
-            if name not in names:
-                raise MilError(f"'{where}' describes an {role} {name[:80]!r} that its program lacks: {_AGAIN}")
-    check_described(inputs, outputs, where)
-    taken = {value.name: shape_of(value.type) for value in function.inputs}
-    for feature in inputs:
-        _check_agreement(feature, taken[feature.name], f"input {feature.name!r} of '{where}'")
-    _check_states(function, states, where)
-    known = {feature.name for feature in (*inputs, *states)}
-    for value in function.inputs:
-        if value.name not in known:
-            raise MilError(f"input '{value.name}' of the program in '{where}' is not described to callers: {_AGAIN}")
-
-
-def check_described(inputs: Sequence["FeatureDescription"], outputs: Sequence["FeatureDescription"], where: str) -> None:
-    """Refuse inputs and outputs that are described twice, or with names or sizes that none has.
-
-    Raises:
-        MilError: naming the input or output.
-    """
-    for role, features in (("input", inputs), ("output", outputs)):
-        described = [feature.name for feature in features]
-        for feature in features:
-            _check_name(feature.name, f"{role} of '{where}'")
-            _check_feature(feature, f"{role} {feature.name!r} of '{where}'")
-        # One tensor may be given back twice: both outputs have its name.
-        alike = {feature.name: feature for feature in features} if role == "output" else {}
-        if len(set(described)) != len(described) and any(alike.get(feature.name) != feature for feature in features):
-            raise MilError(f"'{where}' describes an {role} twice ({', '.join(described)[:80]!r}): {_AGAIN}")
-
-
-def _check_states(function: "Function", states: Sequence["FeatureDescription"], where: str) -> None:
-    kept = {value.name: value.type.stateType for value in function.inputs if value.type.WhichOneof("type") == "stateType"}
-    if len({feature.name for feature in states}) != len(states):
-        raise MilError(f"'{where}' describes a state twice: {_AGAIN}")
-    for feature in states:
-        if feature.name not in kept:
-            raise MilError(f"'{where}' describes a state {feature.name[:80]!r} that its program lacks: {_AGAIN}")
-        described, taken = tuple(feature.type.stateType.arrayType.shape), shape_of(kept[feature.name].wrappedType)
-        if described != taken or -1 in taken:
-            what = f"state {feature.name!r} of '{where}'"
-            raise MilError(f"{what} is described as {by(described)}, the program keeps {by(taken)}: {_AGAIN}")
 
 
 def _described(operation: "Operation", index: int, where: str) -> str:
@@ -237,21 +176,15 @@ def _described(operation: "Operation", index: int, where: str) -> str:
 def _define(value: "NamedValueType", declarations: Declarations, what: str) -> None:
     """Take a name into the names that are known, if it is one and says what it stands for."""
     name = value.name
-    _check_name(name, what)
+    check_name(name, what)
     if name in declarations.types.maps[0]:  # names of other blocks may come again
         raise MilError(f"{what} is defined twice: {_AGAIN}")
     _check_type(value.type, what)
     declarations.define([value])
 
 
-def _check_name(name: str, what: str) -> None:
-    """Names are printed in messages of one line."""
-    if not name or not name.isprintable() or len(name) > _LONGEST_NAME:
-        raise MilError(f"a value cannot have the name {name[:80]!r} ({what}): {_AGAIN}")
-
-
 def _check_operation(operation: "Operation", block: "Block", declarations: Declarations, what: str) -> None:
-    if not operation.type.isprintable() or len(operation.type) > _LONGEST_NAME:
+    if not operation.type.isprintable() or len(operation.type) > LONGEST_NAME:
         raise MilError(f"an operator is called {operation.type[:80]!r}: {_AGAIN}")
     if operation.type == "const":
         _check_constant(operation, what)
@@ -313,59 +246,8 @@ def _check_type(declared: "ValueType", what: str) -> None:
     rank, dimensions = declared.tensorType.rank, declared.tensorType.dimensions
     if rank not in (-1, len(dimensions)):
         raise MilError(f"{what} has rank {rank} but {len(dimensions)} dimensions: {_AGAIN}")
-    _check_lengths(shape_of(declared), what)
+    check_lengths(shape_of(declared), what)
 
 
 def _written(declared: "ValueType") -> str:
     return f"{type_name(declared)} {'×'.join(map(str, shape_of(declared))) or 'scalar'}"
-
-
-def _check_agreement(feature: "FeatureDescription", taken: tuple[int, ...], what: str) -> None:
-    """An input of one shape has to be described with the shape that the program takes."""
-    image, array = feature.type.imageType, feature.type.multiArrayType
-    if image.WhichOneof("SizeFlexibility") or array.WhichOneof("ShapeFlexibility"):
-        return
-    described: tuple[int, ...] = tuple(array.shape)
-    if feature.type.WhichOneof("Type") == "imageType":
-        described, taken = (int(image.height), int(image.width)), taken[-2:]
-    same = len(described) == len(taken) and all(theirs in (-1, ours) for ours, theirs in zip(described, taken, strict=True))
-    if described and not same:
-        raise MilError(f"{what} is described as {by(described)}, the program takes {by(taken)}: {_AGAIN}")
-
-
-def _feature_shapes(feature: "FeatureDescription") -> Iterator[tuple[int, ...]]:
-    """Every shape that a feature names: its default, the enumerated ones, the least of a range."""
-    kind = feature.type.WhichOneof("Type")
-    if kind == "imageType":
-        image = feature.type.imageType
-        yield (int(image.height), int(image.width))
-        for size in image.enumeratedSizes.sizes:
-            yield (int(size.height), int(size.width))
-        if image.HasField("imageSizeRange"):
-            sides = (image.imageSizeRange.heightRange, image.imageSizeRange.widthRange)
-            yield tuple(int(side.lowerBound) for side in sides)
-    elif kind == "multiArrayType":
-        array = feature.type.multiArrayType
-        yield tuple(array.shape)
-        for shape in array.enumeratedShapes.shapes:
-            yield tuple(shape.shape)
-        if array.HasField("shapeRange"):
-            yield tuple(int(side.lowerBound) for side in array.shapeRange.sizeRanges)
-
-
-def _check_feature(feature: "FeatureDescription", what: str) -> None:
-    if feature.type.WhichOneof("Type") is None:
-        raise MilError(f"{what} has no type: {_AGAIN}")
-    array = feature.type.multiArrayType
-    if array.WhichOneof("ShapeFlexibility") == "enumeratedShapes" and not array.enumeratedShapes.shapes and not array.shape:
-        raise MilError(f"{what} has no shape: {_AGAIN}")
-    for shape in _feature_shapes(feature):
-        if any(length < 0 for length in shape):
-            raise MilError(f"{what} has the shape {by(shape)}: {_AGAIN}")
-        _check_lengths(shape, what)
-
-
-def _check_lengths(shape: tuple[int, ...], what: str) -> None:
-    if len(shape) > _LARGEST_RANK:
-        raise MilError(f"{what} has {len(shape)} dimensions, the limit is {_LARGEST_RANK}: {_AGAIN}")
-    check_size(shape, what)

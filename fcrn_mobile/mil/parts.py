@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fcrn_mobile.mil.arithmetic import Arithmetic
 from fcrn_mobile.mil.binding import release_after_last_use
-from fcrn_mobile.mil.check import check_described
+from fcrn_mobile.mil.check_features import check_described
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.operation import Operation, TensorInfo
 from fcrn_mobile.package.errors import MilError

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from fcrn_mobile.latency.estimate import Coefficients, Work, chip_fits, latency_ms, matrix
+from fcrn_mobile.mil.operation import every
 from fcrn_mobile.tuning.candidates import FLOAT, Candidate
 from fcrn_mobile.tuning.choice import Option
 from fcrn_mobile.tuning.measured import Sensitivities
@@ -23,7 +24,9 @@ def worth_measuring(variants: Variants, candidates: Sequence[Candidate]) -> dict
     """
     bits = _bits(candidates)
     values = {
-        operation.name: operation.arguments["weight"] for operation in variants.reference.operations if "weight" in operation.arguments
+        operation.name: operation.arguments["weight"]
+        for operation in every(variants.reference.operations)
+        if "weight" in operation.arguments
     }
     weights_of: dict[str, list[str]] = {candidate.name: [] for candidate in candidates if candidate.name in variants.stored}
     for weight, readers in variants.readers.items():

@@ -14,6 +14,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.latency.estimate import FREE, Work, work
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.graph import read_graph
+from fcrn_mobile.mil.operation import every
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.quiet import quiet_coremltools
@@ -127,7 +128,7 @@ def _compressed(half: Path, candidate: Candidate, base: Recipe, path: Path) -> N
 
 def _readers(program: Program) -> dict[str, tuple[str, ...]]:
     readers: dict[str, tuple[str, ...]] = {}
-    for operation in program.operations:
+    for operation in every(program.operations):
         weight = operation.arguments.get("weight")
         if (name := weight_name(operation)) and isinstance(weight, Tensor) and weight.dim() > 1:
             readers[name] = (*readers.get(name, ()), operation.name)
@@ -138,7 +139,7 @@ def _stored(package: Path, program: Program, half_readers: Mapping[str, tuple[st
     graph = read_graph(package)
     costs = dict(zip([node.name for node in graph.nodes if node.kind not in FREE], work(graph), strict=True))
     bytes_of = {node.name: node.weights["weight"].stored_bytes for node in graph.nodes if "weight" in node.weights}
-    values = {operation.name: operation.arguments.get("weight") for operation in program.operations}
+    values = {operation.name: operation.arguments.get("weight") for operation in every(program.operations)}
     variants = {}
     for weight, ops in half_readers.items():
         tensor = values[ops[0]]

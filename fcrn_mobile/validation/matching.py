@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
-from fcrn_mobile.mil.operation import Operation, Reference
+from fcrn_mobile.mil.operation import Operation, Reference, every
 from fcrn_mobile.mil.ops import OPERATORS
 
 __all__ = ["match", "plain_name", "weight_name"]
@@ -104,4 +104,5 @@ def _likeness(operation: Operation, named: Callable[[str], str]) -> object:
         return argument
 
     arguments = tuple((key, of(argument)) for key, argument in sorted(operation.arguments.items()))
-    return operation.kind, arguments, tuple(info.shape for info in operation.outputs)
+    inside = tuple((each.kind, tuple(info.shape for info in each.outputs)) for each in every([operation]))
+    return arguments, inside

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fcrn_mobile.mil import Program
-from fcrn_mobile.mil.operation import Operation
+from fcrn_mobile.mil.binding import with_constants
+from fcrn_mobile.mil.operation import Operation, every
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.validation.quantized import Rewired, gains, producers, quantize_inputs
@@ -80,15 +81,15 @@ def own_drifts(
         ours, theirs = reference.operations[position], candidate.operations[index]
         if ours.kind != theirs.kind:
             continue
-        weights = changed_constants(ours, theirs)
+        weights = {mine.name: changed_constants(mine, other) for mine, other in _inside(ours, theirs)}
         rewired = quantize_inputs(ours, theirs, given_by, factors, shapes)
         activations = None
         if rewired.inserted:
             activations = len(trials)
             trials.append(_trial(reference, position, rewired))
-        if weights:
+        if any(weights.values()):
             places[index] = len(trials), activations
-            changed = replace(rewired.operation, arguments=rewired.operation.arguments | weights)
+            (changed,) = with_constants([rewired.operation], weights)
             trials.append(_trial(reference, position, replace(rewired, operation=changed)))
         elif activations is not None:
             places[index] = activations, activations
@@ -143,16 +144,23 @@ def find_outlier(weight: Tensor, compressed: Tensor, transposed: bool = False) -
     return max(outliers, key=lambda outlier: outlier.ratio, default=None)
 
 
+def _inside(ours: Operation, theirs: Operation) -> list[tuple[Operation, Operation]]:
+    """The two themselves, and what runs inside of them if that is the same."""
+    mine, others = list(every([ours])), list(every([theirs]))
+    same = [operation.kind for operation in mine] == [operation.kind for operation in others]
+    return list(zip(mine, others, strict=True)) if same else [(ours, theirs)]
+
+
 def _weights(ours: Operation, theirs: Operation) -> tuple[float, Outlier | None]:
     """Signal-to-noise ratio of all changed constants together, and the outlier channel of the weights."""
-    changed = changed_constants(ours, theirs)
-    constants = {key: ours.arguments[key] for key in changed}
-    power = sum(float(value.double().square().sum()) for value in constants.values())
-    noise = sum(float((changed[key] - constants[key]).double().square().sum()) for key in changed)
-    outlier = (
-        find_outlier(constants["weight"], changed["weight"], OPERATORS[ours.kind].weight_axes == (1, 0)) if "weight" in changed else None
-    )
-    return snr_db(power, noise), outlier
+    power = noise = 0.0
+    for mine, other in _inside(ours, theirs):
+        for key, value in changed_constants(mine, other).items():
+            power += float(mine.arguments[key].double().square().sum())
+            noise += float((value - mine.arguments[key]).double().square().sum())
+    changed = changed_constants(ours, theirs).get("weight")
+    transposed = OPERATORS[ours.kind].weight_axes == (1, 0)
+    return snr_db(power, noise), None if changed is None else find_outlier(ours.arguments["weight"], changed, transposed)
 
 
 def _trial(program: Program, position: int, changed: Rewired) -> Trial:

@@ -12,6 +12,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.execution import Values
+from fcrn_mobile.mil.operation import every
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.validation.fidelity import Fidelity, FidelityValues
 
@@ -52,7 +53,7 @@ def weight_drifts(
     Raises:
         InputError: no image; a program of another kind; an unknown operator or argument, or an array of another shape.
     """
-    order = {operation.name: index for index, operation in enumerate(reference.operations)}
+    order = {inside.name: index for index, operation in enumerate(reference.operations) for inside in every([operation])}
     trials = []
     for replacement in replacements:
         program = reference.with_constants(replacement)

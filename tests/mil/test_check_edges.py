@@ -6,7 +6,8 @@ import pytest
 from coremltools.proto import MIL_pb2, Model_pb2
 
 from fcrn_mobile.mil import MilError
-from fcrn_mobile.mil.check import check_block, check_features
+from fcrn_mobile.mil.check import check_block
+from fcrn_mobile.mil.check_features import check_features
 from fcrn_mobile.mil.shapes import ShapeRule, by
 from fcrn_mobile.mil.values import LARGEST, check_size, shape_of, type_name
 from tests.mil.protobuf import named_constant, operation, tensor_type
