@@ -33,7 +33,7 @@ def bind(
     arithmetic: Arithmetic,
     opset: int,
     inputs: Iterable[str] = (),
-    kept: Iterable[str] = (),
+    states: Iterable[str] = (),
 ) -> tuple[Operation, ...]:
     """The operations of a checked block, in order, each noting which tensors nothing reads after it.
 
@@ -44,7 +44,7 @@ def bind(
         arithmetic: under which compressed weights are expanded: they are results like any other.
         opset: number of the operator set that the function asks for.
         inputs: names of what the function takes, states included.
-        kept: names of values that are needed after the run.
+        states: names of values that are needed after the run.
 
     Raises:
         MilError: an operator or an input of an operator that this runtime lacks; a constant that cannot be read.
@@ -55,7 +55,7 @@ def bind(
     for name in dict.fromkeys(block.outputs):
         if name in scope.constants:
             operations.append(Operation("identity", {"x": scope.constants[name]}, (_info(values[name]),)))
-    return release_after_last_use(operations, {*block.outputs, *kept})
+    return release_after_last_use(operations, {*block.outputs, *states})
 
 
 @dataclass(frozen=True)
@@ -222,8 +222,8 @@ def release_after_last_use(
     released: list[Operation] = []
     needed, own = set(outputs), None if own is None else set(own)
     for operation in reversed(operations):
-        given = {info.name for info in operation.outputs}
-        over = (operation.references | given) - needed
+        results = {info.name for info in operation.outputs}
+        over = (operation.references | results) - needed
         over = over if own is None else over & own
         needed |= operation.references
         released.append(replace(operation, releases=tuple(sorted(over))))

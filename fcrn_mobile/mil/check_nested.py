@@ -21,11 +21,11 @@ def check_blocks(operation: "Operation", what: str) -> None:
     Raises:
         MilError: naming the operator.
     """
-    known = OPERATORS.get(operation.type)
-    blocks = known.blocks if known else ()
-    if (known or operation.type == "const") and len(operation.blocks) != len(blocks):
-        wanted = f"{len(blocks)} ({', '.join(block.name for block in blocks)})" if blocks else "none"
-        raise MilError(f"{what} has {len(operation.blocks)} blocks of operators inside, it runs {wanted}: {_AGAIN}")
+    operator = OPERATORS.get(operation.type)
+    blocks = operator.blocks if operator else ()
+    if (operator or operation.type == "const") and len(operation.blocks) != len(blocks):
+        needs = f"{len(blocks)} ({', '.join(block.name for block in blocks)})" if blocks else "none"
+        raise MilError(f"{what} has {len(operation.blocks)} blocks of operators inside, it runs {needs}: {_AGAIN}")
 
 
 def check_nested(operation: "Operation", number: int, types: "Mapping[str, ValueType]", what: str) -> None:
@@ -44,8 +44,8 @@ def check_nested(operation: "Operation", number: int, types: "Mapping[str, Value
         return
     block, nested = operation.blocks[number], OPERATORS[operation.type].blocks[number]
     bindings = operation.inputs[nested.takes].arguments if nested.takes in operation.inputs else ()
-    given = [types.get(binding.name) if binding.name else binding.value.type for binding in bindings]
-    _check_types([value.type for value in block.inputs], [declared for declared in given if declared], f"{what} takes")
+    arguments = [types.get(binding.name) if binding.name else binding.value.type for binding in bindings]
+    _check_types([value.type for value in block.inputs], [declared for declared in arguments if declared], f"{what} takes")
     results = [types[name] for name in block.outputs]
     if nested.gives_results:
         _check_types(results, [value.type for value in operation.outputs], f"{what} gives")
@@ -53,11 +53,11 @@ def check_nested(operation: "Operation", number: int, types: "Mapping[str, Value
         raise MilError(f"{what} gives {_listed(results)}, not one BOOL: {_AGAIN}")
 
 
-def _check_types(actual: "Sequence[ValueType]", wanted: "Sequence[ValueType]", what: str) -> None:
+def _check_types(actual: "Sequence[ValueType]", expected: "Sequence[ValueType]", what: str) -> None:
     """Number, data types and ranks have to agree; lengths may be known here and unknown there, the run looks at them."""
-    kinds = [[(type_name(each), len(shape_of(each))) for each in types] for types in (actual, wanted)]
+    kinds = [[(type_name(each), len(shape_of(each))) for each in types] for types in (actual, expected)]
     if kinds[0] != kinds[1]:
-        raise MilError(f"{what} {_listed(actual)}, its operator has {_listed(wanted)}: {_AGAIN}")
+        raise MilError(f"{what} {_listed(actual)}, its operator has {_listed(expected)}: {_AGAIN}")
 
 
 def _listed(types: "Sequence[ValueType]") -> str:

@@ -66,24 +66,24 @@ def _execute(operation: Operation, values: Values, arithmetic: Arithmetic) -> No
 def _flow(operation: Operation, values: Values, arithmetic: Arithmetic) -> Iterator[Operation]:
     """Run one operator with blocks, yielding what runs inside, and file its results."""
     flow = OPERATORS[operation.kind].run(**_arguments(operation, values))
-    number, given = _advance(operation, flow, None)
+    number, payload = _advance(operation, flow, None)
     while number is not None:
         block = operation.blocks[number]
-        for info, value in zip(block.inputs, given, strict=True):
+        for info, value in zip(block.inputs, payload, strict=True):
             values[info.name] = _fitting(operation, info, torch.tensor(value) if isinstance(value, bool) else value, values)
         yield from run(block.operations, values, arithmetic)
-        given = tuple(_resolve(output, values) for output in block.outputs)
+        payload = tuple(_resolve(output, values) for output in block.outputs)
         _note_misdeclared(operation, block, values)
         for name in block.releases:
             del values[name]
-        number, given = _advance(operation, flow, given)
-    _file(operation, given, values, arithmetic)
+        number, payload = _advance(operation, flow, payload)
+    _file(operation, payload, values, arithmetic)
 
 
-def _advance(operation: Operation, flow: Flow, given: tuple[Any, ...] | None) -> tuple[int | None, tuple[Any, ...]]:
+def _advance(operation: Operation, flow: Flow, payload: tuple[Any, ...] | None) -> tuple[int | None, tuple[Any, ...]]:
     """Number of the block that an operator runs next, and what goes into it; None and its results at its end."""
     try:
-        return flow.send(given)  # type: ignore[arg-type] # a generator starts with None
+        return flow.send(payload)  # type: ignore[arg-type] # a generator starts with None
     except StopIteration as end:
         return None, end.value
     except Exception as error:

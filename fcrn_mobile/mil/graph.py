@@ -128,8 +128,8 @@ class _Reader:
     def graph(self) -> Graph:
         nodes = tuple(self._nodes())
         inputs = {value.name: _tensor(value.name, value.type) for value in self._checked.proto.inputs}
-        given = inputs | {tensor.name: tensor for node in nodes for tensor in node.outputs}
-        outputs = tuple(given[name] for name in self._checked.block.outputs if name in given)
+        tensors = inputs | {tensor.name: tensor for node in nodes for tensor in node.outputs}
+        outputs = tuple(tensors[name] for name in self._checked.block.outputs if name in tensors)
         return Graph(nodes, tuple(inputs.values()), outputs, tuple(self._used.values()))
 
     def _nodes(self) -> Iterator[Node]:

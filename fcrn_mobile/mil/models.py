@@ -79,7 +79,7 @@ def _read_program(source: Source) -> Parts:
     return Parts(
         inputs=tuple(Feature.from_description(f) for f in checked.inputs),
         outputs=tuple(dict.fromkeys(Feature.from_description(f) for f in checked.outputs)),
-        operations=bind(checked.block, constants, source.where, source.arithmetic, checked.opset, inputs, kept=[f.name for f in states]),
+        operations=bind(checked.block, constants, source.where, source.arithmetic, checked.opset, inputs, states=[f.name for f in states]),
         function=checked.name,
         states=states,
     )

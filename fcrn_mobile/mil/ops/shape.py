@@ -89,10 +89,10 @@ _EDGES: dict[str, Callable[[Tensor, int], Tensor]] = {
 def reshape(x: Tensor, shape: Tensor, opset: int = IOS17 - 1) -> Tensor:
     """Another shape; -1 is inferred, 0 keeps the length of that axis: counted from the right from iOS 17 on, 1 where x has none."""
     lengths = ints(shape)
-    kept = tuple(x.shape)
+    sizes = tuple(x.shape)
     if opset >= IOS17:
-        kept = (1,) * (len(lengths) - x.dim()) + kept[max(x.dim() - len(lengths), 0) :]
-    return x.reshape([kept[axis] if length == 0 else length for axis, length in enumerate(lengths)])
+        sizes = (1,) * (len(lengths) - x.dim()) + sizes[max(x.dim() - len(lengths), 0) :]
+    return x.reshape([sizes[axis] if length == 0 else length for axis, length in enumerate(lengths)])
 
 
 def split(x: Tensor, axis: Tensor, num_splits: Tensor | None = None, split_sizes: Tensor | None = None) -> tuple[Tensor, ...]:
@@ -151,10 +151,10 @@ def _joined(declared: Declared) -> Shape:
 
 def _stack_refusal(constant: Callable[[str], Any], shapes: Callable[[str], list[Shape]]) -> str | None:
     """What is stacked has to have one shape at the default sizes of the inputs already (coremltools, test_stack_dynamic_range_dim)."""
-    known = {shape for shape in shapes("values") if -1 not in shape}
-    if len(known) < 2:
+    fixed = {shape for shape in shapes("values") if -1 not in shape}
+    if len(fixed) < 2:
         return None
-    listed = " and ".join(by(shape) for shape in sorted(known))
+    listed = " and ".join(by(shape) for shape in sorted(fixed))
     return f"stacks {listed} where the inputs have their default sizes, which Core ML does not load: give their ranges the same default"
 
 
