@@ -6,6 +6,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 TESTS = """
@@ -63,6 +65,18 @@ def test_the_plugin_costs_nothing_where_it_is_not_asked_for() -> None:
     assert result.stdout.strip() == "[]"
 
 
-def test_the_package_names_the_plugin() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["entry-points"]["pytest11"] == {"fcrn-mobile": "fcrn_mobile.cli.pytest_plugin"}
+@pytest.mark.parametrize("options", [[], ["-p", "fcrn_mobile.cli.pytest_plugin"]])
+def test_an_installed_package_brings_the_plugin_once(options: list[str], tmp_path: Path) -> None:
+    """As the entry point that pyproject.toml declares, and beside ``-p`` with the same name."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
+    metadata = tmp_path / "site" / "installed-1.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: installed\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text("[pytest11]\n" + "".join(f"{name} = {module}\n" for name, module in declared.items()))
+    (tmp_path / "test_nothing.py").write_text("def test_nothing(): pass\n")
+    paths = os.pathsep.join([str(ROOT), str(tmp_path / "site")])
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, "--simulate-core-ml", str(tmp_path)]
+    output = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False
+    ).stdout
+    assert "1 passed" in output and "Core ML was simulated" in output
