@@ -47,7 +47,7 @@ def overwritten(path: Path) -> None:
         (overwritten, "has no blob at byte 64"),
         (
             lambda path: path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n" + bytes(9)),
-            "is not MIL blob",
+            "only point to a file in Git LFS",
         ),
     ],
 )

@@ -143,7 +143,7 @@ MALFORMED = {
         r"stage model1\)' reads 'q' which nothing",
     ),
     "missing output": (lambda m: setattr(m.description.output[0], "name", "q"), "mlmodel' reads 'q' which nothing gives"),
-    "an output twice": (lambda m: m.description.output.add().CopyFrom(m.description.output[0]), "describes an output twice"),
+    "an input twice": (lambda m: m.description.input.add().CopyFrom(m.description.input[0]), "describes an input twice"),
     "an output without a name": (lambda m: setattr(m.description.output[0], "name", ""), "cannot have the name ''"),
     "another length": (
         lambda m: retyped(m.pipeline.models[1].description.input[0], ("DOUBLE", [4])),
