@@ -178,3 +178,11 @@ def test_places_that_are_not_zero_are_int32() -> None:
     places = OPERATORS["non_zero"].run(torch.tensor([[0, 2], [3, 0]]))
     assert places.dtype == torch.int32
     assert places.tolist() == [[0, 1], [1, 0]]
+
+
+def test_places_from_either_end_stand_side_by_side() -> None:
+    assert OPERATORS["gather"].run(X, at(-1, 0, 1)).equal(X[[2, 0, 1]])
+    x = torch.arange(24.0).reshape(2, 3, 4)
+    assert OPERATORS["gather_nd"].run(x, torch.tensor([[-1, -1], [0, -3]])).equal(torch.stack([x[1, 2], x[0, 0]]))
+    paired = OPERATORS["gather_nd"].run(x, torch.tensor([[[-1, -1]], [[0, -3]]]), torch.tensor(1))
+    assert paired.equal(torch.stack([x[0, 2, 3:4], x[1, 0, 1:2]]))
