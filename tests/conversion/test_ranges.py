@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from fcrn_mobile.conversion import activations
 from fcrn_mobile.conversion.activations import as_program, quantize_activations
 from fcrn_mobile.conversion.artefact import provenance
 from fcrn_mobile.conversion.calibration import (
@@ -206,6 +207,20 @@ def test_nothing_left_to_quantize_is_an_error(model: Any, images: list[np.ndarra
     ranges = measure_ranges(as_program(model), images, "minmax")
     with quiet_coremltools(), pytest.raises(InputError, match="no operator is left for int8 activations"):
         quantize_activations(model, ranges, lambda names: False)
+
+
+@pytest.mark.parametrize(("chosen", "left"), [(True, "float16"), (False, "int8")])
+def test_what_coremltools_quantized_otherwise_than_told_is_an_error(
+    chosen: bool, left: str, model: Any, images: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with quiet_coremltools():
+        ranges = measure_ranges(as_program(model), images, "minmax")
+        made = model if chosen else quantize_activations(model, ranges, lambda names: True)
+        monkeypatch.setattr(activations, "changed", lambda *_: made)
+        # One at least is to be quantized, or nothing would be left to do.
+        first = iter([True])
+        with pytest.raises(RuntimeError, match=f"coremltools gave '.*' {left} inputs against the recipe"):
+            quantize_activations(model, ranges, lambda names: chosen or next(first, False))
 
 
 def test_images_are_chosen_by_seed_and_known_by_their_pixels() -> None:
