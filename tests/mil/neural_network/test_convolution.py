@@ -68,27 +68,9 @@ def test_a_convolution_is_torchs(
 @given(kernel=st.integers(1, 4), stride=st.integers(1, 3), top_left=st.booleans())
 def test_same_padding_puts_an_odd_line_where_it_says(kernel: int, stride: int, top_left: bool) -> None:
     x, weight = random(2, 7, 8), random(kernel, kernel, 2, 3, seed=1)
-    mode = "TOP_LEFT_HEAVY" if top_left else "BOTTOM_RIGHT_HEAVY"
-    actual = run(
-        lambda b: b.add_convolution(
-            "c",
-            2,
-            3,
-            kernel,
-            kernel,
-            stride,
-            stride,
-            "same",
-            1,
-            weight,
-            None,
-            False,
-            input_name="x0",
-            output_name="y",
-            same_padding_asymmetry_mode=mode,
-        ),
-        x,
-    )
+    sides, mode = (kernel, kernel, stride, stride), "TOP_LEFT_HEAVY" if top_left else "BOTTOM_RIGHT_HEAVY"
+    names = {"input_name": "x0", "output_name": "y", "same_padding_asymmetry_mode": mode}
+    actual = run(lambda b: b.add_convolution("c", 2, 3, *sides, "same", 1, weight, None, False, **names), x)
     pads = []
     for length in (8, 7):
         total = _same(length, kernel, stride)
@@ -102,31 +84,8 @@ def test_same_padding_puts_an_odd_line_where_it_says(kernel: int, stride: int, t
 def test_a_deconvolution_is_torchs_transposed_one(kernel: int, stride: int, groups: int, pad: int) -> None:
     assume(2 * pad < kernel)
     x, weight, bias = random(4, 5, 6), random(kernel, kernel, 4, 6 // groups, seed=1), random(6, seed=2)
-    actual = run(
-        lambda b: b.add_convolution(
-            "c",
-            4,
-            6,
-            kernel,
-            kernel,
-            stride,
-            stride,
-            "valid",
-            groups,
-            weight,
-            bias,
-            True,
-            True,
-            None,
-            "x0",
-            "y",
-            padding_top=pad,
-            padding_bottom=pad,
-            padding_left=pad,
-            padding_right=pad,
-        ),
-        x,
-    )
+    sides, pads = (kernel, kernel, stride, stride), {f"padding_{side}": pad for side in ("top", "bottom", "left", "right")}
+    actual = run(lambda b: b.add_convolution("c", 4, 6, *sides, "valid", groups, weight, bias, True, True, None, "x0", "y", **pads), x)
     kernels = torch.from_numpy(weight).permute(2, 3, 0, 1)
     expected = F.conv_transpose2d(torch.from_numpy(x[None]), kernels, torch.from_numpy(bias), stride, pad, 0, groups)
     close(actual, expected[0], 1e-4)
