@@ -48,8 +48,11 @@ class Answers:
     refusals: list[str] = field(default_factory=list)
 
     @contextmanager
-    def answering(self) -> Iterator[None]:
+    def answering(self, problem: str = "") -> Iterator[None]:
         """Note and hand on what goes wrong, as the exception that Core ML's errors come as.
+
+        Args:
+            problem: words of Core ML to begin with, which code that exists looks for.
 
         Raises:
             RuntimeError: instead of an InputError.
@@ -58,7 +61,7 @@ class Answers:
             yield
         except InputError as error:
             self.refusals.append(str(error))
-            raise RuntimeError(str(error)) from error
+            raise RuntimeError(f"{problem}{error}") from error
 
 
 @contextmanager
@@ -140,6 +143,7 @@ class _SimulatedModel:
         start = time.perf_counter_ns()
         with self._answers.answering():
             inputs = {f.name: _taken(f, data[f.name]) for f in self._program.inputs if f.name in data}
+        with self._answers.answering("Unable to compute the prediction using ML Program: "):
             results = self._program.predict(inputs, None if state is None else state.state)
         self._predict_time = time.perf_counter_ns() - start
         self._answers.predictions += 1
