@@ -1,5 +1,6 @@
 """What is known of one kind of layer, and the network that is being translated."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +38,7 @@ class Network(Builder):
         """``x`` in another shape, of which one length may be open (-1)."""
         if shape == x.shape and -1 not in shape:
             return x
-        return self.emit("reshape", x=x, shape=list(lengths(shape)))
+        return self.emit("reshape", x=x, shape=list(lengths(shape, x.shape)))
 
     def numbers(self, x: Tensor) -> list[int] | None:
         """Whole numbers that are known before the network runs."""
@@ -51,7 +52,7 @@ class Network(Builder):
         """
         if -1 in x.shape:
             raise MilError("how many axes it gives depends on the input, which this runtime cannot translate")
-        return _product(x.shape)
+        return math.prod(x.shape)
 
     def truth(self, x: Tensor) -> Tensor:
         """Floats as truth values: all but 0 are true."""
@@ -83,13 +84,19 @@ class Network(Builder):
         """
         if x.rank < 3:
             raise MilError(f"it takes tensors of at least 3 axes (channels × height × width), not {by(x.shape)}")
-        if x.rank == 4:
-            return x
+        if x.rank == 3:
+            return self.emit("expand_dims", x=x, axes=[0])
         leading = x.shape[:-3]
-        return self.reshape(x, (-1 if -1 in leading else _product(leading), *x.shape[-3:]))
+        if x.rank > 4 and set(leading) == {1}:
+            return self.emit("squeeze", x=x, axes=list(range(x.rank - 4)))
+        return x if x.rank == 4 else self.reshape(x, (-1 if -1 in leading else math.prod(leading), *x.shape[-3:]))
 
     def like(self, x: Tensor, images: Tensor) -> Tensor:
         """N×C×H×W as ``images`` gave it, with the leading axes of ``x`` again."""
+        if x.rank == 3:
+            return self.emit("squeeze", x=images, axes=[0])
+        if x.rank > 4 and set(x.shape[:-3]) == {1}:
+            return self.emit("expand_dims", x=images, axes=list(range(x.rank - 4)))
         return images if x.rank == 4 else self.reshape(images, (*x.shape[:-3], *images.shape[-3:]))
 
 
@@ -107,19 +114,17 @@ class Layer:
     most: int | None = 1
 
 
-def lengths(shape: Shape) -> Shape:
-    """A shape as ``reshape`` takes it.
+def lengths(shape: Shape, taken: Shape) -> Shape:
+    """A shape as ``reshape`` takes it: of several open lengths the first ones stay as they are (0), the last follows.
 
     Raises:
-        MilError: more than one length is open.
+        MilError: more than one open length does not stay.
     """
-    if shape.count(-1) > 1:
+    result = list(shape)
+    for axis, (length, before) in enumerate(zip(shape, taken, strict=False)):
+        if length != before or result.count(-1) < 2:
+            break
+        result[axis] = 0 if length < 0 else length
+    if result.count(-1) > 1:
         raise MilError(f"more than one length of its result depends on the input ({by(shape)}), which this runtime cannot translate")
-    return shape
-
-
-def _product(shape: Shape) -> int:
-    product = 1
-    for length in shape:
-        product *= length
-    return product
+    return tuple(result)

@@ -158,10 +158,10 @@ def _rank_five(net: Network, x: Tensor, what: str) -> Tensor:
     """
     if x.rank not in (1, 3, 5):
         raise MilError(f"{what} has the shape {by(x.shape)}: networks before version 4 take C, C×H×W, or all five axes")
-    shape = x.shape if x.rank != 1 else (*x.shape, 1, 1)
-    if not net.compact:
-        return net.reshape(x, (*(1,) * (5 - len(shape)), *shape))
-    return net.images(x) if x.rank == 5 else net.reshape(x, (1, *shape))
+    image = net.emit("expand_dims", x=x, axes=[-2, -1]) if x.rank == 1 else x
+    if net.compact:
+        return net.images(image)
+    return image if image.rank == 5 else net.emit("expand_dims", x=image, axes=[0, 1])
 
 
 def _prepared(net: Network, network: Any, feature: Feature, tensor: Tensor, what: str) -> Tensor:

@@ -1,0 +1,131 @@
+"""Recurrent layers against torch's, whose gates lie in another order, and against formulas written out step by step."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from fcrn_mobile.mil import MilError
+from tests.mil.neural_network.build import builder, close, load, random
+
+STEPS, WIDTH, SIZE = 5, 3, 4
+X = random(STEPS, WIDTH)
+STATE = random(SIZE, seed=1)
+
+
+def _matrices(count: int, *shape: int, seed: int = 2) -> list[NDArray[np.float32]]:
+    return [random(*shape, seed=seed + index) for index in range(count)]
+
+
+def _sequence(outputs: tuple[str, ...], states: tuple[str, ...] = ()) -> Any:
+    """A builder whose ``s`` is the sequence X, made of a map's rows, and whose inputs are the states."""
+    built = builder({"x": (1, STEPS, WIDTH), **dict.fromkeys(states, (SIZE,))}, outputs)
+    built.add_permute("rows", (2, 0, 1, 3), "x", "r")  # rows as sequence, columns behind
+    built.add_permute("vectors", (0, 3, 1, 2), "r", "s")
+    return built
+
+
+def _predict(built: Any, **states: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    return load(built.spec).predict({"x": X[None], **states})
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("reverse", [True, False])
+def test_an_lstm_is_torchs(whole: bool, reverse: bool) -> None:
+    """Gates of the specification: input, forget, output, cell; of torch: input, forget, cell, output."""
+    weights, recurrent, biases = _matrices(4, SIZE, WIDTH), _matrices(4, SIZE, SIZE, seed=6), _matrices(4, SIZE, seed=10)
+    built = _sequence(("y", "hn", "cn"), ("h", "c"))
+    built.add_unilstm(
+        "l", recurrent, weights, biases, hidden_size=SIZE, input_size=WIDTH, input_names=["s", "h", "c"], output_names=["y", "hn", "cn"],
+        inner_activation="SIGMOID", cell_state_update_activation="TANH", output_activation="TANH", output_all=whole, reverse_input=reverse,
+    )  # fmt: skip
+    results = _predict(built, h=STATE, c=2 * STATE)
+    lstm = torch.nn.LSTM(WIDTH, SIZE)
+    order = [0, 1, 3, 2]
+    with torch.no_grad():
+        lstm.weight_ih_l0.copy_(torch.from_numpy(np.concatenate([weights[gate] for gate in order])))
+        lstm.weight_hh_l0.copy_(torch.from_numpy(np.concatenate([recurrent[gate] for gate in order])))
+        lstm.bias_ih_l0.copy_(torch.from_numpy(np.concatenate([biases[gate] for gate in order])))
+        lstm.bias_hh_l0.zero_()
+        state = torch.from_numpy(STATE)[None, None]
+        sequence, (h, c) = lstm(torch.from_numpy(X[::-1].copy() if reverse else X)[:, None], (state, 2 * state))
+    expected = sequence if whole else sequence[-1:]
+    close(results["y"].reshape(-1, SIZE), expected[:, 0])
+    close(results["hn"].reshape(SIZE), h.reshape(SIZE))
+    close(results["cn"].reshape(SIZE), c.reshape(SIZE))
+
+
+def test_a_peephole_a_forget_bias_and_a_limit_of_the_cell() -> None:
+    weights, recurrent, peepholes = _matrices(4, SIZE, WIDTH), _matrices(4, SIZE, SIZE, seed=6), _matrices(3, SIZE, seed=10)
+    built = _sequence(("y",))
+    built.add_unilstm(
+        "l", recurrent, weights, None, peep=peepholes, hidden_size=SIZE, input_size=WIDTH, input_names=["s"], output_names=["y"],
+        inner_activation="SIGMOID", cell_state_update_activation="TANH", output_activation="TANH", output_all=True, forget_bias=True,
+        cell_clip_threshold=0.3,
+    )  # fmt: skip
+    h, c, steps = np.zeros(SIZE, np.float32), np.zeros(SIZE, np.float32), []
+
+    def sigmoid(value: NDArray[Any]) -> NDArray[Any]:
+        return 1 / (1 + np.exp(-value))
+
+    for x in X:
+        gates = [w @ x + r @ h for w, r in zip(weights, recurrent, strict=True)]
+        forget = sigmoid(gates[1] + peepholes[1] * c + 1)
+        c = (forget * c + sigmoid(gates[0] + peepholes[0] * c) * np.tanh(gates[3])).clip(-0.3, 0.3)
+        h = sigmoid(gates[2] + peepholes[2] * c) * np.tanh(c)
+        steps.append(h)
+    close(_predict(built)["y"].reshape(STEPS, SIZE), np.stack(steps))
+
+
+def test_a_bidirectional_lstm_is_torchs() -> None:
+    parts = [(_matrices(4, SIZE, WIDTH, seed=s), _matrices(4, SIZE, SIZE, seed=s + 4), _matrices(4, SIZE, seed=s + 8)) for s in (2, 20)]
+    built = _sequence(("y",))
+    (w, r, b), (w_back, r_back, b_back) = parts
+    built.add_bidirlstm(
+        "l", r, w, b, r_back, w_back, b_back, hidden_size=SIZE, input_size=WIDTH, input_names=["s"], output_names=["y"],
+        inner_activation="SIGMOID", cell_state_update_activation="TANH", output_activation="TANH", output_all=True,
+    )  # fmt: skip
+    lstm = torch.nn.LSTM(WIDTH, SIZE, bidirectional=True)
+    with torch.no_grad():
+        for suffix, arrays in zip(("", "_reverse"), parts, strict=True):
+            for name, values in zip(("weight_ih", "weight_hh", "bias_ih"), arrays, strict=True):
+                getattr(lstm, f"{name}_l0{suffix}").copy_(torch.from_numpy(np.concatenate([values[gate] for gate in (0, 1, 3, 2)])))
+            getattr(lstm, f"bias_hh_l0{suffix}").zero_()
+        expected, _ = lstm(torch.from_numpy(X)[:, None])
+    close(_predict(built)["y"].reshape(STEPS, 2 * SIZE), expected[:, 0])
+
+
+def test_a_gru_resets_the_state_before_it_is_multiplied() -> None:
+    """Gates of the builder: update, reset, output."""
+    weights, recurrent, biases = _matrices(3, SIZE, WIDTH), _matrices(3, SIZE, SIZE, seed=6), _matrices(3, SIZE, seed=10)
+    built = _sequence(("y",), ("h",))
+    built.add_gru("g", recurrent, weights, biases, SIZE, WIDTH, ["s", "h"], ["y"], "TANH", "SIGMOID", True)
+    h, steps = STATE, []
+    for x in X:
+        update, reset = (1 / (1 + np.exp(-(weights[g] @ x + recurrent[g] @ h + biases[g]))) for g in (0, 1))
+        output = np.tanh(weights[2] @ x + recurrent[2] @ (reset * h) + biases[2])
+        h = (1 - update) * output + update * h
+        steps.append(h)
+    close(_predict(built, h=STATE)["y"].reshape(STEPS, SIZE), np.stack(steps))
+
+
+def test_a_simple_recurrent_layer_is_torchs() -> None:
+    weight, recurrent, bias = random(SIZE, WIDTH, seed=2), random(SIZE, SIZE, seed=3), random(SIZE, seed=4)
+    built = _sequence(("y",))
+    built.add_simple_rnn("r", recurrent, weight, bias, SIZE, WIDTH, "TANH", ["s"], ["y"], True)
+    rnn = torch.nn.RNN(WIDTH, SIZE)
+    with torch.no_grad():
+        for name, value in (("weight_ih_l0", weight), ("weight_hh_l0", recurrent), ("bias_ih_l0", bias), ("bias_hh_l0", 0 * bias)):
+            getattr(rnn, name).copy_(torch.from_numpy(value))
+        expected, _ = rnn(torch.from_numpy(X)[:, None])
+    close(_predict(built)["y"].reshape(STEPS, SIZE), expected[:, 0])
+
+
+def test_activations_that_mil_knows_with_other_constants_are_refused() -> None:
+    built = _sequence(("y",))
+    weight, recurrent = random(SIZE, WIDTH, seed=2), random(SIZE, SIZE, seed=3)
+    built.add_simple_rnn("odd", recurrent, weight, None, SIZE, WIDTH, "SCALED_TANH", ["s"], ["y"], True)
+    with pytest.raises(MilError, match=r"layer 'odd' .*activation scaledTanh"):
+        load(built.spec)
