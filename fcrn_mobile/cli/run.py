@@ -95,9 +95,10 @@ def _named_files(program: "Program", inputs: tuple[str, ...]) -> dict[str, str]:
         if name in files:
             raise InputError(f"--input '{text}': '{name}' is given twice")
         files[name] = file
-    missing = [feature.name for feature in program.inputs if feature.name not in files and feature.default is None]
+    missing = next((feature for feature in program.inputs if feature.name not in files and feature.default is None), None)
     if missing:
-        raise InputError(f"input '{missing[0]}' is missing: add --input {missing[0]}=FILE (the package takes {', '.join(names)})")
+        value = "VALUE" if missing.kind in ("number", "label") else "FILE"
+        raise InputError(f"input '{missing.name}' is missing: add --input {missing.name}={value} (the model takes {', '.join(names)})")
     return files
 
 

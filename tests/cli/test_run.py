@@ -71,6 +71,7 @@ def test_numbers_texts_and_dictionaries_go_in_and_come_out(tmp_path: Path) -> No
     def call(**changes: str) -> Result:
         return run(made, tmp_path, *(word for name, text in (given | changes).items() for word in ("--input", f"{name}={text}")))
 
+    assert "input 'a' is missing: add --input a=VALUE" in str(run(made, tmp_path).exception)
     assert call().exit_code == 0
     written = {name: json.loads((tmp_path / f"out/{name}.json").read_text()) for name in kinds}
     assert written["a"] == 0.25
