@@ -41,9 +41,9 @@ def check_features(
     for feature in inputs:
         _check_agreement(feature, taken[feature.name], f"input {feature.name!r} of '{where}'")
     _check_states(function, states, where)
-    known = {feature.name for feature in (*inputs, *states)}
+    callers = {feature.name for feature in (*inputs, *states)}
     for value in function.inputs:
-        if value.name not in known:
+        if value.name not in callers:
             raise MilError(f"input '{value.name}' of the program in '{where}' is not described to callers: {_AGAIN}")
 
 
@@ -86,13 +86,13 @@ def check_lengths(shape: tuple[int, ...], what: str) -> None:
 
 
 def _check_states(function: "Function", states: Sequence["FeatureDescription"], where: str) -> None:
-    kept = {value.name: value.type.stateType for value in function.inputs if value.type.WhichOneof("type") == "stateType"}
+    state_types = {value.name: value.type.stateType for value in function.inputs if value.type.WhichOneof("type") == "stateType"}
     if len({feature.name for feature in states}) != len(states):
         raise MilError(f"'{where}' describes a state twice: {_AGAIN}")
     for feature in states:
-        if feature.name not in kept:
+        if feature.name not in state_types:
             raise MilError(f"'{where}' describes a state {feature.name[:80]!r} that its program lacks: {_AGAIN}")
-        described, taken = tuple(feature.type.stateType.arrayType.shape), shape_of(kept[feature.name].wrappedType)
+        described, taken = tuple(feature.type.stateType.arrayType.shape), shape_of(state_types[feature.name].wrappedType)
         if described != taken or -1 in taken:
             what = f"state {feature.name!r} of '{where}'"
             raise MilError(f"{what} is described as {by(described)}, the program keeps {by(taken)}: {_AGAIN}")
