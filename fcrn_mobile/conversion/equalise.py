@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from fcrn_mobile.conversion.recipe import Recipe
-from fcrn_mobile.network.decoders import ConvBilinear, DeConv
+from fcrn_mobile.network.decoders import ConvBilinear
 from fcrn_mobile.network.deploy import DeployedUpConv, DeployedUpProj, FourPhaseConv, FusedPhaseConv
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.laterals import Lateral
@@ -86,7 +86,7 @@ def equalise(network: FCRN, recipe: Recipe) -> FCRN:
     see it, the factor is √(r₁/r₂) of their ranges (Nagel et al. 2019, equation 11).
 
     Args:
-        network: as ``deploy`` returns it; with the plain encoder, that stays as it is.
+        network: as ``deploy`` returns it; with the plain encoder or a decoder of transposed convolutions, those parts stay as they are.
         recipe: tells which weights are compressed, and how.
 
     Returns:
@@ -192,7 +192,7 @@ def _decoder_links(network: FCRN, convs: "_Sides") -> Iterator[Link]:
     """Up-blocks: their input, the map inside, their output, which both branches give, and what laterals join to it."""
     givers = convs.gives(network.conv)
     for step, block in enumerate(network.decoder):
-        if not isinstance(block, DeployedUpProj | DeployedUpConv | ConvBilinear | DeConv):
+        if not isinstance(block, DeployedUpProj | DeployedUpConv | ConvBilinear):
             return
         first = block.conv1 if isinstance(block, DeployedUpProj) else block.conv
         yield Link(givers, convs.reads(first))
@@ -229,42 +229,27 @@ class _Sides:
 
     def gives(self, conv: nn.Module, channels: slice = slice(None)) -> tuple[Side, ...]:
         """The weights and biases that give the output channels."""
-        return tuple(self._side(each, each.gives[channels], each.bias[channels]) for each in _kernels(conv))
+        return tuple(self._side(weight, rows[channels], bias[channels]) for weight, rows, bias in _outputs(conv))
 
     def reads(self, conv: nn.Module, channels: slice = slice(None)) -> tuple[Side, ...]:
         """The weights that read the input channels."""
-        return tuple(self._side(each, each.reads[channels], None) for each in _kernels(conv))
+        return tuple(self._side(weight, _inputs(weight)[channels], None) for weight, _, _ in _outputs(conv))
 
-    def _side(self, kernel: "_Kernel", rows: Tensor, bias: Tensor | None) -> Side:
-        weight = kernel.weight
-        return Side(self.names[id(weight)], rows, bias, kernel.single, weight.numel())
-
-
-@dataclass(frozen=True)
-class _Kernel:
-    """A convolution's weight, its rows per output and per input channel, and its bias per output channel; ``single`` as of ``Side``."""
-
-    weight: Tensor
-    gives: Tensor
-    reads: Tensor
-    bias: Tensor
-    single: bool
+    def _side(self, weight: Tensor, rows: Tensor, bias: Tensor | None) -> Side:
+        return Side(self.names[id(weight)], rows, bias, weight.shape[1] == 1, weight.numel())
 
 
-def _kernels(conv: nn.Module) -> list[_Kernel]:
+def _inputs(weight: Tensor) -> Tensor:
+    """Rows per input channel: of a depthwise kernel C×1×h×w each channel's, of O×I×h×w all that read the channel."""
+    return weight.data if weight.shape[1] == 1 else weight.data.transpose(0, 1)
+
+
+def _outputs(conv: nn.Module) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Each weight of a convolution, its rows per output channel, and their bias."""
     if isinstance(conv, FourPhaseConv):
-        return [
-            _Kernel(kernel, kernel.data, kernel.data.transpose(0, 1), bias.data, kernel.shape[1] == 1)
-            for kernel, bias in zip(conv.kernels, conv.biases, strict=True)
-        ]
-    inner = conv if isinstance(conv, nn.Conv2d | nn.ConvTranspose2d) else conv.conv
-    assert isinstance(inner, nn.Conv2d | nn.ConvTranspose2d) and inner.bias is not None
-    weight, bias = inner.weight.data, inner.bias.data
-    if isinstance(inner, nn.ConvTranspose2d):  # I×O×h×w
-        return [_Kernel(inner.weight, weight.transpose(0, 1), weight, bias, weight.shape[0] == 1)]
-    # Of a depthwise kernel C×1×h×w each channel's, of O×I×h×w all that read the channel.
-    single = weight.shape[1] == 1
-    reads = weight if single else weight.transpose(0, 1)
+        return [(kernel, kernel.data, bias.data) for kernel, bias in zip(conv.kernels, conv.biases, strict=True)]
+    inner = conv if isinstance(conv, nn.Conv2d) else conv.conv
+    assert isinstance(inner, nn.Conv2d) and inner.bias is not None
     if isinstance(conv, FusedPhaseConv):  # the four phases of a channel lie side by side
-        return [_Kernel(inner.weight, weight.unflatten(0, (-1, 4)), reads, bias.unflatten(0, (-1, 4)), single)]
-    return [_Kernel(inner.weight, weight, reads, bias, single)]
+        return [(inner.weight, inner.weight.data.unflatten(0, (-1, 4)), inner.bias.data.unflatten(0, (-1, 4)))]
+    return [(inner.weight, inner.weight.data, inner.bias.data)]

@@ -76,9 +76,7 @@ def test_every_preset_and_form_stays_the_same_function(name: str, form: Form, se
     network = deploy(settle(FCRN(preset(name, **NETWORKS[name]))), form).double()
     image = torch.rand(1, 3, 64, 96).double()
     expected = outputs(network, image)
-    sides = {side.name for link in links(network) for side in link.givers + link.readers}
-    assert "head.weight" in sides or name == "fcrn-resnet50-caffe"
-    assert any(side.startswith("encoder") for side in sides) == (name != "fcrn-plain")
+    assert bool(list(links(network))) == (name != "fcrn-plain")
     equal = equalise(network, recipe(PALETTE))
     assert relative(outputs(equal, image), expected) < 1e-6
 
