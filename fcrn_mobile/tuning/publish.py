@@ -39,8 +39,8 @@ def publish(result: Tuning, out: Path, draw: Callable[[Tuning, Path], None]) -> 
     if result.package:
         drift = replace(result.chosen.drift, path=str(package), name=package.stem)
         published = replace(result, package=package, chosen=replace(result.chosen, drift=drift))
-        (work / RECIPE).write_text(recipe_text(recipe, _comments(result)))
-    (work / FRONT).write_text(json_text(published.to_json()))
+        (work / RECIPE).write_text(recipe_text(recipe, _comments(result)), encoding="utf-8")
+    (work / FRONT).write_text(json_text(published.to_json()), encoding="utf-8")
     draw(published, work / PICTURE)
     for path in outputs(out, recipe.name):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

@@ -46,5 +46,5 @@ def _value(value: Any) -> str:
         return line if len(line) < _WIDTH else "[\n" + "".join(f"    {item},\n" for item in items) + "]"
     if isinstance(value, float):
         return repr(value)
-    # JSON's strings, booleans and whole numbers are TOML's too.
-    return json.dumps(value, ensure_ascii=True)
+    # JSON's strings, booleans and whole numbers are TOML's too, but for the halves in which it escapes what lies beyond 16 bits.
+    return json.dumps(value, ensure_ascii=False)

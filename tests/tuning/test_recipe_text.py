@@ -20,7 +20,7 @@ def test_every_shipped_recipe_is_written_and_read_back(path: Path) -> None:
 
 def test_overrides_calibration_and_odd_names_are_read_back(tmp_path: Path) -> None:
     values = {
-        "name": 'a "quoted" näme\\',
+        "name": 'a "quoted" näme\\ 😀',
         "precision": "w8a8",
         "input_size": [64, 96],
         "calibration": {"data": "folder:/a b/c#train", "images": 3},
@@ -28,7 +28,7 @@ def test_overrides_calibration_and_odd_names_are_read_back(tmp_path: Path) -> No
     }
     recipe = make_recipe(values, "test")
     text = recipe_text(recipe, ["why it is so"])
-    (tmp_path / "r.toml").write_text(text)
+    (tmp_path / "r.toml").write_text(text, encoding="utf-8")
     assert read_recipe(tmp_path / "r.toml") == recipe
     assert text.startswith("# why it is so\n")
 
