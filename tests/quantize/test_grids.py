@@ -49,7 +49,7 @@ def test_unsigned_codes_do_not_wrap() -> None:
     assert grid.values(torch.tensor([200, 1], dtype=torch.uint8)).tolist() == [98.5, -1.0]
 
 
-@pytest.mark.parametrize("blocks", [(1, 1), (2, 1), (4, 3), (1, 3), (2, 3, 1, 1)])
+@pytest.mark.parametrize("blocks", [(1, 1), (2, 1), (4, 3), (1, 3), (2, 3, 1, 2)])
 def test_indices_are_those_of_the_closest_entry_of_the_tables_of_their_block(blocks: tuple[int, int]) -> None:
     random = np.random.default_rng(0)
     shape = (4, 6, 1, 2)[: len(blocks)]
