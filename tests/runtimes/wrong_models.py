@@ -160,7 +160,7 @@ PACKAGES: dict[str, tuple[Callable[[Path], Path], tuple[str, ...]]] = {
     ),
     "scalar": (
         lambda folder: save_image_package(folder, lambda x0: mb.reduce_mean(x=x0, axes=[0, 1, 2, 3], keep_dims=False, name="y")),
-        ("gave float32 scalar when it ran",),
+        ("gave float32 1 when it ran",),
     ),
     "whole numbers": (
         lambda folder: save_image_package(folder, lambda x0: mb.cast(x=depth_of(x0), dtype="int32", name="y")),
