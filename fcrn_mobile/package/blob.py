@@ -7,6 +7,7 @@ padding. Everything else in header and metadata is reserved, and so are the padd
 before coremltools 8.0b1, which had no smaller elements, left there whatever the memory held.
 """
 
+import math
 import struct
 from pathlib import Path
 
@@ -159,10 +160,24 @@ def unpack(raw: NDArray[np.uint8], bits: int, signed: bool, count: int) -> NDArr
     """
     if 8 * raw.size < bits * count:
         raise MilError(f"{raw.size} packed bytes do not hold {count} elements of {bits} bits: export the package again")
-    each = np.unpackbits(raw, count=bits * count, bitorder="little").reshape(count, bits)
-    values = np.packbits(each, axis=1, bitorder="little")[:, 0]
+    # The pattern of positions repeats after `group` bytes, which hold `elements` elements (3 bits: 8 elements in 3 bytes).
+    elements = 8 // math.gcd(bits, 8)
+    group = bits * elements // 8
+    groups = math.ceil(count / elements)
+    if raw.size < groups * group:
+        raw = np.concatenate([raw, np.zeros(groups * group - raw.size, np.uint8)])
+    columns = raw[: groups * group].reshape(groups, group)
+    values = np.empty((groups, elements), np.uint8)
+    for index in range(elements):
+        byte, shift = divmod(index * bits, 8)
+        element = columns[:, byte] >> shift
+        if shift + bits > 8:
+            element |= columns[:, byte + 1] << (8 - shift)
+        element &= (1 << bits) - 1
+        values[:, index] = element
     if signed:
         sign = 1 << (bits - 1)
         values ^= sign
         values -= sign
-    return values.view(np.int8) if signed else values
+    flat = values.reshape(-1)[:count]
+    return flat.view(np.int8) if signed else flat
