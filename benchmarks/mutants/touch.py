@@ -137,8 +137,9 @@ def lines_of(data: coverage.CoverageData, root: Path) -> dict[str, dict[str, set
 
 
 def record_file(root: Path, folder: Path, file: str) -> Path:
-    """Where the record of a test file is kept: another one as soon as its text changes."""
-    digest = hashlib.sha1((root / file).read_bytes()).hexdigest()[:16]
+    """Where the record of a test file is kept: another one as soon as its text changes, or a module's whose lines it says are run."""
+    modules = root / PACKAGE / Path(file).relative_to("tests").parent
+    digest = hashlib.sha1(b"".join(path.read_bytes() for path in (root / file, *sorted(modules.glob("*.py"))))).hexdigest()[:16]
     return folder / "lines" / f"{file.replace('/', '+')}.{digest}.json"
 
 

@@ -261,3 +261,42 @@ def test_what_is_written_into_the_metadata() -> None:
         "ops": [{"match": ["stem_*"], "precision": "palette4"}],
     }
     assert "data" not in recipe(**W8A8, calibration={"images": 3}).to_json()["calibration"]
+
+
+def test_the_size_is_height_and_width_from_32_to_4096_pixels() -> None:
+    assert recipe(input_size=[32, 4096]).input_size == (32, 4096)
+    assert recipe(input_size=[4096, 32]).input_size == (4096, 32)
+    for wrong in ([31, 64], [64, 4097], [64], [64, 64, 3], 64, "64"):
+        assert refusal(input_size=wrong).startswith(f"input_size is {wrong!r}: give [height, width] in pixels")
+
+
+def test_overrides_are_counted_from_one() -> None:
+    sound = {"match": "*head*", "precision": "fp16"}
+    assert refusal(ops=[{"match": "*head*", "precision": "int3"}, sound]).startswith("[[ops]] number 1: ")
+    assert refusal(ops=[sound, {"match": "*head*", "precision": "int3"}]).startswith("[[ops]] number 2: ")
+
+
+def test_a_budget_is_a_table_of_amounts() -> None:
+    assert refusal(budget=["0.05"]).startswith("budget is ['0.05']: write a table")
+    assert refusal(budget={"fidelity": ["0.05"]}).startswith("budget is {'fidelity': ['0.05']}: write a table")
+
+
+def test_a_recipe_says_of_overrides_only_what_there_is() -> None:
+    assert "ops" not in recipe().to_json()
+    override = {"match": ["*head*"], "precision": "fp16"}
+    assert recipe(ops=[override]).to_json()["ops"][0].items() >= override.items()
+
+
+def test_calibration_is_told_by_its_keys_and_whole_numbers() -> None:
+    assert "'imagse'" in refusal(calibration={"imagse": 3})
+    for wrong in (2.5, True, "3", 0):
+        assert refusal(calibration={"images": wrong}) == f"calibration.images is {wrong!r}: give a whole number from 1"
+    assert refusal(calibration={"seed": -1}) == "calibration.seed is -1: give a whole number from 0"
+
+
+def test_other_images_replace_what_the_recipe_says_and_nothing_else() -> None:
+    own = recipe(precision="int8", correct={}, calibration={"data": "sample", "images": 7, "seed": 3, "method": "mse"})
+    assert own.calibrated_on(None) is own
+    other = own.calibrated_on("sample#val", seed=5).calibration
+    assert other == Calibration("sample#val", images=7, seed=5, method="mse")
+    assert recipe(precision="int8", correct={}).calibrated_on("sample", 4).calibration == Calibration("sample", images=4)
