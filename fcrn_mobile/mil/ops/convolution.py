@@ -1,6 +1,7 @@
 """Convolution and transposed convolution over one, two or three spatial axes."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -135,28 +136,20 @@ def _channels_last(arguments: dict[str, Any]) -> dict[str, Any]:
     return arguments
 
 
+_CONVOLUTION = Operator(
+    conv,
+    "computed",
+    fresh=True,
+    grows=_conv_shape,
+    macs=_conv_macs,
+    prepare=_channels_last,
+    weight_axes=(0, 1),
+    bias_axis=1,
+    quantizable=True,
+)
 OPERATORS = {
-    "conv": Operator(
-        conv,
-        "computed",
-        fresh=True,
-        grows=_conv_shape,
-        macs=_conv_macs,
-        prepare=_channels_last,
-        weight_axes=(0, 1),
-        bias_axis=1,
-        quantizable=True,
-    ),
-    "conv_quantized": Operator(
-        conv_quantized,
-        "computed",
-        fresh=True,
-        grows=_conv_shape,
-        macs=_conv_macs,
-        prepare=_channels_last,
-        weight_axes=(0, 1),
-        bias_axis=1,
-    ),
+    "conv": _CONVOLUTION,
+    "conv_quantized": replace(_CONVOLUTION, run=conv_quantized, quantizable=False),
     "conv_transpose": Operator(
         conv_transpose,
         "computed",
