@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from fcrn_mobile.conversion.artefact import AUTHOR, INPUT_NAME, LICENCE, OUTPUT_NAME, Conversion
+from fcrn_mobile.depth_contract import RGB_255
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.deploy import taking_pixels
 from fcrn_mobile.network.fcrn import FCRN
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
     from coreai.authoring import AIProgram
     from coreai.runtime import AIModelAssetMetadata
 
-__all__ = ["INPUT_VALUES", "convert", "describe", "quiet_coreai", "write_coreai"]
-
-#: Metadata that tells a runtime how to fill the input.
-INPUT_VALUES = "RGB, 0..255"
+__all__ = ["convert", "describe", "quiet_coreai", "write_coreai"]
 
 
 def write_coreai(conversion: Conversion, path: Path) -> None:
@@ -68,7 +66,7 @@ def describe(conversion: Conversion) -> "AIModelAssetMetadata":
     metadata.model_description = (
         f"Monocular depth {checkpoint.in_units} ({checkpoint.network.config.preset}, {conversion.recipe.precision})."
     )
-    facts = conversion.metadata | Metadata(input_values=INPUT_VALUES).to_dict()
+    facts = conversion.metadata | Metadata(input_values=RGB_255).to_dict()
     for key, value in facts.items():
         metadata.set_custom(key, value)
     return metadata

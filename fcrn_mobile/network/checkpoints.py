@@ -14,6 +14,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 import fcrn_mobile
+from fcrn_mobile.data.spec import recorded_camera
+from fcrn_mobile.depth_contract import Depth, DepthContract
 from fcrn_mobile.errors import InputError, brief
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 from fcrn_mobile.network.foreign_keys import some
@@ -55,6 +57,14 @@ class Checkpoint:
     def units(self) -> str:
         """``METRES`` or ``UP_TO_SCALE``, as ``training`` says."""
         return self.training.units
+
+    @property
+    def contract(self) -> DepthContract:
+        """RGB in 0..1 of any size to depth, in metres for the camera of its training data, or up to scale."""
+        depth: Depth = "metres" if self.units == METRES else "scale"
+        camera = recorded_camera(self.training.camera, self.training.data)
+        focal = (camera.focal_px, camera.width_px) if depth == "metres" and camera.relative_focal else (None, None)
+        return DepthContract(depth, mean=(0, 0, 0), std=(1, 1, 1), focal_length=focal[0], focal_width=focal[1])
 
     @property
     def in_units(self) -> str:

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from fcrn_mobile.depth_contract import UNITS
+
 __all__ = ["METRES", "UP_TO_SCALE", "TrainingRecord"]
 
 #: Units of depth: of a network whose scale is known, and of one that learned from a video, where it can't be.
-METRES, UP_TO_SCALE = "metres", "up to scale"
+METRES, UP_TO_SCALE = UNITS["metres"], UNITS["scale"]
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from fcrn_mobile.network.training_record import UP_TO_SCALE
+from fcrn_mobile.depth_contract import UNITS, DepthContract
 
 if TYPE_CHECKING:
     from fcrn_mobile.network.checkpoints import Checkpoint
@@ -28,8 +28,9 @@ class Metadata:
         checkpoint_sha256: hash of the checkpoint's file.
         training_data: what the network learned from, as a data spec.
         camera: that its metres hold for, as JSON of a ``TrainingCamera``; None where ``training_data`` tells, or nothing.
-        output_units: ``metres`` or ``up to scale``.
+        output_units: one of ``depth_contract.UNITS``.
         input_values: how to fill the input, where its type leaves that open.
+        contract: what else the contract of a depth model says, as JSON; see ``depth_contract``.
         calibration: the images that it was measured on, as JSON; see ``conversion/calibration.py``.
     """
 
@@ -41,6 +42,7 @@ class Metadata:
     camera: str | None = None
     output_units: str | None = None
     input_values: str | None = None
+    contract: str | None = None
     calibration: str | None = None
 
     @classmethod
@@ -66,7 +68,21 @@ class Metadata:
     @property
     def is_metric(self) -> bool:
         """Whether depth is in metres, not up to a scale that nobody knows; an artefact that does not say is in metres."""
-        return self.output_units != UP_TO_SCALE
+        return self.output_units not in (UNITS["scale"], UNITS["inverse"])
+
+    def depth_contract(self) -> DepthContract | None:
+        """What it says of the picture that the model takes and of its depth; None where it says nothing.
+
+        Raises:
+            InputError: what it says is not readable, or not allowed.
+        """
+        contract = DepthContract.from_metadata(asdict(self))
+        if contract is None or not contract.is_metric or contract.camera or not self.training_data:
+            return contract
+        from fcrn_mobile.data.spec import training_camera
+
+        camera = training_camera(self.training_data)  # as versions before the record of cameras say it
+        return replace(contract, focal_length=camera.focal_px, focal_width=camera.width_px) if camera.relative_focal else contract
 
     def settings(self) -> dict[str, Any]:
         """The recipe's settings; empty where there is none.

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.conversion.coreai import INPUT_VALUES, quiet_coreai
+from fcrn_mobile.conversion.coreai import quiet_coreai
 from fcrn_mobile.data.images import fit
+from fcrn_mobile.depth_contract import RGB_255
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil.depth_program import depth_map
 from fcrn_mobile.package.metadata import Metadata
@@ -41,7 +42,7 @@ class CoreAIRuntime:
         self.name = model_name(path)
         self.path = path
         self.metadata = read_metadata(path)
-        if Metadata.from_dict(self.metadata).input_values != INPUT_VALUES or ENTRY not in signature.function_names:
+        if Metadata.from_dict(self.metadata).input_values != RGB_255 or ENTRY not in signature.function_names:
             raise InputError(f"'{path}' does not say that it maps RGB in 0..255 to depth: export it with fcrn-mobile")
         with quiet_coreai():
             self._function = finished(_load(asset))

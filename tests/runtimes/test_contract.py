@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from fcrn_mobile.depth_contract import RGB_255
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil.depth_program import check_features, depth_map
 from fcrn_mobile.mil.interface import Feature
@@ -117,7 +118,7 @@ def test_a_process_of_its_own_ends_so_too(call: Callable[..., Result], tmp_path:
 @needs_coreai
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_core_ai_asset_too(channels: int, tmp_path: Path) -> None:
-    from fcrn_mobile.conversion.coreai import INPUT_VALUES, quiet_coreai
+    from fcrn_mobile.conversion.coreai import quiet_coreai
 
     class Wrong(torch.nn.Module):
         def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -132,7 +133,7 @@ def test_a_core_ai_asset_too(channels: int, tmp_path: Path) -> None:
         converter = TorchConverter(mode=TorchConverter.Mode.RELEASE)
         converter.add_exported_program(exported, input_names=["image"], output_names=["depth"])
         metadata = AIModelAssetMetadata()
-        metadata.set_custom("fcrn_mobile.input_values", INPUT_VALUES)
+        metadata.set_custom("fcrn_mobile.input_values", RGB_255)
         converter.to_coreai().save_asset(path, metadata=metadata)
     line = refusal(path, "coreai")
     assert ("takes 'image', float32 1×1×8×12" if channels == 1 else "gives 'depth', float32 1×3×8×12") in line
