@@ -30,7 +30,8 @@ from fcrn_mobile.quantize.scheme import ACTIVATION_NAMES, LEARNED
 from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.training.run import make_run
 from fcrn_mobile.training.train import resume, train
-from fcrn_mobile.validation.drift import Drift, validate
+from fcrn_mobile.validation.drift import validate
+from fcrn_mobile.validation.result import Drift
 
 #: Images on which activations of the untrained network are calibrated.
 CALIBRATED_ON = 64

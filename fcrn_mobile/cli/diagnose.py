@@ -25,7 +25,7 @@ SHOWN = 15
 @click.command("diagnose", cls=Command)
 @click.argument("reference")
 @click.argument("candidate")
-@click.option("--data", required=True, metavar="SPEC", help="Images, such as sample or folder:PATH#val.")
+@click.option("--data", required=True, metavar="SPEC", help="Images, such as sample, folder:PATH#val or images:PATH.")
 @click.option("--images", default=5, show_default=True, type=click.IntRange(min=1), help="How many, spread evenly over the data.")
 @click.option("--arithmetic", default="float16", show_default=True, metavar="float16|float32|ane", help="Of the candidate; a simulation.")
 @click.option("--figure", metavar="FILE.png", type=OutputFile(*PICTURES), help="Draw noise and own drift along the graph.")
@@ -35,15 +35,15 @@ def command(
     reference: str, candidate: str, data: str, images: int, arithmetic: str, figure: Path | None, force: bool, json_out: str | None
 ) -> None:
     """Which operators the drift of CANDIDATE (.mlpackage) from REFERENCE (builtin, a checkpoint or .mlpackage) comes from."""
-    from fcrn_mobile.data import open_source
     from fcrn_mobile.data.grammar import portable
+    from fcrn_mobile.data.spec import open_images
     from fcrn_mobile.mil import Program
     from fcrn_mobile.runtimes.runtime import model_name
     from fcrn_mobile.validation.attribution import attribute, spread
     from fcrn_mobile.validation.float_program import float_program
 
     _check_candidate(candidate)
-    source = open_source(data)
+    source = open_images(data)
     program = Program.load(candidate, arithmetic)  # type: ignore[arg-type] # checked when loaded
     with progress("diagnose") as on_image:
         result = attribute(float_program(reference, program), program, spread(source, images), on_image)

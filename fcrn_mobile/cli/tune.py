@@ -9,7 +9,7 @@ import click
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
 from fcrn_mobile.cli.exits import end
-from fcrn_mobile.cli.frames import protocol_option, rule_for
+from fcrn_mobile.cli.frames import protocol_option, rule_if_depth
 from fcrn_mobile.cli.outputs import OutputFolder
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def command(
     from fcrn_mobile.tuning.tune import Request, base_recipe, tune
 
     limits = tuple(parse_limit(text) for text in budgets)
-    rule = rule_for(protocol, data)
+    rule = rule_if_depth(protocol, data)
     base = base_recipe(checkpoint, recipe)
     request = Request(checkpoint, data, limits, rule, base, objective, images, verify_images, seed)
     result = publish(tune(request, out, force, progress), out, save_pareto)

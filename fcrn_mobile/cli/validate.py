@@ -8,13 +8,13 @@ import click
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
 from fcrn_mobile.cli.exits import end
-from fcrn_mobile.cli.frames import protocol_option, rule_for, skip_bad_option, sound_frames
+from fcrn_mobile.cli.frames import protocol_option, rule_if_depth, skip_bad_option, sound_frames
 from fcrn_mobile.cli.page import html_options, write_page
 from fcrn_mobile.evaluation.formulas import shown
 from fcrn_mobile.runtimes.backends import is_on_device
 
 if TYPE_CHECKING:
-    from fcrn_mobile.validation.drift import Drift, Validation
+    from fcrn_mobile.validation.result import Drift, Validation
 
 __all__ = ["command", "print_drift"]
 
@@ -22,7 +22,9 @@ __all__ = ["command", "print_drift"]
 @click.command("validate", cls=Command)
 @click.argument("reference")
 @click.argument("candidates", nargs=-1, required=True)
-@click.option("--data", required=True, metavar="SPEC", help="RGB-D data, such as sample, folder:PATH#val or nyu-mat:FILE#test.")
+@click.option(
+    "--data", required=True, metavar="SPEC", help="Such as sample, folder:PATH#val or nyu-mat:FILE#test; images:PATH for fidelity alone."
+)
 @click.option("--budget", "budgets", multiple=True, metavar="M=X", help="Such as abs_rel=5% or fidelity=0.05; else the recipe's own.")
 @protocol_option()
 @skip_bad_option
@@ -44,14 +46,14 @@ def command(
     json_out: str | None,
 ) -> None:
     """Drift of CANDIDATES from REFERENCE; exit code 1 if one breaks its budget."""
-    from fcrn_mobile.data import open_source
+    from fcrn_mobile.data.spec import open_images
     from fcrn_mobile.evaluation.budget import parse_limit
     from fcrn_mobile.runtimes import open_runtime
     from fcrn_mobile.validation.drift import validate
 
     limits = [parse_limit(text) for text in budgets]
-    rule = rule_for(protocol, data)
-    source, left_out = sound_frames(open_source(data), rule, skip_bad)
+    rule = rule_if_depth(protocol, data)
+    source, left_out = sound_frames(open_images(data), rule, skip_bad)
     runtimes = [open_runtime(path, backend, arithmetic) for path in candidates]  # type: ignore[arg-type] # checked when opened
     base = open_runtime(reference)
     with progress("validate") as on_frame:
@@ -78,12 +80,14 @@ def print_drift(result: "Validation") -> None:
     images = result.reference_metrics["images"]
     for warning in result.warnings:
         print(f"warning: {warning}")
-    title = f"Drift on {result.data}: {images} images, protocol {result.protocol}"
-    columns = ["model", "MB", *shown(), "fidelity", "dB", "verdict"]
-    reference = [f"{result.reference_metrics[key]:.4f}" for key in shown()]
+    metrics = shown() if result.protocol else []
+    how = f"protocol {result.protocol}" if result.protocol else "fidelity alone: they hold no depth"
+    title = f"Drift on {result.data}: {images} images, {how}"
+    columns = ["model", "MB", *metrics, "fidelity", "dB", "verdict"]
+    reference = [f"{result.reference_metrics[key]:.4f}" for key in metrics]
     rows = [[f"{result.reference_name} (reference)", f"{result.reference_size_bytes / 1e6:.1f}", *reference, "", "", ""]]
     for candidate in result.candidates:
-        change = [f"{candidate.metrics[key]:.4f} {candidate.change[key]:+.4f}" for key in shown()]
+        change = [f"{candidate.metrics[key]:.4f} {candidate.change[key]:+.4f}" for key in metrics]
         closeness = [f"{candidate.fidelity.abs_rel:.4f}", f"{candidate.fidelity.psnr_db:.1f}"]
         rows.append([candidate.name, f"{candidate.size_bytes / 1e6:.1f}", *change, *closeness, candidate.verdict])
     print_table(title, columns, rows)
@@ -92,7 +96,7 @@ def print_drift(result: "Validation") -> None:
     print(f"candidates ran on {'; '.join(engines)}{'' if on_device else '; not run on a device'}")
     networks = len(result.candidates) + 1
     print(f"{images} images through {networks} networks in {result.seconds:.1f} s: {result.images_per_second:.1f} images per second")
-    if result.reference_metrics["scaling"] == "median":
+    if result.reference_metrics.get("scaling") == "median":
         print("depth is known up to a scale only: metrics are of predictions scaled to the truth's median, image by image")
     if note := str(result.focus):
         print(note)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.data.source import Sample
-from fcrn_mobile.data.spec import open_source
+from fcrn_mobile.data.spec import open_images
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.package.metadata import Metadata, key
@@ -86,7 +86,7 @@ def calibration_images(data: str, count: int, seed: int = 0) -> CalibrationImage
     """
     if not data:
         raise InputError("no calibration data: give --calibration SPEC#split, or data in the recipe's [calibration]")
-    source = open_source(data)
+    source = open_images(data)
     if not 1 <= count <= len(source):
         raise InputError(
             f"calibration asks for {count} images, '{data}' holds {len(source)}: ask for 1 to {len(source)}, or give other data"

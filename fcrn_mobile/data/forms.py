@@ -164,7 +164,7 @@ FORMS: dict[tuple[str, str], Form] = {
         Form("kitti", "kitti_views:open_kitti_triplets", (_STEP,), VIDEO),
         Form("stereo", "stereo:open_stereo", (*_CAMERA, _BASELINE), STEREO, remark="left/ and right/"),
         Form("kitti", "kitti_views:open_kitti_stereo", (), STEREO),
-        Form("images", "pictures:open_pictures", (), PICTURES, remark="a folder, .zip or list of pictures"),
+        Form("images", "pictures:open_pictures", (_STEP,), PICTURES, remark="a folder, .zip or list of pictures, or a video"),
     )
 }
 

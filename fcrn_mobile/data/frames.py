@@ -18,7 +18,7 @@ from fcrn_mobile.data.pairing import collect, tell_left_out
 from fcrn_mobile.data.views import Intrinsics, Views, in_order
 from fcrn_mobile.errors import InputError
 
-__all__ = ["Clip", "FileClip", "Triplets", "VideoClip", "check_equal_sizes", "checked_triplets", "open_frames", "sequence"]
+__all__ = ["Clip", "FileClip", "Triplets", "VideoClip", "check_equal_sizes", "checked_triplets", "open_frames", "sequence", "video_frames"]
 
 #: Frames of a video are kept as JPEGs no longer than this: no network here looks at more.
 _LONGEST_SIDE = 640
@@ -202,11 +202,28 @@ def _in_memory(path: Path, intrinsics: Callable[[int, int], Intrinsics]) -> Vide
     from fcrn_mobile.data.video import open_video, read_frames
 
     video = open_video(path)
-    height, width = video.size
-    shrink = min(1.0, _LONGEST_SIDE / max(height, width))
-    size = round(height * shrink), round(width * shrink)
+    size = _kept(video.size)
     frames = tuple(_jpeg(frame.image, size) for frame in read_frames(video))
-    return VideoClip(frames, intrinsics(height, width).resized((height, width), size), path.stem)
+    return VideoClip(frames, intrinsics(*video.size).resized(video.size, size), path.stem)
+
+
+def video_frames(path: Path, step: int = 1) -> dict[str, bytes]:
+    """The first frame of a video and every ``step``-th from there, by a name with its number: JPEGs no longer than ``_LONGEST_SIDE``.
+
+    Raises:
+        InputError: no readable video, or no PyAV.
+    """
+    from fcrn_mobile.data.video import open_video, read_frames
+
+    video = open_video(path)
+    size = _kept(video.size)
+    return {f"{path.stem}/{step * number:06d}": _jpeg(frame.image, size) for number, frame in enumerate(read_frames(video, step))}
+
+
+def _kept(size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width in memory of frames of a video."""
+    shrink = min(1.0, _LONGEST_SIDE / max(size))
+    return round(size[0] * shrink), round(size[1] * shrink)
 
 
 def _jpeg(image: NDArray[np.uint8], size: tuple[int, int]) -> bytes:

@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.data.archive import Archive
 from fcrn_mobile.data.file_pairs import find_file, read_rows
+from fcrn_mobile.data.frames import video_frames
 from fcrn_mobile.data.images import decode_image, read_file
-from fcrn_mobile.data.inputs import IMAGE_SUFFIXES
+from fcrn_mobile.data.inputs import IMAGE_SUFFIXES, is_video
 from fcrn_mobile.data.listing import list_files
 from fcrn_mobile.data.pairing import tell_left_out
-from fcrn_mobile.data.source import Indexed, Sample, Wrapped
+from fcrn_mobile.data.source import Indexed, Sample, Source, Subset, Wrapped
 from fcrn_mobile.errors import InputError
 
 __all__ = ["HolesMarked", "Pictures", "Unlabelled", "open_pictures", "unknown_depth"]
 
-_KINDS = "a picture, a folder or .zip of pictures, or a text file with a picture on each line"
+_KINDS = "a picture, a folder or .zip of pictures, a video, or a text file with a picture on each line"
 
 
 def unknown_depth(image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -80,12 +81,24 @@ class HolesMarked(Wrapped):
         return replace(sample, depth=np.where(valid, sample.depth, np.float32(np.nan)))
 
 
-def open_pictures(path: Path) -> Pictures:
-    """The pictures below a folder, in a .zip, or named on the lines of a text file (relative to it).
+def open_pictures(path: Path, step: int = 1) -> Source:
+    """The pictures below a folder, in a .zip, in a video, or named on the lines of a text file (relative to it).
+
+    Args:
+        path: of any of these.
+        step: the first picture and every ``step``-th from there.
 
     Raises:
-        InputError: nothing there, no picture, or a line with a file that does not exist or that is there twice.
+        InputError: nothing there, no picture, a line with a file that does not exist or that is there twice, or a video without PyAV.
     """
+    if is_video(path) and path.is_file():
+        frames = video_frames(path, step)
+        return Pictures(tuple(frames), "", frames.__getitem__)
+    pictures = _pictures(path)
+    return pictures if step == 1 else Subset(pictures, tuple(range(0, len(pictures), step)))
+
+
+def _pictures(path: Path) -> Pictures:
     if path.is_dir():
         listing = list_files(path)
         tell_left_out(path, listing.remarks)

@@ -16,6 +16,7 @@ from fcrn_mobile.errors import InputError
 __all__ = [
     "Item",
     "default_protocol",
+    "open_images",
     "open_source",
     "open_unlabelled",
     "open_views",
@@ -39,13 +40,26 @@ def open_source(spec: str) -> Source:
     text = parse(spec)
     form = form_named(text.form)
     if form and form.objective != DEPTH:
-        raise InputError(f"'{spec}' holds no depth: it is for train {form.use}")
+        also = "; fidelity alone is measured on it by validate, tune and diagnose" if form.objective == PICTURES else ""
+        raise InputError(f"'{spec}' holds no depth: it is for train {form.use}{also}")
     if form is None or (text.path is None) == form.has_path:
         raise InputError(f"unknown data '{spec}': use one of {usage(DEPTH)}")
     source: Source = _opened(form, text, spec)
     part = _part(source, text, spec, "none of its {} frames belongs to it, or they are too few to split")
     camera = training_camera(portable(spec))
     return part if camera == UNKNOWN else OfCamera(part, camera)
+
+
+def open_images(spec: str) -> Source:
+    """Open the pictures that a data spec names, with their depth where the form has it, else with none (NaN).
+
+    Args:
+        spec: ``images:PATH``, or as of ``open_source``.
+
+    Raises:
+        InputError: as of ``open_source``.
+    """
+    return open_unlabelled(spec) if (PICTURES, parse(spec).form) in FORMS else open_source(spec)
 
 
 def open_views(spec: str, objective: str) -> ViewSource:

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.formulas import compared
 
-__all__ = ["FIDELITY", "FLOAT16_ROUNDING", "FLOAT32_ROUNDING", "Check", "Limit", "check", "check_half", "parse_limit"]
+__all__ = [
+    "FIDELITY",
+    "FLOAT16_ROUNDING",
+    "FLOAT32_ROUNDING",
+    "Check",
+    "Limit",
+    "check",
+    "check_half",
+    "check_without_truth",
+    "parse_limit",
+]
 
 FIDELITY = "fidelity"
 #: Relative rounding of a depth in float32, half a unit in its last place (IEEE 754): two engines that compute the same differ by that,
@@ -70,6 +80,19 @@ def check_half(limit: Limit) -> None:
         raise InputError(
             f"budget '{limit.text}': less than the rounding of depth in float16, {FLOAT16_ROUNDING:.5f}, in which the package computes; "
             "allow more, such as fidelity=0.01, or export with precision fp32"
+        )
+
+
+def check_without_truth(limit: Limit, data: str) -> None:
+    """Refuse a budget that pictures without depth cannot decide.
+
+    Raises:
+        InputError: a budget on a metric.
+    """
+    if limit.metric != FIDELITY:
+        raise InputError(
+            f"budget '{limit.text}' is on a metric, which needs true depth, and '{data}' holds none: "
+            "give a budget such as fidelity=0.05, or data with depth"
         )
 
 

@@ -17,7 +17,7 @@ from fcrn_mobile.evaluation.budget import FIDELITY
 from fcrn_mobile.latency.latency import Latency
 from fcrn_mobile.latency.reports import DeviceReport, timeline
 from fcrn_mobile.palette import EDGE, GRID, INK, SERIES, THERMAL
-from fcrn_mobile.validation.drift import Validation
+from fcrn_mobile.validation.result import Validation
 
 __all__ = ["MARKS", "drift_per_image", "latency_histograms", "latency_over_time", "save_latency_over_time", "size_against_drift", "style"]
 
@@ -45,12 +45,16 @@ def style(index: int) -> tuple[str, str]:
 
 @matplotlib.rc_context(_SETTINGS)
 def drift_per_image(validation: Validation, ringed: Sequence[int] = ()) -> str:
-    """Every image's drift over the reference's own error on it; dashed: budgets of fidelity; ringed: indices of the frames shown."""
+    """Every image's drift over the reference's own error on it, without true depth over its number, from 1.
+
+    Dashed: budgets of fidelity; ringed: indices of the frames shown.
+    """
     figure, axis = _chart()
     values = []
     for index, candidate in enumerate(validation.candidates):
         colour, mark = style(index)
-        points = np.array([(image.reference, image.fidelity) for image in candidate.per_image], dtype=float)
+        errors = [image.reference if validation.protocol else number for number, image in enumerate(candidate.per_image, 1)]
+        points = np.array([(error, image.fidelity) for error, image in zip(errors, candidate.per_image, strict=True)], dtype=float)
         axis.plot(*points.T, MARKS[mark], color=colour, markersize=4.5, alpha=0.75, markeredgewidth=0)
         shown = points[[i for i in ringed if i < len(points)]]
         axis.plot(*shown.T, "o", color=INK, markersize=8.5, fillstyle="none", markeredgewidth=0.9)
@@ -59,7 +63,7 @@ def drift_per_image(validation: Validation, ringed: Sequence[int] = ()) -> str:
             axis.axhline(limit, color=colour, linestyle="--", linewidth=1)
         values += [*points[:, 1], *limits]
     _scale(axis, "y", values)
-    axis.set_xlabel("reference's abs_rel to the truth")
+    axis.set_xlabel("reference's abs_rel to the truth" if validation.protocol else "image")
     axis.set_ylabel("drift: abs_rel to the reference")
     return _svg(figure)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 
 from fcrn_mobile import palette
 from fcrn_mobile.data.grammar import portable
@@ -21,7 +22,7 @@ from fcrn_mobile.report import charts, scenes, verdict
 from fcrn_mobile.report.operators import Operators, OpRow
 from fcrn_mobile.report.scenes import Scene
 from fcrn_mobile.runtimes.backends import is_on_device
-from fcrn_mobile.validation.drift import Drift, Validation
+from fcrn_mobile.validation.result import Drift, Validation
 
 __all__ = ["Page", "labels", "number", "render"]
 
@@ -137,8 +138,8 @@ def _rows(validation: Validation) -> list[dict[str, Any]]:
         row("cosine", "", "", lambda c: number(c.fidelity.cosine, ".6f")),
         row("size", "MB", f"{validation.reference_size_bytes / 1e6:.1f}", lambda c: f"{c.size_bytes / 1e6:.1f}"),
     ]
-    # Both kinds of rms beside each other.
-    for key in (key for metric in METRICS for key in ((metric, "rmse_pooled") if metric == "rmse" else (metric,))):
+    # Both kinds of rms beside each other; no metrics without true depth.
+    for key in (key for metric in METRICS if validation.protocol for key in ((metric, "rmse_pooled") if metric == "rmse" else (metric,))):
         rows.append(row(key, compared()[key].hint, number(reference[key]), lambda c, key=key: number(c.metrics[key]), key))  # type: ignore[misc]
     return [*rows, row(_ENGINE, "", validation.reference_engine, lambda c: c.engine, _ENGINE)]
 
@@ -153,7 +154,9 @@ def _cell(candidate: Drift, text: str, metric: str) -> dict[str, Any]:
     return {"text": text, "change": None if change is None else number(change, "+.4f"), "kind": kind}
 
 
-def _protocol(name: str) -> str:
+def _protocol(name: str | None) -> str:
+    if name is None:
+        return "none: the data hold no depth, so that fidelity alone is measured"
     rule = protocol(name)
     crop = "the whole image" if rule.crop is None else "inside its crop"
     return f"{name}: {'pooled over all pixels' if rule.pooled else 'mean of images'}, {crop}, to {rule.max_depth:g} m"
@@ -190,7 +193,7 @@ def _scenes(shown: Sequence[Scene], names: Sequence[str]) -> dict[str, Any] | No
                 "name": scene.name,
                 "ratio": f"{scene.image.shape[1]} / {scene.image.shape[0]}",
                 "image": scenes.photo(scene.image),
-                "true": scenes.depth_picture(scene.true, depth),
+                "true": scenes.depth_picture(scene.true, depth) if np.isfinite(scene.true).any() else None,
                 "expected": scenes.depth_picture(scene.expected, depth),
                 "candidates": [
                     {
@@ -213,8 +216,9 @@ def _scenes(shown: Sequence[Scene], names: Sequence[str]) -> dict[str, Any] | No
             "ticks": ["−", "0", "+"],
         },
     ]
-    # Three pictures of the scene, and the candidates' pairs beside them, two pairs in a row at most.
-    return {"rows": rows, "bars": bars, "columns": 3 + 2 * min(len(names), 2)}
+    # The pictures of the scene, and the candidates' pairs beside them, two pairs in a row at most.
+    given = 3 if any(row["true"] for row in rows) else 2
+    return {"rows": rows, "bars": bars, "columns": given + 2 * min(len(names), 2)}
 
 
 def _latency(page: Page) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from fcrn_mobile.package.reading import SUFFIXES
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.report.scenes import deciding, ranks
 from fcrn_mobile.validation.attribution import attribute
-from fcrn_mobile.validation.drift import Validation
 from fcrn_mobile.validation.float_program import float_program
 from fcrn_mobile.validation.op_drift import OpDrift
+from fcrn_mobile.validation.result import Validation
 
 __all__ = ["OpRow", "Operators", "operators"]
 

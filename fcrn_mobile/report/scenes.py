@@ -17,8 +17,8 @@ from fcrn_mobile.evaluation.focus import focus_on
 from fcrn_mobile.palette import DEPTH, SIGNED_DIFFERENCE, UNKNOWN
 from fcrn_mobile.report.figures import SPARSE
 from fcrn_mobile.runtimes import Runtime
-from fcrn_mobile.validation.drift import Drift, Validation
 from fcrn_mobile.validation.fidelity import same_size
+from fcrn_mobile.validation.result import Drift, Validation
 
 __all__ = [
     "WIDTH",

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fcrn_mobile.evaluation.budget import FIDELITY, Check
-from fcrn_mobile.evaluation.formulas import compared
 from fcrn_mobile.latency.latency import Latency
-from fcrn_mobile.validation.drift import Drift, Validation
+from fcrn_mobile.validation.result import Drift, Validation
 
 __all__ = ["WORDS", "Sentence", "amount", "headline", "sentence", "sentences", "shortest", "state"]
 
@@ -61,11 +60,10 @@ def sentences(validation: Validation, names: Sequence[str]) -> list[Sentence]:
 def sentence(drift: Drift, name: str) -> Sentence:
     """Why a candidate has its verdict."""
     reasons = [_judged(check) for check in drift.checks]
-    lost = [key for key in compared() if not math.isfinite(drift.metrics[key])]
-    if lost or not math.isfinite(drift.fidelity.abs_rel):
+    if lost := drift.not_finite:
         images = sum(not math.isfinite(image.fidelity) for image in drift.per_image)
         where = f" on {images} of {len(drift.per_image)} images" if images else ""
-        reasons.insert(0, f"its output is not finite{where}, so there is no value for {', '.join(lost) or 'fidelity'}")
+        reasons.insert(0, f"its output is not finite{where}, so there is no value for {', '.join(lost)}")
     if drift.overflow:
         reasons.append(f"first tensor to overflow: {drift.overflow}")
     if drift.verdict == "no budget":

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from fcrn_mobile.evaluation.budget import FIDELITY, Check
-from fcrn_mobile.validation.drift import Drift
+from fcrn_mobile.validation.result import Drift
 
 __all__ = ["FEW", "LEVEL", "Promise", "aim", "half_width", "promises"]
 

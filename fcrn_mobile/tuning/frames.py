@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.conversion.calibration import content_hash
-from fcrn_mobile.data import open_source
 from fcrn_mobile.data.grammar import split_off
 from fcrn_mobile.data.source import Source, Subset
+from fcrn_mobile.data.spec import open_images
 from fcrn_mobile.errors import InputError
 
 __all__ = ["Frames", "choose_frames"]
@@ -49,12 +49,12 @@ def choose_frames(spec: str, search: int, verify: int, seed: int) -> Frames:
         InputError: unknown spec; too few frames for both: one to search on, two to verify on, of which a spread can be told.
     """
     if split_off(spec)[1]:
-        source = open_source(spec)
+        source = open_images(spec)
         order = np.random.default_rng(seed).permutation(len(source)).tolist()
         count = min(search, len(order) // 2)
         first, second = _subset(source, order[:count]), _subset(source, order[count : count + verify])
     else:
-        first, second = (_drawn(open_source(f"{spec}#{part}"), count, seed) for part, count in (("train", search), ("val", verify)))
+        first, second = (_drawn(open_images(f"{spec}#{part}"), count, seed) for part, count in (("train", search), ("val", verify)))
     samples = [first[index] for index in range(len(first))]
     hashes = tuple(content_hash(sample.image) for sample in samples)
     unseen = _without(second, set(hashes))

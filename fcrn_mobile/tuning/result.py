@@ -10,7 +10,7 @@ import fcrn_mobile
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.tuning.bound import FEW, LEVEL, Promise, promises
 from fcrn_mobile.tuning.search import Choice, Fit
-from fcrn_mobile.validation.drift import Drift
+from fcrn_mobile.validation.result import Drift
 
 __all__ = ["MODEL", "Attempt", "Point", "Tuning", "counts"]
 

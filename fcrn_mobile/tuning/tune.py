@@ -15,7 +15,7 @@ import fcrn_mobile
 from fcrn_mobile.conversion.export import artefact_size, export
 from fcrn_mobile.conversion.recipe import Recipe, read_recipe
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.evaluation.budget import FIDELITY, Limit, check_half
+from fcrn_mobile.evaluation.budget import FIDELITY, Limit, check_half, check_without_truth
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
 from fcrn_mobile.progress import OnStep
@@ -58,7 +58,7 @@ class Request:
         checkpoint: ``builtin`` or a .safetensors path.
         data: a data spec, see ``frames.choose_frames``.
         limits: the budget.
-        rule: the metrics' protocol.
+        rule: the metrics' protocol; None for pictures without depth.
         objective: one of ``OBJECTIVES``.
         search_images, verify_images: at most.
         seed: chooses frames.
@@ -69,7 +69,7 @@ class Request:
     checkpoint: str
     data: str
     limits: tuple[Limit, ...]
-    rule: EvaluationProtocol
+    rule: EvaluationProtocol | None
     base: Recipe
     objective: str = "size"
     search_images: int = 8
@@ -120,6 +120,8 @@ def _check(request: Request, out: Path, force: bool) -> None:
         raise InputError("no budget: give --budget METRIC=AMOUNT, such as fidelity=0.02")
     for limit in request.limits:
         check_half(limit)
+        if request.rule is None:
+            check_without_truth(limit, request.data)
     there = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not there.is_dir():
         raise InputError(f"'{there}' is a file: choose another --out")

@@ -76,7 +76,7 @@ def test_what_cannot_be_read_is_one_line(folder: Path, tmp_path: Path) -> None:
         (lambda: open_pictures(folder)[4], "bad.png' is not an image"),
         (lambda: open_unlabelled(f"images:{folder}?fx=3"), "unknown option 'fx'"),
         (lambda: open_unlabelled("images"), "has no path: use images:PATH"),
-        (lambda: open_unlabelled("pictures:x"), "is not for train --unlabelled: use one of images:PATH .*sample, folder:PATH"),
+        (lambda: open_unlabelled("pictures:x"), "is not for train --unlabelled: use one of images:PATH.*sample, folder:PATH"),
     ]
     for action, words in cases:
         with pytest.raises(InputError, match=words):

@@ -13,7 +13,8 @@ from fcrn_mobile.evaluation import metrics
 from fcrn_mobile.evaluation.budget import parse_limit
 from fcrn_mobile.report.html import Page, render
 from fcrn_mobile.report.scenes import show
-from fcrn_mobile.validation.drift import Validation, validate
+from fcrn_mobile.validation.drift import validate
+from fcrn_mobile.validation.result import Validation
 
 WHEN = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 #: Elements that have no end.

@@ -16,7 +16,8 @@ from fcrn_mobile.report.operators import operators
 from fcrn_mobile.report.scenes import ranks
 from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.validation.attribution import Attribution, attribute
-from fcrn_mobile.validation.drift import Validation, validate
+from fcrn_mobile.validation.drift import validate
+from fcrn_mobile.validation.result import Validation
 from tests.conftest import settled
 
 

@@ -10,8 +10,8 @@ from fcrn_mobile.evaluation.budget import Check, parse_limit
 from fcrn_mobile.report.pareto import save_pareto
 from fcrn_mobile.tuning.result import Attempt, Point, Tuning
 from fcrn_mobile.tuning.search import Fit
-from fcrn_mobile.validation.drift import Drift
 from fcrn_mobile.validation.fidelity import FidelityValues
+from fcrn_mobile.validation.result import Drift
 
 POINTS = (
     Point("front", "", 900_000, 0.2, False, False, "search", {"palette4/8": 3}),

@@ -9,8 +9,8 @@ from scipy import stats
 
 from fcrn_mobile.evaluation.budget import Check, parse_limit
 from fcrn_mobile.tuning.bound import aim, half_width, promises
-from fcrn_mobile.validation.drift import Drift, ImageDrift
 from fcrn_mobile.validation.fidelity import FidelityValues
+from fcrn_mobile.validation.result import Drift, ImageDrift
 
 FIDELITIES = (0.016, 0.018, 0.017, 0.021)
 

@@ -8,8 +8,8 @@ import pytest
 
 from fcrn_mobile.evaluation.budget import Check, parse_limit
 from fcrn_mobile.tuning.bound import FEW, LEVEL, Promise, aim, half_width, promises
-from fcrn_mobile.validation.drift import Drift, ImageDrift
 from fcrn_mobile.validation.fidelity import FidelityValues
+from fcrn_mobile.validation.result import Drift, ImageDrift
 
 
 def promise(value: float, bound: float | None, budget: str = "fidelity=0.02", images: int = 4) -> Promise:

@@ -14,8 +14,8 @@ from fcrn_mobile.evaluation.formulas import compared
 from fcrn_mobile.tuning.bound import FEW, half_width
 from fcrn_mobile.tuning.result import Attempt, Point, Tuning, counts
 from fcrn_mobile.tuning.search import Fit
-from fcrn_mobile.validation.drift import Drift, ImageDrift
 from fcrn_mobile.validation.fidelity import FidelityValues
+from fcrn_mobile.validation.result import Drift, ImageDrift
 
 FIT = Fit({"a": "int8", "b": "fp16", "c": "fp16"}, 123.0, 0.011, 0.012, False)
 SPREAD = (0.009, 0.011, 0.010)

@@ -22,8 +22,8 @@ from fcrn_mobile.tuning.measured import ALL, NONE, Sensitivities
 from fcrn_mobile.tuning.result import Point, Tuning
 from fcrn_mobile.tuning.search import Fit
 from fcrn_mobile.tuning.tune import ATTEMPTS, MARGIN, Request, base_recipe, tune
-from fcrn_mobile.validation.drift import Drift, ImageDrift
 from fcrn_mobile.validation.fidelity import FidelityValues
+from fcrn_mobile.validation.result import Drift, ImageDrift
 
 BASE = Recipe(name="mine", target="iOS18")
 INT8, MIXED, FLOATS = {"a": "int8", "b": "int8"}, {"a": "int8", "b": "fp16"}, {"a": "fp16", "b": "fp16"}

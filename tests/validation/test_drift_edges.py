@@ -20,7 +20,8 @@ from fcrn_mobile.evaluation.formulas import METRICS
 from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.network.training_record import UP_TO_SCALE
 from fcrn_mobile.package.metadata import key
-from fcrn_mobile.validation.drift import Validation, recipe_limits, validate
+from fcrn_mobile.validation.drift import recipe_limits, validate
+from fcrn_mobile.validation.result import Validation
 
 FRAMES = [Sample(np.full((4, 4, 3), index, np.uint8), np.full((4, 4), 2, np.float32), f"room/{index}") for index in range(4)]
 

@@ -14,8 +14,9 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation import metrics, standing
 from fcrn_mobile.report.html import Page, render
 from fcrn_mobile.report.scenes import show
-from fcrn_mobile.validation.drift import Validation, validate
+from fcrn_mobile.validation.drift import validate
 from fcrn_mobile.validation.fidelity import Fidelity
+from fcrn_mobile.validation.result import Validation
 from tests.report.page import WHEN, Farther, drift_of, validated
 
 SHAPE = (120, 160)

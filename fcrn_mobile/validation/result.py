@@ -1,0 +1,145 @@
+"""What a validation found: drift of each candidate, and what the reference is worth on the data."""
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import fcrn_mobile
+from fcrn_mobile.evaluation.budget import FIDELITY, Check
+from fcrn_mobile.evaluation.focus import Focus
+from fcrn_mobile.evaluation.formulas import compared
+from fcrn_mobile.evaluation.standing import Standing
+from fcrn_mobile.validation.fidelity import FidelityValues
+
+__all__ = ["Drift", "ImageDrift", "Validation"]
+
+
+@dataclass(frozen=True)
+class ImageDrift:
+    """One image: its name, the candidate's abs_rel to the reference's output, and that of both to the truth, NaN where there is none."""
+
+    name: str
+    fidelity: float
+    reference: float
+    candidate: float
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One candidate against the reference.
+
+    Attributes:
+        name, path, size_bytes: of the artefact.
+        metrics: against the truth; empty where the data hold none.
+        change: candidate minus reference per metric.
+        fidelity: to the reference's output.
+        checks: its budgets.
+        overflow: the first tensor that is not finite, on the first frame or on the first one whose output is not finite.
+        engine: what ran it: the backend, and under which arithmetic if it has several.
+        per_image: every image's drift, in the order of the source.
+        recipe: how it was made, as its metadata says; empty if it doesn't.
+    """
+
+    name: str
+    path: str
+    size_bytes: int
+    metrics: dict[str, Any]
+    change: dict[str, float]
+    fidelity: FidelityValues
+    checks: tuple[Check, ...]
+    overflow: str | None = None
+    engine: str = ""
+    per_image: tuple[ImageDrift, ...] = ()
+    recipe: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def not_finite(self) -> list[str]:
+        """The figures that are not finite numbers, by name."""
+        values = {key: self.metrics[key] for key in compared() if self.metrics} | {FIDELITY: self.fidelity.abs_rel}
+        return [key for key, value in values.items() if not math.isfinite(value)]
+
+    @property
+    def verdict(self) -> str:
+        """``held``, ``broken``, or ``no budget``. A NaN or an infinite metric is always broken."""
+        if self.not_finite or not all(item.held for item in self.checks):
+            return "broken"
+        return "held" if self.checks else "no budget"
+
+    def to_json(self) -> dict[str, Any]:
+        """The candidate as the command line writes it."""
+        checks = [{"metric": item.limit.metric, "limit": item.limit.text, "value": item.value, "held": item.held} for item in self.checks]
+        return {
+            "name": self.name,
+            "path": self.path,
+            "size_bytes": self.size_bytes,
+            "metrics": self.metrics,
+            "change": self.change,
+            "fidelity": asdict(self.fidelity),
+            "budget": checks,
+            "overflow": self.overflow,
+            "engine": self.engine,
+            "verdict": self.verdict,
+            "per_image": [asdict(image) for image in self.per_image],
+        }
+
+
+@dataclass(frozen=True)
+class Validation:
+    """All candidates against one reference, on one data set under one protocol.
+
+    Attributes:
+        reference_name, reference_size_bytes: of its artefact.
+        reference_metrics: against the truth; nothing but ``images`` where the data hold none.
+        candidates: in the order given.
+        data: the source's spec.
+        protocol: the metrics' protocol, by name; None for pictures without depth.
+        seconds: that reading and running all images took.
+        reference_engine: what ran the reference.
+        standing: what the reference is worth on this data; None for pictures without depth.
+        left_out: a line on frames that could not be read and were left out; empty for none.
+        focus: what was done to the reference's depth for the data's camera before it met the truth; fidelity is of depth as it was.
+    """
+
+    reference_name: str
+    reference_size_bytes: int
+    reference_metrics: dict[str, Any]
+    candidates: tuple[Drift, ...]
+    data: str
+    protocol: str | None
+    seconds: float = math.nan
+    reference_engine: str = ""
+    standing: Standing | None = None
+    left_out: str = ""
+    focus: Focus = field(default_factory=Focus)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes the figures doubtful, a sentence each: the reference's failure first."""
+        return (self.standing.warnings if self.standing else ()) + ((self.left_out,) if self.left_out else ())
+
+    @property
+    def images_per_second(self) -> float:
+        """Images that went through reference and all candidates per second."""
+        return float(self.reference_metrics["images"]) / self.seconds
+
+    @property
+    def held(self) -> bool:
+        """Whether no candidate broke its budget."""
+        return all(candidate.verdict != "broken" for candidate in self.candidates)
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as the command line writes it."""
+        return {
+            "reference": {
+                "name": self.reference_name,
+                "metrics": self.reference_metrics,
+                "median_map": self.standing.median_map if self.standing else None,
+                "fails": self.standing.fails if self.standing else None,
+            },
+            "warnings": list(self.warnings),
+            "candidates": [candidate.to_json() for candidate in self.candidates],
+            "data": self.data,
+            "protocol": self.protocol,
+            "seconds": self.seconds,
+            "versions": {"fcrn-mobile": fcrn_mobile.__version__},
+        } | self.focus.to_json()
