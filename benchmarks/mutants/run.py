@@ -128,8 +128,9 @@ def tests_beside(module: str) -> list[str]:
 
 
 def tests_of_folder(module: str) -> list[str]:
-    """The test files of the folder that mirrors a module's."""
+    """The test files of the folder that mirrors a module's, or of the next one above it if there is none."""
     folder = ROOT / "tests" / Path(module).relative_to("fcrn_mobile").parent
+    folder = next(each for each in (folder, *folder.parents) if each.is_dir())
     return [str(file.relative_to(ROOT)) for file in sorted(folder.glob("test_*.py"))]
 
 

@@ -138,9 +138,16 @@ def lines_of(data: coverage.CoverageData, root: Path) -> dict[str, dict[str, set
 
 def record_file(root: Path, folder: Path, file: str) -> Path:
     """Where the record of a test file is kept: another one as soon as its text changes, or a module's whose lines it says are run."""
-    modules = root / PACKAGE / Path(file).relative_to("tests").parent
-    digest = hashlib.sha1(b"".join(path.read_bytes() for path in (root / file, *sorted(modules.glob("*.py"))))).hexdigest()[:16]
+    folder = Path(file).relative_to("tests").parent
+    modules = [path for path in sorted((root / PACKAGE / folder).rglob("*.py")) if _tested_in(root, path.parent) == root / "tests" / folder]
+    digest = hashlib.sha1(b"".join(path.read_bytes() for path in (root / file, *modules))).hexdigest()[:16]
     return folder / "lines" / f"{file.replace('/', '+')}.{digest}.json"
+
+
+def _tested_in(root: Path, modules: Path) -> Path:
+    """The folder of tests that mirrors one of modules, or the next one above it if there is none."""
+    folder = root / "tests" / modules.relative_to(root / PACKAGE)
+    return next(each for each in (folder, *folder.parents) if each.is_dir())
 
 
 def record(session: pytest.Session, root: Path, result: Path, file: str, seconds: float) -> int:

@@ -1,16 +1,18 @@
 """What every artefact says of itself, and how a library's error becomes one line."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 import fcrn_mobile
-from fcrn_mobile.conversion.artefact import conversion_errors, provenance
+from fcrn_mobile.conversion.artefact import conversion_errors, provenance, recipe_of
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.network.training_record import METRES, UP_TO_SCALE, TrainingRecord
+from fcrn_mobile.package.metadata import key
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +70,18 @@ def test_a_calibration_whose_data_are_still_to_be_named_has_none(network: FCRN) 
     recipe = make_recipe({"precision": "int8", "correct": {}, "calibration": {"images": 3}}, "t")
     told = json.loads(provenance(Checkpoint("net", network), recipe, coreml=True)["fcrn_mobile.recipe"])
     assert "data" not in told["calibration"] and told["calibration"]["images"] == 3
+
+
+@pytest.mark.parametrize("written", ["{", "[]", '"int8"', "[" * 100_000, '{"budget": ["0.02"]}', '{"budget": 1}'])
+def test_a_recipe_that_is_none_is_named_and_its_beginning_shown(written: str) -> None:
+    with pytest.raises(InputError) as error:
+        recipe_of({key("recipe"): written}, Path("a.mlpackage"))
+    assert str(error.value) == f"'a.mlpackage' has a recipe in its metadata that is not readable ('{written[:40]}'): export it again"
+
+
+def test_a_recipe_is_read_and_none_is_empty() -> None:
+    assert recipe_of({}, Path("a.mlpackage")) == {}
+    assert recipe_of({key("recipe"): '{"precision": "int8", "budget": {"abs_rel": "1%"}}'}, Path("a")) == {
+        "precision": "int8",
+        "budget": {"abs_rel": "1%"},
+    }

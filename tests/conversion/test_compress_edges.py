@@ -1,15 +1,18 @@
-"""Which scheme a weight gets, why one does not fit and what would, on weights by hand: no package is made."""
+"""Which scheme a weight gets, why one does not fit and what would, on weights by hand, and that what was asked for is checked."""
 
 from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
-from fcrn_mobile.conversion.compress import misfit, plan_weights, pruning_threshold
+from fcrn_mobile.conversion import compress as module
+from fcrn_mobile.conversion.compress import compress, misfit, plan_weights, pruning_threshold
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
-from fcrn_mobile.conversion.weights import Weight
+from fcrn_mobile.conversion.weights import Weight, read_weights
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.quantize.scheme import Sparsity, parse_scheme
+from tests.conversion.test_weights_edges import Builder, converted
 
 
 def weight(
@@ -199,3 +202,55 @@ def test_a_pattern_has_to_match_and_compression_a_weight(override: dict[str, Any
             plan_weights(WEIGHTS, NAMES, asked)
     else:
         assert len(plan_weights(WEIGHTS, NAMES, asked)) == 2
+
+
+def test_a_pattern_that_matches_nothing_is_answered_with_the_four_nearest_names() -> None:
+    some = [weight(name=f"{letter}_weight") for letter in "abcdef"]
+    with pytest.raises(InputError, match=r"weights are called (\w_weight, ){4}…$"):
+        plan_weights(some, {"y"}, recipe(ops=[{"match": "a_wait", "precision": "palette4"}]))
+
+
+@pytest.fixture(scope="module")
+def two() -> Any:
+    """A model of two pointwise convolutions, ``a`` and ``b``."""
+    kernel = np.random.default_rng(0).normal(size=(16, 16, 1, 1)).astype(np.float32)
+
+    def body(x: Any) -> Any:
+        x = Builder.conv(x=x, weight=Builder.const(val=kernel, name="a_weight"), name="a")
+        return Builder.conv(x=x, weight=Builder.const(val=-kernel, name="b_weight"), name="b")
+
+    return converted(body, channels=16)
+
+
+def test_joined_and_single_schemes_stand_side_by_side(two: Any) -> None:
+    asked = recipe(precision="int8", min_elements=0, ops=[{"match": "b", "precision": "sparse50-int8"}])
+    assert {each.name: each.stored for each in read_weights(compress(two, asked))[0]} == {"a_weight": "int8", "b_weight": "sparse-int8"}
+
+
+def test_values_are_grouped_by_one_thread(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With several, k-means sums in an order that changes from run to run."""
+    threads: set[int] = set()
+    sound = module.changed
+    monkeypatch.setattr(
+        module, "changed", lambda *told: (threads.update(pool["num_threads"] for pool in threadpool_info()), sound(*told))[1]
+    )
+    compress(two, recipe(precision="palette4", min_elements=0))
+    assert threads == {1}
+
+
+def test_what_coremltools_left_as_it_was_is_an_error(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "changed", lambda model, *_: model)
+    with pytest.raises(RuntimeError, match=r"stored 'a_weight' as fp32 with sparsity 0.00 instead of int8: report this"):
+        compress(two, recipe(min_elements=0))
+
+
+@pytest.mark.parametrize(("share", "stored"), [(0.25, None), (0.5, "sparse")])
+def test_fewer_zeros_than_were_asked_for_are_an_error(share: float, stored: str | None, two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = pruning_threshold
+    monkeypatch.setattr(module, "pruning_threshold", lambda _, of: sound(Sparsity(share), of))
+    asked = recipe(precision="sparse50", min_elements=0)
+    if stored:
+        assert {each.stored for each in read_weights(compress(two, asked))[0]} == {stored}
+    else:
+        with pytest.raises(RuntimeError, match=r"stored 'a_weight' as sparse with sparsity 0.25 instead of sparse50: report this"):
+            compress(two, asked)

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from fcrn_mobile.conversion import equalise as module
 from fcrn_mobile.conversion.equalise import Link, Side, UpperBound, equalise
 from fcrn_mobile.conversion.recipe import make_recipe
+from fcrn_mobile.network.deploy import deploy
+from fcrn_mobile.network.fcrn import FCRN, preset
 
 PALETTE = {"precision": "palette6"}
 PER_CHANNEL = {"precision": "int8"}
@@ -132,6 +134,33 @@ def test_a_map_without_a_living_channel_stays(monkeypatch: pytest.MonkeyPatch) -
     network = Pair([0.0, 0.0], [1.0, 2.0])
     equal(network, PALETTE, monkeypatch)
     assert network.reader.tolist() == [[1, 2]] and network.giver.flatten().tolist() == [0, 0]
+
+
+def test_of_several_weights_at_one_side_each_counts_relative_to_its_own_largest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first two channels are the widest of one weight each, the third reaches half of either's range."""
+    network = Pair([1.0, 8.0, 4.0], [1.0, 1.0, 1.0])
+    second = Side("second", torch.tensor([[60.0], [20.0], [30.0]]), None, False, 3)
+    monkeypatch.setattr(module, "links", lambda made: (Link((*link.givers, second), link.readers) for link in made.links(False)))
+    made: Any = network
+    equalise(made, make_recipe({"min_elements": 0, "ops": [{"match": "reader", "precision": "fp16"}]} | PALETTE, "test"))
+    expected = torch.tensor([2.0, 2.0, 1.0]) / 4 ** (1 / 3)
+    torch.testing.assert_close(network.reader.detach().flatten(), expected)
+    torch.testing.assert_close(second.rows.flatten(), torch.tensor([60.0, 20.0, 30.0]) / expected)
+
+
+def test_a_network_whose_phases_share_a_bias_stays_the_same_function() -> None:
+    """A bias that several convolutions hold is divided once for each."""
+    torch.manual_seed(0)
+    network = deploy(FCRN(preset("fcrn-lite0", widths=(8, 8, 8, 8, 8), input_size=(64, 64))).eval())
+    biases = [each for name, each in network.named_parameters() if ".biases." in name]
+    assert len({each.data_ptr() for each in biases}) < len(biases)
+    for each in biases:
+        torch.nn.init.normal_(each)
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = network(image)
+        equalise(network, make_recipe({"min_elements": 0} | PALETTE, "test"))
+        torch.testing.assert_close(network(image), expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
 
 
 def test_an_upper_bound_is_a_minimum_per_channel() -> None:

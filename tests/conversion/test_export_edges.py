@@ -1,5 +1,7 @@
 """What decides how a network is exported, without exporting it: names, arithmetic, sizes, and what a suffix cannot hold."""
 
+import os
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,9 +10,10 @@ import pytest
 import torch
 
 import fcrn_mobile
-from fcrn_mobile.conversion import artefact, export
+from fcrn_mobile.conversion import artefact, coreai, coreml, export, onnx
 from fcrn_mobile.conversion.artefact import Conversion
-from fcrn_mobile.conversion.coreml import arithmetic, describe, trace
+from fcrn_mobile.conversion.coreai import quiet_coreai, write_coreai
+from fcrn_mobile.conversion.coreml import arithmetic, compressed, describe, trace, write_coreml
 from fcrn_mobile.conversion.export import artefact_size
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 from fcrn_mobile.errors import InputError
@@ -19,6 +22,8 @@ from fcrn_mobile.network.deploy import taking_pixels
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.network.quantized import Quantization
 from fcrn_mobile.network.training_record import UP_TO_SCALE, TrainingRecord
+from fcrn_mobile.package.metadata import key
+from fcrn_mobile.package.reading import metadata, read_specification
 from fcrn_mobile.quiet import quiet_coremltools
 
 with quiet_coremltools():
@@ -142,6 +147,7 @@ def test_a_trace_is_of_one_image_of_pixels() -> None:
             return x * 2
 
     traced = trace(Seeing(), (4, 6))
+    assert len(seen) == 1, "a trace is not run once more to be compared"
     assert seen[0].shape == (1, 3, 4, 6)
     assert 200 < float(seen[0].max()) <= 255 and float(seen[0].min()) >= 0
     assert torch.equal(traced(torch.ones(1, 3, 4, 6)), torch.full((1, 3, 4, 6), 2.0))
@@ -171,3 +177,97 @@ def test_a_package_describes_itself(network: FCRN, output: str, units: dict[str,
     mixed = make_recipe({"precision": "int8", "ops": [{"match": "a", "precision": "fp16"}]}, "t")
     describe(model, Conversion.of(checkpoint, mixed, coreml=True))
     assert model.short_description.endswith("(fcrn-plain, mixed precision).")
+
+
+def test_a_trace_does_not_warn_of_what_is_fixed_on_purpose() -> None:
+    class Sized(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x if int(x.sum()) < 0 else x * 2
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        trace(Sized(), (4, 6))
+
+
+@pytest.fixture
+def tiny() -> Checkpoint:
+    return Checkpoint("tiny", FCRN(preset("fcrn-plain", widths=(8, 8, 8, 8), input_size=(32, 32))).eval())
+
+
+def test_a_package_that_is_written_says_what_it_is(tiny: Checkpoint, tmp_path: Path) -> None:
+    conversion = Conversion.of(tiny, Recipe(precision="fp16"), coreml=True)
+    write_coreml(conversion, tmp_path / "a.mlpackage")
+    told = metadata(read_specification(tmp_path / "a.mlpackage")[0])
+    assert told["author"] == artefact.AUTHOR
+    assert conversion.metadata.items() <= told.items()
+
+
+def test_weights_are_corrected_on_the_images_if_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coreml, "compress", lambda model, recipe: f"small {model}")
+    monkeypatch.setattr(coreml, "correct", lambda *told: told)
+    recipe = make_recipe({"precision": "int8", "correct": {"bias": True}}, "test")
+    images: Any = SimpleNamespace(images=["an image"])
+    model: Any = "model"
+    for given, expected in ((images, ["an image"]), (None, ())):
+        assert compressed(model, recipe, given) == ("model", "small model", recipe.correct, expected, None)
+    assert compressed(model, Recipe(precision="int8"), images) == "small model"
+
+
+def test_what_exists_is_refused_before_any_work(tiny: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "completed", lambda *_: pytest.fail("it went to work"))
+    (tmp_path / "a.onnx").write_bytes(b"mine")
+    with pytest.raises(InputError, match=r"a\.onnx' exists"):
+        export.export(tiny, Recipe(), tmp_path / "a.onnx")
+
+
+@pytest.mark.parametrize(("suffix", "writer", "told"), [(".mlpackage", coreml, True), (".onnx", onnx, False), (".aimodel", coreai, False)])
+def test_settings_of_core_ml_are_told_of_a_package_alone(
+    suffix: str, writer: Any, told: bool, tiny: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Conversion] = []
+
+    def write(conversion: Conversion, path: Path, *_: Any) -> None:
+        seen.append(conversion)
+        path.write_bytes(b"")
+
+    monkeypatch.setattr(writer, f"write_{writer.__name__.rpartition('.')[2]}", write)
+    export.export(tiny, Recipe(precision="fp32"), tmp_path / f"a{suffix}")
+    assert ("target" in seen[0].metadata[key("recipe")]) == told
+
+
+def test_what_native_code_writes_is_discarded_and_heard_again_afterwards(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coreai, "find_spec", lambda name: name)
+    before = len(list(Path("/dev/fd").iterdir()))
+    with quiet_coreai():
+        for descriptor in (1, 2):
+            os.write(descriptor, b"nothing")
+    assert len(list(Path("/dev/fd").iterdir())) == before, "no descriptor stays open"
+    os.write(1, b"to output")
+    os.write(2, b"to error")
+    assert capfd.readouterr() == ("to output", "to error")
+
+
+@pytest.mark.parametrize("missing", ["coreai", "coreai_torch"])
+def test_both_parts_of_core_ai_are_needed(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coreai, "find_spec", lambda name: None if name == missing else name)
+    with pytest.raises(InputError, match=r"pip install 'fcrn-mobile\[coreai\]'"), quiet_coreai():
+        pass
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp16", torch.float16), ("fp32", torch.float32)])
+def test_an_asset_computes_in_its_precision_and_takes_pixels(
+    precision: str, dtype: torch.dtype, tiny: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, Any] = {}
+    program = SimpleNamespace(save_asset=lambda path, metadata: seen.update(path=path, metadata=metadata))
+    monkeypatch.setattr(coreai, "find_spec", lambda name: name)
+    monkeypatch.setattr(coreai, "convert", lambda network, size: seen.update(network=network, size=size) or program)
+    monkeypatch.setattr(coreai, "describe", lambda conversion: conversion)
+    mean = tiny.network.mean.clone()
+    conversion = Conversion.of(tiny, Recipe(precision=precision), coreml=False)
+    write_coreai(conversion, tmp_path / "a.aimodel")
+    assert (seen["size"], seen["path"], seen["metadata"]) == ((32, 32), tmp_path / "a.aimodel", conversion)
+    assert {each.dtype for each in seen["network"].parameters()} == {dtype}
+    torch.testing.assert_close(seen["network"].mean, (mean * 255).to(dtype))

@@ -111,7 +111,10 @@ def test_progress_counts_both_rounds(tiny: DepthProgram, method: str, expected: 
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_tensor_that_is_not_finite_is_named(tiny: DepthProgram, value: float) -> None:
-    first = replace(tiny.operations[0], arguments={"x": Reference("image"), "y": torch.tensor(value)})
+@pytest.mark.parametrize("where", [slice(None), 0], ids=["everywhere", "in one channel"])
+def test_a_tensor_that_is_not_finite_is_named(tiny: DepthProgram, value: float, where: slice | int) -> None:
+    added = torch.zeros(3, 1, 1)
+    added[where] = value
+    first = replace(tiny.operations[0], arguments={"x": Reference("image"), "y": added})
     with pytest.raises(InputError, match="tensor 'more' is not finite on a calibration image"):
         measure_ranges(replace(tiny, operations=(first, tiny.operations[1])), pictures(10), "minmax")

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fcrn_mobile.conversion.rounding import Moments, Problem, fitted, patches
+from fcrn_mobile.conversion.rounding import Moments, Problem, choose, fitted, patches
 from fcrn_mobile.mil.operation import Operation, TensorInfo
 from fcrn_mobile.quantize.grids import Integers
 
@@ -88,6 +88,15 @@ def by_column(problem: Problem, grid: Integers) -> Tensor:
     return result
 
 
+@pytest.mark.parametrize("centred", [False, True])
+def test_a_layer_that_reads_zeros_alone_takes_the_nearest_values(centred: bool) -> None:
+    moments = Moments.zeros(2, 3)
+    moments.add(torch.zeros(2, 3, 5), torch.zeros(2, 3, 5))
+    weight = seeded(4, 3, 1, 1, seed=3).float()
+    grid = Integers(torch.full((4, 1, 1, 1), 0.5), bits=4, symmetric=True)
+    assert torch.equal(choose(weight, grid, moments, centred), grid.nearest(weight))
+
+
 @pytest.mark.parametrize(("groups", "rows", "columns"), [(1, 12, 9), (3, 4, 6), (1, 3, 64), (2, 2, 65), (1, 2, 130)])
 def test_the_blocks_compute_what_columns_one_by_one_do(groups: int, rows: int, columns: int) -> None:
     mixing = seeded(groups, columns, columns, seed=columns)
@@ -118,6 +127,12 @@ def test_patches_are_what_a_convolution_reads(arguments: dict[str, object], by_t
     expected = F.conv2d(x, weight, groups=2, **by_torch)
     product = weight.reshape(2, 3, -1) @ found
     torch.testing.assert_close(product.flatten(0, 1), expected.transpose(0, 1).flatten(1), atol=1e-5, rtol=1e-5)
+
+
+def test_patches_have_one_group_unless_told_otherwise() -> None:
+    x = torch.arange(1.0, 25).view(1, 2, 3, 4)
+    found = patches(x, Operation("conv", {}, (TensorInfo("y", "FLOAT32", ()),)), (3, 4))
+    assert torch.equal(found, x.view(1, 24, 1))
 
 
 @pytest.mark.parametrize("shape", [(4, 1, 1, 1), (1, 1, 1, 1), (4, 3, 1, 1), (2, 2, 1, 1)])

@@ -50,6 +50,7 @@ def test_a_recipe_may_call_a_weight_by_all_its_names() -> None:
 
 def test_channels_of_a_transposed_convolution_are_the_other_way_round() -> None:
     assert [weight(kind=kind).channel_axes for kind in ("conv", "linear", "conv_transpose")] == [(0, 1), (0, 1), (1, 0)]
+    assert weight(kind="einsum").channel_axes == (0, 1), "as most have them"
 
 
 def test_what_became_of_a_weight_as_plain_values() -> None:
@@ -118,6 +119,17 @@ def test_readers_kinds_shapes_and_groups_are_told_in_the_order_of_the_program() 
     assert found[0].values is not None
     np.testing.assert_array_equal(found[0].values, first)
     assert names == {"same_weight", "deep_weight", "up_weight", "a", "b", "b_cast_fp16", "c", "d"}
+
+
+def test_of_several_readers_the_first_says_what_kind_of_weight_it_is() -> None:
+    def body(x: Any) -> Any:
+        kernel = Builder.const(val=np.ones((4, 4, 1, 1), np.float32), name="w")
+        flat = Builder.const(val=np.ones((2, 5), np.float32), name="flat")
+        y = Builder.conv(x=Builder.concat(values=[x, x], axis=1), weight=kernel, groups=2, name="y")
+        return y, Builder.square(x=kernel, name="z"), Builder.linear(x=x, weight=flat, name="v")
+
+    found, _ = read_weights(converted(body, channels=4))
+    assert [(w.name, w.ops, w.kind, w.groups) for w in found] == [("w", ("y", "z"), "conv", 2), ("flat", ("v",), "linear", 1)]
 
 
 def typed(array: Any, kind: str) -> Any:
