@@ -1,7 +1,8 @@
 """A MIL function under construction: operators one by one, the types of their results inferred by running them without values."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fcrn_mobile.mil.neural_network.tensor import Probes, Shape, Tensor, meta
 from fcrn_mobile.mil.ops import OPERATORS, activation, unary
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.mil.values import OUT_OF_BAND, check_size, data_types, to_torch
@@ -18,7 +20,7 @@ from fcrn_mobile.quiet import quiet_coremltools
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Argument, NamedValueType, Operation, Value, ValueType
 
-__all__ = ["Builder", "Probes", "Shape", "Tensor", "declared_as", "meta", "paired", "unknown"]
+__all__ = ["Builder", "Nested", "declared_as", "needed"]
 
 #: Data type of a result → MIL's name. Floats are declared as float16, which the Neural Engine and the GPU compute networks in.
 _TYPES = {torch.float32: "FLOAT16", torch.bool: "BOOL", torch.int32: "INT32", torch.int64: "INT32", torch.uint8: "UINT8"}
@@ -27,38 +29,9 @@ _NUMPY_TYPES = {"f": "FLOAT32", "i": "INT32", "b": "BOOL", "u": "UINT8"}
 _MOST_KNOWN = 64
 #: Operators of one tensor, whose result has its shape: they need not run for that.
 _LIKE_X = frozenset({*activation.OPERATORS, *unary.OPERATORS, "batch_norm", "instance_norm"} - {"prelu", "softplus_parametric"})
-#: Lengths that stand in for one that only running tells.
-_UNKNOWN = (5, 7, 11)
 
-Shape = tuple[int, ...]
-Probes = tuple[torch.Tensor, ...]
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """A result of the function under construction.
-
-    Attributes:
-        name: of the MIL value.
-        dtype: as declared.
-        probes: tensors without memory of every size that it was inferred for; one where its shape is fixed.
-        value: of a small constant.
-    """
-
-    name: str
-    dtype: str
-    probes: tuple[torch.Tensor, ...] = field(repr=False)
-    value: NDArray[Any] | None = None
-
-    @property
-    def shape(self) -> Shape:
-        """Lengths; -1 where they differ between probes."""
-        first, *others = (tuple(probe.shape) for probe in self.probes)
-        return tuple(length if all(other[axis] == length for other in others) else -1 for axis, length in enumerate(first))
-
-    @property
-    def rank(self) -> int:
-        return self.probes[0].dim()
+#: A block inside an operator: what it takes, its operators, what it gives.
+Nested = tuple[Sequence[Tensor], "list[Operation]", Sequence[Tensor]]
 
 
 class Builder:
@@ -68,6 +41,8 @@ class Builder:
         operations: so far.
         arrays: weights that operators name by their index, see ``Constants``.
         scope: name of the layer that operators are for; names of results begin with it.
+        loops: how many loops the operators are in.
+        inputs: names of what the function takes.
     """
 
     def __init__(self) -> None:
@@ -77,6 +52,8 @@ class Builder:
         self.operations: list[Operation] = []
         self.arrays: list[NDArray[Any]] = []
         self.scope = ""
+        self.loops = 0
+        self.inputs: set[str] = set()
         self._names: set[str] = set()
 
     def emit(self, kind: str, probes: Probes | None = None, declared: str | None = None, /, **arguments: Any) -> Tensor:
@@ -113,6 +90,27 @@ class Builder:
             operation.inputs[key].CopyFrom(self._argument(value))
         self.operations.append(operation)
         return outputs
+
+    @contextmanager
+    def block(self, operations: "list[Operation]") -> Iterator[None]:
+        """Operators of a block inside: what is emitted meanwhile stands there."""
+        outer, self.operations = self.operations, operations
+        yield
+        self.operations = outer
+
+    def emit_flow(self, kind: str, outputs: Sequence[Tensor], blocks: Sequence[Nested], **arguments: list[Tensor] | Tensor) -> None:
+        """An operator with blocks, without those of their operators whose results nothing reads."""
+        operation = self._mil.Operation(type=kind, outputs=[self._named(output) for output in outputs])
+        for key, value in arguments.items():
+            operation.inputs[key].CopyFrom(self._argument(value))
+        for inputs, operations, results in blocks:
+            names = [result.name for result in results]
+            operation.blocks.add(inputs=map(self._named, inputs), operations=needed(operations, names), outputs=names)
+        self.operations.append(operation)
+
+    def discard(self, arrays: int) -> None:
+        """Forget weights from the ``arrays``-th on, of operators that are given up."""
+        del self.arrays[arrays:]
 
     def constant(self, array: NDArray[Any], dtype: str | None = None, name: str = "weight") -> Tensor:
         """An array that stays where it is; ``dtype`` is MIL's name of its type if it is not the array's own."""
@@ -169,6 +167,7 @@ class Builder:
     def input(self, name: str, dtype: str, probes: tuple[torch.Tensor, ...]) -> Tensor:
         """An input of the function, which has the name that callers use."""
         self._names.add(name)
+        self.inputs.add(name)
         return Tensor(name, dtype, probes)
 
     def named(self, tensor: Tensor) -> "NamedValueType":
@@ -181,13 +180,7 @@ class Builder:
             return tensor
         self._names.discard(tensor.name)
         name = self.fresh(name, scoped=False)
-        for operation in self.operations[since:]:
-            for output in operation.outputs:
-                output.name = name if output.name == tensor.name else output.name
-            for argument in operation.inputs.values():
-                for binding in argument.arguments:
-                    if binding.WhichOneof("binding") == "name" and binding.name == tensor.name:
-                        binding.name = name
+        _rename(self.operations[since:], tensor.name, name)
         return replace(tensor, name=name)
 
     def fresh(self, stem: str, scoped: bool = True) -> str:
@@ -207,7 +200,9 @@ class Builder:
 
     def _result(self, kind: str, probes: tuple[torch.Tensor, ...], tensors: list[Tensor], wish: str | None) -> Tensor:
         natural = _TYPES.get(probes[0].dtype, "FLOAT16")
-        wide = OPERATORS[kind].is_exact and all(tensor.dtype != "FLOAT16" for tensor in tensors)
+        # Numbers that are moved stay as they are, and those of a loop that may count how often it went round.
+        number = self.loops > 0 and all(probe.numel() == 1 for probe in probes)
+        wide = (number or OPERATORS[kind].is_exact) and all(tensor.dtype != "FLOAT16" for tensor in tensors)
         declared = natural if natural != "FLOAT16" else wish or ("FLOAT32" if wide else "FLOAT16")
         tensor = Tensor(self.fresh(kind), declared, probes)
         if len({probe.dim() for probe in probes}) != 1:
@@ -233,20 +228,40 @@ class Builder:
         return proto
 
 
-def meta(shape: Sequence[int], dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """A tensor without memory."""
-    return torch.empty(tuple(shape), dtype=dtype, device="meta")
+def needed(operations: "Iterable[Operation]", names: Iterable[str]) -> "list[Operation]":
+    """Operators in order without those whose results nothing reads: states that a network leaves, shapes that turned out constant."""
+    live, sources = [], set(names)
+    for operation in reversed(list(operations)):
+        if any(output.name in sources for output in operation.outputs):
+            sources.update(_reads(operation))
+            live.append(operation)
+    return live[::-1]
 
 
-def paired(shape: Callable[..., Sequence[int]], *tensors: Tensor, dtype: torch.dtype = torch.float32) -> Probes:
-    """Probes of a result whose shape follows from those of tensors."""
-    count = max(len(tensor.probes) for tensor in tensors)
-    return tuple(meta(shape(*(tuple(t.probes[at % len(t.probes)].shape) for t in tensors)), dtype) for at in range(count))
+def _reads(operation: "Operation") -> Iterator[str]:
+    """Names of all that an operator and those inside of it read."""
+    for argument in operation.inputs.values():
+        yield from (binding.name for binding in argument.arguments if binding.name)
+    for block in operation.blocks:
+        yield from block.outputs
+        for nested in block.operations:
+            yield from _reads(nested)
 
 
-def unknown(shape: Shape, dtype: torch.dtype = torch.float32) -> Probes:
-    """Probes of a shape of which only running tells the lengths that are -1 here."""
-    return tuple(meta([each if length < 0 else length for length in shape], dtype) for each in (_UNKNOWN if -1 in shape else _UNKNOWN[:1]))
+def _rename(operations: "Iterable[Operation]", before: str, name: str) -> None:
+    """Give a value another name wherever it stands."""
+    for operation in operations:
+        for output in operation.outputs:
+            output.name = name if output.name == before else output.name
+        for argument in operation.inputs.values():
+            for binding in argument.arguments:
+                if binding.WhichOneof("binding") == "name" and binding.name == before:
+                    binding.name = name
+        for block in operation.blocks:
+            for value in block.inputs:
+                value.name = name if value.name == before else value.name
+            block.outputs[:] = [name if output == before else output for output in block.outputs]
+            _rename(block.operations, before, name)
 
 
 def declared_as(proto: "ValueType", dtype: str, shape: Shape) -> None:

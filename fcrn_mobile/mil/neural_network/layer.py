@@ -1,13 +1,15 @@
 """What is known of one kind of layer, and the network that is being translated."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from fcrn_mobile.mil.neural_network.builder import Builder, Shape, Tensor, meta, paired, unknown
+from fcrn_mobile.mil.neural_network.builder import Builder
+from fcrn_mobile.mil.neural_network.tensor import Shape, Tensor, meta, paired, unknown
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.mil.values import check_size
 from fcrn_mobile.package.errors import MilError
@@ -23,6 +25,9 @@ class Network(Builder):
             held as N×C×H×W here, N = sequence · batch, which is what convolutions take.
         batch: the second of those lengths, as far as it is not 1.
         blobs: results of layers by the network's own names.
+        latest: the last result that any layer had under a name, those in branches and loops included.
+        reads: how often layers read a name, outputs of the network included.
+        sequence: translates layers one after the other.
     """
 
     #: Type of indices.
@@ -33,6 +38,24 @@ class Network(Builder):
         self.compact = compact
         self.batch = batch
         self.blobs: dict[str, Tensor] = {}
+        self.latest: dict[str, Tensor] = {}
+        self.reads: Counter[str] = Counter()
+        self.sequence: Callable[[Sequence[Any]], None] = lambda layers: None
+
+    def assign(self, name: str, tensor: Tensor) -> None:
+        """A result of a layer under the network's own name, which may have stood for another one until now."""
+        self.blobs[name] = self.latest[name] = tensor
+
+    def free(self, name: str) -> None:
+        """Give the value that has this name, which an output needs, another one.
+
+        Raises:
+            MilError: it is an input.
+        """
+        if name in self.inputs:
+            raise MilError(f"its output '{name}' has the name of an input, whose value it is not: give it another name")
+        other = self.rename(Tensor(name, "FLOAT16", ()), f"{name}/layer").name
+        self.blobs = {blob: replace(tensor, name=other) if tensor.name == name else tensor for blob, tensor in self.blobs.items()}
 
     def reshape(self, x: Tensor, shape: Shape) -> Tensor:
         """``x`` in another shape, of which one length may be open (-1)."""

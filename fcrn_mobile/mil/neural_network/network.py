@@ -1,5 +1,6 @@
 """A neural network as a MIL function: its inputs, layer by layer, its outputs."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,15 +10,17 @@ import torch
 from numpy.typing import NDArray
 
 from fcrn_mobile.mil.interface import Feature
-from fcrn_mobile.mil.neural_network.builder import Probes, Tensor, meta
+from fcrn_mobile.mil.neural_network.builder import needed
 from fcrn_mobile.mil.neural_network.layer import Network
 from fcrn_mobile.mil.neural_network.layers import LAYERS, REFUSED
+from fcrn_mobile.mil.neural_network.layers.control import reads, sequence
+from fcrn_mobile.mil.neural_network.tensor import Probes, Tensor, meta
 from fcrn_mobile.mil.shapes import ShapeRule, by
 from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.quiet import quiet_coremltools
 
 if TYPE_CHECKING:
-    from coremltools.proto.MIL_pb2 import Block, Function, Operation
+    from coremltools.proto.MIL_pb2 import Block, Function
     from coremltools.proto.Model_pb2 import Model
 
 __all__ = ["NETWORKS", "Translated", "translate"]
@@ -46,6 +49,10 @@ class Translated:
     arrays: list[NDArray[Any]]
 
 
+class _LayerError(MilError):
+    """One that names the layer, maybe of a network in a layer."""
+
+
 def translate(model: "Model", where: str) -> Translated:
     """The network of a specification.
 
@@ -64,26 +71,17 @@ def translate(model: "Model", where: str) -> Translated:
     compact = (not arrays or network.arrayInputShapeMapping == 0) and (not images or network.imageInputShapeMapping == 0)
     net = Network(compact=compact, batch=max((feature.shape[1] for feature in arrays if len(feature.shape) == 5), default=1))
     taken = [_input(net, network, feature, where) for feature in inputs]
-    for layer in network.layers:
-        _translate(net, layer, where)
+    net.reads = reads(network.layers) + Counter(feature.name for feature in outputs)
+    net.sequence = lambda layers: sequence(net, layers, lambda layer: _translate(net, layer, where))
+    net.sequence(network.layers)
     names = _outputs(net, network, str(model.WhichOneof("Type")), outputs, model, where)
     with quiet_coremltools():
         from coremltools.proto import MIL_pb2
     function = MIL_pb2.Function(opset=_OPSET, inputs=[net.named(tensor) for tensor in taken])
     block = function.block_specializations[_OPSET]
-    block.operations.extend(_needed(net.operations, set(names)))
+    block.operations.extend(needed(net.operations, names))
     block.outputs.extend(names)
     return Translated(function, block, net.arrays)
-
-
-def _needed(operations: "list[Operation]", names: set[str]) -> "list[Operation]":
-    """Operators in order without those whose results nothing reads: states that a network leaves, shapes that turned out constant."""
-    needed = []
-    for operation in reversed(operations):
-        if any(output.name in names for output in operation.outputs):
-            names.update(binding.name for argument in operation.inputs.values() for binding in argument.arguments if binding.name)
-            needed.append(operation)
-    return needed[::-1]
 
 
 def _translate(net: Network, layer: Any, where: str) -> None:
@@ -91,27 +89,31 @@ def _translate(net: Network, layer: Any, where: str) -> None:
     kind = layer.WhichOneof("layer")
     what = f"layer '{layer.name[:80]}' ({kind or 'unknown kind'}) of '{where}'"
     if kind not in LAYERS:
-        raise MilError(f"{what} is not known to this runtime: {REFUSED.get(kind, 'run the model on macOS instead')}")
+        raise _LayerError(f"{what} is not known to this runtime: {REFUSED.get(kind, 'run the model on macOS instead')}")
     record = LAYERS[kind]
     if len(layer.input) < record.least or (record.most is not None and len(layer.input) > record.most):
-        raise MilError(
+        raise _LayerError(
             f"{what} reads {len(layer.input)} tensors, it takes {record.least} to {record.most or 'any number'}: export the model again"
         )
     for name in layer.input:
         if name not in net.blobs:
-            raise MilError(f"{what} reads {name[:80]!r}, which no layer before it gives: export the model again")
-    net.scope, since = layer.name or kind, len(net.operations)
+            raise _LayerError(f"{what} reads {name[:80]!r}, which no layer before it gives: export the model again")
+    scope, since = net.scope, len(net.operations)
+    net.scope = layer.name or kind
     try:
         result = record.translate(net, getattr(layer, kind), [net.blobs[name] for name in layer.input])
+    except _LayerError:
+        raise
     except MilError as error:
-        raise MilError(f"{what} cannot be translated: {error}") from error
+        raise _LayerError(f"{what} cannot be translated: {error}") from error
     # A network has no scalars: what is reduced to one number has one axis.
     results = tuple(net.reshape(each, (1,)) if each.rank == 0 else each for each in (result if isinstance(result, tuple) else (result,)))
     if len(layer.output) > len(results):
-        raise MilError(f"{what} names {len(layer.output)} outputs, it has {len(results)}: export the model again")
+        raise _LayerError(f"{what} names {len(layer.output)} outputs, it has {len(results)}: export the model again")
     for name, tensor in zip(layer.output, results, strict=False):
         own = any(output.name == tensor.name for operation in net.operations[since:] for output in operation.outputs)
-        net.blobs[name] = net.rename(tensor, name, since) if own else tensor
+        net.assign(name, net.rename(tensor, name, since) if own else tensor)
+    net.scope = scope
 
 
 def _input(net: Network, network: Any, feature: Feature, where: str) -> Tensor:
@@ -217,10 +219,9 @@ def _output(net: Network, feature: Feature, where: str) -> str:
         result = net.images(x)
     if result.name == feature.name:
         return feature.name
-    if x.name == feature.name:
-        net.blobs[feature.name] = net.rename(x, f"{feature.name}/layer")
-    elif result is x:
+    if result is x:
         result = net.emit("identity", x=x)
+    net.free(feature.name)
     return net.rename(result, feature.name).name
 
 
@@ -244,7 +245,6 @@ def _classes(net: Network, network: Any, model: "Model", where: str) -> list[str
     names = (described.predictedFeatureName, described.predictedProbabilitiesName)
     net.scope = ""
     pair = tuple(each if each else net.fresh(f"{name}/{what}") for each, what in zip(names, ("label", "probabilities"), strict=True))
-    if pair[1] == net.blobs[name].name:
-        net.blobs[name] = net.rename(net.blobs[name], f"{name}/layer")
+    net.free(pair[1])
     net.classify(net.blobs[name], list(labels), (pair[0], pair[1]))
     return [each for each in names if each]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.mil.neural_network.builder import Builder, Shape, Tensor
+from fcrn_mobile.mil.neural_network.builder import Builder
+from fcrn_mobile.mil.neural_network.tensor import Shape, Tensor
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.mil.values import LARGEST
 from fcrn_mobile.package.errors import MilError

@@ -3,6 +3,7 @@
 from fcrn_mobile.mil.neural_network.layer import Layer
 from fcrn_mobile.mil.neural_network.layers import (
     activation,
+    control,
     convolution,
     elementwise,
     layout,
@@ -21,14 +22,11 @@ from fcrn_mobile.mil.neural_network.layers import (
 __all__ = ["LAYERS", "REFUSED"]
 
 _FAMILIES = (
-    *(activation, convolution, elementwise, layout, normalization, pooling, resizing),
+    *(activation, control, convolution, elementwise, layout, normalization, pooling, resizing),
     *(nd_elementwise, nd_filling, nd_indexing, nd_layout, nd_linear, recurrent, volumes),
 )
 
 LAYERS: dict[str, Layer] = {kind: layer for family in _FAMILIES for kind, layer in family.LAYERS.items()}
 
 #: Kinds that no translation can be had for → why.
-REFUSED = {
-    "custom": "its code is the app's own and not in the file",
-    **dict.fromkeys(("branch", "loop", "loopBreak", "loopContinue"), "layers with networks inside are not translated"),
-}
+REFUSED = {"custom": "its code is the app's own and not in the file"}

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from fcrn_mobile.mil.neural_network.builder import Tensor
 from fcrn_mobile.mil.neural_network.layer import Layer, Network
+from fcrn_mobile.mil.neural_network.tensor import Tensor
 from fcrn_mobile.mil.neural_network.weights import values
 from fcrn_mobile.package.errors import MilError
 

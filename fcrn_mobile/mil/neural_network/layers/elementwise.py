@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
-from fcrn_mobile.mil.neural_network.builder import Shape, Tensor
 from fcrn_mobile.mil.neural_network.layer import Layer, Network
+from fcrn_mobile.mil.neural_network.tensor import Shape, Tensor
 from fcrn_mobile.mil.neural_network.weights import weight
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.package.errors import MilError

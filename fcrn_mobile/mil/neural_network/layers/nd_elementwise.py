@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from fcrn_mobile.mil.neural_network.builder import Tensor
 from fcrn_mobile.mil.neural_network.layer import Layer, Network
+from fcrn_mobile.mil.neural_network.tensor import Tensor
 
 __all__ = ["LAYERS", "acosh", "asinh", "band_part", "broadcast_dynamic", "broadcast_like", "broadcast_static", "triangle", "where"]
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from fcrn_mobile.mil.neural_network.builder import Tensor, meta, paired, unknown
 from fcrn_mobile.mil.neural_network.layer import Layer, Network
+from fcrn_mobile.mil.neural_network.tensor import Tensor, meta, paired, unknown
 from fcrn_mobile.mil.values import check_size
 
 __all__ = ["LAYERS", "categorical", "fill_like", "fill_static"]

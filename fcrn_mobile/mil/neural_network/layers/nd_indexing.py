@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from fcrn_mobile.mil.neural_network.builder import Tensor, meta, paired, unknown
 from fcrn_mobile.mil.neural_network.layer import Layer, Network
+from fcrn_mobile.mil.neural_network.tensor import Tensor, meta, paired, unknown
 from fcrn_mobile.package.errors import MilError
 
 __all__ = [

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from fcrn_mobile.mil.neural_network.builder import Tensor, meta, unknown
 from fcrn_mobile.mil.neural_network.layer import Layer, Network
+from fcrn_mobile.mil.neural_network.tensor import Tensor, meta, unknown
 from fcrn_mobile.mil.neural_network.weights import weight
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.package.errors import MilError
@@ -232,5 +232,6 @@ LAYERS = {
     "reverse": Layer(reverse),
     "reverseSeq": Layer(reverse_sequence, 2, 2),
     "loadConstantND": Layer(load_constant, 0, 0),
-    "copy": Layer(lambda net, params, inputs: net.emit("identity", x=inputs[0])),
+    # Nothing changes a tensor that there is: what is set anew gets another one.
+    "copy": Layer(lambda net, params, inputs: inputs[0]),
 }

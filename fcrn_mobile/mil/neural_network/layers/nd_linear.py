@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from fcrn_mobile.mil.neural_network.builder import Tensor
 from fcrn_mobile.mil.neural_network.layer import Layer, Network
 from fcrn_mobile.mil.neural_network.layers.convolution import table
+from fcrn_mobile.mil.neural_network.tensor import Tensor
 from fcrn_mobile.mil.neural_network.weights import weight
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.package.errors import MilError

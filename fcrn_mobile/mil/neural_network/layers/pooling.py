@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from fcrn_mobile.mil.neural_network.builder import Tensor
 from fcrn_mobile.mil.neural_network.layer import Layer, Network
 from fcrn_mobile.mil.neural_network.layers.convolution import padding, pair
+from fcrn_mobile.mil.neural_network.tensor import Tensor
 
 __all__ = ["LAYERS", "pooling"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.mil.neural_network.builder import Probes, Tensor, meta, paired
 from fcrn_mobile.mil.neural_network.layer import Layer, Network
+from fcrn_mobile.mil.neural_network.tensor import Probes, Tensor, meta, paired
 from fcrn_mobile.mil.neural_network.weights import values
 from fcrn_mobile.package.errors import MilError
 

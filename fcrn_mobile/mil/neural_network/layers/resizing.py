@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from fcrn_mobile.mil.neural_network.builder import Tensor, paired
 from fcrn_mobile.mil.neural_network.layer import Layer, Network
 from fcrn_mobile.mil.neural_network.layers.convolution import amounts, pair
+from fcrn_mobile.mil.neural_network.tensor import Tensor, paired
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.package.errors import MilError
 

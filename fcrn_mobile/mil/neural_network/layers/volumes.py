@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from fcrn_mobile.mil.neural_network.builder import Tensor
 from fcrn_mobile.mil.neural_network.layer import Layer, Network
+from fcrn_mobile.mil.neural_network.tensor import Tensor
 from fcrn_mobile.mil.neural_network.weights import weight
 
 __all__ = ["LAYERS", "convolution", "global_pooling", "pooling"]

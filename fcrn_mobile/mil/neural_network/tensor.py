@@ -1,0 +1,82 @@
+"""Results of a function under construction, whose shapes are inferred by running operators on tensors without memory."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from fcrn_mobile.package.errors import MilError
+
+__all__ = ["Probes", "Shape", "Tensor", "joined", "meta", "paired", "unknown"]
+
+#: Lengths that stand in for one that only running tells.
+_UNKNOWN = (5, 7, 11)
+
+Shape = tuple[int, ...]
+Probes = tuple[torch.Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A result of the function under construction.
+
+    Attributes:
+        name: of the MIL value.
+        dtype: as declared.
+        probes: tensors without memory of every size that it was inferred for; one where its shape is fixed.
+        value: of a small constant.
+    """
+
+    name: str
+    dtype: str
+    probes: tuple[torch.Tensor, ...] = field(repr=False)
+    value: NDArray[Any] | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """Lengths; -1 where they differ between probes."""
+        first, *others = (tuple(probe.shape) for probe in self.probes)
+        return tuple(length if all(other[axis] == length for other in others) else -1 for axis, length in enumerate(first))
+
+    @property
+    def rank(self) -> int:
+        return self.probes[0].dim()
+
+
+def meta(shape: Sequence[int], dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """A tensor without memory."""
+    return torch.empty(tuple(shape), dtype=dtype, device="meta")
+
+
+def paired(shape: Callable[..., Sequence[int]], *tensors: Tensor, dtype: torch.dtype = torch.float32) -> Probes:
+    """Probes of a result whose shape follows from those of tensors."""
+    count = max(len(tensor.probes) for tensor in tensors)
+    return tuple(meta(shape(*(tuple(t.probes[at % len(t.probes)].shape) for t in tensors)), dtype) for at in range(count))
+
+
+def unknown(shape: Shape, dtype: torch.dtype = torch.float32) -> Probes:
+    """Probes of a shape of which only running tells the lengths that are -1 here."""
+    return tuple(meta([each if length < 0 else length for length in shape], dtype) for each in (_UNKNOWN if -1 in shape else _UNKNOWN[:1]))
+
+
+def joined(first: Tensor, second: Tensor) -> Tensor:
+    """A value that is now the one, now the other: lengths that differ are open, floats were rounded where they need it.
+
+    Raises:
+        MilError: they have different numbers of axes.
+    """
+    if first.rank != second.rank:
+        raise MilError(f"'{first.name}' has {first.rank} axes, and then {second.rank}")
+    same = first.dtype == second.dtype and first.dtype in ("BOOL", "INT32")
+    dtype, kind = (first.dtype, first.probes[0].dtype) if same else ("FLOAT32", torch.float32)
+    count = max(len(first.probes), len(second.probes))
+    pairs = [tuple(tuple(each.probes[at % len(each.probes)].shape) for each in (first, second)) for at in range(count)]
+    open_axes = {axis for axis in range(first.rank) if any(a[axis] != b[axis] for a, b in pairs)}
+    number = max(count, len(_UNKNOWN)) if open_axes else len(first.probes)
+    probes = (
+        meta([_UNKNOWN[at % len(_UNKNOWN)] if axis in open_axes else length for axis, length in enumerate(pairs[at % count][0])], kind)
+        for at in range(number)
+    )
+    return Tensor(first.name, dtype, tuple(probes))
