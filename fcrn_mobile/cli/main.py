@@ -29,6 +29,7 @@ COMMANDS = {
     "import": "Make a checkpoint of an FCRN that another PyTorch project trained.",
     "evaluate": "Depth metrics of a model on RGB-D data.",
     "export": "Convert a checkpoint to .mlpackage, .onnx or .aimodel.",
+    "compress": "Store a float .mlpackage of any maker in fewer bits, calibrated and corrected.",
     "validate": "Drift of candidates from a reference, held to a budget.",
     "diagnose": "Which operators a package's drift comes from.",
     "tune": "The smallest package that holds a drift budget, a precision for each operator.",

@@ -17,7 +17,7 @@ from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.package.metadata import Metadata
 
-__all__ = ["AUTHOR", "INPUT_NAME", "LICENCE", "OUTPUT_NAME", "Conversion", "conversion_errors", "provenance", "recipe_of"]
+__all__ = ["AUTHOR", "INPUT_NAME", "LICENCE", "OUTPUT_NAME", "Conversion", "conversion_errors", "provenance", "recipe_of", "recipe_text"]
 
 AUTHOR = "fcrn-mobile"
 LICENCE = "MIT (converter); weights as stated in the training data of the checkpoint"
@@ -62,13 +62,17 @@ class Conversion:
             deploy(checkpoint.network, recipe.form),
             images,
             provenance(checkpoint, recipe, coreml) | (images.to_metadata() if images else {}),
-            conversion_errors(checkpoint, recipe),
+            conversion_errors(checkpoint.name, recipe),
         )
 
 
 @contextmanager
-def conversion_errors(checkpoint: Checkpoint, recipe: Recipe) -> Iterator[None]:
+def conversion_errors(model: str, recipe: Recipe) -> Iterator[None]:
     """Turn whatever a conversion library raises into one line; the exception itself stays as its cause.
+
+    Args:
+        model: what is converted, by name.
+        recipe: how.
 
     Raises:
         InputError: instead of any other exception, but those of the system and of memory.
@@ -80,7 +84,7 @@ def conversion_errors(checkpoint: Checkpoint, recipe: Recipe) -> Iterator[None]:
     except Exception as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")[:_LONGEST]
         raise InputError(
-            f"'{checkpoint.name}' cannot be converted with recipe '{recipe.name}' ({type(error).__name__}: {reason}): "
+            f"'{model}' cannot be converted with recipe '{recipe.name}' ({type(error).__name__}: {reason}): "
             "try another --precision; --debug shows where it stopped"
         ) from error
 
@@ -93,12 +97,17 @@ def provenance(checkpoint: Checkpoint, recipe: Recipe, coreml: bool) -> dict[str
         recipe: how.
         coreml: whether the settings that only Core ML knows are true of it.
     """
+    facts = Metadata.of(checkpoint, fcrn_mobile.__version__)
+    return replace(facts, recipe=recipe_text(recipe, coreml), network=checkpoint.network.config.preset).to_dict()
+
+
+def recipe_text(recipe: Recipe, coreml: bool = True) -> str:
+    """A recipe as the metadata of an artefact hold it; ``coreml``: see ``provenance``."""
     settings = {key: value for key, value in recipe.to_json().items() if coreml or key not in COREML_ONLY}
     if "calibration" in settings and "data" in settings["calibration"]:
         # Where images lie on this machine is nobody else's business.
         settings["calibration"] |= {"data": portable(settings["calibration"]["data"])}
-    facts = Metadata.of(checkpoint, fcrn_mobile.__version__)
-    return replace(facts, recipe=json.dumps(settings), network=checkpoint.network.config.preset).to_dict()
+    return json.dumps(settings)
 
 
 def recipe_of(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:

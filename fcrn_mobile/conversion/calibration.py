@@ -25,6 +25,7 @@ __all__ = [
     "calibration_notes",
     "check_unseen",
     "content_hash",
+    "image_notes",
     "measuring_images",
 ]
 
@@ -138,16 +139,20 @@ def calibration_notes(checkpoint: Checkpoint, recipe: Recipe) -> list[str]:
     """
     if checkpoint.quantization:
         return []  # learned ranges and roundings: nothing was measured
+    return image_notes(checkpoint.name, checkpoint.training.data or "unknown data", recipe)
+
+
+def image_notes(name: str, trained: str, recipe: Recipe, options: str = "--calibration SPEC#split --calibration-images 64") -> list[str]:
+    """As ``calibration_notes``, of a network by its name and the data that it was trained on; ``options`` give it other images."""
     calibration = recipe.calibration
     if calibration is None:
         return []
     uses = [word for word, is_done in (("calibrated", recipe.activations == "int8"), ("corrected", recipe.correct)) if is_done]
     notes = [f"{' and '.join(uses)} on {calibration.images} images of {calibration.data}, seed {calibration.seed}"]
-    trained = checkpoint.training.data or "unknown data"
     if _is_sample(calibration.data) and not _is_sample(trained):
         notes.append(
-            f"warning: that is the built-in sample, '{checkpoint.name}' was trained on {trained}: for the least drift give images of "
-            "your camera, --calibration SPEC#split --calibration-images 64"
+            f"warning: that is the built-in sample, '{name}' was trained on {trained}: for the least drift give images of "
+            f"your camera, {options}"
         )
     return notes
 

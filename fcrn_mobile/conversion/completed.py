@@ -14,7 +14,7 @@ __all__ = ["SAMPLE", "completed", "short_recipe"]
 SAMPLE = Calibration("sample#train", 20)
 
 
-def short_recipe(precision: str | None, checkpoint: Checkpoint) -> Recipe:
+def short_recipe(precision: str | None, checkpoint: Checkpoint | None = None) -> Recipe:
     """The recipe of a short name.
 
     Integers and palettes are corrected as the recipes of ``export/`` are; not sparse and joined weights, which keep their values, and not
@@ -22,12 +22,12 @@ def short_recipe(precision: str | None, checkpoint: Checkpoint) -> Recipe:
 
     Args:
         precision: the name; None for what the checkpoint was trained for, half precision if that is nothing.
-        checkpoint: to be exported.
+        checkpoint: to be exported; None where it is a package that is compressed.
 
     Raises:
         InputError: an unknown name.
     """
-    learned = learned_recipe(checkpoint)
+    learned = learned_recipe(checkpoint) if checkpoint else None
     if precision is None:
         return learned or Recipe()
     recipe = make_recipe({"precision": precision}, "--precision")
@@ -36,15 +36,15 @@ def short_recipe(precision: str | None, checkpoint: Checkpoint) -> Recipe:
     return replace(recipe, correct=Correct()) if plain and (palette is None or palette.bits > 1) else recipe
 
 
-def completed(checkpoint: Checkpoint, recipe: Recipe, correct: bool = True) -> Recipe:
+def completed(checkpoint: Checkpoint | None, recipe: Recipe, correct: bool = True) -> Recipe:
     """The recipe as an export follows it.
 
     Args:
-        checkpoint: to be exported.
+        checkpoint: to be exported; None where it is a package that is compressed.
         recipe: as it was given.
         correct: whether compressed weights are corrected where the recipe asks for it, on the built-in sample if it names no images.
     """
-    if learned := learned_recipe(checkpoint):
+    if checkpoint and (learned := learned_recipe(checkpoint)):
         # One that names what was learned and no options has those that were trained for.
         names_it = recipe.precision == learned.precision and not recipe.options
         return replace(recipe, options=learned.options, target=newest((recipe.target, learned.target))) if names_it else recipe

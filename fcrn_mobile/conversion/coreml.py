@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,8 @@ import torch
 from torch import nn
 
 import fcrn_mobile
-from fcrn_mobile.conversion.activations import with_int8_activations
 from fcrn_mobile.conversion.artefact import AUTHOR, INPUT_NAME, LICENCE, OUTPUT_NAME, Conversion
-from fcrn_mobile.conversion.calibration import CalibrationImages
-from fcrn_mobile.conversion.compress import compress
-from fcrn_mobile.conversion.correct import correct
+from fcrn_mobile.conversion.compressed import compressed
 from fcrn_mobile.conversion.equalise import equalise
 from fcrn_mobile.conversion.learned import check_stored, register_learned
 from fcrn_mobile.conversion.recipe import Recipe
@@ -26,7 +24,7 @@ from fcrn_mobile.quiet import quiet_coremltools
 if TYPE_CHECKING:
     import coremltools as ct
 
-__all__ = ["arithmetic", "compressed", "convert", "describe", "prepared", "trace", "write_coreml"]
+__all__ = ["arithmetic", "convert", "describe", "half_wanted", "prepared", "trace", "write_coreml"]
 
 
 def write_coreml(conversion: Conversion, path: Path, on_image: OnStep | None = None) -> None:
@@ -48,18 +46,8 @@ def write_coreml(conversion: Conversion, path: Path, on_image: OnStep | None = N
         with conversion.errors:
             model = convert(trace(network, conversion.size), conversion.size, recipe)
             package = check_stored(model, learned) if learned else compressed(model, recipe, images, on_image)
-            if images and recipe.activations == "int8":
-                package = with_int8_activations(package, model, recipe, images, on_image)
         describe(package, conversion)
         package.save(str(path))
-
-
-def compressed(
-    model: "ct.models.MLModel", recipe: Recipe, images: CalibrationImages | None, on_operator: OnStep | None = None
-) -> "ct.models.MLModel":
-    """The model with compressed weights, corrected as far as the recipe asks and images allow."""
-    package = compress(model, recipe)
-    return correct(model, package, recipe.correct, images.images if images else (), on_operator) if recipe.correct else package
 
 
 def prepared(network: FCRN, recipe: Recipe) -> FCRN:
@@ -106,7 +94,12 @@ def arithmetic(recipe: Recipe) -> Any:
         return ct.precision.FLOAT32
     if "fp32" not in {scheme.name for scheme in recipe.schemes}:
         return ct.precision.FLOAT16
-    return ct.transform.FP16ComputePrecision(op_selector=lambda op: recipe.scheme_for(_names(op)).name != "fp32")
+    return ct.transform.FP16ComputePrecision(op_selector=half_wanted(recipe))
+
+
+def half_wanted(recipe: Recipe) -> Callable[[Any], bool]:
+    """Whether a recipe wants a PyMIL operator in float16."""
+    return lambda op: recipe.scheme_for(_names(op)).name != "fp32"
 
 
 def _names(op: Any) -> set[str]:

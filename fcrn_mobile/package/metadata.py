@@ -32,6 +32,7 @@ class Metadata:
         input_values: how to fill the input, where its type leaves that open.
         contract: what else the contract of a depth model says, as JSON; see ``depth_contract``.
         calibration: the images that it was measured on, as JSON; see ``conversion/calibration.py``.
+        source_sha256: of the float package that it was compressed from, see ``reading.package_hash``.
     """
 
     version: str | None = None
@@ -44,6 +45,7 @@ class Metadata:
     input_values: str | None = None
     contract: str | None = None
     calibration: str | None = None
+    source_sha256: str | None = None
 
     @classmethod
     def of(cls, checkpoint: "Checkpoint", version: str) -> "Metadata":

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import coremltools as ct
     from torch import nn
 
-__all__ = ["Step", "changed", "graph_pass", "note_compression", "operations", "weighted_kmeans"]
+__all__ = ["Step", "changed", "graph_pass", "half_precision", "note_compression", "operations", "weighted_kmeans"]
 
 #: Changes a PyMIL program in place.
 Step = Callable[[Any], None]
@@ -26,14 +26,24 @@ def operations(model: "ct.models.MLModel") -> list[Any]:
     return list(function.operations)
 
 
-def changed(model: "ct.models.MLModel", *steps: Step) -> "ct.models.MLModel":
+def changed(model: "ct.models.MLModel", *steps: Step, version: int = 0) -> "ct.models.MLModel":
     """The model after changes of its program.
 
     The program moves on to the result: who asks for that of ``model`` again has its package parsed, which stays as it was.
+
+    Args:
+        model: to be changed.
+        steps: in their order.
+        version: of the specification that the result has at least; operators become those of its operator set.
+
+    Raises:
+        Exception: whatever coremltools says of an operator that a newer set writes otherwise.
     """
     from coremltools.converters.mil.converter import mil_convert
 
-    program, specification = _program(model), model.get_spec()
+    specification = model.get_spec()
+    version = max(version, specification.specificationVersion)
+    program = _program(model) if version == specification.specificationVersion else _loaded(model, version)
     model._mil_program = None
     for function in program.functions.values():
         function._essential_scope_sources.clear()  # what the converter asks of each operator, and passes do not give it
@@ -44,7 +54,7 @@ def changed(model: "ct.models.MLModel", *steps: Step) -> "ct.models.MLModel":
         convert_from="milinternal",
         convert_to="mlprogram",
         compute_units=model.compute_unit,
-        specification_version=specification.specificationVersion,
+        specification_version=version,
         model_description=specification.description,
         skip_model_load=True,
     )
@@ -63,6 +73,24 @@ def graph_pass(name: str, **options: Any) -> Step:
     entry = PASS_REGISTRY[name]
     entry.set_options([PassOption(key, value) for key, value in options.items()])
     apply: Step = entry.apply
+    return apply
+
+
+def half_precision(wanted: Callable[[Any], bool]) -> Step:
+    """The pass of coremltools' converter that turns float32 operators into float16 ones, weights included.
+
+    Args:
+        wanted: whether a PyMIL operator is to become float16.
+    """
+    from coremltools import transform
+
+    names = graph_pass("common::dedup_op_and_var_names")  # the other pass relies on names being unique
+    half = transform.FP16ComputePrecision(op_selector=wanted)
+
+    def apply(program: Any) -> None:
+        names(program)
+        half.apply(program)
+
     return apply
 
 
@@ -95,9 +123,12 @@ def weighted_kmeans(values: Iterable[float], clusters: int, weights: Iterable[fl
 
 
 def _program(model: "ct.models.MLModel") -> Any:
+    if model._mil_program is None:
+        model._mil_program = _loaded(model, model.get_spec().specificationVersion)
+    return model._mil_program
+
+
+def _loaded(model: "ct.models.MLModel", version: int) -> Any:
     from coremltools.converters.mil.frontend.milproto.load import load
 
-    if model._mil_program is None:
-        specification = model.get_spec()
-        model._mil_program = load(specification, specification.specificationVersion, model.weights_dir)
-    return model._mil_program
+    return load(model.get_spec(), version, model.weights_dir)

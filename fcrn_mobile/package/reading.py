@@ -1,5 +1,6 @@
 """Core ML's files on disk: an ``.mlmodel``, or an ``.mlpackage`` with manifest, specification and weights; the functions it holds."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ __all__ = [
     "file_within",
     "function_block",
     "metadata",
+    "package_hash",
     "read_specification",
     "state_descriptions",
 ]
@@ -31,6 +33,7 @@ SUFFIXES = (".mlpackage", ".mlmodel")
 #: Protobuf reads no larger message.
 _LARGEST_SPECIFICATION = 2**31 - 1
 _LARGEST_MANIFEST = 2**24
+_CHUNK = 2**20
 _AGAIN = "copy or export the package again"
 
 
@@ -122,6 +125,20 @@ def metadata(model: "Model") -> dict[str, str]:
         "version": written.versionString,
         **dict(sorted(written.userDefined.items())),
     }
+
+
+def package_hash(package: Path) -> str:
+    """SHA-256, in hexadecimal digits, of what a package holds: names and bytes of all files below ``Data``, in order of their names.
+
+    The manifest is left out, whose identifiers are drawn anew whenever a package is saved.
+    """
+    data, digest = package / "Data", hashlib.sha256()
+    for path in sorted(path for path in data.rglob("*") if path.is_file()):
+        digest.update(f"{path.relative_to(data).as_posix()}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+    return digest.hexdigest()
 
 
 def file_within(folder: Path, name: str, what: str) -> Path:

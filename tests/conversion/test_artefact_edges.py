@@ -30,7 +30,7 @@ def network() -> FCRN:
     ],
 )
 def test_what_a_library_raises_is_one_line(network: FCRN, raised: Exception, told: str) -> None:
-    with pytest.raises(InputError) as error, conversion_errors(Checkpoint("net", network), Recipe(name="mine")):
+    with pytest.raises(InputError) as error, conversion_errors("net", Recipe(name="mine")):
         raise raised
     assert str(error.value).startswith(f"'net' cannot be converted with recipe 'mine' ({told}): try another --precision")
     assert error.value.__cause__ is raised
@@ -38,7 +38,7 @@ def test_what_a_library_raises_is_one_line(network: FCRN, raised: Exception, tol
 
 @pytest.mark.parametrize("raised", [InputError("mine"), OSError("disk"), MemoryError("all"), KeyboardInterrupt()])
 def test_other_errors_stay_what_they_are(network: FCRN, raised: BaseException) -> None:
-    with pytest.raises(type(raised)) as error, conversion_errors(Checkpoint("net", network), Recipe()):
+    with pytest.raises(type(raised)) as error, conversion_errors("net", Recipe()):
         raise raised
     assert error.value is raised
 

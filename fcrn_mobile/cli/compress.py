@@ -1,0 +1,80 @@
+"""``fcrn-mobile compress``."""
+
+import shlex
+from pathlib import Path
+
+import click
+
+from fcrn_mobile.cli.command import Command
+from fcrn_mobile.cli.common import json_option, progress, write_json
+from fcrn_mobile.cli.outputs import OutputFile
+from fcrn_mobile.errors import InputError
+
+__all__ = ["command"]
+
+
+@click.command("compress", cls=Command)
+@click.argument("package")
+@click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), metavar="FILE", help="Recipe, such as export/int8.toml.")
+@click.option("--precision", metavar="P", help="fp16, int8, int4, palette6, sparse50, … instead of a recipe.")
+@click.option("--data", metavar="SPEC", help="Images to correct and calibrate on, such as folder:PATH#train.")
+@click.option("--images", type=int, metavar="N", help="How many of them, instead of the recipe's number.")
+@click.option("--seed", type=int, metavar="N", help="Chooses which.")
+@click.option("--no-correct", is_flag=True, help="Leave compressed weights uncorrected.")
+@click.option("--out", required=True, type=OutputFile(), help="Destination, ending in .mlpackage.")
+@click.option("--force", is_flag=True, help="Overwrite.")
+@json_option
+def command(
+    package: str,
+    recipe_file: Path | None,
+    precision: str | None,
+    data: str | None,
+    images: int | None,
+    seed: int | None,
+    no_correct: bool,
+    out: Path,
+    force: bool,
+    json_out: str | None,
+) -> None:
+    """Compress PACKAGE, a float .mlpackage of any maker, as an export would have stored it.
+
+    Metadata stay; the recipe and the hash of PACKAGE are added.
+    """
+    from fcrn_mobile.conversion.calibration import image_notes
+    from fcrn_mobile.conversion.completed import short_recipe
+    from fcrn_mobile.conversion.compress_package import compress_package, package_recipe
+    from fcrn_mobile.conversion.export import artefact_size
+    from fcrn_mobile.conversion.float_package import open_float_package
+    from fcrn_mobile.conversion.recipe import read_recipe
+    from fcrn_mobile.conversion.weights import package_weights, summary
+
+    if bool(recipe_file) == bool(precision):
+        problem = "--recipe and --precision exclude each other" if precision else "nothing says how"
+        raise InputError(f"{problem}: give --recipe FILE or --precision P, such as int8")
+    recipe = read_recipe(recipe_file) if recipe_file else short_recipe(precision)
+    recipe = recipe.calibrated_on(data, images, seed)
+    source = open_float_package(Path(package))
+    asked = recipe
+    recipe = package_recipe(source, recipe, correct=not no_correct)
+    with progress("compress") as on_step:
+        recipe = compress_package(source, recipe, out, force, on_step)
+    notes = image_notes(source.path.stem, source.metadata.training_data or "unknown data", recipe, "--data SPEC#split --images 64")
+    if asked.correct and not recipe.correct:
+        notes.append("weights not corrected (--no-correct)")
+    weights, size = package_weights(out), artefact_size(out)
+    if json_out:
+        made_of = {"summary": summary(weights), "ops": [weight.to_json() for weight in weights]}
+        of = {"path": package, "sha256": source.sha256, "size_bytes": artefact_size(source.path)}
+        facts = {"path": str(out), "size_bytes": size, "source": of}
+        write_json(json_out, facts | {"recipe": recipe.to_json(), "notes": notes, "weights": made_of})
+    if json_out != "-":
+        print(f"{out}  {size / 1e6:.1f} MB of {artefact_size(source.path) / 1e6:.1f} MB  {recipe.precision}")
+        print(f"weights: {', '.join(f'{kind}: {count} ops' for kind, count in summary(weights).items())}")
+        for line in (*notes, _next(package, recipe.calibration.data if recipe.calibration else "", out)):
+            print(line)
+
+
+def _next(package: str, seen: str, out: Path) -> str:
+    """The command that validates the result, on frames that it has not seen."""
+    data = seen.removesuffix("#train") + "#val" if seen.endswith("#train") else "SPEC#split" if seen else "sample"
+    return " ".join(["next: fcrn-mobile validate", *map(shlex.quote, (package, str(out))), "--data", shlex.quote(data)])
