@@ -54,12 +54,12 @@ def command(
     recipe = read_recipe(recipe_file) if recipe_file else short_recipe(precision)
     recipe = recipe.calibrated_on(data, images, seed)
     source = open_float_package(Path(package))
-    asked = recipe
+    uncorrected = no_correct and recipe.correct
     recipe = package_recipe(source, recipe, correct=not no_correct)
     with progress("compress") as on_step:
-        recipe = compress_package(source, recipe, out, force, on_step)
+        compress_package(source, recipe, out, force, on_step)
     notes = image_notes(source.path.stem, source.metadata.training_data or "unknown data", recipe, "--data SPEC#split --images 64")
-    if asked.correct and not recipe.correct:
+    if uncorrected:
         notes.append("weights not corrected (--no-correct)")
     weights, size = package_weights(out), artefact_size(out)
     if json_out:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["compress_package", "package_recipe"]
 
 
-def compress_package(package: FloatPackage, recipe: Recipe, out: Path, force: bool = False, on_step: OnStep | None = None) -> Recipe:
+def compress_package(package: FloatPackage, recipe: Recipe, out: Path, force: bool = False, on_step: OnStep | None = None) -> None:
     """Write a package with what the recipe asks for; it appears there whole or not at all.
 
     Args:
@@ -35,9 +35,6 @@ def compress_package(package: FloatPackage, recipe: Recipe, out: Path, force: bo
         out: destination, ending in .mlpackage.
         force: overwrite.
         on_step: progress of corrections and calibration.
-
-    Returns:
-        The recipe.
 
     Raises:
         InputError: another suffix; existing destination, or its folder does not; a recipe that does not suit the package or leaves it as it
@@ -53,7 +50,6 @@ def compress_package(package: FloatPackage, recipe: Recipe, out: Path, force: bo
             _check_changed(package, model, recipe)
         _describe(model, package, recipe, images)
         model.save(str(partial))
-    return recipe
 
 
 def package_recipe(package: FloatPackage, recipe: Recipe, correct: bool = True) -> Recipe:
@@ -74,11 +70,11 @@ def package_recipe(package: FloatPackage, recipe: Recipe, correct: bool = True) 
             "give --data SPEC#split, or data in its [calibration]"
         )
     recipe = completed(None, recipe, correct)
-    made = recipe_of(package.written, package.path)
-    form = made.get("form", "four")
+    settings = recipe_of(package.written, package.path)
+    form = settings.get("form", "four")
     if recipe.form not in (form, "four"):
         raise InputError(f"recipe '{recipe.name}' asks for form = \"{recipe.form}\", which only an export can choose: leave it out")
-    size = package.inputs[0].shape if package.takes_picture else None
+    size = package.picture_size
     if recipe.input_size and recipe.input_size != size:
         takes = f"takes {by(size)} pixels" if size else "takes no picture"
         raise InputError(f"recipe '{recipe.name}' asks for {by(recipe.input_size)} pixels, '{package.path}' {takes}: leave input_size out")
@@ -97,9 +93,9 @@ def _without_pictures(package: FloatPackage, recipe: Recipe) -> Recipe:
         raise InputError(f"{lacks}, so that nothing can be calibrated: use a precision of weights alone, such as int8")
     if recipe.correct is None:
         return recipe
-    asked = next((name for name in ("rounding", "bias") if getattr(recipe.correct, name)), None)
-    if asked or (recipe.calibration and recipe.calibration.data):
-        raise InputError(f"{lacks}, on which {f'correct.{asked}' if asked else 'calibration'} could look: leave it out")
+    switch = next((name for name in ("rounding", "bias") if getattr(recipe.correct, name)), None)
+    if switch or (recipe.calibration and recipe.calibration.data):
+        raise InputError(f"{lacks}, on which {f'correct.{switch}' if switch else 'calibration'} could look: leave it out")
     return replace(recipe, correct=replace(recipe.correct, rounding=False, bias=False), calibration=None)
 
 

@@ -78,6 +78,14 @@ class FloatPackage:
         """Whether its only input is a colour image."""
         return len(self.inputs) == 1 and self.inputs[0].kind == "image" and self.inputs[0].dtype in ("RGB", "BGR")
 
+    @property
+    def picture_size(self) -> tuple[int, int] | None:
+        """Height and width of its picture; None where it takes none."""
+        if not self.takes_picture:
+            return None
+        height, width = self.inputs[0].shape
+        return height, width
+
     def prepared(self, recipe: Recipe) -> "ct.models.MLModel":
         """The program as an export would have it before compression: in half precision, for the recipe's target.
 
@@ -170,8 +178,8 @@ def _check_same(before: Program, after: Program, message: str) -> None:
     inputs = {feature.name: _random(feature, random) for feature in before.inputs}
     expected, results = (program.predict(inputs, program.make_state()) for program in (before, after))
     for name, value in expected.items():
-        wanted, given = (np.asarray(each, np.float64) for each in (value, results[name]))
-        same = wanted.shape == given.shape and np.allclose(given, wanted, rtol=0, atol=_TOLERANCE * np.abs(wanted).max(initial=0))
+        first, second = (np.asarray(each, np.float64) for each in (value, results[name]))
+        same = first.shape == second.shape and np.allclose(second, first, rtol=0, atol=_TOLERANCE * np.abs(first).max(initial=0))
         if not same:
             raise InputError(message)
 

@@ -76,16 +76,16 @@ def graph_pass(name: str, **options: Any) -> Step:
     return apply
 
 
-def half_precision(wanted: Callable[[Any], bool]) -> Step:
+def half_precision(is_half: Callable[[Any], bool]) -> Step:
     """The pass of coremltools' converter that turns float32 operators into float16 ones, weights included.
 
     Args:
-        wanted: whether a PyMIL operator is to become float16.
+        is_half: whether a PyMIL operator is to become float16.
     """
     from coremltools import transform
 
     names = graph_pass("common::dedup_op_and_var_names")  # the other pass relies on names being unique
-    half = transform.FP16ComputePrecision(op_selector=wanted)
+    half = transform.FP16ComputePrecision(op_selector=is_half)
 
     def apply(program: Any) -> None:
         names(program)
