@@ -3,14 +3,16 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fcrn_mobile.depth_contract import UNITS, DepthContract
+from fcrn_mobile.depth_contract import UNITS, DepthContract, config_beside, read_contract
+from fcrn_mobile.errors import InputError
 
 if TYPE_CHECKING:
     from fcrn_mobile.network.checkpoints import Checkpoint
 
-__all__ = ["COMPUTE_UNITS", "Metadata", "key"]
+__all__ = ["COMPUTE_UNITS", "Metadata", "key", "model_contract"]
 
 _PREFIX = "fcrn_mobile."
 #: Compute units as a recipe and reports name them → as coremltools does.
@@ -73,13 +75,15 @@ class Metadata:
         return self.output_units not in (UNITS["scale"], UNITS["inverse"])
 
     def depth_contract(self) -> DepthContract | None:
-        """What it says of the picture that the model takes and of its depth; None where it says nothing.
+        """What it says of the picture that the model takes and of its depth, in metres if it says other things alone; None for nothing.
 
         Raises:
             InputError: what it says is not readable, or not allowed.
         """
-        contract = DepthContract.from_metadata(asdict(self))
-        if contract is None or not contract.is_metric or contract.camera or not self.training_data:
+        if self == Metadata():
+            return None
+        contract = DepthContract.from_metadata(asdict(self)) or DepthContract()
+        if not contract.is_metric or contract.camera or not self.training_data:
             return contract
         from fcrn_mobile.data.spec import training_camera
 
@@ -102,3 +106,25 @@ class Metadata:
 def key(name: str) -> str:
     """The key of a field."""
     return _PREFIX + name
+
+
+def model_contract(model: Path | None, written: Mapping[str, str], config: Path | None = None) -> DepthContract | None:
+    """The contract of a depth model.
+
+    Args:
+        model: its file, beside which a model config may lie; None for none.
+        written: all metadata of it, whoever wrote them.
+        config: a model config that the user names, which counts before what the metadata say.
+
+    Returns:
+        None where nobody says anything.
+
+    Raises:
+        InputError: what is said is not readable, or not allowed.
+    """
+    try:
+        own = Metadata.from_dict(written).depth_contract()
+    except InputError as error:
+        raise InputError(f"metadata of '{model or 'the model'}': {error}") from error
+    file = config or (config_beside(model) if model and own is None else None)
+    return read_contract(file, own) if file else own

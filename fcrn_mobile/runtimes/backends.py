@@ -28,7 +28,8 @@ class Backend:
         name: on the command line and in results.
         suffix: of the models that it runs.
         opens: ``module:class`` in this folder, imported when it is asked for. It takes the path (of a checkpoint its name, which may be
-            ``builtin``) and the settings by their names; what the machine lacks for it, it names in an ``InputError``.
+            ``builtin``), ``model_config`` (a path or None) and the settings by their names; what the machine lacks for it, it names in
+            an ``InputError``.
         settings: those of ``open_runtime`` that it takes: ``arithmetic``, ``threads``, ``compute_units``.
         torch_threads: whether its threads are torch's, which are the whole process's.
         chosen_on: the system (``sys.platform``) on which ``auto`` takes it before others of the same suffix; elsewhere the first is taken.
@@ -51,15 +52,15 @@ class Backend:
         """Whether it runs on the units of an Apple device, the Neural Engine among them."""
         return "compute_units" in self.settings
 
-    def open(self, model: str, settings: dict[str, Any]) -> "Runtime":
+    def open(self, model: str, settings: dict[str, Any], model_config: Path | None = None) -> "Runtime":
         """A model ready to run, with those of the settings that the backend takes.
 
         Raises:
             InputError: as of the runtime.
         """
-        runtime: Runtime = pkgutil.resolve_name(f"fcrn_mobile.runtimes.{self.opens}")(
-            model if self.suffix == CHECKPOINT else Path(model), **{name: settings[name] for name in self.settings}
-        )
+        own = {name: settings[name] for name in self.settings}
+        opens = pkgutil.resolve_name(f"fcrn_mobile.runtimes.{self.opens}")
+        runtime: Runtime = opens(model if self.suffix == CHECKPOINT else Path(model), model_config=model_config, **own)
         return runtime
 
 

@@ -12,13 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.conversion.coreai import quiet_coreai
-from fcrn_mobile.data.images import fit
-from fcrn_mobile.depth_contract import RGB_255
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.mil.depth_program import depth_map
-from fcrn_mobile.package.metadata import Metadata
-from fcrn_mobile.runtimes.contract import Port, check_input, check_output, run_failure
-from fcrn_mobile.runtimes.runtime import model_name
+from fcrn_mobile.mil.depth_interface import DepthInterface, Port
+from fcrn_mobile.package.metadata import model_contract
+from fcrn_mobile.runtimes.runtime import model_name, run_failure
 
 if TYPE_CHECKING:
     from coreai.authoring import AIModelAsset
@@ -33,40 +30,40 @@ Result = TypeVar("Result")
 
 
 class CoreAIRuntime:
-    """Runs an asset of this project: RGB in 0..255, 1×3×H×W, to 1×1×h×w metres, in float32 or float16."""
+    """Runs an asset of one picture in, float32 or float16, and one depth map out; those of this project take RGB in 0..255, 1×3×H×W."""
 
     backend = "coreai"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, model_config: Path | None = None) -> None:
         asset, signature = open_asset(path)
         self.name = model_name(path)
         self.path = path
         self.metadata = read_metadata(path)
-        if Metadata.from_dict(self.metadata).input_values != RGB_255 or ENTRY not in signature.function_names:
-            raise InputError(f"'{path}' does not say that it maps RGB in 0..255 to depth: export it with fcrn-mobile")
+        contract = model_contract(path, self.metadata, model_config)
+        if contract is None or contract.mean is None or ENTRY not in signature.function_names:
+            raise InputError(
+                f"'{path}' does not say which pixels it maps to depth: export it with fcrn-mobile, or give --model-config FILE"
+            )
         with quiet_coreai():
             self._function = finished(_load(asset))
         description = self._function.desc
-        self._quoted = f"'{path}'"
         inputs = [_port(name, description.input_descriptor(name)) for name in description.input_names]
         outputs = [_port(name, description.output_descriptor(name)) for name in description.output_names]
-        self._input, self.input_size = check_input(self._quoted, inputs, ("float32", "float16"))
-        self._output = check_output(self._quoted, outputs)
-        self._dtype = np.dtype(inputs[0].dtype)
+        self._interface = DepthInterface.of(f"'{path}'", inputs, outputs, contract)
+        self.contract, self.input_size = self._interface.contract, self._interface.size
 
     def predict(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        pixels = fit(image, self.input_size).transpose(2, 0, 1)[np.newaxis].astype(self._dtype)
         try:
-            output = finished(self._run(np.ascontiguousarray(pixels)))
+            output = finished(self._run(np.ascontiguousarray(self._interface.picture(image))))
         except Exception as error:
-            raise run_failure(self._quoted, error) from error
-        return depth_map(output, self._quoted)
+            raise run_failure(f"'{self.path}'", error) from error
+        return self._interface.depth(output, image)
 
     async def _run(self, pixels: NDArray[Any]) -> NDArray[Any]:
         from coreai.runtime import NDArray as CoreAIArray
 
-        outputs = await self._function({self._input: CoreAIArray(pixels)})
-        result: NDArray[Any] = outputs[self._output].numpy()
+        outputs = await self._function({self._interface.input.name: CoreAIArray(pixels)})
+        result: NDArray[Any] = outputs[self._interface.output.name].numpy()
         return result
 
 

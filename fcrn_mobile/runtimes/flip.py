@@ -23,12 +23,15 @@ class FlipProcessed:
         self.name = f"{runtime.name}, flip-processed"
         self.path: Path = runtime.path
         self.backend = runtime.backend
+        self.contract = runtime.contract
         self.input_size = runtime.input_size
         self.metadata = runtime.metadata
 
     def predict(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """H×W×3 uint8 → h×w float32."""
         own, mirrored = (self.runtime.predict(view) for view in (image, np.ascontiguousarray(image[:, ::-1])))
+        if self.contract.depth == "inverse":
+            return flip_processed(own, mirrored)
         return np.reciprocal(flip_processed(_inverse(own), _inverse(mirrored)))
 
 

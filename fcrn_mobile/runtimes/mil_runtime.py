@@ -16,20 +16,21 @@ __all__ = ["MilRuntime"]
 
 
 class MilRuntime:
-    """Runs a package with one RGB image input and one depth output; ``arithmetic`` says how, in words for people."""
+    """Runs a package of one picture in and one depth map out; ``arithmetic`` says how, in words for people."""
 
     backend = "mil"
 
-    def __init__(self, path: Path, arithmetic: Arithmetic) -> None:
+    def __init__(self, path: Path, model_config: Path | None = None, *, arithmetic: Arithmetic) -> None:
         self.name = model_name(path)
         self.path = path
-        self._program = DepthProgram.load(path, arithmetic)
+        self._program = DepthProgram.load(path, arithmetic, model_config=model_config)
         self.arithmetic = SHOWN_AS[arithmetic]
+        self.contract = self._program.interface.contract
         self.input_size = self._program.input_size
         self.metadata = self._program.metadata
 
     def predict(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return self._program.depth(self._program.predict(self._program.taking(image)))
+        return self._program.depth(self._program.predict(self._program.taking(image)), image)
 
     def trace(self, image: NDArray[np.uint8]) -> Iterator[tuple[str, NDArray[Any]]]:
         """Every named tensor of the program, as it appears."""

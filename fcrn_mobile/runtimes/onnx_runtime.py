@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.data.images import fit
-from fcrn_mobile.data.transforms import image_tensor
 from fcrn_mobile.errors import InputError, brief
-from fcrn_mobile.mil.depth_program import depth_map
-from fcrn_mobile.runtimes.contract import Port, check_input, check_output, run_failure
-from fcrn_mobile.runtimes.runtime import model_name
+from fcrn_mobile.mil.depth_interface import ZERO_TO_ONE, DepthInterface, Port
+from fcrn_mobile.package.metadata import model_contract
+from fcrn_mobile.runtimes.runtime import model_name, run_failure
 
 __all__ = ["OnnxRuntime"]
 
@@ -21,11 +19,11 @@ _TYPES = {"float": "float32", "double": "float64"}
 
 
 class OnnxRuntime:
-    """Runs a model that takes RGB in 0..1, 1×3×H×W, and gives 1×1×h×w metres."""
+    """Runs a model of one picture in and one depth map out; where nobody says more, it takes RGB in 0..1, 1×3×H×W, and gives metres."""
 
     backend = "onnxruntime"
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
+    def __init__(self, path: Path, model_config: Path | None = None, threads: int | None = None) -> None:
         import onnxruntime
 
         onnxruntime.set_default_logger_severity(4)  # errors travel as exceptions
@@ -36,20 +34,21 @@ class OnnxRuntime:
         except Exception as error:
             reason = brief(error, 160)
             raise InputError(f"'{path}' is not a model that onnxruntime reads ({reason}): export it again") from error
-        self._quoted = f"'{path}'"
-        self._input, self.input_size = check_input(self._quoted, [_port(value) for value in self._session.get_inputs()])
-        self._output = check_output(self._quoted, [_port(value) for value in self._session.get_outputs()])
         self.name = model_name(path)
         self.path = path
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        inputs, outputs = ([_port(value) for value in values] for values in (self._session.get_inputs(), self._session.get_outputs()))
+        contract = model_contract(path, self.metadata, model_config)
+        self._interface = DepthInterface.of(f"'{path}'", inputs, outputs, contract, ZERO_TO_ONE)
+        self.contract, self.input_size = self._interface.contract, self._interface.size
 
     def predict(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        pixels = image_tensor(fit(image, self.input_size)).unsqueeze(0).numpy()
+        names = [self._interface.output.name], self._interface.input.name
         try:
-            (output,) = self._session.run([self._output], {self._input: pixels})
+            (output,) = self._session.run(names[0], {names[1]: self._interface.picture(image)})
         except Exception as error:  # onnxruntime has a class of its own for each status, all below Exception
-            raise run_failure(self._quoted, error) from error
-        return depth_map(output, self._quoted)
+            raise run_failure(f"'{self.path}'", error) from error
+        return self._interface.depth(output, image)
 
 
 def _port(value: Any) -> Port:

@@ -14,7 +14,12 @@ __all__ = ["backend_named", "check_threads", "choose_backend", "model_suffix", "
 
 
 def open_runtime(
-    model: str, backend: str = "auto", arithmetic: Arithmetic = "float16", threads: int | None = None, compute_units: str = "all"
+    model: str,
+    backend: str = "auto",
+    arithmetic: Arithmetic = "float16",
+    threads: int | None = None,
+    compute_units: str = "all",
+    model_config: Path | None = None,
 ) -> Runtime:
     """Open a checkpoint or an artefact.
 
@@ -25,6 +30,7 @@ def open_runtime(
         threads: of the prediction, for backends that are ``threaded``; None leaves the backend's own choice. Torch's are the whole
             process's.
         compute_units: of the coreml backend, one of ``package.metadata.COMPUTE_UNITS``.
+        model_config: TOML of the model's contract (``depth_contract``); None: what its metadata say, or else the file beside it.
 
     Raises:
         InputError: no such file, unknown kind or backend, or a damaged artefact.
@@ -37,7 +43,7 @@ def open_runtime(
         import torch
 
         torch.set_num_threads(threads)
-    return record.open(model, {"arithmetic": arithmetic, "threads": threads, "compute_units": compute_units})
+    return record.open(model, {"arithmetic": arithmetic, "threads": threads, "compute_units": compute_units}, model_config)
 
 
 def choose_backend(model: str, backend: str = "auto") -> Backend:

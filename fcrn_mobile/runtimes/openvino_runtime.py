@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.data.images import fit
-from fcrn_mobile.data.transforms import image_tensor
 from fcrn_mobile.errors import InputError, brief
-from fcrn_mobile.mil.depth_program import depth_map
-from fcrn_mobile.runtimes.contract import Port, check_input, check_output, run_failure
-from fcrn_mobile.runtimes.runtime import model_name
+from fcrn_mobile.mil.depth_interface import ZERO_TO_ONE, DepthInterface, Port
+from fcrn_mobile.package.metadata import model_contract
+from fcrn_mobile.runtimes.runtime import model_name, run_failure
 
 __all__ = ["OpenVINORuntime", "available", "check_installed"]
 
@@ -21,11 +19,11 @@ _TYPES = {"f16": "float16", "f32": "float32", "f64": "float64", "u8": "uint8", "
 
 
 class OpenVINORuntime:
-    """Runs a model that takes RGB in 0..1, 1×3×H×W, and gives 1×1×h×w metres."""
+    """Runs a model of one picture in and one depth map out; where nobody says more, it takes RGB in 0..1, 1×3×H×W, and gives metres."""
 
     backend = "openvino"
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
+    def __init__(self, path: Path, model_config: Path | None = None, threads: int | None = None) -> None:
         check_installed()
         import onnx
         import openvino
@@ -40,21 +38,22 @@ class OpenVINORuntime:
         except Exception as error:
             reason = brief(error, 160)
             raise InputError(f"'{path}' is not a model that OpenVINO reads ({reason}): export it again") from error
-        self._quoted = f"'{path}'"
-        _, self.input_size = check_input(self._quoted, [_port(value) for value in self._model.inputs])
-        check_output(self._quoted, [_port(value) for value in self._model.outputs])
         self.name = model_name(path)
         self.path = path
         self.metadata: dict[str, str] = {entry.key: entry.value for entry in stored}
+        inputs, outputs = ([_port(value) for value in values] for values in (self._model.inputs, self._model.outputs))
+        contract = model_contract(path, self.metadata, model_config)
+        self._interface = DepthInterface.of(f"'{path}'", inputs, outputs, contract, ZERO_TO_ONE)
+        self.contract, self.input_size = self._interface.contract, self._interface.size
+        self._index = [value.any_name for value in self._model.outputs].index(self._interface.output.name)
         self._request = self._model.create_infer_request()
 
     def predict(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        pixels = image_tensor(fit(image, self.input_size)).unsqueeze(0).numpy()
         try:
-            output = self._request.infer([pixels], share_inputs=True)[0]
+            outputs = self._request.infer([self._interface.picture(image)], share_inputs=True)
         except Exception as error:
-            raise run_failure(self._quoted, error) from error
-        return depth_map(output, self._quoted)
+            raise run_failure(f"'{self.path}'", error) from error
+        return self._interface.depth(outputs[self._index], image)
 
 
 def _port(value: Any) -> Port:

@@ -6,9 +6,11 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from fcrn_mobile.depth_contract import DepthContract
+from fcrn_mobile.errors import InputError, brief
 from fcrn_mobile.mil.overflow import Overflow
 
-__all__ = ["OF_EVERY_RUN", "FindsOverflow", "Runtime", "model_name"]
+__all__ = ["OF_EVERY_RUN", "FindsOverflow", "Runtime", "model_name", "run_failure"]
 
 #: Files that every run of training has.
 OF_EVERY_RUN = ("best", "last")
@@ -21,6 +23,7 @@ class Runtime(Protocol):
         name: of the model, for tables.
         path: its file or folder.
         backend: one of ``BACKENDS``.
+        contract: what it takes and what its depth means.
         input_size: height and width that images are resized to.
         metadata: what the artefact says about itself, see ``package.metadata``.
     """
@@ -28,11 +31,12 @@ class Runtime(Protocol):
     name: str
     path: Path
     backend: str
+    contract: DepthContract
     input_size: tuple[int, int]
     metadata: dict[str, str]
 
     def predict(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """H×W×3 uint8 RGB of any size → h×w float32 metres."""
+        """H×W×3 uint8 RGB of any size → h×w float32 of the contract's depth: metres, depth up to scale, or inverse depth."""
         ...
 
 
@@ -48,3 +52,9 @@ class FindsOverflow(Protocol):
 def model_name(path: Path) -> str:
     """What a model is called in tables: its file's name, with the run's folder before what every run has: ``mine/best``."""
     return f"{path.resolve().parent.name}/{path.stem}" if path.stem in OF_EVERY_RUN else path.stem
+
+
+def run_failure(model: str, error: Exception) -> InputError:
+    """What a user is told when a backend fails on a model that it could open."""
+    reason = brief(error, 160)
+    return InputError(f"{model} fails when it runs ({reason or type(error).__name__}): export or convert it again")

@@ -2,14 +2,15 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fcrn_mobile.data.images import fit
-from fcrn_mobile.data.transforms import image_tensor
+from fcrn_mobile.depth_contract import read_contract
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.mil.depth_interface import DepthInterface, Port
 from fcrn_mobile.network.checkpoints import Checkpoint, checkpoint_path, load_checkpoint
 from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import set_form
@@ -24,11 +25,16 @@ class TorchRuntime:
 
     backend = "torch"
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, model_config: Path | None = None) -> None:
         checkpoint = load_checkpoint(model)
         self.name = model_name(checkpoint_path(model))
         self.path = checkpoint_path(model)
-        self.input_size = checkpoint.network.config.input_size
+        contract = read_contract(model_config, checkpoint.contract) if model_config else checkpoint.contract
+        size = contract.sizes[0] if contract.sizes else checkpoint.network.config.input_size
+        self._interface = DepthInterface.of(
+            f"'{model}'", [Port("image", "float32", (1, 3, *size))], [Port("depth", "float32", None)], contract
+        )
+        self.contract, self.input_size = self._interface.contract, size
         self.metadata = Metadata.of(checkpoint, checkpoint.tool_version).to_dict()
         self._network: torch.nn.Module = self._prepared(checkpoint)
 
@@ -37,9 +43,8 @@ class TorchRuntime:
 
     def predict(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            depth = self._network(image_tensor(fit(image, self.input_size)).unsqueeze(0))
-        result: NDArray[np.float32] = depth[0, 0].numpy()
-        return result
+            depth = self._network(torch.from_numpy(self._interface.picture(image)))
+        return self._interface.depth(depth.numpy(), image)
 
 
 class CompiledTorchRuntime(TorchRuntime):
@@ -47,9 +52,9 @@ class CompiledTorchRuntime(TorchRuntime):
 
     backend = "torch-compiled"
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, model_config: Path | None = None) -> None:
         check_compiler()
-        super().__init__(model)
+        super().__init__(model, model_config)
         self._network.compile(dynamic=False)
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from fcrn_mobile.depth_contract import RGB_255
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.mil.depth_program import check_features, depth_map
+from fcrn_mobile.mil.depth_interface import DepthInterface, Port, depth_map
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.package.reading import feature_descriptions, read_specification
 from fcrn_mobile.runtimes import open_runtime
@@ -62,10 +62,11 @@ def test_a_package_that_is_none_of_depth_is_named_by_what_it_takes_or_gives(case
     assert all(word in line for word in words), line
     assert "a depth model" in line
     # Core ML's runtime reads the same description.
-    described = ([Feature.from_description(each) for each in features] for features in feature_descriptions(read_specification(package)[0]))
+    described = feature_descriptions(read_specification(package)[0])
+    inputs, outputs = ([Port.of(Feature.from_description(each)) for each in features] for features in described)
     if "gave" not in line:
         with pytest.raises(InputError, match="a depth model"):
-            check_features(f"'{package}'", *described)
+            DepthInterface.of(f"'{package}'", inputs, outputs)
 
 
 @pytest.mark.parametrize("color", ["RGB", "BGR"])
@@ -75,14 +76,18 @@ def test_depth_comes_as_array_or_as_half_precision_picture(color: str, output: s
     np.testing.assert_array_equal(depth, np.full((8, 12), 6, np.float32))
 
 
-@pytest.mark.parametrize("shape", [(8, 12), (1, 8, 12), (1, 1, 8, 12), (1, 1, 1, 2, 2)])
+@pytest.mark.parametrize("shape", [(8, 12), (1, 8, 12), (1, 1, 8, 12), (1, 1, 1, 8, 12), (8, 12, 1), (1, 8, 12, 1), (1, 8, 12, 1, 1)])
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_leading_axes_of_length_one_say_nothing(shape: tuple[int, ...], dtype: str) -> None:
-    depth = depth_map(np.ones(shape, dtype))
-    assert (depth.shape, depth.dtype) == (shape[-2:], np.float32)
+def test_axes_of_length_one_around_the_map_say_nothing(shape: tuple[int, ...], dtype: str) -> None:
+    values = np.arange(96, dtype=dtype)
+    depth = depth_map(values.reshape(shape))
+    assert depth.dtype == np.float32
+    np.testing.assert_array_equal(depth, values.reshape(8, 12))
 
 
-@pytest.mark.parametrize("shape", [(), (3,), (1, 3), (1, 1), (2, 1), (8, 1), (2, 8, 12), (1, 8, 12, 1), (3, 1, 8, 12), (0, 5), (5, 0)])
+@pytest.mark.parametrize(
+    "shape", [(), (3,), (1, 3), (1, 1), (2, 1), (8, 1), (1, 8, 1), (2, 8, 12), (8, 1, 12), (3, 1, 8, 12), (0, 5), (5, 0)]
+)
 def test_what_is_left_has_to_be_a_map(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="a depth model gives one map"):
         depth_map(np.ones(shape, np.float32))

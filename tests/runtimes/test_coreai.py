@@ -158,7 +158,7 @@ def test_a_damaged_asset_is_one_clear_line(assets, tmp_path: Path) -> None:
         (short, "is damaged"),
         (incomplete, "is not an asset"),
         (garbled, "is not an asset that Core AI reads"),
-        (foreign, "does not say that it maps RGB"),
+        (foreign, "does not say which pixels it maps to depth"),
         (tmp_path / "none.aimodel", "no model at"),
     ]:
         with pytest.raises(InputError, match=message) as refusal:

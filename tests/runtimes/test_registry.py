@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 import fcrn_mobile
+from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.latency.plan import Subject, check, subjects
 from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.runtimes.backends import BACKENDS, Backend, is_on_device
@@ -24,9 +25,10 @@ class Flat:
     """Every image is as far away as it has threads."""
 
     backend = "flat"
+    contract = DepthContract()
     input_size = (16, 16)
 
-    def __init__(self, path: Path, threads: int | None, compute_units: str) -> None:
+    def __init__(self, path: Path, threads: int | None, compute_units: str, model_config: Path | None) -> None:
         self.name, self.path, self.metadata = path.stem, path, {"units": compute_units}
         self.depth = np.full((8, 8), threads or 1, np.float32)
 
