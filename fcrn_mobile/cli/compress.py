@@ -74,7 +74,7 @@ def command(
             print(line)
 
 
-def _next(package: str, seen: str, out: Path) -> str:
+def _next(package: str, images: str, out: Path) -> str:
     """The command that validates the result, on frames that it has not seen."""
-    data = seen.removesuffix("#train") + "#val" if seen.endswith("#train") else "SPEC#split" if seen else "sample"
+    data = images.removesuffix("#train") + "#val" if images.endswith("#train") else "SPEC#split" if images else "sample"
     return " ".join(["next: fcrn-mobile validate", *map(shlex.quote, (package, str(out))), "--data", shlex.quote(data)])

@@ -19,7 +19,7 @@ __all__ = ["command", "print_tuning"]
 
 
 @click.command("tune", cls=Command)
-@click.argument("checkpoint")
+@click.argument("model")
 @click.option("--data", required=True, metavar="SPEC", help="Images; without a #split, searched on #train and verified on #val.")
 @click.option("--budget", "budgets", multiple=True, required=True, metavar="M=X", help="Such as fidelity=0.02 or abs_rel=1%; repeatable.")
 @click.option("--out", required=True, type=OutputFolder(), metavar="DIR", help="Results; a search that was stopped goes on.")
@@ -32,7 +32,7 @@ __all__ = ["command", "print_tuning"]
 @click.option("--force", is_flag=True, help="Overwrite the results of an earlier search.")
 @json_option
 def command(
-    checkpoint: str,
+    model: str,
     data: str,
     budgets: tuple[str, ...],
     out: Path,
@@ -45,7 +45,7 @@ def command(
     force: bool,
     json_out: str | None,
 ) -> None:
-    """The smallest package of CHECKPOINT (builtin or .safetensors) that holds a drift budget, a precision for each operator.
+    """The smallest package of MODEL (builtin, .safetensors or a float .mlpackage) that holds a drift budget, a precision for each operator.
 
     Exit code 1 if no assignment holds it.
     """
@@ -56,17 +56,17 @@ def command(
 
     limits = tuple(parse_limit(text) for text in budgets)
     rule = rule_if_depth(protocol, data)
-    base = base_recipe(checkpoint, recipe)
-    request = Request(checkpoint, data, limits, rule, base, objective, images, verify_images, seed)
+    base = base_recipe(model, recipe)
+    request = Request(model, data, limits, rule, base, objective, images, verify_images, seed)
     result = publish(tune(request, out, force, progress), out, save_pareto)
     if json_out:
         write_json(json_out, result.to_json())
     if json_out != "-":
-        print_tuning(result, checkpoint, out)
+        print_tuning(result, model, out)
     end(result.held)
 
 
-def print_tuning(result: "Tuning", checkpoint: str, out: Path) -> None:
+def print_tuning(result: "Tuning", model: str, out: Path) -> None:
     """The table of what was chosen beside the uniform schemes, the model's prediction, and the verdict."""
     from fcrn_mobile.data.grammar import split_off
 
@@ -99,9 +99,9 @@ def print_tuning(result: "Tuning", checkpoint: str, out: Path) -> None:
         print(f"written: {result.package}, {out / 'recipe.toml'}, {out / 'pareto.json'}, {out / 'pareto.png'}")
         whole, part = split_off(result.data)
         unseen = result.data if part else f"{whole}#val"
-        print(f"next: {shlex.join(['fcrn-mobile', 'validate', checkpoint, str(result.package), '--data', unseen])}")
+        print(f"next: {shlex.join(['fcrn-mobile', 'validate', model, str(result.package), '--data', unseen])}")
     else:
-        print("no assignment holds the budget; the nearest is shown: allow more drift, or fine-tune the checkpoint with quantization")
+        print("no assignment holds the budget; the nearest is shown: allow more drift, or fine-tune the network with quantization")
         print(f"written: {out / 'pareto.json'}, {out / 'pareto.png'}")
 
 

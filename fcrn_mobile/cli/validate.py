@@ -55,7 +55,7 @@ def command(
     rule = rule_if_depth(protocol, data)
     source, left_out = sound_frames(open_images(data), rule, skip_bad)
     runtimes = [open_runtime(path, backend, arithmetic) for path in candidates]  # type: ignore[arg-type] # checked when opened
-    base = open_runtime(reference)
+    base = open_runtime(reference, arithmetic="float32")
     with progress("validate") as on_frame:
         result = validate(base, runtimes, source, rule, limits, data, on_frame, left_out)
     if html:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["compress_package", "package_recipe"]
 
 
-def compress_package(package: FloatPackage, recipe: Recipe, out: Path, force: bool = False, on_step: OnStep | None = None) -> None:
+def compress_package(
+    package: FloatPackage, recipe: Recipe, out: Path, force: bool = False, on_step: OnStep | None = None, may_stay: bool = False
+) -> None:
     """Write a package with what the recipe asks for; it appears there whole or not at all.
 
     Args:
@@ -35,6 +37,7 @@ def compress_package(package: FloatPackage, recipe: Recipe, out: Path, force: bo
         out: destination, ending in .mlpackage.
         force: overwrite.
         on_step: progress of corrections and calibration.
+        may_stay: whether a recipe may leave all weights as they are.
 
     Raises:
         InputError: another suffix; existing destination, or its folder does not; a recipe that does not suit the package or leaves it as it
@@ -47,7 +50,8 @@ def compress_package(package: FloatPackage, recipe: Recipe, out: Path, force: bo
     with written_whole(out, force) as partial, quiet_coremltools():
         with conversion_errors(str(package.path), recipe):
             model = compressed(package.prepared(recipe), recipe, images, on_step)
-            _check_changed(package, model, recipe)
+            if not may_stay:
+                _check_changed(package, model, recipe)
         _describe(model, package, recipe, images)
         model.save(str(partial))
 

@@ -95,7 +95,9 @@ class FloatPackage:
             InputError: operators that the target's set writes otherwise.
         """
         compresses = any(scheme.name not in FLOATS for scheme in recipe.schemes) or recipe.activations == "int8"
-        version = max(_OLDEST + TARGETS.index(recipe.target), self.version) if compresses else self.version
+        # A float program for iOS 15 may stay one.
+        oldest = _OLDEST + TARGETS.index(recipe.target) if compresses or recipe.target != TARGETS[0] else 0
+        version = max(oldest, self.version)
         halves = self.is_single and any(scheme.name != "fp32" for scheme in recipe.schemes)
         steps = [half_precision(half_wanted(recipe))] if halves else []
         if version == self.version and not steps:

@@ -1,4 +1,4 @@
-"""From a checkpoint to the cheapest package that holds a budget: export each candidate, measure, choose, assemble, verify."""
+"""From a float network or package to the cheapest package that holds a budget: make each candidate, measure, choose, assemble, verify."""
 
 import logging
 import math
@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 import fcrn_mobile
-from fcrn_mobile.conversion.export import artefact_size, export
+from fcrn_mobile.conversion.export import artefact_size
 from fcrn_mobile.conversion.recipe import Recipe, read_recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.budget import FIDELITY, Limit, check_half, check_without_truth
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
-from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.tuning.bound import aim
@@ -25,6 +24,7 @@ from fcrn_mobile.tuning.candidates import FLOAT, Candidate, assembled, candidate
 from fcrn_mobile.tuning.frames import Frames, choose_frames
 from fcrn_mobile.tuning.measured import ALL, NONE, Sensitivities, measure, open_sensitivities
 from fcrn_mobile.tuning.objective import OBJECTIVES, estimated_latency, mean_bits, options, worth_measuring
+from fcrn_mobile.tuning.origin import Origin, open_origin
 from fcrn_mobile.tuning.publish import WORK, outputs
 from fcrn_mobile.tuning.result import Attempt, Point, Tuning, counts
 from fcrn_mobile.tuning.search import Search
@@ -55,7 +55,7 @@ class Request:
     """What is asked.
 
     Attributes:
-        checkpoint: ``builtin`` or a .safetensors path.
+        model: ``builtin``, a .safetensors or a float .mlpackage path.
         data: a data spec, see ``frames.choose_frames``.
         limits: the budget.
         rule: the metrics' protocol; None for pictures without depth.
@@ -66,7 +66,7 @@ class Request:
         candidates: schemes to choose from; empty for those that the base's target runs.
     """
 
-    checkpoint: str
+    model: str
     data: str
     limits: tuple[Limit, ...]
     rule: EvaluationProtocol | None
@@ -91,24 +91,24 @@ def tune(request: Request, out: Path, force: bool, progress: Progress) -> Tuning
         InputError: bad request; the folder holds results, or measurements of other inputs.
     """
     _check(request, out, force)
-    checkpoint = load_checkpoint(request.checkpoint)
+    origin = open_origin(request.model)
     candidates = request.candidates or candidates_for(request.base.target)
     frames = choose_frames(request.data, request.search_images, request.verify_images, request.seed)
     for note in frames.notes:
         _log.warning(note)
-    sensitivities = open_sensitivities(out, _inputs(checkpoint, request.base, candidates, frames))
+    sensitivities = open_sensitivities(out, _inputs(origin, request.base, candidates, frames))
     work = out / WORK
     work.mkdir(parents=True, exist_ok=True)
     sensitivities.save()
     with progress("export candidates") as on_package:
-        variants = make_variants(checkpoint, request.base, candidates, work, on_package)
+        variants = make_variants(origin, request.base, candidates, work, on_package)
     with progress("measure sensitivities") as on_step:
         measure(variants, frames, worth_measuring(variants, candidates), sensitivities, on_step)
     search = Search(
         variants, options(variants, candidates, sensitivities, request.objective), frames.images, sensitivities.square(NONE, NONE)
     )
     share = MARGIN * aim(_spread(sensitivities), len(frames.unseen))
-    attempts = _attempts(request, checkpoint, candidates, search, frames, work, progress, share)
+    attempts = _attempts(request, origin, candidates, search, frames, work, progress, share)
     return _result(request, candidates, variants, frames, sensitivities, search, attempts)
 
 
@@ -132,11 +132,11 @@ def _check(request: Request, out: Path, force: bool) -> None:
         raise InputError(f"'{existing[0]}' exists: choose another --out or overwrite it with --force")
 
 
-def _inputs(checkpoint: Checkpoint, base: Recipe, candidates: Sequence[Candidate], frames: Frames) -> dict[str, Any]:
+def _inputs(origin: Origin, base: Recipe, candidates: Sequence[Candidate], frames: Frames) -> dict[str, Any]:
     """All that sensitivities depend on."""
     recipe = {key: value for key, value in base.to_json().items() if key not in ("name", "budget", "compute_units")}
     return {
-        "checkpoint": checkpoint.sha256,
+        "checkpoint": origin.sha256,
         "recipe": {key: list(value) if isinstance(value, tuple) else value for key, value in recipe.items()},
         "images": list(frames.hashes),
         "candidates": [asdict(candidate) for candidate in candidates],
@@ -146,7 +146,7 @@ def _inputs(checkpoint: Checkpoint, base: Recipe, candidates: Sequence[Candidate
 
 def _attempts(
     request: Request,
-    checkpoint: Checkpoint,
+    origin: Origin,
     candidates: Sequence[Candidate],
     search: Search,
     frames: Frames,
@@ -169,12 +169,12 @@ def _attempts(
             continue
         recipe = replace(assembled(request.base, candidates, fit.choice), budget=budget)
         package = work / f"{recipe.name}.{len(attempts)}.mlpackage"
-        export(checkpoint, recipe, package, force=True)
+        origin.write(recipe, package, force=True)
         with progress("verify on unseen frames") as on_frame:
             candidate = open_runtime(str(package), "mil", "float16")
-            drift = validate(
-                open_runtime(request.checkpoint), [candidate], frames.unseen, request.rule, request.limits, request.data, on_frame
-            ).candidates[0]
+            drift = validate(origin.runtime(), [candidate], frames.unseen, request.rule, request.limits, request.data, on_frame).candidates[
+                0
+            ]
         attempts.append(Attempt(target, fit, recipe, drift))
         if attempts[-1].held or fit.exhausted:
             break
@@ -266,8 +266,8 @@ def _points(variants: Variants, sensitivities: Sensitivities, search: Search, be
     return points
 
 
-def base_recipe(checkpoint: str, path: Path | None) -> Recipe:
-    """The recipe to start from: a file's, else one for iOS 18, which runs every candidate, named after the checkpoint."""
+def base_recipe(model: str, path: Path | None) -> Recipe:
+    """The recipe to start from: a file's, else one for iOS 18, which runs every candidate, named after the model."""
     if path:
         return read_recipe(path)
-    return Recipe(name=f"{Path(checkpoint).stem}-tuned", target="iOS18")
+    return Recipe(name=f"{Path(model).stem}-tuned", target="iOS18")

@@ -1,4 +1,4 @@
-"""What every candidate makes of every weight: one package per candidate, made as an export makes it, and read back."""
+"""What every candidate makes of every weight: one package per candidate, made as export and compress make it, and read back."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,6 @@ from pathlib import Path
 from torch import Tensor
 
 from fcrn_mobile.conversion.compress import compress
-from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.weights import package_weights
 from fcrn_mobile.errors import InputError
@@ -15,10 +14,10 @@ from fcrn_mobile.latency.estimate import FREE, Work, work
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.graph import read_graph
 from fcrn_mobile.mil.operation import every
-from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.quiet import quiet_coremltools
 from fcrn_mobile.tuning.candidates import FLOAT, Candidate, assembled
+from fcrn_mobile.tuning.origin import Origin
 from fcrn_mobile.validation.matching import weight_name
 from fcrn_mobile.whole_file import written_whole
 
@@ -76,11 +75,11 @@ class Variants:
         return self.half.with_constants(self.replacement(choice, half=True))
 
 
-def make_variants(checkpoint: Checkpoint, base: Recipe, candidates: Sequence[Candidate], folder: Path, on_package: OnStep) -> Variants:
-    """Export what is not in the folder yet, and read it.
+def make_variants(origin: Origin, base: Recipe, candidates: Sequence[Candidate], folder: Path, on_package: OnStep) -> Variants:
+    """Make what is not in the folder yet, and read it.
 
     Args:
-        checkpoint: the float network.
+        origin: the float network.
         base: what all packages have in common.
         candidates: to be compared.
         folder: that keeps one package per candidate.
@@ -95,7 +94,7 @@ def make_variants(checkpoint: Checkpoint, base: Recipe, candidates: Sequence[Can
     for done, (path, recipe) in enumerate([(single, replace(base, precision="fp32", output="array")), (half, base)]):
         on_package(done, count)
         if not path.exists():
-            export(checkpoint, recipe, path)
+            origin.write(recipe, path)
     for done, candidate in enumerate(candidates, 2):
         on_package(done, count)
         path = folder / f"{_file(candidate)}.mlpackage"
@@ -105,7 +104,7 @@ def make_variants(checkpoint: Checkpoint, base: Recipe, candidates: Sequence[Can
     reference, program = Program.load(single), Program.load(half, "float16")
     readers, half_readers = _readers(reference), _readers(program)
     if not readers or set(readers) != set(half_readers):
-        raise InputError(f"checkpoint '{checkpoint.name}' has no weights that could be compressed: give one of an FCRN")
+        raise InputError(f"{origin.title} has no weights of convolutions and linear layers that could be compressed: give another network")
     stored = {FLOAT: _stored(half, program, half_readers)}
     for candidate in candidates:
         path = folder / f"{_file(candidate)}.mlpackage"

@@ -27,6 +27,7 @@ from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.tuning import measured, tune
 from fcrn_mobile.tuning.candidates import CANDIDATES
 from fcrn_mobile.tuning.objective import mean_bits, options, worth_measuring
+from fcrn_mobile.tuning.origin import open_origin
 from fcrn_mobile.tuning.publish import WORK, publish
 from fcrn_mobile.tuning.result import Tuning
 from fcrn_mobile.tuning.tune import Request
@@ -68,13 +69,13 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def packages(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The candidates' packages: a search goes on with those that it finds."""
     folder = tmp_path_factory.mktemp("packages")
-    make_variants(load_checkpoint(str(small)), BASE, CHOSEN, folder, lambda done, total: None)
+    make_variants(open_origin(str(small)), BASE, CHOSEN, folder, lambda done, total: None)
     return folder
 
 
 @pytest.fixture(scope="module")
 def variants(small: Path, packages: Path) -> Variants:
-    return make_variants(load_checkpoint(str(small)), BASE, CHOSEN, packages, lambda done, total: None)
+    return make_variants(open_origin(str(small)), BASE, CHOSEN, packages, lambda done, total: None)
 
 
 @pytest.fixture(scope="module")
@@ -330,3 +331,19 @@ def test_bad_use_is_one_line(call: Callable[..., object], small: Path, tmp_path:
         assert sorted(tmp_path.rglob("*")) == before, line
     refused(call("tune", "none.safetensors", *["--budget", "fidelity=0.02", "--data", "sample", "--out", "out"]), "none.safetensors")  # type: ignore[arg-type]
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_float_package_is_tuned_without_its_network(small: Path, tmp_path: Path) -> None:
+    """The drift once more, by hand, from the written package and the float package in float32."""
+    float_package = tmp_path / "theirs.mlpackage"
+    export(load_checkpoint(str(small)), Recipe(precision="fp32", output="array"), float_package)
+    request = request_for(str(float_package), "fidelity=0.02", candidates=CHOSEN[:1])
+    found = publish(tune.tune(request, tmp_path / "out", False, silent), tmp_path / "out", save_pareto)
+    assert found.package and found.held
+    kinds = {weight.stored for weight in package_weights(found.package)}
+    assert "int8" in kinds and kinds <= {"int8", "fp16"}
+    unseen = open_source("sample#val")
+    candidate, reference = open_runtime(str(found.package), "mil"), open_runtime(str(float_package), "mil", "float32")
+    frames = [unseen[index].image for index in range(len(unseen))]
+    drifts = [float(np.mean(np.abs(candidate.predict(frame) - truth) / truth)) for frame in frames for truth in [reference.predict(frame)]]
+    assert np.mean(drifts) == pytest.approx(json.loads((tmp_path / "out" / "pareto.json").read_text())["fidelity"]["abs_rel"], rel=1e-4)

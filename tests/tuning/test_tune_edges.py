@@ -66,16 +66,17 @@ class Run:
             uniform=lambda name: {weight: name if weight in stored[name] else "fp16" for weight in "ab"},
         )
         self.frames = SimpleNamespace(images=("i1", "i2"), hashes=("h1", "h2"), names=("f1", "f2"), unseen=[1, 2, 3, 4], notes=("few",))
-        checkpoint = SimpleNamespace(sha256="abc")
+        origin = SimpleNamespace(
+            sha256="abc", runtime=lambda: ("net",), write=lambda recipe, out, force: self.exported.append((recipe, out, force))
+        )
         replaced: dict[str, Any] = {
-            "load_checkpoint": lambda name: checkpoint,
+            "open_origin": lambda name: origin,
             "choose_frames": lambda *asked: self.asked(asked),
             "make_variants": lambda *asked: self.variants,
             "worth_measuring": lambda variants, candidates: "worth",
             "measure": self.measure,
             "options": lambda variants, candidates, found, objective: ("options", objective),
             "Search": self.search,
-            "export": lambda checkpoint, recipe, out, force: self.exported.append((recipe, out, force)),
             "open_runtime": lambda *arguments: arguments,
             "validate": self.validate,
             "estimated_latency": lambda variants, choice: 1.25,

@@ -48,7 +48,6 @@ class Folder:
         self.path, self.exported, self.compressed = path, [], []  # type: ignore[var-annotated]
         self.programs = {"fp32": program(""), "fp16": program("_cast"), "int8": program("_cast", 0.5), "palette4-8": program("_cast", 0.25)}
         self.loads: list[tuple[str, ...]] = []
-        monkeypatch.setattr(module, "export", self.export)
         monkeypatch.setattr(module, "Program", SimpleNamespace(load=self.load))
         monkeypatch.setattr(module, "read_graph", self.graph)
         monkeypatch.setattr(module, "work", lambda graph: [f"{graph.name} {number}" for number in range(4)])
@@ -61,7 +60,7 @@ class Folder:
     def weight(self, name: str) -> Weight:
         return Weight(name, ("x",), "conv", (64, 32, 1, 1) if name == "a" else (60, 31, 1, 1), 1, "fp16", None, None, name)
 
-    def export(self, checkpoint: Any, recipe: Recipe, path: Path) -> None:
+    def export(self, recipe: Recipe, path: Path) -> None:
         self.exported.append((path.name, recipe))
         path.mkdir()
 
@@ -84,8 +83,8 @@ class Folder:
 
     def __call__(self, *candidates: Candidate) -> tuple[Variants, list[tuple[int, int]]]:
         calls: list[tuple[int, int]] = []
-        checkpoint: Any = SimpleNamespace(name="net")
-        return make_variants(checkpoint, BASE, candidates, self.path, lambda done, total: calls.append((done, total))), calls
+        origin: Any = SimpleNamespace(title="checkpoint 'net'", write=self.export)
+        return make_variants(origin, BASE, candidates, self.path, lambda done, total: calls.append((done, total))), calls
 
 
 @pytest.fixture
@@ -149,5 +148,5 @@ def test_a_choice_becomes_weights_of_all_readers(folder: Folder) -> None:
 @pytest.mark.parametrize("broken", ["fp32", "fp16"])
 def test_a_network_whose_weights_cannot_be_told_is_refused(folder: Folder, broken: str) -> None:
     folder.programs[broken] = depth_program(step("relu", "r_cast", "image"))
-    with pytest.raises(InputError, match="checkpoint 'net' has no weights that could be compressed: give one of an FCRN"):
+    with pytest.raises(InputError, match="checkpoint 'net' has no weights of convolutions and linear layers"):
         folder(INT8)

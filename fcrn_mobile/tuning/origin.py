@@ -1,0 +1,57 @@
+"""What a search makes its packages from: a checkpoint, or a float package of any maker."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fcrn_mobile.conversion.compress_package import compress_package, package_recipe
+from fcrn_mobile.conversion.export import export
+from fcrn_mobile.conversion.float_package import FloatPackage, open_float_package
+from fcrn_mobile.conversion.recipe import Recipe
+from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
+from fcrn_mobile.package.reading import SUFFIXES
+from fcrn_mobile.runtimes import Runtime, open_runtime
+
+__all__ = ["Origin", "open_origin"]
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """A float network that packages are made from.
+
+    Attributes:
+        model: as the user names it.
+        network: what it is.
+    """
+
+    model: str
+    network: Checkpoint | FloatPackage
+
+    @property
+    def title(self) -> str:
+        """For messages: what it is, and its name."""
+        return f"{'package' if isinstance(self.network, FloatPackage) else 'checkpoint'} '{self.model}'"
+
+    @property
+    def sha256(self) -> str:
+        """Of what it holds."""
+        return self.network.sha256
+
+    def write(self, recipe: Recipe, out: Path, force: bool = False) -> None:
+        """Make a package of it; arguments and errors as of ``export`` and ``compress_package``."""
+        if isinstance(self.network, FloatPackage):
+            compress_package(self.network, package_recipe(self.network, recipe), out, force, may_stay=True)
+        else:
+            export(self.network, recipe, out, force)
+
+    def runtime(self) -> Runtime:
+        """The float network, which candidates are held against: a package in float32 arithmetic."""
+        return open_runtime(self.model, "mil" if isinstance(self.network, FloatPackage) else "auto", "float32")
+
+
+def open_origin(model: str) -> Origin:
+    """Open a checkpoint (``builtin`` or a .safetensors path) or a float .mlpackage.
+
+    Raises:
+        InputError: as of ``load_checkpoint`` and ``open_float_package``.
+    """
+    return Origin(model, open_float_package(Path(model)) if Path(model).suffix in SUFFIXES else load_checkpoint(model))
