@@ -30,12 +30,16 @@ FORETOLD: list[tuple[str, Shapes, dict[str, Any], tuple[int, ...]]] = [
     # In ceil mode a stride more at most, of the last axes.
     ("max_pool", {"x": (2, 3, 8, 9)}, {"strides": [2, 3], "ceil_mode": True}, (2, 3, 10, 12)),
     ("l2_pool", {"x": (2, 3, 8, 9)}, {"ceil_mode": True}, (2, 3, 8, 9)),
+    ("max_pool", {"x": (2, 3, 8, 9)}, {"strides": [-5, 3], "ceil_mode": True}, (2, 3, 8, 12)),
     ("sliding_windows", {"x": (2, 30, 4)}, {"axis": 1, "size": 9, "stride": 4}, (8, 6, 9)),
     ("sliding_windows", {"x": (2, 30, 4)}, {"axis": -2, "size": 9}, (8, 22, 9)),
     ("sliding_windows", {"x": (7, 30)}, {}, (30, 7, 1)),
+    ("sliding_windows", {"x": (7, 30)}, {"stride": 0}, (30, 7, 1)),
+    ("sliding_windows", {"x": ()}, {}, (1, 1, 1)),
     ("linear", {"x": (2, 5, 3), "weight": (7, 3)}, {}, (2, 5, 7)),
     ("matmul", {"x": (4, 1, 2, 3), "y": (6, 3, 5)}, {}, (4, 6, 2, 5)),
     ("matmul", {"x": (3, 2), "y": (5, 3)}, {"transpose_x": True, "transpose_y": True}, (2, 5)),
+    ("matmul", {"x": (4, 3, 2), "y": (4, 3, 5)}, {"transpose_x": True}, (4, 2, 5)),
     ("matmul", {"x": (3, 2), "y": (3,)}, {}, ()),
     ("matmul", {"x": (3,), "y": (3, 2)}, {}, ()),
     ("scaled_dot_product_attention", {"query": (2, 4, 5), "key": (2, 60, 5), "value": (2, 60, 7)}, {}, (2, 4, 60)),
@@ -49,10 +53,12 @@ FORETOLD: list[tuple[str, Shapes, dict[str, Any], tuple[int, ...]]] = [
     ("one_hot", {"indices": (5, 6)}, {}, (5, 6, 1)),
     ("range_1d", {}, {"start": 3, "end": 20, "step": 4}, (4,)),
     ("range_1d", {}, {"end": 20}, (20,)),
+    ("range_1d", {}, {"step": 1}, (0,)),
     ("range_1d", {}, {"start": 3, "end": 20, "step": 0}, ()),
     ("fill", {}, {"shape": [5, 6]}, (5, 6)),
     ("random_categorical", {"x": (5, 6)}, {"size": 7}, (5, 7)),
     ("random_categorical", {"x": (5, 6)}, {}, (5, 1)),
+    ("random_categorical", {"x": (2, 5, 6)}, {"size": 7}, (2, 5, 7)),
     ("random_normal", {}, {"shape": [5, 6]}, (5, 6)),
     ("upsample_nearest_neighbor", {"x": (2, 3, 4, 5)}, {"scale_factor_height": 6, "scale_factor_width": 7}, (1, 1, 2, 3, 24, 35)),
     ("upsample_bilinear", {"x": (2, 3, 4, 5)}, {"scale_factor_height": 1.5}, (1, 1, 2, 3, 6, 5)),
@@ -76,6 +82,7 @@ FORETOLD: list[tuple[str, Shapes, dict[str, Any], tuple[int, ...]]] = [
     ("tile", {"x": (5, 6)}, {"reps": [2]}, (10, 6)),
     ("non_maximum_suppression", {"boxes": (2, 50, 4), "scores": (2, 50, 3)}, {"max_boxes": 7}, (2, 7, 50)),
     ("non_maximum_suppression", {"boxes": (2, 3, 4), "scores": (2, 3, 1)}, {}, (2, 1, 4)),
+    ("non_maximum_suppression", {"boxes": (60, 3, 4), "scores": (60, 3, 1)}, {}, (60, 1, 4)),
     ("space_to_batch", {"x": (2, 3, 4, 5)}, {"paddings": [1, 2, 3, 4]}, (2, 3, 7, 12)),
     ("add", {"x": (5, 1, 6), "y": (7, 1)}, {}, (5, 7, 6)),
     ("select", {"cond": (5, 1), "a": (7,), "b": (1, 1, 1)}, {}, (1, 5, 7)),
@@ -113,6 +120,24 @@ def test_indices_of_an_equation_have_the_larger_length() -> None:
     assert macs(proto, declarations) == 2 * 3 * 4 * 5
 
 
+def test_an_index_that_no_operand_has_counts_as_one() -> None:
+    equation = named_constant("equation", [0])
+    equation.attributes["val"].immediateValue.tensor.strings.values.append("ij -> ikj")
+    declarations = Declarations({"a": tensor_type((2, 3))})
+    declarations.learn(equation)
+    assert largest_shape(operation("einsum", (2, 1, 3), equation="equation", values=["a"]), declarations) == (2, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "turned", "result", "expected"),
+    [((4, 2, 3), False, (4, 2, 5), 120), ((4, 3, 2), True, (4, 2, 5), 120), ((3, 2), True, (2, 5), 30), ((3,), True, (5,), 15)],
+)
+def test_a_product_of_matrices_sums_over_the_axis_that_both_have(
+    shape: tuple[int, ...], turned: bool, result: tuple[int, ...], expected: int
+) -> None:
+    assert macs(*declared("matmul", {"x": shape, "y": (3, 5)}, {"transpose_x": turned}, result)) == expected
+
+
 @pytest.mark.parametrize(
     ("kind", "shapes", "result", "expected"),
     [
@@ -120,6 +145,7 @@ def test_indices_of_an_equation_have_the_larger_length() -> None:
         ("linear", {"x": (2, 3)}, (2, 5), 0),
         ("matmul", {"y": (3, 5)}, (2, 5), 0),
         ("scaled_dot_product_attention", {"query": (4, 5), "key": (6,)}, (4, 7), 0),
+        ("scaled_dot_product_attention", {"query": (4, 5), "key": (6, 5)}, (4, 7), 4 * 5 * 6 + 4 * 7 * 6),
         ("einsum", {}, (4,), 0),
         ("lstm", {"x": (9, 2, 3), "weight_ih": (16, 3), "weight_hh": (16, 4)}, (9, 2, 4), 9 * 2 * 16 * 7),
         ("lstm", {"x": (9, 2, 3), "weight_ih": (16, 3), "weight_hh": (16, 4), "weight_ih_back": (16, 3)}, (9, 2, 8), 2 * 9 * 2 * 16 * 7),

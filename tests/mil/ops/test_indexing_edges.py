@@ -103,6 +103,36 @@ def test_what_is_undefined_lies_where_its_index_does() -> None:
     assert places[1, 1] == x[1, 2, 1]
 
 
+@pytest.mark.parametrize(
+    ("opset", "indices", "told"),
+    [
+        (7, (0, 3), "index 3 lies outside an axis of length 3"),
+        (7, (-1, 3), "index -1 lies outside an axis of length 3"),
+        (7, (-3, 2), "index -3 lies outside an axis of length 3; from iOS 17 on negative ones do not count from the end"),
+        (7, (-4, 0), "index -4 lies outside an axis of length 3"),
+        (6, (-3, 3), "index 3 lies outside an axis of length 3"),
+        (6, (-4, 3), "index -4 lies outside an axis of length 3"),
+    ],
+)
+def test_an_index_outside_is_named_and_what_may_be_meant(opset: int, indices: tuple[int, ...], told: str) -> None:
+    with pytest.raises(MilError) as error:
+        OPERATORS["gather"].run(X, at(*indices), validate_indices=True, opset=opset)
+    assert str(error.value) == told
+
+
+def test_places_of_several_rows_have_their_undefined_slices_where_they_lie() -> None:
+    x = torch.arange(24.0).reshape(2, 3, 4)
+    indices = torch.tensor([[[0, 1], [1, 2], [0, 5]]], dtype=torch.int32)
+    found = OPERATORS["gather_nd"].run(x, indices, opset=7)
+    assert found.shape == (1, 3, 4)
+    assert torch.equal(found[0, :2], torch.stack([x[0, 1], x[1, 2]])) and found[0, 2].isnan().all()
+
+
+def test_no_index_lies_outside_even_of_nothing() -> None:
+    for opset in (6, 7):
+        assert OPERATORS["gather"].run(X, at(), validate_indices=True, opset=opset).shape == (0, 2)
+
+
 def test_indices_of_nothing_read_nothing() -> None:
     assert OPERATORS["gather"].run(X, at()).shape == (0, 2)
     assert OPERATORS["gather"].run(X, at(), torch.tensor(1)).shape == (3, 0)

@@ -86,6 +86,15 @@ def test_any_writes_and_reads_are_those_of_a_python_list(length: int, dynamic: b
             list_read(ours, SCALAR(read))
 
 
+def test_a_list_has_one_element_unless_told_and_open_lengths_are_one_until_something_is_written() -> None:
+    ls = make_list(("rows", SCALAR(3)))
+    assert int(list_length(ls)) == 1
+    assert torch.equal(list_read(ls, SCALAR(0)), torch.zeros(1, 3))
+    assert torch.equal(list_read(make_list((SCALAR(-1), SCALAR(2))), SCALAR(0)), torch.zeros(1, 2))
+    with pytest.raises(MilError, match="a list of 1 elements -2 cannot be made"):
+        make_list((SCALAR(-2),))
+
+
 def test_what_does_not_fit_a_list_is_refused() -> None:
     ls = make_list((SCALAR(2),))
     for value in (torch.zeros(3), torch.zeros(()), torch.zeros(1, 2), torch.zeros(2, dtype=torch.int32)):
@@ -93,6 +102,8 @@ def test_what_does_not_fit_a_list_is_refused() -> None:
             list_write(ls, SCALAR(0), value)
     with pytest.raises(MilError, match="values 3×2 do not fit 2 indices"):
         list_scatter(ls, SCALAR([0, 1]), torch.zeros(3, 2))
+    with pytest.raises(MilError, match="values .* do not fit 1 indices"):
+        list_scatter(ls, SCALAR([0]), torch.tensor(1.0))
     with pytest.raises(MilError, match=r"the limit is \d+ elements"):
         list_write(ls, SCALAR(2**30), torch.zeros(2))
     with pytest.raises(MilError, match="a list of -1 elements 2 cannot be made"):

@@ -26,7 +26,7 @@ def test_without_strides_and_padding_windows_lie_at_every_pixel_of_the_map(kind:
 
 
 def test_padding_counts_as_zeros_in_an_average_unless_it_is_excluded() -> None:
-    x = torch.ones(2, 3, 2, 2)
+    x = torch.ones(3, 3, 2, 2)
     for pads in ([1, 1, 1, 1], [0, 2, 1, 2]):  # as torch pads, and as it does not
         arguments = {"kernel_sizes": torch.tensor([2, 2]), "pad_type": "custom", "pad": torch.tensor(pads)}
         sums = F.avg_pool2d(F.pad(x, pads[2:] + pads[:2]), 2, 1)

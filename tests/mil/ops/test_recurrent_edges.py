@@ -71,3 +71,23 @@ def test_gates_may_be_any_activation() -> None:
     cell = LSTM | {"x": X[:1], "weight_hh": torch.zeros(4, 1)}
     _, h, c = OPERATORS["lstm"].run(**cell, recurrent_activation="linear", cell_activation="relu", activation="linear")
     assert (h.item(), c.item()) == (pytest.approx(0.005), pytest.approx(-0.05))
+
+
+def test_an_lstm_of_six_units_is_torch_s() -> None:
+    """torch has its gates as input, forget, cell, output; MIL as input, forget, output, cell."""
+    torch.manual_seed(0)
+    theirs = torch.nn.LSTM(3, 6)
+    x, h, c = torch.randn(4, 2, 3), torch.randn(2, 6), torch.randn(2, 6)
+    ours = {
+        key: torch.cat([part[:6], part[6:12], part[18:], part[12:18]])
+        for key, part in (
+            ("weight_ih", theirs.weight_ih_l0.detach()),
+            ("weight_hh", theirs.weight_hh_l0.detach()),
+            ("bias", (theirs.bias_ih_l0 + theirs.bias_hh_l0).detach()),
+        )
+    }
+    steps, last, cell = OPERATORS["lstm"].run(x=x, initial_h=h, initial_c=c, output_sequence=True, **ours)
+    expected, (last_expected, cell_expected) = theirs(x, (h[None], c[None]))
+    torch.testing.assert_close(steps, expected)
+    torch.testing.assert_close(last, last_expected[0])
+    torch.testing.assert_close(cell, cell_expected[0])

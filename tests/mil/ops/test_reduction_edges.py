@@ -89,3 +89,8 @@ def test_running_sums_of_both_ends(exclusive: bool, reverse: bool, expected: lis
         assert out.shape == shape
         assert out.flatten().tolist() == expected
     assert OPERATORS["cumsum"].run(line[:1], exclusive=True).tolist() == [0]
+
+
+def test_a_mean_of_all_integers_is_cut_towards_zero() -> None:
+    assert OPERATORS["reduce_mean"].run(torch.tensor([3, 5, 8], dtype=torch.int32)).item() == 5
+    assert OPERATORS["reduce_mean"].run(torch.tensor([-3, -5, -8], dtype=torch.int32)).item() == -5

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from fcrn_mobile.mil import MilError
+from fcrn_mobile.mil.ops.resize import GRIDS
 from fcrn_mobile.mil.ops.sampling import OPERATORS
 from tests.mil.ops.defaults import check_defaults
 
@@ -22,6 +23,33 @@ def line(length: int, at: list[float], padding: str, **arguments: object) -> lis
 
 def test_defaults_are_those_of_coremltools() -> None:
     check_defaults(OPERATORS)
+
+
+@pytest.mark.parametrize("mode", sorted(GRIDS))
+@pytest.mark.parametrize("box", [(1.0, 3.0), (3.0, 1.0), (2.0, 2.5), (2.0, 2.0)])
+def test_a_box_is_sampled_inside_its_edges(mode: str, box: tuple[float, float]) -> None:
+    """Of an image whose columns are their own numbers, what is sampled says where."""
+    x = torch.arange(6.0).expand(1, 1, 2, 6)
+    boxes = torch.tensor([[0.0, box[0], 1.0, box[1]]])
+    found = OPERATORS["crop_resize"].run(x, boxes, target_height=1, target_width=9, sampling_mode=mode).flatten()
+    low, high = sorted(box)
+    assert (found >= low - 1e-6).all() and (found <= high + 1e-6).all()
+    assert torch.equal(found.sort(descending=box[1] < box[0]).values, found)
+
+
+@pytest.mark.parametrize(("padding", "place", "expected"), [("border", 80, 80), ("symmetric", -70, 69), ("reflection", -70, 70)])
+def test_images_may_be_wide(padding: str, place: float, expected: float) -> None:
+    assert line(100, [place], padding) == [expected]
+
+
+def test_two_points_are_both_ends() -> None:
+    """The identity, two columns of five, the corners aligned."""
+    x = torch.arange(5.0).expand(1, 1, 3, 5)
+    matrix = torch.tensor([[1.0, 0, 0, 0, 1, 0]])
+    options = {"sampling_mode": "bilinear", "padding_mode": "border", "padding_value": 0.0}
+    options |= {"coordinates_mode": "normalized_minus_one_to_one", "align_corners": True}
+    found = OPERATORS["affine"].run(x, matrix, output_height=1, output_width=2, **options)
+    assert found.flatten().tolist() == [0, 4]
 
 
 def test_unknown_names_are_refused_with_the_known_ones() -> None:

@@ -120,3 +120,8 @@ def test_parts_of_a_split_are_equal_or_as_long_as_told() -> None:
     assert [part.tolist() for part in parts] == [[0], [1, 2, 3, 4, 5]]
     # With both, the lengths decide.
     assert len(OPERATORS["split"].run(x, torch.tensor(0), torch.tensor(3), torch.tensor([1, 5]))) == 2
+
+
+@pytest.mark.parametrize(("axis", "expected"), [(0, (1, 24)), (1, (2, 12)), (2, (6, 4)), (-1, (6, 4)), (-2, (2, 12)), (-3, (1, 24))])
+def test_axes_before_and_behind_one_are_merged(axis: int, expected: tuple[int, int]) -> None:
+    assert OPERATORS["flatten2d"].run(torch.zeros(2, 3, 4), torch.tensor(axis)).shape == expected

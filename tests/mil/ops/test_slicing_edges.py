@@ -99,3 +99,8 @@ def test_bands_are_whole_unless_told_and_zero_keeps_the_diagonal() -> None:
     assert band(x, torch.tensor(1), torch.tensor(0)).tolist() == [[1, 0, 0], [1, 1, 0], [0, 1, 1]]
     assert band(x, torch.tensor(0), torch.tensor(1)).tolist() == [[1, 1, 0], [0, 1, 1], [0, 0, 1]]
     assert band(x, torch.tensor(0)).dtype == torch.int32
+
+
+@pytest.mark.parametrize(("begin", "size", "expected"), [(-1, 1, [4]), (-1, -1, [4]), (-5, 2, [0, 1]), (0, 0, []), (3, -1, [3, 4])])
+def test_so_many_elements_from_either_end(begin: int, size: int, expected: list[int]) -> None:
+    assert OPERATORS["slice_by_size"].run(X, vector(begin), vector(size)).tolist() == expected
