@@ -102,7 +102,7 @@ def test_what_does_not_fit_a_list_is_refused() -> None:
             list_write(ls, SCALAR(0), value)
     with pytest.raises(MilError, match="values 3×2 do not fit 2 indices"):
         list_scatter(ls, SCALAR([0, 1]), torch.zeros(3, 2))
-    with pytest.raises(MilError, match="values .* do not fit 1 indices"):
+    with pytest.raises(MilError, match=r"values .* do not fit 1 indices"):
         list_scatter(ls, SCALAR([0]), torch.tensor(1.0))
     with pytest.raises(MilError, match=r"the limit is \d+ elements"):
         list_write(ls, SCALAR(2**30), torch.zeros(2))

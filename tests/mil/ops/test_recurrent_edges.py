@@ -74,7 +74,7 @@ def test_gates_may_be_any_activation() -> None:
 
 
 def test_an_lstm_of_six_units_is_torch_s() -> None:
-    """torch has its gates as input, forget, cell, output; MIL as input, forget, output, cell."""
+    """Torch has its gates as input, forget, cell, output; MIL as input, forget, output, cell."""
     torch.manual_seed(0)
     theirs = torch.nn.LSTM(3, 6)
     x, h, c = torch.randn(4, 2, 3), torch.randn(2, 6), torch.randn(2, 6)
