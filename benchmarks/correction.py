@@ -21,8 +21,9 @@ from shelf import RECIPES, default_data
 
 from fcrn_mobile.conversion.activations import as_program, quantize_activations
 from fcrn_mobile.conversion.calibration import calibration_images
+from fcrn_mobile.conversion.capture import trace
 from fcrn_mobile.conversion.compress import compress
-from fcrn_mobile.conversion.coreml import convert, prepared, trace
+from fcrn_mobile.conversion.coreml import convert, prepared
 from fcrn_mobile.conversion.correct import Images, correct
 from fcrn_mobile.conversion.correct_table import Correct
 from fcrn_mobile.conversion.ranges import measure_ranges

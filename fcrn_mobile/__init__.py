@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fcrn_mobile.evaluation.metrics import protocol
     from fcrn_mobile.mil.program import Program
     from fcrn_mobile.network.checkpoints import load_checkpoint
+    from fcrn_mobile.network.forms import open_network
     from fcrn_mobile.runtimes.opening import open_runtime
     from fcrn_mobile.validation.drift import validate
 
@@ -29,6 +30,7 @@ __all__ = [
     "evaluate",
     "export",
     "load_checkpoint",
+    "open_network",
     "open_runtime",
     "open_source",
     "parse_limit",
@@ -45,6 +47,7 @@ _HOMES = {
     "evaluate": "evaluation.evaluate",
     "export": "conversion.export",
     "load_checkpoint": "network.checkpoints",
+    "open_network": "network.forms",
     "open_runtime": "runtimes.opening",
     "open_source": "data.spec",
     "parse_limit": "evaluation.budget",

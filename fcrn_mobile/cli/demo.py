@@ -44,7 +44,7 @@ def command(out: Path, runs: int, json_out: str | None) -> None:
     from fcrn_mobile.data import open_source
     from fcrn_mobile.evaluation import metrics
     from fcrn_mobile.latency.reports import report
-    from fcrn_mobile.network.checkpoints import BUILTIN
+    from fcrn_mobile.network.forms import BUILTIN
     from fcrn_mobile.report.html import Page
     from fcrn_mobile.report.operators import operators
     from fcrn_mobile.report.scenes import show
@@ -81,7 +81,8 @@ def _export(out: Path) -> list[Path]:
     """The built-in network as fp16 and int8."""
     from fcrn_mobile.conversion.export import export
     from fcrn_mobile.conversion.recipe import Recipe
-    from fcrn_mobile.network.checkpoints import BUILTIN, load_checkpoint
+    from fcrn_mobile.network.checkpoints import load_checkpoint
+    from fcrn_mobile.network.forms import BUILTIN
 
     checkpoint = load_checkpoint(BUILTIN)
     packages = []

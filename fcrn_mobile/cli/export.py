@@ -1,25 +1,28 @@
 """``fcrn-mobile export``."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, progress, write_json
+from fcrn_mobile.cli.networks import FORMS_HELP, named_network, network_options
 from fcrn_mobile.cli.outputs import OutputFile
 from fcrn_mobile.errors import InputError
 
 if TYPE_CHECKING:
     from fcrn_mobile.conversion.recipe import Recipe
-    from fcrn_mobile.network.checkpoints import Checkpoint
+    from fcrn_mobile.network.float_network import FloatNetwork
 
 __all__ = ["command"]
 
 
-@click.command("export", cls=Command)
-@click.argument("checkpoint")
+@click.command("export", cls=Command, epilog=FORMS_HELP)
+@click.argument("model")
+@network_options
 @click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), metavar="FILE", help="Recipe, such as export/int8.toml.")
 @click.option("--precision", metavar="P", help="fp32, fp16, int8, int4, palette6, sparse50, … instead of a recipe.")
 @click.option("--calibration", metavar="SPEC", help="Images to correct and measure on, such as folder:PATH#train.")
@@ -30,7 +33,7 @@ __all__ = ["command"]
 @click.option("--force", is_flag=True, help="Overwrite.")
 @json_option
 def command(
-    checkpoint: str,
+    model: str,
     recipe_file: Path | None,
     precision: str | None,
     calibration: str | None,
@@ -40,44 +43,65 @@ def command(
     out: Path,
     force: bool,
     json_out: str | None,
+    **outside: Any,
 ) -> None:
-    """Convert CHECKPOINT (builtin or a .safetensors file) for the phone."""
+    """Convert MODEL (builtin, a .safetensors file or a network from outside) for the phone."""
     from fcrn_mobile.conversion.calibration import calibration_notes
     from fcrn_mobile.conversion.export import artefact_size, export
     from fcrn_mobile.conversion.recipe import read_recipe
     from fcrn_mobile.conversion.weights import package_weights, summary
-    from fcrn_mobile.network.checkpoints import load_checkpoint
+    from fcrn_mobile.network.forms import open_network
 
     if recipe_file and precision:
         raise InputError("--recipe and --precision exclude each other: write the precision into the recipe")
     recipe = read_recipe(recipe_file) if recipe_file else None
-    loaded = load_checkpoint(checkpoint)
+    model, input_size = _sized(model, **outside)
+    loaded = open_network(model)
     recipe = (recipe or _short(precision, loaded, out)).calibrated_on(calibration, count, seed)
+    recipe = replace(recipe, input_size=input_size) if input_size else recipe
     if no_correct and calibration and recipe.activations != "int8":
         raise InputError(f"--no-correct leaves nothing that looks at --calibration {calibration}: give one of them")
     uncorrected = no_correct and recipe.correct and not loaded.quantization
     with progress("export") as on_image:
         recipe = export(loaded, recipe, out, force, on_image, correct=not no_correct)
-    size = artefact_size(out)
-    weights = package_weights(out) if out.suffix == ".mlpackage" else []
+    size_bytes = artefact_size(out)
+    stored = package_weights(out) if out.suffix == ".mlpackage" else []
     notes = calibration_notes(loaded, recipe)
+    if graph := _graph(out):
+        notes.append(f"its graph was taken by {graph}")
     if uncorrected:
         notes.append("weights not corrected (--no-correct)")
     if json_out:
-        made_of = {"summary": summary(weights), "ops": [weight.to_json() for weight in weights]}
-        facts = {"path": str(out), "size_bytes": size, "recipe": recipe.to_json(), "notes": notes}
-        write_json(json_out, facts | ({"weights": made_of} if weights else {}))
+        made_of = {"weights": {"summary": summary(stored), "ops": [weight.to_json() for weight in stored]}} if stored else {}
+        write_json(json_out, {"path": str(out), "size_bytes": size_bytes, "recipe": recipe.to_json(), "notes": notes} | made_of)
     if json_out != "-":
         # The oldest system and the kind of output are Core ML's: the others have arrays.
         kind = f"{recipe.target}  output {recipe.output}" if out.suffix == ".mlpackage" else "output array"
-        print(f"{out}  {size / 1e6:.1f} MB  {recipe.precision}  {kind}, depth {loaded.in_units}")
-        if weights:
-            print(f"weights: {', '.join(f'{kind}: {count} ops' for kind, count in summary(weights).items())}")
-        for line in (*notes, _next(checkpoint, loaded, recipe, out)):
-            print(line)
+        print(f"{out}  {size_bytes / 1e6:.1f} MB  {recipe.precision}  {kind}, depth {loaded.in_units}")
+        weights = [f"weights: {', '.join(f'{kind}: {count} ops' for kind, count in summary(stored).items())}"] if stored else []
+        print(*weights, *notes, _next(model, loaded, recipe, out), sep="\n")
 
 
-def _short(precision: str | None, loaded: "Checkpoint", out: Path) -> "Recipe":
+def _sized(model: str, weights: Path | None, config: Path | None, size: str | None) -> tuple[str, tuple[int, int] | None]:
+    """The network's name with its options, and the input size where one was given."""
+    from fcrn_mobile.network.forms import CHECKPOINT, form_of, parse_network, size_of
+
+    form = form_of(model)
+    if form is not None and form.shown == CHECKPOINT:  # of any size, which its recipe says
+        return named_network(model, weights, config, None), size_of(size, "--input-size") if size else None
+    model = named_network(model, weights, config, size)
+    return model, parse_network(model).size
+
+
+def _graph(out: Path) -> str | None:
+    """By what the graph of a network from outside was taken."""
+    from fcrn_mobile.package.metadata import Metadata
+    from fcrn_mobile.package.reading import metadata, read_specification
+
+    return Metadata.from_dict(metadata(read_specification(out)[0])).graph if out.suffix == ".mlpackage" else None
+
+
+def _short(precision: str | None, loaded: "FloatNetwork", out: Path) -> "Recipe":
     from fcrn_mobile.conversion.completed import short_recipe
     from fcrn_mobile.conversion.recipe import make_recipe
 
@@ -86,11 +110,11 @@ def _short(precision: str | None, loaded: "Checkpoint", out: Path) -> "Recipe":
     return short_recipe(precision, loaded)
 
 
-def _next(checkpoint: str, loaded: "Checkpoint", recipe: "Recipe", out: Path) -> str:
+def _next(model: str, loaded: "FloatNetwork", recipe: "Recipe", out: Path) -> str:
     """The command that validates a package, on frames that it has not seen, against the float network."""
     from fcrn_mobile.conversion.learned import float_start
 
-    reference, images = float_start(loaded, checkpoint), recipe.calibration.data if recipe.calibration else ""
+    reference, images = float_start(loaded, model), recipe.calibration.data if recipe.calibration else ""
     data, unknown = images.removesuffix("#train") + "#val" if images else "sample", []
     if reference is None:
         reference = "FLOAT"

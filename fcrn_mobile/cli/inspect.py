@@ -51,7 +51,7 @@ def command(model: str, function: str | None, estimated: bool, json_out: str | N
     elif Path(model).suffix in OTHERS:
         raise InputError(f"'{model}' is no artefact that can be inspected: {OTHERS[Path(model).suffix]}")
     else:
-        facts = _checkpoint_facts(model)
+        facts = _network_facts(model)
     if json_out:
         write_json(json_out, facts)
     if json_out != "-":
@@ -71,24 +71,27 @@ def _on_device(package: Path, function: str | None, estimated: bool) -> dict[str
     return {"placement": place(graph), **({"estimate": estimate(graph)} if estimated else {})}
 
 
-def _checkpoint_facts(model: str) -> dict[str, Any]:
+def _network_facts(model: str) -> dict[str, Any]:
     from fcrn_mobile.conversion.export import artefact_size
-    from fcrn_mobile.network.checkpoints import checkpoint_path, load_checkpoint
-    from fcrn_mobile.network.deploy import deploy
+    from fcrn_mobile.network.checkpoints import Checkpoint
+    from fcrn_mobile.network.forms import open_network
     from fcrn_mobile.network.macs import count_macs, count_parameters
 
-    checkpoint = load_checkpoint(model)
-    height, width = checkpoint.network.config.input_size
+    network = open_network(model)
+    if isinstance(network, Checkpoint):
+        own, metrics = {"network": vars(network.network.config)}, {"metrics": network.metrics}
+    else:
+        own, metrics = {"network": {"kind": network.kind, "input_size": network.input_size} | network.contract.to_dict()}, {}
     return {
         "model": model,
-        "size_bytes": artefact_size(checkpoint_path(model)),
-        "network": vars(checkpoint.network.config),
-        "parameters": count_parameters(checkpoint.network),
-        "macs": count_macs(deploy(checkpoint.network), height, width),
-        "training": checkpoint.training.to_json(),
-        "metrics": checkpoint.metrics,
-        "version": checkpoint.tool_version,
-        "sha256": checkpoint.sha256,
+        "size_bytes": artefact_size(network.path),
+        **own,
+        "parameters": count_parameters(network.network),
+        "macs": count_macs(network.deployed(), *network.input_size),
+        "training": network.training.to_json(),
+        **metrics,
+        "version": network.tool_version,
+        "sha256": network.sha256,
     }
 
 

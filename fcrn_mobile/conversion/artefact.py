@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 import fcrn_mobile
 from fcrn_mobile.conversion.calibration import CalibrationImages, measuring_images
 from fcrn_mobile.conversion.recipe import COREML_ONLY, Recipe
 from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.network.checkpoints import Checkpoint
-from fcrn_mobile.network.deploy import deploy
-from fcrn_mobile.network.fcrn import FCRN
+from fcrn_mobile.network.float_network import FloatNetwork
 from fcrn_mobile.package.metadata import Metadata
 
 __all__ = ["AUTHOR", "INPUT_NAME", "LICENCE", "OUTPUT_NAME", "Conversion", "conversion_errors", "provenance", "recipe_of", "recipe_text"]
@@ -39,16 +39,16 @@ class Conversion:
         errors: in which libraries run, see ``conversion_errors``.
     """
 
-    checkpoint: Checkpoint
+    checkpoint: FloatNetwork
     recipe: Recipe
     size: tuple[int, int]
-    network: FCRN
+    network: nn.Module
     images: CalibrationImages | None
     metadata: dict[str, str]
     errors: AbstractContextManager[None]
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint, recipe: Recipe, coreml: bool) -> "Conversion":
+    def of(cls, checkpoint: FloatNetwork, recipe: Recipe, coreml: bool) -> "Conversion":
         """Everything that follows from a checkpoint and a complete recipe; ``coreml``: see ``provenance``.
 
         Raises:
@@ -58,8 +58,8 @@ class Conversion:
         return cls(
             checkpoint,
             recipe,
-            recipe.input_size or checkpoint.network.config.input_size,
-            deploy(checkpoint.network, recipe.form),
+            recipe.input_size or checkpoint.input_size,
+            checkpoint.deployed(recipe.form),
             images,
             provenance(checkpoint, recipe, coreml) | (images.to_metadata() if images else {}),
             conversion_errors(checkpoint.name, recipe),
@@ -89,7 +89,7 @@ def conversion_errors(model: str, recipe: Recipe) -> Iterator[None]:
         ) from error
 
 
-def provenance(checkpoint: Checkpoint, recipe: Recipe, coreml: bool) -> dict[str, str]:
+def provenance(checkpoint: FloatNetwork, recipe: Recipe, coreml: bool) -> dict[str, str]:
     """User-defined metadata of an artefact: version, recipe, network, checkpoint, training data, units.
 
     Args:
@@ -98,7 +98,7 @@ def provenance(checkpoint: Checkpoint, recipe: Recipe, coreml: bool) -> dict[str
         coreml: whether the settings that only Core ML knows are true of it.
     """
     facts = Metadata.of(checkpoint, fcrn_mobile.__version__)
-    return replace(facts, recipe=recipe_text(recipe, coreml), network=checkpoint.network.config.preset).to_dict()
+    return replace(facts, recipe=recipe_text(recipe, coreml), network=checkpoint.kind).to_dict()
 
 
 def recipe_text(recipe: Recipe, coreml: bool = True) -> str:

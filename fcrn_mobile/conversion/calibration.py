@@ -15,7 +15,7 @@ from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.data.source import Sample
 from fcrn_mobile.data.spec import open_images
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.network.float_network import FloatNetwork
 from fcrn_mobile.package.metadata import Metadata, key
 
 __all__ = [
@@ -130,7 +130,7 @@ def calibrated_on(metadata: Mapping[str, str]) -> frozenset[str]:
     return frozenset(packed[start : start + 2 * _BYTES] for start in range(0, len(packed), 2 * _BYTES))
 
 
-def calibration_notes(checkpoint: Checkpoint, recipe: Recipe) -> list[str]:
+def calibration_notes(checkpoint: FloatNetwork, recipe: Recipe) -> list[str]:
     """What a user should know of the images that a recipe's package was measured on, a sentence each.
 
     Args:

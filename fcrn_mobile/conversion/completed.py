@@ -5,7 +5,7 @@ from dataclasses import replace
 from fcrn_mobile.conversion.correct_table import Correct
 from fcrn_mobile.conversion.learned import learned_recipe
 from fcrn_mobile.conversion.recipe import Calibration, Recipe, make_recipe
-from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.network.float_network import FloatNetwork
 from fcrn_mobile.quantize.scheme import newest
 
 __all__ = ["SAMPLE", "completed", "short_recipe"]
@@ -14,7 +14,7 @@ __all__ = ["SAMPLE", "completed", "short_recipe"]
 SAMPLE = Calibration("sample#train", 20)
 
 
-def short_recipe(precision: str | None, checkpoint: Checkpoint | None = None) -> Recipe:
+def short_recipe(precision: str | None, checkpoint: FloatNetwork | None = None) -> Recipe:
     """The recipe of a short name.
 
     Integers and palettes are corrected as the recipes of ``export/`` are; not sparse and joined weights, which keep their values, and not
@@ -36,7 +36,7 @@ def short_recipe(precision: str | None, checkpoint: Checkpoint | None = None) ->
     return replace(recipe, correct=Correct()) if plain and (palette is None or palette.bits > 1) else recipe
 
 
-def completed(checkpoint: Checkpoint | None, recipe: Recipe, correct: bool = True) -> Recipe:
+def completed(checkpoint: FloatNetwork | None, recipe: Recipe, correct: bool = True) -> Recipe:
     """The recipe as an export follows it.
 
     Args:

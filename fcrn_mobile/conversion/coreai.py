@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from fcrn_mobile.conversion.artefact import AUTHOR, INPUT_NAME, LICENCE, OUTPUT_NAME, Conversion
 from fcrn_mobile.depth_contract import RGB_255
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.deploy import taking_pixels
-from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.package.metadata import Metadata
 
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ def write_coreai(conversion: Conversion, path: Path) -> None:
         program.save_asset(path, metadata=describe(conversion))
 
 
-def convert(network: FCRN, size: tuple[int, int]) -> "AIProgram":
+def convert(network: nn.Module, size: tuple[int, int]) -> "AIProgram":
     """Core AI program, in the network's own dtype, for one image of the given height and width."""
     from coreai_torch import TorchConverter, get_decomp_table
 
-    example = torch.zeros(1, 3, *size, dtype=network.mean.dtype)
+    example = torch.zeros(1, 3, *size, dtype=next(network.parameters()).dtype)
     exported = torch.export.export(network, (example,)).run_decompositions(get_decomp_table())
     # The other mode writes the source paths of the machine that converts into the asset.
     converter = TorchConverter(mode=TorchConverter.Mode.RELEASE)
@@ -63,9 +63,7 @@ def describe(conversion: Conversion) -> "AIModelAssetMetadata":
     checkpoint, metadata = conversion.checkpoint, AIModelAssetMetadata()
     metadata.author = AUTHOR
     metadata.license = LICENCE
-    metadata.model_description = (
-        f"Monocular depth {checkpoint.in_units} ({checkpoint.network.config.preset}, {conversion.recipe.precision})."
-    )
+    metadata.model_description = f"Monocular depth {checkpoint.in_units} ({checkpoint.kind}, {conversion.recipe.precision})."
     facts = conversion.metadata | Metadata(input_values=RGB_255).to_dict()
     for key, value in facts.items():
         metadata.set_custom(key, value)

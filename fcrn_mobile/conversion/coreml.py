@@ -1,7 +1,6 @@
-"""Checkpoint → ``.mlpackage``: deploy, trace, convert, compress, describe, save."""
+"""Float network → ``.mlpackage``: deploy, capture its graph, convert, compress, describe, save."""
 
 import re
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,20 +10,33 @@ from torch import nn
 
 import fcrn_mobile
 from fcrn_mobile.conversion.artefact import AUTHOR, INPUT_NAME, LICENCE, OUTPUT_NAME, Conversion
+from fcrn_mobile.conversion.capture import CAPTURES, trace
 from fcrn_mobile.conversion.compressed import compressed
 from fcrn_mobile.conversion.equalise import equalise
+from fcrn_mobile.conversion.fixed import fixed
 from fcrn_mobile.conversion.learned import check_stored, register_learned
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.weights import plain
+from fcrn_mobile.errors import InputError, brief
 from fcrn_mobile.network.deploy import taking_pixels
 from fcrn_mobile.network.fcrn import FCRN
+from fcrn_mobile.network.float_network import ContractedNetwork
+from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.quiet import quiet_coremltools
 
 if TYPE_CHECKING:
     import coremltools as ct
 
-__all__ = ["arithmetic", "convert", "describe", "half_wanted", "prepared", "trace", "write_coreml"]
+__all__ = ["arithmetic", "convert", "describe", "float_model", "half_wanted", "prepared", "write_coreml"]
+
+#: Characters of what a converter says.
+_LONGEST_REASON = 120
+#: What stands in a converter's message → what to do about it.
+_REMEDIES = {
+    "bicubic": "Core ML has no bicubic resize of what depends on the picture, so write mode='bilinear' there",
+    "decides by the picture": "leave out what branches on values of the picture",
+}
 
 
 def write_coreml(conversion: Conversion, path: Path, on_image: OnStep | None = None) -> None:
@@ -44,29 +56,56 @@ def write_coreml(conversion: Conversion, path: Path, on_image: OnStep | None = N
         if learned:
             register_learned(network, learned)
         with conversion.errors:
-            model = convert(trace(network, conversion.size), conversion.size, recipe)
+            model, graph = float_model(network, conversion.size, recipe)
             package = check_stored(model, learned) if learned else compressed(model, recipe, images, on_image)
         describe(package, conversion)
+        if isinstance(network, ContractedNetwork):
+            package.user_defined_metadata.update(Metadata(graph=graph).to_dict())
         package.save(str(path))
 
 
-def prepared(network: FCRN, recipe: Recipe) -> FCRN:
-    """Let a deployed network take pixels, and equalise it if the recipe asks for it (in place): the float network that is compressed."""
+def prepared(network: nn.Module, recipe: Recipe) -> nn.Module:
+    """Let a deployed network take pixels, and equalise it if the recipe asks for it (in place): the float network that is compressed.
+
+    Raises:
+        InputError: equalisation of a network that is no FCRN.
+    """
     network = taking_pixels(network)
-    return equalise(network, recipe) if recipe.correct and recipe.correct.equalise else network
+    if not (recipe.correct and recipe.correct.equalise):
+        return network
+    if not isinstance(network, FCRN):
+        raise InputError(f"recipe '{recipe.name}' asks for equalise, which is there for FCRN only: leave it out")
+    return equalise(network, recipe)
 
 
-def trace(network: nn.Module, size: tuple[int, int]) -> torch.jit.ScriptModule:
-    """TorchScript of the network for one image of the given height and width."""
-    example = torch.rand(1, 3, *size) * 255
-    with torch.no_grad(), warnings.catch_warnings():
-        # Padding is computed from the input's size, which is fixed here on purpose.
-        warnings.simplefilter("ignore")
-        traced: Any = torch.jit.trace(network, example, check_trace=False)
-    return traced
+def float_model(network: nn.Module, size: tuple[int, int], recipe: Recipe) -> tuple["ct.models.MLModel", str]:
+    """The uncompressed model of a deployed network that takes pixels, and by what its graph was taken, one of ``CAPTURES``.
+
+    Args:
+        network: of a network from outside, what does not depend on the picture becomes constant (in place).
+        size: height and width of the input.
+        recipe: what else is asked.
+
+    Raises:
+        InputError: a network from outside that neither way converts; says what stopped each, and the remedy where it is known.
+    """
+    if not isinstance(network, ContractedNetwork):
+        return convert(trace(network, size), size, recipe), next(iter(CAPTURES))
+    network = fixed(network, size)
+    failures = {}
+    for name, capture in CAPTURES.items():
+        try:
+            return convert(capture(network, size), size, recipe), name
+        except (InputError, OSError, MemoryError):
+            raise
+        except Exception as error:  # converters raise whatever occurs to them
+            failures[name] = brief(error, _LONGEST_REASON) or type(error).__name__
+    remedies = [remedy for word, remedy in _REMEDIES.items() if any(word in reason for reason in failures.values())]
+    stopped = "; ".join(f"{name}: {reason}" for name, reason in failures.items())
+    raise InputError(f"neither way leads to Core ML ({stopped}): {'; '.join(remedies) or 'write that part with other operators'}")
 
 
-def convert(traced: torch.jit.ScriptModule, size: tuple[int, int], recipe: Recipe) -> "ct.models.MLModel":
+def convert(graph: "torch.jit.ScriptModule | torch.export.ExportedProgram", size: tuple[int, int], recipe: Recipe) -> "ct.models.MLModel":
     """ML program with an RGB image input (0..255) and depth in metres as output."""
     import coremltools as ct
 
@@ -76,7 +115,7 @@ def convert(traced: torch.jit.ScriptModule, size: tuple[int, int], recipe: Recip
         else ct.TensorType(name=OUTPUT_NAME)
     )
     return ct.convert(
-        traced,
+        graph,
         convert_to="mlprogram",
         inputs=[ct.ImageType(name=INPUT_NAME, shape=(1, 3, *size), color_layout=ct.colorlayout.RGB)],
         outputs=[output],
@@ -120,7 +159,7 @@ def describe(model: "ct.models.MLModel", conversion: Conversion) -> None:
     (height, width), checkpoint, recipe = conversion.size, conversion.checkpoint, conversion.recipe
     unit = checkpoint.in_units
     precision = "mixed precision" if recipe.ops else recipe.precision
-    model.short_description = f"Monocular depth {unit} ({checkpoint.network.config.preset}, {precision})."
+    model.short_description = f"Monocular depth {unit} ({checkpoint.kind}, {precision})."
     model.author = AUTHOR
     model.license = LICENCE
     model.version = fcrn_mobile.__version__

@@ -7,7 +7,7 @@ from fcrn_mobile.conversion.completed import completed
 from fcrn_mobile.conversion.learned import check_learned
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.network.checkpoints import Checkpoint
+from fcrn_mobile.network.float_network import FloatNetwork
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.whole_file import check_destination, written_whole
 
@@ -19,7 +19,7 @@ _PRECISIONS = {".onnx": ("fp32",), ".aimodel": ("fp16", "fp32")}
 
 
 def export(
-    checkpoint: Checkpoint, recipe: Recipe, out: Path, force: bool = False, on_image: OnStep | None = None, correct: bool = True
+    checkpoint: FloatNetwork, recipe: Recipe, out: Path, force: bool = False, on_image: OnStep | None = None, correct: bool = True
 ) -> Recipe:
     """Write the artefact that ``out``'s suffix names; it appears there whole or not at all.
 
@@ -65,7 +65,7 @@ def export(
     return recipe
 
 
-def _check_plain(checkpoint: Checkpoint, recipe: Recipe, suffix: str) -> None:
+def _check_plain(checkpoint: FloatNetwork, recipe: Recipe, suffix: str) -> None:
     if checkpoint.quantization:
         trained = checkpoint.quantization.settings["precision"]
         raise InputError(f"'{checkpoint.name}' was trained as {trained}, which only an .mlpackage holds: export the float one to {suffix}")

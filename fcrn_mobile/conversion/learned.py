@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from torch import nn
+
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 from fcrn_mobile.conversion.weights import read_weights
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.network.checkpoints import BUILTIN, Checkpoint, checkpoint_path
-from fcrn_mobile.network.fcrn import FCRN
+from fcrn_mobile.network.checkpoints import checkpoint_path
+from fcrn_mobile.network.float_network import FloatNetwork
+from fcrn_mobile.network.forms import BUILTIN
 from fcrn_mobile.network.quantized import Quantization
 from fcrn_mobile.package.pymil import note_compression
 from fcrn_mobile.quantize.grids import Integers
@@ -19,12 +22,12 @@ if TYPE_CHECKING:
 __all__ = ["check_learned", "check_stored", "float_start", "learned_recipe", "register_learned"]
 
 
-def learned_recipe(checkpoint: Checkpoint) -> Recipe | None:
+def learned_recipe(checkpoint: FloatNetwork) -> Recipe | None:
     """The recipe that a checkpoint was trained for; None for a float one."""
     return make_recipe(checkpoint.quantization.settings, checkpoint.name) if checkpoint.quantization else None
 
 
-def check_learned(checkpoint: Checkpoint, recipe: Recipe) -> None:
+def check_learned(checkpoint: FloatNetwork, recipe: Recipe) -> None:
     """Refuse a recipe that asks for another quantization than the checkpoint was trained with, or to change it on images.
 
     What a recipe corrects only where it can is passed over: there is nothing to correct. A float checkpoint passes.
@@ -46,7 +49,7 @@ def check_learned(checkpoint: Checkpoint, recipe: Recipe) -> None:
         raise InputError(f"'{checkpoint.name}' was trained as it is to be stored: leave {setting} out of recipe '{recipe.name}'")
 
 
-def register_learned(network: FCRN, quantization: Quantization) -> FCRN:
+def register_learned(network: nn.Module, quantization: Quantization) -> nn.Module:
     """Note integers and tables beside the weights, for coremltools' converter (in place); returns the network."""
     for name, weight in quantization.weights.items():
         module, _, parameter = name.rpartition(".")
@@ -72,7 +75,7 @@ def check_stored(model: "ct.models.MLModel", quantization: Quantization) -> "ct.
     return model
 
 
-def float_start(checkpoint: Checkpoint, name: str) -> str | None:
+def float_start(checkpoint: FloatNetwork, name: str) -> str | None:
     """The float network that a checkpoint's packages are held to: the checkpoint itself, or what a learned quantization started from.
 
     Args:

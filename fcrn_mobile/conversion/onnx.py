@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from fcrn_mobile.conversion.artefact import INPUT_NAME, OUTPUT_NAME, Conversion
-from fcrn_mobile.network.fcrn import FCRN
 
 __all__ = ["OPSET", "TOLERANCE", "write_onnx"]
 
@@ -49,7 +49,7 @@ def write_onnx(conversion: Conversion, path: Path) -> None:
         path.write_bytes(model.SerializeToString())
 
 
-def _check_output(model: bytes, network: FCRN, example: torch.Tensor) -> None:
+def _check_output(model: bytes, network: nn.Module, example: torch.Tensor) -> None:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])

@@ -17,15 +17,17 @@ import fcrn_mobile
 from fcrn_mobile.data.spec import recorded_camera
 from fcrn_mobile.depth_contract import Depth, DepthContract
 from fcrn_mobile.errors import InputError, brief
+from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 from fcrn_mobile.network.foreign_keys import some
+from fcrn_mobile.network.forms import BUILTIN, NetworkSpec
 from fcrn_mobile.network.quantized import Quantization, unpack
 from fcrn_mobile.network.training_record import METRES, TrainingRecord
+from fcrn_mobile.network.unpooling import Form
 from fcrn_mobile.whole_file import replaced_whole
 
-__all__ = ["BUILTIN", "Checkpoint", "checkpoint_path", "load_checkpoint", "not_finite", "save_checkpoint"]
+__all__ = ["Checkpoint", "checkpoint_path", "load_checkpoint", "not_finite", "open_checkpoint", "save_checkpoint"]
 
-BUILTIN = "builtin"
 _CONFIG_FIELDS = {item.name for item in fields(FCRNConfig)}
 #: Fields that every version has written; the others have come since and have the older behaviour as their default.
 _ALWAYS_WRITTEN = {item.name for item in fields(FCRNConfig) if item.default is MISSING}
@@ -33,7 +35,7 @@ _ALWAYS_WRITTEN = {item.name for item in fields(FCRNConfig) if item.default is M
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained network and where it comes from.
+    """A trained network and where it comes from: a ``FloatNetwork``, see there.
 
     Attributes:
         name: ``builtin``, or the file's name without its suffix.
@@ -43,6 +45,7 @@ class Checkpoint:
         tool_version: the version that wrote it.
         sha256: hash of the whole file.
         quantization: what it was trained to be stored as; None for a float network.
+        path: of its file.
     """
 
     name: str
@@ -52,6 +55,21 @@ class Checkpoint:
     tool_version: str = fcrn_mobile.__version__
     sha256: str = ""
     quantization: Quantization | None = None
+    path: Path = Path()
+
+    @property
+    def kind(self) -> str:
+        """The preset."""
+        return self.network.config.preset
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width in pixels that it was trained for."""
+        return self.network.config.input_size
+
+    def deployed(self, form: Form = "four") -> FCRN:
+        """A rewritten copy, see ``deploy``."""
+        return deploy(self.network, form)
 
     @property
     def units(self) -> str:
@@ -158,7 +176,13 @@ def load_checkpoint(name: str) -> Checkpoint:
         tool_version=metadata.get("tool_version", "unknown"),
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         quantization=quantization,
+        path=path,
     )
+
+
+def open_checkpoint(spec: NetworkSpec) -> Checkpoint:
+    """As ``load_checkpoint``, for the registry of forms."""
+    return load_checkpoint(spec.model)
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> str:

@@ -6,6 +6,7 @@ The result computes the same function as the trained network up to float roundin
 import copy
 import itertools
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,8 @@ from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.unpooling import FORMS, Form, fused_bias, fused_kernel, phase_convs, phase_kernels, unpool
 
 __all__ = ["DeployedUpConv", "DeployedUpProj", "FourPhaseConv", "FusedPhaseConv", "LiteralUnpooledConv", "deploy", "taking_pixels"]
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class LiteralUnpooledConv(nn.Module):
@@ -120,14 +123,14 @@ def deploy(network: FCRN, form: Form = "four") -> FCRN:
     return network.eval()
 
 
-def taking_pixels(network: FCRN) -> FCRN:
-    """Let a deployed network take RGB in 0..255 instead of 0..1 (in place).
+def taking_pixels(network: Network) -> Network:
+    """Let a deployed network, which has buffers ``mean`` and ``std``, take RGB in 0..255 instead of 0..1 (in place).
 
     In half precision the order matters: a pixel minus the mean is exact, a pixel divided by 255 is not, and subtracting the
     mean from it afterwards magnifies the error.
     """
-    network.mean = network.mean * 255
-    network.std = network.std * 255
+    for name in ("mean", "std"):
+        setattr(network, name, getattr(network, name) * 255)
     return network
 
 

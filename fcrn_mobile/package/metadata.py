@@ -10,7 +10,7 @@ from fcrn_mobile.depth_contract import UNITS, DepthContract, config_beside, read
 from fcrn_mobile.errors import InputError
 
 if TYPE_CHECKING:
-    from fcrn_mobile.network.checkpoints import Checkpoint
+    from fcrn_mobile.network.float_network import FloatNetwork
 
 __all__ = ["COMPUTE_UNITS", "Metadata", "key", "model_contract"]
 
@@ -35,6 +35,7 @@ class Metadata:
         contract: what else the contract of a depth model says, as JSON; see ``depth_contract``.
         calibration: the images that it was measured on, as JSON; see ``conversion/calibration.py``.
         source_sha256: of the float package that it was compressed from, see ``reading.package_hash``.
+        graph: by what the graph of a network from outside was taken, see ``conversion/capture.py``.
     """
 
     version: str | None = None
@@ -48,17 +49,19 @@ class Metadata:
     contract: str | None = None
     calibration: str | None = None
     source_sha256: str | None = None
+    graph: str | None = None
 
     @classmethod
-    def of(cls, checkpoint: "Checkpoint", version: str) -> "Metadata":
-        """What a checkpoint tells, in words of a version of the tool."""
-        return cls(
-            version=version,
-            checkpoint_sha256=checkpoint.sha256,
-            training_data=checkpoint.training.data or "unknown",
-            camera=json.dumps(checkpoint.training.camera) if checkpoint.training.camera else None,
-            output_units=checkpoint.units,
-        )
+    def of(cls, network: "FloatNetwork", version: str) -> "Metadata":
+        """What a float network tells of itself, in words of a version of the tool; how its input is filled, each artefact says itself."""
+        training, contract = network.training, network.contract
+        focal, width = contract.camera or (None, None)
+        facts = DepthContract(contract.depth, framing=contract.framing, focal_length=focal, focal_width=width).to_metadata()
+        if training.camera:
+            facts["camera"] = json.dumps(training.camera)
+        elif training.data:  # which tell a camera
+            facts.pop("camera", None)
+        return cls(version=version, checkpoint_sha256=network.sha256, training_data=training.data or "unknown", **facts)
 
     @classmethod
     def from_dict(cls, written: Mapping[str, str]) -> "Metadata":

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fcrn_mobile.network.forms import CHECKPOINT
+
 if TYPE_CHECKING:
     from fcrn_mobile.runtimes.runtime import Runtime
 
-__all__ = ["ALIASES", "BACKENDS", "CHECKPOINT", "Backend", "is_on_device"]
-
-#: Suffix of the float network's file.
-CHECKPOINT = ".safetensors"
+__all__ = ["ALIASES", "BACKENDS", "Backend", "is_on_device"]
 
 #: Suffix of a model → that of the models which the same backends run.
 ALIASES = {".mlmodel": ".mlpackage"}
@@ -26,10 +25,10 @@ class Backend:
 
     Attributes:
         name: on the command line and in results.
-        suffix: of the models that it runs.
-        opens: ``module:class`` in this folder, imported when it is asked for. It takes the path (of a checkpoint its name, which may be
-            ``builtin``), ``model_config`` (a path or None) and the settings by their names; what the machine lacks for it, it names in
-            an ``InputError``.
+        suffix: of the models that it runs; ``CHECKPOINT`` stands for float networks of all forms.
+        opens: ``module:class`` in this folder, imported when it is asked for. It takes the path (of a float network what ``network.forms``
+            reads), ``model_config`` (a path or None) and the settings by their names; what the machine lacks for it, it names in an
+            ``InputError``.
         settings: those of ``open_runtime`` that it takes: ``arithmetic``, ``threads``, ``compute_units``.
         torch_threads: whether its threads are torch's, which are the whole process's.
         chosen_on: the system (``sys.platform``) on which ``auto`` takes it before others of the same suffix; elsewhere the first is taken.

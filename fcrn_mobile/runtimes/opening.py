@@ -5,8 +5,8 @@ from pathlib import Path
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil.arithmetic import Arithmetic
-from fcrn_mobile.network.checkpoints import BUILTIN
-from fcrn_mobile.runtimes.backends import ALIASES, BACKENDS, CHECKPOINT, Backend
+from fcrn_mobile.network.forms import BUILTIN, CHECKPOINT, FORMS, form_of, require_network
+from fcrn_mobile.runtimes.backends import ALIASES, BACKENDS, Backend
 from fcrn_mobile.runtimes.runtime import Runtime
 from fcrn_mobile.text import enumerated
 
@@ -24,7 +24,7 @@ def open_runtime(
     """Open a checkpoint or an artefact.
 
     Args:
-        model: ``builtin``, a .safetensors, .mlpackage, .mlmodel, .onnx or .aimodel path.
+        model: a float network of any form (``network.forms``), or an .mlpackage, .mlmodel, .onnx or .aimodel path.
         backend: one of ``BACKENDS``; ``auto`` picks coreml for packages on macOS and mil elsewhere.
         arithmetic: of the mil backend; ``float16`` shows what a device's half precision does.
         threads: of the prediction, for backends that are ``threaded``; None leaves the backend's own choice. Torch's are the whole
@@ -61,7 +61,8 @@ def choose_backend(model: str, backend: str = "auto") -> Backend:
     fitting = [each for each in BACKENDS.values() if each.suffix == suffix]
     if not fitting:
         suffixes = enumerated([*dict.fromkeys(each.suffix for each in BACKENDS.values()), *ALIASES], "or")
-        raise InputError(f"'{model}' is not a model: give '{BUILTIN}' or a file ending in {suffixes}")
+        outside = enumerated([form.shown for form in FORMS[1:]], "or")
+        raise InputError(f"'{model}' is not a model: give '{BUILTIN}', a file ending in {suffixes}, or a network from outside: {outside}")
     return next((each for each in fitting if each.chosen_on == sys.platform), fitting[0])
 
 
@@ -78,7 +79,7 @@ def backend_named(name: str) -> Backend:
 
 def model_suffix(model: str) -> str:
     """What the name of a model says of its kind."""
-    suffix = CHECKPOINT if model == BUILTIN else Path(model).suffix
+    suffix = CHECKPOINT if form_of(model) else Path(model).suffix
     return ALIASES.get(suffix, suffix)
 
 
@@ -88,7 +89,9 @@ def require_model(model: str) -> None:
     Raises:
         InputError: there is not.
     """
-    if model != BUILTIN and not Path(model).exists():
+    if form_of(model):
+        require_network(model)
+    elif not Path(model).exists():
         raise InputError(f"no model at '{model}': give an existing file, or '{BUILTIN}'")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.depth_contract import read_contract
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.mil.depth_interface import DepthInterface, Port
-from fcrn_mobile.network.checkpoints import Checkpoint, checkpoint_path, load_checkpoint
-from fcrn_mobile.network.deploy import deploy
+from fcrn_mobile.mil.depth_interface import ZERO_TO_ONE, DepthInterface, Port
+from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import set_form
+from fcrn_mobile.network.float_network import FloatNetwork
+from fcrn_mobile.network.forms import form_of, open_network, parse_network
 from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.runtimes.runtime import model_name
 
@@ -21,25 +23,28 @@ __all__ = ["CompiledTorchRuntime", "LiteralTorchRuntime", "TorchRuntime", "check
 
 
 class TorchRuntime:
-    """Runs a checkpoint, rewritten exactly for deployment."""
+    """Runs a float network, an FCRN rewritten exactly for deployment."""
 
     backend = "torch"
 
     def __init__(self, model: str, model_config: Path | None = None) -> None:
-        checkpoint = load_checkpoint(model)
-        self.name = model_name(checkpoint_path(model))
-        self.path = checkpoint_path(model)
-        contract = read_contract(model_config, checkpoint.contract) if model_config else checkpoint.contract
-        size = contract.sizes[0] if contract.sizes else checkpoint.network.config.input_size
-        self._interface = DepthInterface.of(
-            f"'{model}'", [Port("image", "float32", (1, 3, *size))], [Port("depth", "float32", None)], contract
-        )
+        network = open_network(_configured(model, model_config))
+        self.name = model_name(network.path) if isinstance(network, Checkpoint) else network.name
+        self.path = network.path
+        contract = network.contract
+        if model_config and isinstance(network, Checkpoint):
+            contract = read_contract(model_config, contract)
+        size = contract.sizes[0] if contract.sizes and isinstance(network, Checkpoint) else network.input_size
+        # Whatever the network from outside takes, here it takes RGB in 0..1 and gives one map.
+        contract = replace(contract, mean=ZERO_TO_ONE.mean, std=ZERO_TO_ONE.std, channels="RGB", layout="channels-first", output=None)
+        ports = [Port("image", "float32", (1, 3, *size))], [Port("depth", "float32", None)]
+        self._interface = DepthInterface.of(f"'{model}'", *ports, contract)
         self.contract, self.input_size = self._interface.contract, size
-        self.metadata = Metadata.of(checkpoint, checkpoint.tool_version).to_dict()
-        self._network: torch.nn.Module = self._prepared(checkpoint)
+        self.metadata = Metadata.of(network, network.tool_version).to_dict()
+        self._network: torch.nn.Module = self._prepared(network)
 
-    def _prepared(self, checkpoint: Checkpoint) -> torch.nn.Module:
-        return deploy(checkpoint.network)
+    def _prepared(self, network: FloatNetwork) -> torch.nn.Module:
+        return network.deployed()
 
     def predict(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
@@ -63,10 +68,18 @@ class LiteralTorchRuntime(TorchRuntime):
 
     backend = "torch-literal"
 
-    def _prepared(self, checkpoint: Checkpoint) -> torch.nn.Module:
-        if checkpoint.quantization:
-            raise InputError(f"'{checkpoint.name}' was trained in the form it is deployed in, there is no literal one: use --backend torch")
-        return set_form(checkpoint.network, "literal")
+    def _prepared(self, network: FloatNetwork) -> torch.nn.Module:
+        if not isinstance(network, Checkpoint):
+            raise InputError(f"'{network.name}' is no FCRN and has one form only: use --backend torch")
+        if network.quantization:
+            raise InputError(f"'{network.name}' was trained in the form it is deployed in, there is no literal one: use --backend torch")
+        return set_form(network.network, "literal")
+
+
+def _configured(model: str, config: Path | None) -> str:
+    """The network's name with its config, if its form takes one."""
+    spec, form = parse_network(model), form_of(model)
+    return str(replace(spec, config=config)) if config and form and "config" in form.options else model
 
 
 def check_compiler() -> None:

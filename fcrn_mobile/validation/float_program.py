@@ -1,15 +1,15 @@
-"""The float program that a package is held against: another package, or a checkpoint prepared as the package's network was."""
+"""The float program that a package is held against: another package, or a float network prepared as the package's was."""
 
 from pathlib import Path
 
 from fcrn_mobile.conversion.activations import as_program
-from fcrn_mobile.conversion.coreml import convert, prepared, trace
+from fcrn_mobile.conversion.coreml import float_model, prepared
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.depth_program import DepthProgram
-from fcrn_mobile.network.checkpoints import BUILTIN, Checkpoint, load_checkpoint
-from fcrn_mobile.network.deploy import deploy
+from fcrn_mobile.network.float_network import FloatNetwork
+from fcrn_mobile.network.forms import form_of, open_network
 from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.package.reading import SUFFIXES
 from fcrn_mobile.quiet import quiet_coremltools
@@ -18,13 +18,13 @@ __all__ = ["float_program"]
 
 
 def float_program(reference: str, candidate: Program) -> Program:
-    """Load a package, or convert a checkpoint in single precision with the form, target and input size of the candidate.
+    """Load a package, or convert a float network in single precision with the form, target and input size of the candidate.
 
     A candidate that was equalised holds other values inside than the checkpoint, and gives the same depth: its float network is
     equalised in the same way, so that only what compression did to it is a difference.
 
     Args:
-        reference: ``builtin``, a .safetensors or an .mlpackage path.
+        reference: a float network, see ``network.forms``, or an .mlpackage path.
         candidate: a depth program; the same settings give operators the same names.
 
     Raises:
@@ -33,12 +33,10 @@ def float_program(reference: str, candidate: Program) -> Program:
     """
     if Path(reference).suffix in SUFFIXES:
         return _package(reference, candidate)
-    if reference != BUILTIN and Path(reference).suffix != ".safetensors":
-        raise InputError(
-            f"reference '{reference}' is neither '{BUILTIN}' nor a .safetensors or .mlpackage: its operators cannot be compared"
-        )
+    if form_of(reference) is None:
+        raise InputError(f"reference '{reference}' is neither a float network nor an .mlpackage: its operators cannot be compared")
     size = DepthProgram.of(candidate, "the candidate").input_size
-    checkpoint = load_checkpoint(reference)
+    checkpoint = open_network(reference)
     if checkpoint.quantization:
         trained = checkpoint.quantization.settings["precision"]
         raise InputError(f"reference '{reference}' was trained as {trained}: give the float checkpoint that it was trained from")
@@ -55,14 +53,12 @@ def _package(reference: str, candidate: Program) -> Program:
     return program
 
 
-def _converted(checkpoint: Checkpoint, recipe: Recipe, size: tuple[int, ...]) -> Program:
+def _converted(checkpoint: FloatNetwork, recipe: Recipe, size: tuple[int, ...]) -> Program:
     # An array: a Float16 image would round the reference's depth.
     plain = Recipe(precision="fp32", output="array", target=recipe.target)
     height, width = size
     with quiet_coremltools():
-        return as_program(
-            convert(trace(prepared(deploy(checkpoint.network, recipe.form), recipe), (height, width)), (height, width), plain)
-        )
+        return as_program(float_model(prepared(checkpoint.deployed(recipe.form), recipe), (height, width), plain)[0])
 
 
 def _equalised(program: Program) -> bool:

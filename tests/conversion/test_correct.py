@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fcrn_mobile.conversion.calibration import measuring_images
+from fcrn_mobile.conversion.capture import trace
 from fcrn_mobile.conversion.compress import compress
-from fcrn_mobile.conversion.coreml import convert, trace
+from fcrn_mobile.conversion.coreml import convert
 from fcrn_mobile.conversion.correct import Walk, correct
 from fcrn_mobile.conversion.correct_table import Correct
 from fcrn_mobile.conversion.encoding import float_weights, weight_encodings, with_constants

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 import fcrn_mobile
-from fcrn_mobile.conversion import artefact, coreai, coreml, export, onnx
+from fcrn_mobile.conversion import artefact, compressed, coreai, coreml, export, onnx
 from fcrn_mobile.conversion.artefact import Conversion
+from fcrn_mobile.conversion.capture import trace
 from fcrn_mobile.conversion.coreai import quiet_coreai, write_coreai
-from fcrn_mobile.conversion.coreml import arithmetic, compressed, describe, trace, write_coreml
+from fcrn_mobile.conversion.coreml import arithmetic, describe, write_coreml
 from fcrn_mobile.conversion.export import artefact_size
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 from fcrn_mobile.errors import InputError
@@ -203,14 +204,14 @@ def test_a_package_that_is_written_says_what_it_is(tiny: Checkpoint, tmp_path: P
 
 
 def test_weights_are_corrected_on_the_images_if_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coreml, "compress", lambda model, recipe: f"small {model}")
-    monkeypatch.setattr(coreml, "correct", lambda *told: told)
+    monkeypatch.setattr(compressed, "compress", lambda model, recipe: f"small {model}")
+    monkeypatch.setattr(compressed, "correct", lambda *told: told)
     recipe = make_recipe({"precision": "int8", "correct": {"bias": True}}, "test")
     images: Any = SimpleNamespace(images=["an image"])
     model: Any = "model"
     for given, expected in ((images, ["an image"]), (None, ())):
-        assert compressed(model, recipe, given) == ("model", "small model", recipe.correct, expected, None)
-    assert compressed(model, Recipe(precision="int8"), images) == "small model"
+        assert compressed.compressed(model, recipe, given) == ("model", "small model", recipe.correct, expected, None)
+    assert compressed.compressed(model, Recipe(precision="int8"), images) == "small model"
 
 
 def test_what_exists_is_refused_before_any_work(tiny: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,9 @@ import tool_speed
 from safetensors import safe_open
 
 from fcrn_mobile.data import open_source
-from fcrn_mobile.network.checkpoints import BUILTIN, checkpoint_path, load_checkpoint
+from fcrn_mobile.network.checkpoints import checkpoint_path, load_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
+from fcrn_mobile.network.forms import BUILTIN
 
 MIB = 1 << 20
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from safetensors import safe_open
 
-from fcrn_mobile.network.checkpoints import BUILTIN, checkpoint_path
+from fcrn_mobile.network.checkpoints import checkpoint_path
+from fcrn_mobile.network.forms import BUILTIN
 from fcrn_mobile.network.training_record import METRES, UP_TO_SCALE, TrainingRecord
 
 
