@@ -106,12 +106,12 @@ def measured(run: Run, out: Path, scenes: int) -> dict[str, Any]:
     train(run, out / "run")
     minutes, processor_minutes = (time.perf_counter() - start) / 60, (time.process_time() - processor) / 60
     assert run.val_data is not None
-    held_out, rule = open_source(run.val_data), protocol(run.hyper.protocol)
+    held_out, rule, scaled = open_source(run.val_data), protocol(run.hyper.protocol, "none"), protocol(run.hyper.protocol, "median")
     network = open_runtime(str(out / "run" / "last.safetensors"))
     medians = [float(np.median(sample.depth[sample.depth > 0])) for sample in (held_out[index] for index in range(len(held_out)))]
     rows = {
-        "network, median-scaled": evaluate(network, held_out, rule, median_scaling=True).compute(),
-        "constant depth, median-scaled": evaluate(Constant(), held_out, rule, median_scaling=True).compute(),
+        "network, median-scaled": evaluate(network, held_out, scaled).compute(),
+        "constant depth, median-scaled": evaluate(Constant(), held_out, scaled).compute(),
     }
     if run.hyper.objective == "stereo":
         # The best constant there is: the median of the very frames that are measured.

@@ -1,13 +1,13 @@
 """``fcrn-mobile evaluate``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
-from fcrn_mobile.cli.frames import protocol_option, rule_for, skip_bad_option, sound_frames
+from fcrn_mobile.cli.frames import rule_for, rule_options, skip_bad_option, sound_frames
 from fcrn_mobile.cli.outputs import OutputFile, OutputFolder
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.whole_file import written_whole
@@ -33,9 +33,9 @@ _PANELS = OutputFolder(*(f"{rank}.png" for rank in _RANKS))
 @click.command("evaluate", cls=Command)
 @click.argument("model")
 @click.option("--data", required=True, metavar="SPEC", help="RGB-D data, such as sample, folder:PATH#val or nyu-mat:FILE#test.")
-@protocol_option()
+@rule_options
 @skip_bad_option
-@click.option("--median-scaling", is_flag=True, help="Scale each prediction to the truth's median first; such metrics are not metric.")
+@click.option("--median-scaling", is_flag=True, help="The same as --align median.")
 @click.option("--flip", is_flag=True, help="Predict the mirrored picture too and join both, as monodepth does.")
 @click.option(
     "--baselines",
@@ -64,7 +64,6 @@ _PANELS = OutputFolder(*(f"{rank}.png" for rank in _RANKS))
 def command(
     model: str,
     data: str,
-    protocol: str | None,
     skip_bad: bool,
     median_scaling: bool,
     flip: bool,
@@ -75,26 +74,27 @@ def command(
     force: bool,
     backend: str,
     json_out: str | None,
+    **how: Any,
 ) -> None:
     """Depth metrics of MODEL (builtin, a checkpoint or an artefact) against true depth."""
     from fcrn_mobile.data import open_source
+    from fcrn_mobile.evaluation.align import depth_of, settled
     from fcrn_mobile.evaluation.baselines import training_spec
     from fcrn_mobile.evaluation.evaluation import Evaluation
-    from fcrn_mobile.evaluation.focus import focus_on
     from fcrn_mobile.evaluation.intervals import bootstrap as intervals_of
     from fcrn_mobile.evaluation.intervals import scenes
 
-    rule = rule_for(protocol, data)
+    rule = rule_for(data, **_aligned(how, median_scaling))
     source, left_out = sound_frames(open_source(data), rule, skip_bad)
     drawn = scenes(source.names, bootstrap) if bootstrap else None
     training = training_spec(data) if baselines == _BESIDE else baselines
     learner = _training_frames(data, training) if training else None
-    runtime = _open(model, backend, median_scaling, flip)
-    metrics, standing = _measure(runtime, source, rule, median_scaling, data, drawn is not None)
-    learned = _learn(learner, str(training), source, rule, median_scaling) if learner else None
-    focus = focus_on(runtime, source).at(source[0].image.shape[1])
+    runtime = _open(model, backend, flip)
+    rule = settled(rule, depth_of(runtime), model)
+    metrics, standing = _measure(runtime, source, rule, data, drawn is not None)
+    learned = _learn(learner, str(training), source, rule) if learner else None
     intervals = intervals_of(metrics, drawn) if drawn else None
-    result = Evaluation(runtime.name, runtime.backend, data, metrics, standing, left_out, learned, intervals, focus)
+    result = Evaluation(runtime.name, runtime.backend, data, metrics, standing, left_out, learned, intervals)
     if per_image:
         with written_whole(per_image, force) as file:
             # Names of files need not be valid text.
@@ -119,33 +119,35 @@ def _training_frames(data: str, training: str) -> "Source":
     return open_source(training)
 
 
-def _open(model: str, backend: str, median_scaling: bool, flip: bool) -> "Runtime":
-    """The model, refused where its metrics would mean nothing."""
-    from fcrn_mobile.package.metadata import Metadata
+def _aligned(how: dict[str, Any], median_scaling: bool) -> dict[str, Any]:
+    """The options of the protocol, ``--median-scaling`` among them."""
+    if median_scaling and how["align"] not in (None, "median"):
+        raise InputError(f"--median-scaling is --align median, and --align {how['align']} is given: leave one out")
+    return how | {"align": "median"} if median_scaling else how
+
+
+def _open(model: str, backend: str, flip: bool) -> "Runtime":
     from fcrn_mobile.runtimes import open_runtime
     from fcrn_mobile.runtimes.flip import FlipProcessed
 
     runtime = open_runtime(model, backend)
-    if not median_scaling and not Metadata.from_dict(runtime.metadata).is_metric:
-        raise InputError(f"the depth of '{model}' is known up to a scale only, not in metres: evaluate it with --median-scaling")
     return FlipProcessed(runtime) if flip else runtime
 
 
 def _measure(
-    runtime: "Runtime", source: "Source", rule: "EvaluationProtocol", median_scaling: bool, data: str, resampled: bool
+    runtime: "Runtime", source: "Source", rule: "EvaluationProtocol", data: str, resampled: bool
 ) -> "tuple[DepthMetrics, Standing]":
+    from fcrn_mobile.evaluation.align import depth_of
     from fcrn_mobile.evaluation.evaluate import evaluate
     from fcrn_mobile.evaluation.standing import StandingMeter
 
-    meter = StandingMeter(rule, median_scaling, data)
+    meter = StandingMeter(rule, depth_of(runtime) == "inverse", data)
     with progress(runtime.name) as on_frame:
-        metrics = evaluate(runtime, source, rule, on_frame, median_scaling, meter, resampled)
+        metrics = evaluate(runtime, source, rule, on_frame, meter, resampled)
     return metrics, meter.compute(runtime.name)
 
 
-def _learn(
-    training: "Source", training_data: str, source: "Source", rule: "EvaluationProtocol", median_scaling: bool
-) -> "LearnedBaselines":
+def _learn(training: "Source", training_data: str, source: "Source", rule: "EvaluationProtocol") -> "LearnedBaselines":
     from fcrn_mobile.evaluation.baselines import learn_baselines
     from fcrn_mobile.evaluation.evaluate import evaluate
     from fcrn_mobile.evaluation.evaluation import LearnedBaselines
@@ -155,25 +157,28 @@ def _learn(
     metrics = {}
     for baseline in (maps.mean_map, maps.median_map):
         with progress(baseline.name) as on_frame:
-            metrics[baseline.name] = evaluate(baseline, source, rule, on_frame, median_scaling)
+            metrics[baseline.name] = evaluate(baseline, source, rule, on_frame)
     return LearnedBaselines(training_data, maps, metrics)
 
 
 def print_evaluation(result: "Evaluation") -> None:
     """The metrics, what they are of, and what makes them doubtful."""
+    from fcrn_mobile.evaluation.align import NONE
+
     print(f"{result.model} ({result.backend}) on {result.data}")
-    print(f"{len(result.metrics.per_image)} images, {_describe(result.metrics.rule)}")
+    print(f"{len(result.metrics.per_image)} images, protocol {result.metrics.rule.describe()}")
     for warning in result.warnings:
         print(f"warning: {warning}")
-    if note := str(result.focus):
+    if note := str(result.metrics.focus):
         print(note)
     print_columns(result.columns, result.intervals)
     if result.intervals:
         print(f"95 %: by the bootstrap, {result.intervals.resamples} draws of {result.intervals.scenes} {result.intervals.by}")
     if result.baselines:
         print(_describe_baselines(result.baselines.maps, result.baselines.data))
-    if result.metrics.median_scaling:
-        print("median-scaled to the truth, image by image: these metrics are not metric,\nthey say nothing about distances in metres")
+    if (alignment := result.metrics.rule.alignment) != NONE:
+        how = "median-scaled" if alignment == "median" else f"brought ({alignment})"
+        print(f"{how} to the truth, image by image: these metrics are not metric,\nthey say nothing about distances in metres")
 
 
 def print_columns(columns: "dict[str, DepthMetrics]", intervals: "Intervals | None" = None) -> None:
@@ -206,11 +211,6 @@ def _ends(intervals: "Intervals", key: str) -> str:
     return "{:.4f} to {:.4f}".format(*intervals.metrics[key]) if key else ""
 
 
-def _describe(rule: "EvaluationProtocol") -> str:
-    crop = "the whole image" if rule.crop is None else "inside the crop"
-    return f"protocol {rule.name}: {'pooled over all pixels' if rule.pooled else 'mean of images'}, {crop}, to {rule.max_depth:g} m"
-
-
 def _describe_baselines(learned: "Baselines", data: str) -> str:
     part = f" (median: {learned.median_frames})" if learned.median_frames < learned.frames else ""
     return f"maps: no learning, the same for every image; from {learned.frames} frames{part} of\n  {data}"
@@ -226,12 +226,11 @@ def _draw_panels(runtime: "Runtime", source: "Source", result: "DepthMetrics", f
     folder.mkdir(parents=True, exist_ok=True)
     for rank, name in zip(_RANKS, (ranked[0], ranked[(len(ranked) - 1) // 2], ranked[-1]), strict=True):
         sample = source[source.names.index(name)]
-        scale_to = sample.depth if result.median_scaling else None
         height, width = sample.depth.shape
-        predicted = align(focus(runtime.predict(sample.image), width), height, width, result.rule, scale_to)
+        prediction = focus(runtime.predict(sample.image), sample.image.shape[1])
+        predicted = align(prediction, height, width, result.rule, sample.depth, result.inverse)
         own = result.per_image[name]
         figures = f"abs_rel {own['abs_rel']:.3f}   rmse {own['rmse']:.2f} m   log10 {own['log10']:.3f}   delta1 {own['delta1']:.3f}"
-        how = f"{result.rule.name}, median-scaled" if result.median_scaling else result.rule.name
-        title = f"{rank} of {len(ranked)}: {name[-48:]}   {figures}   ({how})"
+        title = f"{rank} of {len(ranked)}: {name[-48:]}   {figures}   ({result.rule.label}, alignment {result.rule.alignment})"
         with written_whole(folder / f"{rank}.png", force) as file:
             save_panel(sample.image, sample.depth, predicted, valid_mask(sample.depth, result.rule), title, file)

@@ -12,13 +12,27 @@ if TYPE_CHECKING:
     from fcrn_mobile.data import Source
     from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 
-__all__ = ["protocol_option", "rule_for", "rule_if_depth", "skip_bad_option", "sound_frames"]
+__all__ = ["rule_for", "rule_if_depth", "rule_options", "skip_bad_option", "sound_frames"]
 
 
-def protocol_option(help: str = "How predictions meet the truth.") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """``--protocol NAME``; None where it is not given: then it is the data's own."""
-    text = f"{help}  [default: garg for KITTI, else eigen]"
-    return click.option("--protocol", metavar="eigen|laina|full|garg", help=text)
+def rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--protocol``, ``--align``, ``--min-depth`` and ``--max-depth``: the arguments of ``rule_for`` besides the data."""
+    for option in (
+        click.option("--max-depth", type=float, metavar="METRES", help="Largest depth, instead of the protocol's."),
+        click.option("--min-depth", type=float, metavar="METRES", help="Least depth, instead of the protocol's."),
+        click.option(
+            "--align",
+            metavar="none|median|scale-shift|scale-shift-inverse",
+            help="Bring each prediction to the truth first.  [default: none for metres, else as the depth is known]",
+        ),
+        click.option(
+            "--protocol",
+            metavar="eigen|laina|full|garg",
+            help="How predictions meet the truth.  [default: garg for KITTI, else eigen]",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def skip_bad_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -26,30 +40,32 @@ def skip_bad_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--skip-bad", is_flag=True, help="Leave out frames that cannot be read or hold no depth, and count them.")(command)
 
 
-def rule_for(protocol: str | None, data: str) -> "EvaluationProtocol":
+def rule_for(data: str, protocol: str | None, align: str | None, min_depth: float | None, max_depth: float | None) -> "EvaluationProtocol":
     """The protocol that was asked for, or the one that data of this form is published with.
 
     Raises:
-        InputError: unknown name.
+        InputError: unknown name or alignment, or a range that is none.
     """
     from fcrn_mobile.data.spec import default_protocol
     from fcrn_mobile.evaluation import metrics
 
-    return metrics.protocol(protocol or default_protocol(data))
+    return metrics.protocol(protocol or default_protocol(data), align, min_depth, max_depth)
 
 
-def rule_if_depth(protocol: str | None, data: str) -> "EvaluationProtocol | None":
+def rule_if_depth(data: str, **how: Any) -> "EvaluationProtocol | None":
     """As ``rule_for``; None for pictures alone, whose fidelity needs no true depth.
 
     Raises:
-        InputError: a protocol for data without depth.
+        InputError: one of the options for data without depth.
     """
     from fcrn_mobile.data.spec import without_depth
 
     if not without_depth(data):
-        return rule_for(protocol, data)
-    if protocol:
-        raise InputError(f"--protocol {protocol} says how predictions meet the truth, and '{data}' holds no depth: leave it out")
+        return rule_for(data, **how)
+    for name, value in how.items():
+        if value is not None:
+            option = f"--{name.replace('_', '-')} {value}"
+            raise InputError(f"{option} says how predictions meet the truth, and '{data}' holds no depth: leave it out")
     return None
 
 

@@ -2,14 +2,14 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
 from fcrn_mobile.cli.exits import end
-from fcrn_mobile.cli.frames import protocol_option, rule_if_depth
+from fcrn_mobile.cli.frames import rule_if_depth, rule_options
 from fcrn_mobile.cli.outputs import OutputFolder
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ __all__ = ["command", "print_tuning"]
 @click.option("--verify-images", default=32, show_default=True, type=click.IntRange(min=2), help="To verify on, others.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Chooses the images.")
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="BASE", help="All else; its target bounds the schemes.")
-@protocol_option("Of budgets on metrics.")
+@rule_options
 @click.option("--force", is_flag=True, help="Overwrite the results of an earlier search.")
 @json_option
 def command(
@@ -41,9 +41,9 @@ def command(
     verify_images: int,
     seed: int,
     recipe: Path | None,
-    protocol: str | None,
     force: bool,
     json_out: str | None,
+    **how: Any,
 ) -> None:
     """The smallest package of MODEL (builtin, .safetensors or a float .mlpackage) that holds a drift budget, a precision for each operator.
 
@@ -55,7 +55,7 @@ def command(
     from fcrn_mobile.tuning.tune import Request, base_recipe, tune
 
     limits = tuple(parse_limit(text) for text in budgets)
-    rule = rule_if_depth(protocol, data)
+    rule = rule_if_depth(data, **how)
     base = base_recipe(model, recipe)
     request = Request(model, data, limits, rule, base, objective, images, verify_images, seed)
     result = publish(tune(request, out, force, progress), out, save_pareto)
@@ -90,6 +90,8 @@ def print_tuning(result: "Tuning", model: str, out: Path) -> None:
     print(f"{result.mean_bits:.2f} bits per weight; {result.latency_ms:.2f} ms is an estimate, mean over chips, not run on a device")
     print(f"drift on the images searched on: predicted {fit.predicted:.4f}, measured {fit.measured:.4f}; {len(result.attempts)} verified")
     print(f"simulated float16, not run on a device; {result.verified} images to verify on, none of them searched on")
+    if result.rule:
+        print(f"metrics: {result.rule.text}")
     for promise in result.chosen.promises:
         print(promise.text)
     print("the bound is of the mean over images drawn as these were: it says nothing of other cameras and other kinds of rooms")

@@ -1,14 +1,14 @@
 """``fcrn-mobile validate``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
 from fcrn_mobile.cli.exits import end
-from fcrn_mobile.cli.frames import protocol_option, rule_if_depth, skip_bad_option, sound_frames
+from fcrn_mobile.cli.frames import rule_if_depth, rule_options, skip_bad_option, sound_frames
 from fcrn_mobile.cli.page import html_options, write_page
 from fcrn_mobile.evaluation.formulas import shown
 from fcrn_mobile.runtimes.backends import is_on_device
@@ -26,7 +26,7 @@ __all__ = ["command", "print_drift"]
     "--data", required=True, metavar="SPEC", help="Such as sample, folder:PATH#val or nyu-mat:FILE#test; images:PATH for fidelity alone."
 )
 @click.option("--budget", "budgets", multiple=True, metavar="M=X", help="Such as abs_rel=5% or fidelity=0.05; else the recipe's own.")
-@protocol_option()
+@rule_options
 @skip_bad_option
 @click.option("--backend", default="auto", show_default=True, help="Of the candidates.")
 @click.option("--arithmetic", default="float16", show_default=True, metavar="float16|float32|ane", help="Of the mil backend; a simulation.")
@@ -37,13 +37,13 @@ def command(
     candidates: tuple[str, ...],
     data: str,
     budgets: tuple[str, ...],
-    protocol: str | None,
     skip_bad: bool,
     backend: str,
     arithmetic: str,
     html: Path | None,
     force: bool,
     json_out: str | None,
+    **how: Any,
 ) -> None:
     """Drift of CANDIDATES from REFERENCE; exit code 1 if one breaks its budget."""
     from fcrn_mobile.data.spec import open_images
@@ -52,7 +52,7 @@ def command(
     from fcrn_mobile.validation.drift import validate
 
     limits = [parse_limit(text) for text in budgets]
-    rule = rule_if_depth(protocol, data)
+    rule = rule_if_depth(data, **how)
     source, left_out = sound_frames(open_images(data), rule, skip_bad)
     runtimes = [open_runtime(path, backend, arithmetic) for path in candidates]  # type: ignore[arg-type] # checked when opened
     base = open_runtime(reference, arithmetic="float32")
@@ -77,18 +77,21 @@ def command(
 
 def print_drift(result: "Validation") -> None:
     """The table of a validation, and one line per budget."""
+    from fcrn_mobile.evaluation.align import NONE
+
     images = result.reference_metrics["images"]
     for warning in result.warnings:
         print(f"warning: {warning}")
-    metrics = shown() if result.protocol else []
-    how = f"protocol {result.protocol}" if result.protocol else "fidelity alone: they hold no depth"
+    metrics = shown() if result.rule else []
+    how = result.rule.text if result.rule else "fidelity alone: they hold no depth"
     title = f"Drift on {result.data}: {images} images, {how}"
-    columns = ["model", "MB", *metrics, "fidelity", "dB", "verdict"]
+    columns = ["model", "MB", *metrics, "fidelity", "edges", "dB", "verdict"]
     reference = [f"{result.reference_metrics[key]:.4f}" for key in metrics]
-    rows = [[f"{result.reference_name} (reference)", f"{result.reference_size_bytes / 1e6:.1f}", *reference, "", "", ""]]
+    rows = [[f"{result.reference_name} (reference)", f"{result.reference_size_bytes / 1e6:.1f}", *reference, "", "", "", ""]]
     for candidate in result.candidates:
         change = [f"{candidate.metrics[key]:.4f} {candidate.change[key]:+.4f}" for key in metrics]
-        closeness = [f"{candidate.fidelity.abs_rel:.4f}", f"{candidate.fidelity.psnr_db:.1f}"]
+        own = candidate.fidelity
+        closeness = [f"{own.abs_rel:.4f}", f"{own.boundary_drift:.4f}", f"{own.psnr_db:.1f}"]
         rows.append([candidate.name, f"{candidate.size_bytes / 1e6:.1f}", *change, *closeness, candidate.verdict])
     print_table(title, columns, rows)
     engines = dict.fromkeys(candidate.engine for candidate in result.candidates)
@@ -96,11 +99,11 @@ def print_drift(result: "Validation") -> None:
     print(f"candidates ran on {'; '.join(engines)}{'' if on_device else '; not run on a device'}")
     networks = len(result.candidates) + 1
     print(f"{images} images through {networks} networks in {result.seconds:.1f} s: {result.images_per_second:.1f} images per second")
-    if result.reference_metrics.get("scaling") == "median":
-        print("depth is known up to a scale only: metrics are of predictions scaled to the truth's median, image by image")
+    if result.rule and result.rule.alignment != NONE:
+        print(f"metrics are of predictions brought to the truth ({result.rule.alignment}), image by image: they say nothing of metres")
     if note := str(result.focus):
         print(note)
-    print("fidelity: mean |candidate - reference| / reference of the depth maps; dB: their PSNR")
+    print("fidelity: mean |candidate - reference| / reference of the depth maps; edges: their boundary_drift; dB: their PSNR")
     for candidate in result.candidates:
         if candidate.overflow:
             print(f"{candidate.name}: first tensor to overflow: {candidate.overflow}")

@@ -1,4 +1,8 @@
-"""How much drift a recipe or a user allows, ``abs_rel=1%``, ``delta1=0.01``, ``fidelity=0.05``, and whether a candidate keeps to it."""
+"""How much drift a recipe or a user allows, and whether a candidate keeps to it.
+
+``abs_rel=1%`` and ``delta1=0.01`` bound how much worse a metric gets; ``fidelity=0.05`` and ``boundary_drift=0.1`` how far the candidate's
+output is from the reference's own, which needs no truth.
+"""
 
 import math
 from collections.abc import Mapping
@@ -8,9 +12,11 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.formulas import compared
 
 __all__ = [
+    "BOUNDARY",
     "FIDELITY",
     "FLOAT16_ROUNDING",
     "FLOAT32_ROUNDING",
+    "OWN_OUTPUT",
     "Check",
     "Limit",
     "check",
@@ -19,7 +25,9 @@ __all__ = [
     "parse_limit",
 ]
 
-FIDELITY = "fidelity"
+FIDELITY, BOUNDARY = "fidelity", "boundary_drift"
+#: Budgets on the candidate's output beside the reference's own, whose value is bounded; see ``validation/fidelity.py``.
+OWN_OUTPUT = (FIDELITY, BOUNDARY)
 #: Relative rounding of a depth in float32, half a unit in its last place (IEEE 754): two engines that compute the same differ by that,
 #: and so do metrics of it, whose values are of the order of 1.
 FLOAT32_ROUNDING = 2.0**-24
@@ -32,7 +40,7 @@ class Limit:
     """One budget.
 
     Attributes:
-        metric: a depth metric, whose worsening is bounded, or ``fidelity``, whose value is.
+        metric: a depth metric, whose worsening is bounded, or one of ``OWN_OUTPUT``, whose value is.
         amount: the bound.
         relative: whether it is a share of the reference's value.
         text: as written, for tables.
@@ -51,7 +59,7 @@ def parse_limit(text: str) -> Limit:
         InputError: another form, an unknown metric, a negative amount, or one below the rounding of float32.
     """
     metric, equals, amount_text = (part.strip() for part in text.partition("="))
-    metrics = (FIDELITY, *compared())
+    metrics = (*OWN_OUTPUT, *compared())
     if not equals or metric not in metrics:
         raise InputError(f"budget '{text}': write METRIC=AMOUNT with one of {', '.join(metrics)}")
     percent = amount_text.endswith("%")
@@ -66,8 +74,8 @@ def parse_limit(text: str) -> Limit:
             f"budget '{text}': less than the rounding of depth in float32, {FLOAT32_ROUNDING:.0e}, which alone would break it or not: "
             f"allow more, such as {metric}={'1%' if percent else '0.01'}"
         )
-    # The fidelity is a relative error already, so 5% and 0.05 mean the same.
-    return Limit(metric, amount / 100 if percent else amount, percent and metric != FIDELITY, text)
+    # These are shares already, so 5% and 0.05 mean the same.
+    return Limit(metric, amount / 100 if percent else amount, percent and metric not in OWN_OUTPUT, text)
 
 
 def check_half(limit: Limit) -> None:
@@ -89,7 +97,7 @@ def check_without_truth(limit: Limit, data: str) -> None:
     Raises:
         InputError: a budget on a metric.
     """
-    if limit.metric != FIDELITY:
+    if limit.metric not in OWN_OUTPUT:
         raise InputError(
             f"budget '{limit.text}' is on a metric, which needs true depth, and '{data}' holds none: "
             "give a budget such as fidelity=0.05, or data with depth"
@@ -109,16 +117,16 @@ class Check:
         return self.value <= self.limit.amount
 
 
-def check(limit: Limit, reference: Mapping[str, float], candidate: Mapping[str, float], fidelity: float) -> Check:
+def check(limit: Limit, reference: Mapping[str, float], candidate: Mapping[str, float], own: Mapping[str, float]) -> Check:
     """Hold a candidate to a limit.
 
     Args:
         limit: the budget.
         reference, candidate: their metrics against the truth.
-        fidelity: mean abs_rel of the candidate's output to the reference's.
+        own: the figures of ``OWN_OUTPUT``, by name.
     """
-    if limit.metric == FIDELITY:
-        return Check(limit, fidelity)
+    if limit.metric in OWN_OUTPUT:
+        return Check(limit, own[limit.metric])
     worsening = candidate[limit.metric] - reference[limit.metric]
     if compared()[limit.metric].higher_is_better:
         worsening = -worsening

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.data.source import Source
+from fcrn_mobile.evaluation.align import depth_of, settled
 from fcrn_mobile.evaluation.focus import focus_on
 from fcrn_mobile.evaluation.metrics import DepthMetrics, EvaluationProtocol
 from fcrn_mobile.evaluation.standing import StandingMeter
@@ -18,7 +19,7 @@ class Predictor(Protocol):
     """What turns an image into depth: every runtime, and a baseline."""
 
     def predict(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """H×W×3 uint8 RGB → h×w float32 metres."""
+        """H×W×3 uint8 RGB → h×w float32 metres, or depth of the meaning that its contract says."""
         ...
 
 
@@ -27,7 +28,6 @@ def evaluate(
     source: Source,
     rule: EvaluationProtocol,
     on_frame: OnStep | None = None,
-    median_scaling: bool = False,
     standing: StandingMeter | None = None,
     resampled: bool = False,
 ) -> DepthMetrics:
@@ -36,19 +36,23 @@ def evaluate(
     Args:
         model: a runtime or a baseline.
         source: frames with true depth.
-        rule: the metrics' protocol.
+        rule: the metrics' protocol; its alignment is that of the model's depth where it names none.
         on_frame: progress.
-        median_scaling: scale each prediction to the truth's median first; such metrics are not metric.
         standing: looks at each image too.
         resampled: keep what ``intervals.bootstrap`` needs.
 
     Raises:
-        InputError: a frame without a valid pixel, or a prediction that cannot be scaled.
+        InputError: a frame without a valid pixel, a prediction that cannot be brought to the truth, or no alignment of depth that is
+            not in metres.
     """
-    metrics, focus = DepthMetrics(rule, median_scaling, sums={} if resampled else None), focus_on(model, source)
+    depth, focus = depth_of(model), focus_on(model, source)
+    rule = settled(rule, depth, getattr(model, "name", "the model"))
+    metrics = DepthMetrics(rule, depth == "inverse", sums={} if resampled else None)
     for index in range(len(source)):
         sample = source[index]
-        prediction = focus(model.predict(sample.image), sample.image.shape[1])
+        width = sample.image.shape[1]
+        prediction = focus(model.predict(sample.image), width)
+        metrics.focus = focus.at(width) if index == 0 else metrics.focus
         metrics.update(prediction, sample.depth, sample.name)
         if standing:
             standing.update(prediction, sample.depth)

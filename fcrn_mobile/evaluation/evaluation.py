@@ -1,10 +1,9 @@
 """A model's metrics beside those of what needs no network, as they are reported."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from fcrn_mobile.evaluation.baselines import Baselines
-from fcrn_mobile.evaluation.focus import Focus
 from fcrn_mobile.evaluation.intervals import Intervals
 from fcrn_mobile.evaluation.metrics import DepthMetrics
 from fcrn_mobile.evaluation.standing import Standing
@@ -32,7 +31,6 @@ class Evaluation:
         standing: what it is worth beside the data's own median map.
         left_out: a line on frames that could not be read and were left out; empty for none.
         baselines, intervals: None if nobody asked for them.
-        focus: what was done to depth for the data's camera.
     """
 
     model: str
@@ -43,7 +41,6 @@ class Evaluation:
     left_out: str = ""
     baselines: LearnedBaselines | None = None
     intervals: Intervals | None = None
-    focus: Focus = field(default_factory=Focus)
 
     @property
     def columns(self) -> dict[str, DepthMetrics]:
@@ -61,7 +58,7 @@ class Evaluation:
         value |= {"median_map": self.standing.median_map, "fails": self.standing.fails, "warnings": self.warnings}
         if self.intervals:
             value["intervals"] = self.intervals
-        value |= self.focus.to_json()
+        value |= {"rule": self.metrics.rule.to_json()} | self.metrics.focus.to_json()
         if self.baselines:
             maps = {name.replace(" ", "_"): column.compute() for name, column in self.baselines.metrics.items()}
             learned = self.baselines.maps

@@ -3,14 +3,17 @@
 import csv
 import io
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from fcrn_mobile.errors import InputError, require_known
+from fcrn_mobile.evaluation.align import ALIGNMENTS, NONE, aligned
 from fcrn_mobile.evaluation.edges import edge_density
+from fcrn_mobile.evaluation.focus import Focus
 from fcrn_mobile.evaluation.formulas import METRICS, Errors, means
 
 __all__ = [
@@ -20,7 +23,6 @@ __all__ = [
     "EvaluationProtocol",
     "align",
     "counted_pixels",
-    "median_scale",
     "metrics_from_moments",
     "pixel_moments",
     "protocol",
@@ -39,6 +41,9 @@ class EvaluationProtocol:
         crop: top, bottom, left, right as fractions of the size, or None for the whole image.
         max_depth: cap in metres; true depths beyond it do not count.
         pooled: whether metrics are taken over all pixels of all images at once instead of averaged over images.
+        min_depth: least depth in metres; true depths up to it do not count.
+        alignment: one of ``align.ALIGNMENTS``: how predictions are brought to the truth before they are cut at the range; None leaves it
+            to what a model's depth means, and is none for depth in metres.
     """
 
     name: str
@@ -46,6 +51,29 @@ class EvaluationProtocol:
     max_depth: float
     pooled: bool
     min_depth: float = 1e-3
+    alignment: str | None = None
+
+    @property
+    def label(self) -> str:
+        """Its name, with the range where that is not the name's own."""
+        own = PROTOCOLS.get(self.name, self)
+        is_own = (self.min_depth, self.max_depth) == (own.min_depth, own.max_depth)
+        return self.name if is_own else f"{self.name} {self.min_depth:g} to {self.max_depth:g} m"
+
+    @property
+    def text(self) -> str:
+        """What makes the figures comparable, for tables."""
+        return f"protocol {self.label}, alignment {self.alignment or NONE}"
+
+    def describe(self) -> str:
+        """All of it, for people."""
+        crop = "the whole image" if self.crop is None else "inside the crop"
+        how = "pooled over all pixels" if self.pooled else "mean of images"
+        return f"{self.name}: {how}, {crop}, {self.min_depth:g} to {self.max_depth:g} m; alignment {self.alignment or NONE}"
+
+    def to_json(self) -> dict[str, Any]:
+        """As the command line writes it."""
+        return asdict(self) | {"alignment": self.alignment or NONE}
 
 
 #: ``eigen``: rows 45:471 and columns 41:601 of 480×640; ``garg``: KITTI (Garg et al. 2016, arXiv 1603.04992).
@@ -57,24 +85,31 @@ PROTOCOLS: dict[str, EvaluationProtocol] = {
 }
 
 
-def protocol(name: str) -> EvaluationProtocol:
-    """A protocol by name.
+def protocol(name: str, alignment: str | None = None, min_depth: float | None = None, max_depth: float | None = None) -> EvaluationProtocol:
+    """A protocol by name, with another alignment or range where they are given.
 
     Raises:
-        InputError: unknown name.
+        InputError: unknown name or alignment, or a range that is none.
     """
     require_known("protocol", name, PROTOCOLS)
-    return PROTOCOLS[name]
+    if alignment is not None:
+        require_known("alignment", alignment, ALIGNMENTS)
+    own = PROTOCOLS[name]
+    low, high = own.min_depth if min_depth is None else min_depth, own.max_depth if max_depth is None else max_depth
+    if not 0 < low < high < math.inf:
+        raise InputError(f"the range of depth is {low:g} to {high:g} m: give a least depth above 0 and a larger largest one")
+    return replace(own, alignment=alignment, min_depth=low, max_depth=high)
 
 
-def align(prediction: Array, height: int, width: int, rule: EvaluationProtocol, scale_to: Array | None = None) -> Array:
-    """Resize a prediction bilinearly to the true depth's size and clip it to the protocol's range; NaN stays NaN.
+def align(prediction: Array, height: int, width: int, rule: EvaluationProtocol, depth: Array | None = None, inverse: bool = False) -> Array:
+    """Resize a prediction bilinearly to the true depth's size, bring it to the truth and clip it to the protocol's range; NaN stays NaN.
 
     Args:
         prediction: h×w metres, any size.
         height, width: of the true depth.
-        rule: gives the range.
-        scale_to: the true depth, height×width, if the prediction is to be median-scaled to it before it is clipped.
+        rule: gives alignment and range.
+        depth: the true depth, height×width; without it nothing is brought to anything.
+        inverse: whether the prediction is inverse depth.
 
     Raises:
         InputError: median scaling of a prediction whose median is not positive.
@@ -82,30 +117,9 @@ def align(prediction: Array, height: int, width: int, rule: EvaluationProtocol, 
     if prediction.shape != (height, width):
         resized = Image.fromarray(np.ascontiguousarray(prediction, dtype=np.float32)).resize((width, height), Image.Resampling.BILINEAR)
         prediction = np.asarray(resized)
-    if scale_to is not None:
-        prediction = prediction * np.float32(median_scale(prediction, scale_to, rule))
+    if depth is not None and (inverse or rule.alignment not in (None, NONE)):
+        prediction = aligned(prediction, depth, valid_mask(depth, rule), rule.alignment or NONE, inverse).astype(np.float32)
     return np.clip(prediction, rule.min_depth, rule.max_depth).astype(np.float32)
-
-
-def median_scale(prediction: Array, depth: Array, rule: EvaluationProtocol) -> float:
-    """median(true) / median(predicted) over the pixels that count (Zhou et al. 2017, arXiv 1704.07813, section 4.1).
-
-    Args:
-        prediction, depth: H×W metres.
-
-    Returns:
-        The factor; NaN if a prediction that counts is NaN or the median is infinite, which no factor mends.
-
-    Raises:
-        InputError: the prediction's median is 0 or negative.
-    """
-    mask = valid_mask(depth, rule)
-    predicted = float(np.median(prediction[mask].astype(np.float64)))
-    if not math.isfinite(predicted):
-        return math.nan
-    if predicted <= 0:
-        raise InputError(f"the median of the prediction is {predicted:.4g} m, which no factor scales to the truth: evaluate unscaled")
-    return float(np.median(depth[mask].astype(np.float64))) / predicted
 
 
 def valid_mask(depth: Array, rule: EvaluationProtocol) -> NDArray[np.bool_]:
@@ -166,27 +180,28 @@ class DepthMetrics:
 
     Attributes:
         rule: the protocol.
-        median_scaling: whether each prediction is scaled to the truth's median first. Such metrics say how well the shape of
-            the scene is seen, and nothing about metres.
+        inverse: whether predictions are inverse depth.
         per_image: image name → its metrics, in the order of the updates.
         pixels: how many were counted.
         summed: over them, what ``pixel_moments`` takes the mean of.
         sums: image name → both of its own, as one array, if it is to be resampled (``intervals``); None keeps none, for what grows with
             the images.
+        focus: what was done to predictions for the data's camera before they came here.
     """
 
     rule: EvaluationProtocol
-    median_scaling: bool = False
+    inverse: bool = False
     per_image: dict[str, dict[str, float]] = field(default_factory=dict)
     pixels: int = 0
     summed: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
     sums: dict[str, NDArray[np.float64]] | None = None
+    focus: Focus = field(default_factory=Focus)
 
     def update(self, prediction: Array, depth: Array, name: str) -> dict[str, float]:
         """Count one image.
 
         Args:
-            prediction: h×w metres, any size.
+            prediction: h×w metres, any size; depth of another meaning where the protocol aligns it.
             depth: H×W true metres; invalid pixels are 0, negative or not finite.
             name: the image's name, unique.
 
@@ -194,15 +209,15 @@ class DepthMetrics:
             The image's own metrics.
 
         Raises:
-            InputError: no pixel counts under the protocol, or the prediction cannot be median-scaled.
+            InputError: no pixel counts under the protocol, or the prediction cannot be brought to the truth.
         """
         mask = counted_pixels(depth, self.rule, name)
         count = int(mask.sum())
         try:
-            aligned = align(prediction, depth.shape[0], depth.shape[1], self.rule, depth if self.median_scaling else None)
+            metres = align(prediction, depth.shape[0], depth.shape[1], self.rule, depth, self.inverse)
         except InputError as error:
             raise InputError(f"'{name}': {error}") from error
-        moments = pixel_moments(aligned, depth, mask)
+        moments = pixel_moments(metres, depth, mask)
         self.summed = self.summed + moments * count
         self.pixels += count
         if self.sums is not None:
@@ -218,7 +233,7 @@ class DepthMetrics:
         self.per_image.update(other.per_image)
 
     def compute(self) -> dict[str, float | int | str]:
-        """All metrics with ``rmse_pooled``, ``images``, ``protocol`` and ``scaling`` (``none`` or ``median``).
+        """All metrics with ``rmse_pooled``, ``images``, ``protocol`` and ``alignment``.
 
         Raises:
             InputError: no image was counted.
@@ -229,8 +244,8 @@ class DepthMetrics:
             **(pooled if self.rule.pooled else averaged),
             "rmse_pooled": pooled["rmse"],
             "images": len(self.per_image),
-            "protocol": self.rule.name,
-            "scaling": "median" if self.median_scaling else "none",
+            "protocol": self.rule.label,
+            "alignment": self.rule.alignment or NONE,
         }
 
     def averages(self) -> dict[str, float]:

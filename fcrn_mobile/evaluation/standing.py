@@ -4,11 +4,14 @@ A package that keeps to a network that fails on these images holds its budget an
 no network: for each image, the median depth map of the other images.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.align import NONE, aligned
 from fcrn_mobile.evaluation.metrics import Array, EvaluationProtocol, metrics_from_moments, pixel_moments, valid_mask
 from fcrn_mobile.evaluation.units import protocol_note, unit_note
 
@@ -50,13 +53,13 @@ class StandingMeter:
     """Looks at each image that the reference predicts, on a coarse grid of its pixels.
 
     Attributes:
-        rule: its range and crop decide which pixels count.
-        scaled: whether predictions are scaled to the truth's median first; then nothing is said of units.
+        rule: its range and crop decide which pixels count; where it aligns, nothing is said of units.
+        inverse: whether predictions are inverse depth.
         data: the source's spec, which names what can be mended.
     """
 
     rule: EvaluationProtocol
-    scaled: bool = False
+    inverse: bool = False
     data: str = ""
     _true: list[Array] = field(default_factory=list)
     _predicted: list[Array] = field(default_factory=list)
@@ -66,17 +69,22 @@ class StandingMeter:
     def update(self, prediction: Array, depth: Array) -> None:
         """Look at one image: h×w and H×W metres."""
         shape = self._true[0].shape if self._true else _grid(depth.shape[0], depth.shape[1])
-        true, predicted = _sampled(depth, shape), np.minimum(_sampled(prediction, shape), _FAR)
+        true, predicted = _sampled(depth, shape), _sampled(prediction, shape)
         mask = np.isfinite(true) & (true > 0)
+        if self._is_aligned and (finite := mask & np.isfinite(predicted)).any():
+            with suppress(InputError):  # of a median that no factor scales: as it is
+                predicted = aligned(predicted, true, finite, self.rule.alignment or NONE, self.inverse).astype(np.float32)
+        predicted = np.minimum(predicted, np.float32(_FAR))
         if np.isfinite(predicted[mask]).any():
-            ratio = float(np.nanmedian(predicted[mask]) / np.median(true[mask]))
-            self._ratios.append(ratio)
-            if self.scaled and ratio > 0:
-                predicted = predicted / np.float32(ratio)
+            self._ratios.append(float(np.nanmedian(predicted[mask]) / np.median(true[mask])))
             self._beyond.append(float(np.mean(true[mask] > self.rule.max_depth)))
         if len(self._true) < MOST_IMAGES:
             self._true.append(true)
             self._predicted.append(np.clip(predicted, self.rule.min_depth, self.rule.max_depth))
+
+    @property
+    def _is_aligned(self) -> bool:
+        return self.inverse or self.rule.alignment not in (None, NONE)
 
     def compute(self, name: str) -> Standing:
         """The verdict on what was seen; ``name`` is the reference's."""
@@ -89,7 +97,7 @@ class StandingMeter:
                 f"{name} is no better on these images than their median depth map, which needs no network: abs_rel {own['abs_rel']:.3f} "
                 f"against {standing.median_map['abs_rel']:.3f}, delta1 {own['delta1']:.3f} against {standing.median_map['delta1']:.3f}"
             )
-        if self._ratios and not self.scaled and (note := unit_note(float(np.median(self._ratios)), self.data)):
+        if self._ratios and not self._is_aligned and (note := unit_note(float(np.median(self._ratios)), self.data)):
             warnings.append(note)
         if self._beyond and (note := protocol_note(float(np.mean(self._beyond)), self.rule, self.data)):
             warnings.append(note)

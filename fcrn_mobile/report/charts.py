@@ -53,7 +53,7 @@ def drift_per_image(validation: Validation, ringed: Sequence[int] = ()) -> str:
     values = []
     for index, candidate in enumerate(validation.candidates):
         colour, mark = style(index)
-        errors = [image.reference if validation.protocol else number for number, image in enumerate(candidate.per_image, 1)]
+        errors = [image.reference if validation.rule else number for number, image in enumerate(candidate.per_image, 1)]
         points = np.array([(error, image.fidelity) for error, image in zip(errors, candidate.per_image, strict=True)], dtype=float)
         axis.plot(*points.T, MARKS[mark], color=colour, markersize=4.5, alpha=0.75, markeredgewidth=0)
         shown = points[[i for i in ringed if i < len(points)]]
@@ -63,7 +63,7 @@ def drift_per_image(validation: Validation, ringed: Sequence[int] = ()) -> str:
             axis.axhline(limit, color=colour, linestyle="--", linewidth=1)
         values += [*points[:, 1], *limits]
     _scale(axis, "y", values)
-    axis.set_xlabel("reference's abs_rel to the truth" if validation.protocol else "image")
+    axis.set_xlabel("reference's abs_rel to the truth" if validation.rule else "image")
     axis.set_ylabel("drift: abs_rel to the reference")
     return _svg(figure)
 

@@ -13,9 +13,8 @@ import numpy as np
 
 from fcrn_mobile import palette
 from fcrn_mobile.data.grammar import portable
-from fcrn_mobile.evaluation.budget import FIDELITY
+from fcrn_mobile.evaluation.budget import BOUNDARY, FIDELITY
 from fcrn_mobile.evaluation.formulas import METRICS, compared
-from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.latency.latency import Latency, machine
 from fcrn_mobile.latency.reports import DeviceReport, differences
 from fcrn_mobile.report import charts, scenes, verdict
@@ -109,7 +108,8 @@ def _drift(page: Page) -> dict[str, Any]:
         "engines": engines,
         "on_device": any(map(is_on_device, engines)),
         "data": portable(validation.data),
-        "protocol": _protocol(validation.protocol),
+        "protocol": validation.rule.describe() if validation.rule else "none: the data hold no depth, so that fidelity alone is measured",
+        "focus": str(validation.focus),
         "names": names,
         "keys": [(name, *charts.style(index)) for index, name in enumerate(names)],
         "rows": _rows(validation),
@@ -136,10 +136,11 @@ def _rows(validation: Validation) -> list[dict[str, Any]]:
         row("PSNR", "dB", "", lambda c: number(c.fidelity.psnr_db, ".1f")),
         row("largest difference", "m", "", lambda c: number(c.fidelity.max_abs)),
         row("cosine", "", "", lambda c: number(c.fidelity.cosine, ".6f")),
+        row(BOUNDARY, "1 − F1 of edges", "", lambda c: number(c.fidelity.boundary_drift), BOUNDARY),
         row("size", "MB", f"{validation.reference_size_bytes / 1e6:.1f}", lambda c: f"{c.size_bytes / 1e6:.1f}"),
     ]
     # Both kinds of rms beside each other; no metrics without true depth.
-    for key in (key for metric in METRICS if validation.protocol for key in ((metric, "rmse_pooled") if metric == "rmse" else (metric,))):
+    for key in (key for metric in METRICS if validation.rule for key in ((metric, "rmse_pooled") if metric == "rmse" else (metric,))):
         rows.append(row(key, compared()[key].hint, number(reference[key]), lambda c, key=key: number(c.metrics[key]), key))  # type: ignore[misc]
     return [*rows, row(_ENGINE, "", validation.reference_engine, lambda c: c.engine, _ENGINE)]
 
@@ -152,14 +153,6 @@ def _cell(candidate: Drift, text: str, metric: str) -> dict[str, Any]:
     if metric == _VERDICT:
         kind = candidate.verdict if candidate.verdict in ("broken", "held") else ""
     return {"text": text, "change": None if change is None else number(change, "+.4f"), "kind": kind}
-
-
-def _protocol(name: str | None) -> str:
-    if name is None:
-        return "none: the data hold no depth, so that fidelity alone is measured"
-    rule = protocol(name)
-    crop = "the whole image" if rule.crop is None else "inside its crop"
-    return f"{name}: {'pooled over all pixels' if rule.pooled else 'mean of images'}, {crop}, to {rule.max_depth:g} m"
 
 
 def _recipes(validation: Validation) -> list[tuple[str, list[str]]]:

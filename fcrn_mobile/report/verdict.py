@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fcrn_mobile.evaluation.budget import FIDELITY, Check
+from fcrn_mobile.evaluation.budget import BOUNDARY, FIDELITY, Check
 from fcrn_mobile.latency.latency import Latency
 from fcrn_mobile.validation.result import Drift, Validation
 
@@ -95,6 +95,8 @@ def _judged(check: Check) -> str:
     measured = amount(value, limit.relative)
     if limit.metric == FIDELITY:
         measurement = f"the output differs from the reference's by {measured}"
+    elif limit.metric == BOUNDARY:
+        measurement = f"its edges differ from the reference's by {measured}"
     else:
         better = value < 0
         measurement = f"{limit.metric} got {amount(abs(value), limit.relative)} {'better' if better else 'worse'}"

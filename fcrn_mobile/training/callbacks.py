@@ -101,6 +101,6 @@ def summary(metrics: Mapping[str, Any]) -> str:
     """An epoch's validation in one line: the metrics of depth, or the objective's own loss."""
     if "abs_rel" not in metrics:
         return f"val loss {metrics['loss']:.4f}"
-    scaled = "  (median-scaled)" if metrics.get("scaling") == "median" else ""
+    scaled = "  (median-scaled)" if metrics.get("alignment") == "median" else ""
     drift = f"fidelity {metrics['fidelity']:.4f}  " if "fidelity" in metrics else ""
     return f"{drift}abs_rel {metrics['abs_rel']:.4f}  rmse {metrics['rmse']:.4f}  delta1 {metrics['delta1']:.4f}{scaled}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from fcrn_mobile.evaluation.budget import FIDELITY, Check
+from fcrn_mobile.evaluation.budget import BOUNDARY, FIDELITY, Check
 from fcrn_mobile.validation.result import Drift
 
 __all__ = ["FEW", "LEVEL", "Promise", "aim", "half_width", "promises"]
@@ -88,6 +88,8 @@ def _per_image(drift: Drift, check: Check) -> list[float]:
     """What each image gives for a check; empty for metrics that a drift keeps for all images together only."""
     if check.limit.metric == FIDELITY:
         return [image.fidelity for image in drift.per_image]
+    if check.limit.metric == BOUNDARY:
+        return [image.boundary_drift for image in drift.per_image]
     if check.limit.metric != "abs_rel":
         return []
     base = abs(drift.metrics["abs_rel"] - drift.change["abs_rel"]) if check.limit.relative else 1.0

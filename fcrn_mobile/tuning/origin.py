@@ -7,6 +7,7 @@ from fcrn_mobile.conversion.compress_package import compress_package, package_re
 from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.float_package import FloatPackage, open_float_package
 from fcrn_mobile.conversion.recipe import Recipe
+from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
 from fcrn_mobile.package.reading import SUFFIXES
 from fcrn_mobile.runtimes import Runtime, open_runtime
@@ -35,6 +36,11 @@ class Origin:
     def sha256(self) -> str:
         """Of what it holds."""
         return self.network.sha256
+
+    @property
+    def contract(self) -> DepthContract | None:
+        """What its depth means; None where a package does not say."""
+        return self.network.metadata.depth_contract() if isinstance(self.network, FloatPackage) else self.network.contract
 
     def write(self, recipe: Recipe, out: Path, force: bool = False) -> None:
         """Make a package of it; arguments and errors as of ``export`` and ``compress_package``."""

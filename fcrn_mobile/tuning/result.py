@@ -8,6 +8,7 @@ from typing import Any
 
 import fcrn_mobile
 from fcrn_mobile.conversion.recipe import Recipe
+from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 from fcrn_mobile.tuning.bound import FEW, LEVEL, Promise, promises
 from fcrn_mobile.tuning.search import Choice, Fit
 from fcrn_mobile.validation.result import Drift
@@ -78,6 +79,7 @@ class Tuning:
         searched: names of the frames that were searched on.
         verified: number of frames that were not.
         notes: what a user should know of the frames, a sentence each.
+        rule: of metrics, with its alignment; None for pictures without depth.
     """
 
     attempts: tuple[Attempt, ...]
@@ -96,6 +98,7 @@ class Tuning:
     searched: tuple[str, ...]
     verified: int
     notes: tuple[str, ...] = ()
+    rule: EvaluationProtocol | None = None
 
     @property
     def held(self) -> bool:
@@ -134,6 +137,7 @@ class Tuning:
             ],
             "model": {"formula": MODEL, "f": self.factor, "D0": self.base**0.5},
             "data": self.data,
+            "rule": self.rule.to_json() if self.rule else None,
             "seed": self.seed,
             "search": list(self.searched),
             "verification_images": self.verified,

@@ -15,6 +15,7 @@ import fcrn_mobile
 from fcrn_mobile.conversion.export import artefact_size
 from fcrn_mobile.conversion.recipe import Recipe, read_recipe
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.align import depth_of, settled
 from fcrn_mobile.evaluation.budget import FIDELITY, Limit, check_half, check_without_truth
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 from fcrn_mobile.progress import OnStep
@@ -92,6 +93,8 @@ def tune(request: Request, out: Path, force: bool, progress: Progress) -> Tuning
     """
     _check(request, out, force)
     origin = open_origin(request.model)
+    if request.rule:
+        request = replace(request, rule=settled(request.rule, depth_of(origin), request.model))
     candidates = request.candidates or candidates_for(request.base.target)
     frames = choose_frames(request.data, request.search_images, request.verify_images, request.seed)
     for note in frames.notes:
@@ -224,6 +227,7 @@ def _result(
         searched=frames.names,
         verified=len(frames.unseen),
         notes=frames.notes,
+        rule=request.rule,
     )
 
 

@@ -13,13 +13,14 @@ from fcrn_mobile.conversion.artefact import recipe_of
 from fcrn_mobile.conversion.calibration import calibrated_on, check_unseen
 from fcrn_mobile.conversion.export import artefact_size
 from fcrn_mobile.data.source import Sample, Source
+from fcrn_mobile.depth_contract import UNITS
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.align import depth_of, settled
 from fcrn_mobile.evaluation.budget import Limit, check, check_without_truth, parse_limit
 from fcrn_mobile.evaluation.focus import Focus, focus_on
 from fcrn_mobile.evaluation.formulas import compared
 from fcrn_mobile.evaluation.metrics import DepthMetrics, EvaluationProtocol
 from fcrn_mobile.evaluation.standing import StandingMeter
-from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.runtimes import FindsOverflow, Runtime
 from fcrn_mobile.validation.fidelity import Fidelity
@@ -74,7 +75,8 @@ class _CandidateMeter:
         # An overflow inside may be clamped away before the output: the first frame is always looked through.
         if self._overflow is None and (not self._per_image or not np.isfinite(prediction).all()):
             self._overflow = _overflow(self.runtime, sample.image)
-        self._per_image.append(ImageDrift(sample.name, self._fidelity.update(prediction, output), abs_rel, own))
+        values = self._fidelity.update(prediction, output)
+        self._per_image.append(ImageDrift(sample.name, values.abs_rel, abs_rel, own, values.boundary_drift))
 
     def compute(self, reference: dict[str, Any], limits: Sequence[Limit]) -> Drift:
         """The drift on all frames from the reference's metrics."""
@@ -87,7 +89,7 @@ class _CandidateMeter:
             metrics=metrics,
             change={key: metrics[key] - reference[key] for key in compared() if metrics},
             fidelity=fidelity,
-            checks=tuple(check(limit, reference, metrics, fidelity.abs_rel) for limit in limits),
+            checks=tuple(check(limit, reference, metrics, fidelity.figures) for limit in limits),
             overflow=self._overflow,
             engine=_engine(self.runtime),
             per_image=tuple(self._per_image),
@@ -105,13 +107,13 @@ def validate(
     on_frame: OnStep | None = None,
     left_out: str = "",
 ) -> Validation:
-    """Run reference and candidates over the same frames. Where the reference's depth has no unit, metrics are median-scaled.
+    """Run reference and candidates over the same frames, all aligned with the truth in one way: as the reference's depth asks for.
 
     Args:
         reference: usually the float network.
         candidates: what is held against it.
         source: frames with true depth, or pictures alone.
-        rule: the metrics' protocol; None for pictures alone: fidelity needs no truth.
+        rule: the metrics' protocol, see ``align.settled``; None for pictures alone: fidelity needs no truth.
         limits: budgets of every candidate; without any, each is held to the budget in its own metadata.
         data: the source's spec, for the record.
         on_frame: progress.
@@ -119,7 +121,8 @@ def validate(
 
     Raises:
         InputError: a frame without a valid pixel, or no frame at all; a recipe in a candidate's metadata that is not readable;
-            a frame that a candidate was calibrated on; a budget on a metric without true depth.
+            a frame that a candidate was calibrated on; a budget on a metric without true depth; depth of a candidate that does not
+            mean what the reference's does.
     """
     if not len(source):
         raise InputError("no image to validate on: the data is empty")
@@ -127,10 +130,11 @@ def validate(
     for limit in (limit for budget in budgets for limit in budget if rule is None):
         check_without_truth(limit, data)
     _check_unseen(source, frozenset().union(*(calibrated_on(candidate.metadata) for candidate in candidates)), data)
-    scaled, focus = not Metadata.from_dict(reference.metadata).is_metric, focus_on(reference, source)
-    truth = _Truth(DepthMetrics(rule, scaled), StandingMeter(rule, scaled, data), focus) if rule else None
+    rule, inverse = _common(rule, reference, candidates)
+    focus = focus_on(reference, source)
+    truth = _Truth(DepthMetrics(rule, inverse), StandingMeter(rule, inverse, data), focus) if rule else None
     meters = [
-        _CandidateMeter(candidate, DepthMetrics(rule, scaled) if rule else None, focus_on(candidate, source)) for candidate in candidates
+        _CandidateMeter(candidate, DepthMetrics(rule, inverse) if rule else None, focus_on(candidate, source)) for candidate in candidates
     ]
     start = time.perf_counter()
     width = _run(reference, source, truth, meters, on_frame)
@@ -142,13 +146,29 @@ def validate(
         reference_metrics=values,
         candidates=tuple(meter.compute(values, budget) for meter, budget in zip(meters, budgets, strict=True)),
         data=data,
-        protocol=rule.name if rule else None,
+        rule=rule,
         seconds=seconds,
         reference_engine=_engine(reference),
         standing=truth.standing.compute(reference.name) if truth else None,
         left_out=left_out,
         focus=focus.at(width) if truth else Focus(),
     )
+
+
+def _common(rule: EvaluationProtocol | None, reference: Runtime, candidates: Sequence[Runtime]) -> tuple[EvaluationProtocol | None, bool]:
+    """The protocol with its alignment, and whether all give inverse depth.
+
+    Raises:
+        InputError: depth of different meanings.
+    """
+    depth = depth_of(reference)
+    for candidate in candidates:
+        if (own := depth_of(candidate, depth)) != depth:
+            raise InputError(
+                f"the depth of '{candidate.name}' is {UNITS[own]}, that of the reference '{reference.name}' {UNITS[depth]}: they do not "
+                "compare; give models of one kind of depth"
+            )
+    return rule and settled(rule, depth, reference.name), depth == "inverse"
 
 
 def _run(reference: Runtime, source: Source, truth: _Truth | None, meters: Sequence[_CandidateMeter], on_frame: OnStep | None) -> int:

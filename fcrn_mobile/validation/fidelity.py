@@ -1,4 +1,11 @@
-"""How close a candidate's output is to the reference's own output, truth left aside."""
+"""How close a candidate's output is to the reference's own output, truth left aside.
+
+Boundaries: compression blurs edges before it moves means. So the boundary F1 of Depth Pro (``evaluation/formulas.py``) is taken of the
+candidate's map with the reference's own as the truth: of two neighbours in a row or a column, one is in front where the ratio of their
+depths exceeds t; F1(t) = 2·both / (reference's + candidate's), and its mean over ten t from 1.05 to 1.25, each weighted by itself. Where
+neither has an edge at a t they agree, and F1(t) = 1 there. A factor for the whole map changes nothing; inverse depth gives what depth does.
+``boundary_drift`` is 1 - F1: 0 for equal edges, 1 where none is left.
+"""
 
 import math
 from dataclasses import dataclass, field
@@ -7,7 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["MIN_DEPTH", "Fidelity", "FidelityValues", "same_size"]
+from fcrn_mobile.evaluation.budget import BOUNDARY, FIDELITY
+from fcrn_mobile.evaluation.edges import edge_density
+from fcrn_mobile.evaluation.formulas import EDGE_RATIOS
+
+__all__ = ["MIN_DEPTH", "Fidelity", "FidelityValues", "boundary_drift", "same_size"]
 
 MIN_DEPTH = 1e-3  # metres; keeps relative errors finite where the reference predicts nothing
 
@@ -21,22 +32,29 @@ class FidelityValues:
         psnr_db: mean of 20·log10(max|r|/√mean (c-r)²) per image; inf for equal outputs.
         max_abs: largest |c-r| of all images, metres.
         cosine: mean cosine of the angle between the outputs as vectors.
+        boundary_drift: mean of 1 - boundary F1 to the reference's edges.
     """
 
     abs_rel: float
     psnr_db: float
     max_abs: float
     cosine: float
+    boundary_drift: float = 0.0
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """What budgets can be set on, by name."""
+        return {FIDELITY: self.abs_rel, BOUNDARY: self.boundary_drift}
 
 
 @dataclass
 class Fidelity:
     """Streaming comparison; NaN in a candidate makes its values NaN."""
 
-    _rows: list[tuple[float, float, float, float]] = field(default_factory=list)
+    _rows: list[tuple[float, ...]] = field(default_factory=list)
 
-    def update(self, candidate: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
-        """Count one image's outputs, both h×w metres (the candidate's is resized if it has another size); returns its abs_rel."""
+    def update(self, candidate: NDArray[np.float32], reference: NDArray[np.float32]) -> FidelityValues:
+        """Count one image's outputs, both h×w metres (the candidate's is resized if it has another size); returns its figures."""
         c, r = same_size(candidate, reference).astype(np.float64), reference.astype(np.float64)
         error = c - r
         with np.errstate(invalid="ignore", over="ignore"):
@@ -48,9 +66,10 @@ class Fidelity:
                 _psnr(float(np.abs(r).max()), mse),
                 float(np.abs(error).max()),
                 float(np.sum(c * r) / norms) if norms else math.nan,
+                boundary_drift(c, r),
             )
         self._rows.append(row)
-        return row[0]
+        return FidelityValues(*row)
 
     def compute(self) -> FidelityValues:
         """Averages so far."""
@@ -60,7 +79,19 @@ class Fidelity:
             psnr_db=float(columns[1].mean()),
             max_abs=float(columns[2].max()),
             cosine=float(columns[3].mean()),
+            boundary_drift=float(columns[4].mean()),
         )
+
+
+def boundary_drift(candidate: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
+    """1 - boundary F1 of a candidate's output to the reference's own, both h×w, see above; below 1 mm counts as 1 mm, NaN gives NaN."""
+    if not (np.isfinite(candidate).all() and np.isfinite(reference).all()):
+        return math.nan
+    own, expected = (np.maximum(values, MIN_DEPTH) for values in (candidate, reference))
+    true, predicted, both = edge_density(own, expected, np.ones(reference.shape, bool))
+    edges = true + predicted
+    scores = np.divide(2 * both, edges, out=np.ones_like(edges), where=edges > 0)
+    return 1 - float(np.average(scores, weights=EDGE_RATIOS))
 
 
 def same_size(candidate: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.float32]:

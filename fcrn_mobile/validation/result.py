@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import fcrn_mobile
-from fcrn_mobile.evaluation.budget import FIDELITY, Check
+from fcrn_mobile.evaluation.budget import Check
 from fcrn_mobile.evaluation.focus import Focus
 from fcrn_mobile.evaluation.formulas import compared
+from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 from fcrn_mobile.evaluation.standing import Standing
 from fcrn_mobile.validation.fidelity import FidelityValues
 
@@ -16,12 +17,20 @@ __all__ = ["Drift", "ImageDrift", "Validation"]
 
 @dataclass(frozen=True)
 class ImageDrift:
-    """One image: its name, the candidate's abs_rel to the reference's output, and that of both to the truth, NaN where there is none."""
+    """One image.
+
+    Attributes:
+        name: of the image.
+        fidelity: the candidate's abs_rel to the reference's output.
+        reference, candidate: abs_rel of both to the truth, NaN where there is none.
+        boundary_drift: of the candidate's output from the reference's.
+    """
 
     name: str
     fidelity: float
     reference: float
     candidate: float
+    boundary_drift: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,7 @@ class Drift:
     @property
     def not_finite(self) -> list[str]:
         """The figures that are not finite numbers, by name."""
-        values = {key: self.metrics[key] for key in compared() if self.metrics} | {FIDELITY: self.fidelity.abs_rel}
+        values = {key: self.metrics[key] for key in compared() if self.metrics} | self.fidelity.figures
         return [key for key, value in values.items() if not math.isfinite(value)]
 
     @property
@@ -92,7 +101,7 @@ class Validation:
         reference_metrics: against the truth; nothing but ``images`` where the data hold none.
         candidates: in the order given.
         data: the source's spec.
-        protocol: the metrics' protocol, by name; None for pictures without depth.
+        rule: the metrics' protocol, with its alignment; None for pictures without depth.
         seconds: that reading and running all images took.
         reference_engine: what ran the reference.
         standing: what the reference is worth on this data; None for pictures without depth.
@@ -105,7 +114,7 @@ class Validation:
     reference_metrics: dict[str, Any]
     candidates: tuple[Drift, ...]
     data: str
-    protocol: str | None
+    rule: EvaluationProtocol | None
     seconds: float = math.nan
     reference_engine: str = ""
     standing: Standing | None = None
@@ -139,7 +148,8 @@ class Validation:
             "warnings": list(self.warnings),
             "candidates": [candidate.to_json() for candidate in self.candidates],
             "data": self.data,
-            "protocol": self.protocol,
+            "protocol": self.rule.label if self.rule else None,
+            "rule": self.rule.to_json() if self.rule else None,
             "seconds": self.seconds,
             "versions": {"fcrn-mobile": fcrn_mobile.__version__},
         } | self.focus.to_json()

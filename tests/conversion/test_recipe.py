@@ -188,7 +188,7 @@ def test_any_values_give_a_recipe_or_one_line(values) -> None:
         ('activations = "int8"\n[calibration]\nmethod = "max"', "calibration.method is 'max': use one of minmax, percentile, mse"),
         ('activations = "int8"\n[calibration]\ndata = ""', "calibration.data is ''"),
         ("budget = 3", "budget is 3"),
-        ("budget = { speed = 3 }", "budget 'speed=3': write METRIC=AMOUNT with one of fidelity, abs_rel"),
+        ("budget = { speed = 3 }", "budget 'speed=3': write METRIC=AMOUNT with one of fidelity, boundary_drift, abs_rel"),
         ("budget = { fidelity = 0 }", "budget 'fidelity=0': less than the rounding of depth in float32"),
         ("budget = { fidelity = 0.0001 }", "less than the rounding of depth in float16"),
         ('budget = { fidelity = "little" }', "'little' is not an amount"),

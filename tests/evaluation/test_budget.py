@@ -27,7 +27,7 @@ from fcrn_mobile.evaluation.budget import Check, check, parse_limit
 )
 def test_a_worsening_is_held_to_its_limit(text: str, reference: float, candidate: float, value: float, held: bool) -> None:
     limit = parse_limit(text)
-    done = check(limit, {limit.metric: reference}, {limit.metric: candidate}, 0.5)
+    done = check(limit, {limit.metric: reference}, {limit.metric: candidate}, {"fidelity": 0.5})
     assert done.value == pytest.approx(value, nan_ok=True)
     assert done.held == held
 
@@ -36,5 +36,5 @@ def test_a_budget_reached_exactly_is_held() -> None:
     limit = parse_limit("fidelity=0.25")
     assert Check(limit, 0.25).held
     assert not Check(limit, math.nextafter(0.25, 1)).held
-    assert check(limit, {}, {}, 0.125).value == 0.125
-    assert not check(limit, {}, {}, math.nan).held
+    assert check(limit, {}, {}, {"fidelity": 0.125}).value == 0.125
+    assert not check(limit, {}, {}, {"fidelity": math.nan}).held

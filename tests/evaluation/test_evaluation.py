@@ -24,5 +24,6 @@ def test_intervals_are_written_where_there_are_any() -> None:
     asked = Evaluation("net", "torch", "sample", metrics, standing, "1 frame left out", None, intervals)
     assert asked.to_json()["intervals"] == intervals
     focus = Focus(TrainingCamera("a", 10.0, 20), TrainingCamera("b", 15.0, 20))
-    assert Evaluation("net", "torch", "sample", metrics, standing, focus=focus).to_json()["camera"]["depth_scaled_by"] == 1.5
+    metrics.focus = focus
+    assert Evaluation("net", "torch", "sample", metrics, standing).to_json()["camera"]["depth_scaled_by"] == 1.5
     assert asked.warnings == ("doubt", "1 frame left out")

@@ -33,7 +33,7 @@ def test_a_record_is_all_that_a_metric_needs(call: Callable[..., Result], tmp_pa
     assert [metrics.per_image[name]["bias"] for name in "ab"] == [-0.5, 1.0]
     # Pooled: 16 pixels that are a metre too near, 8 that are two too far, over 24 of two metres.
     assert metrics.compute()["bias"] == pytest.approx((-16 + 16) / 48, abs=1e-12)
-    assert not check(parse_limit("bias=0.1"), {"bias": 0.1}, {"bias": 0.21}, 0.0).held
+    assert not check(parse_limit("bias=0.1"), {"bias": 0.1}, {"bias": 0.21}, {}).held
 
     result = call("evaluate", "builtin", "--data", "sample#val", "--per-image", "images.csv")
     assert result.returncode == 0, result.stderr
@@ -49,15 +49,15 @@ def test_a_record_is_all_that_a_metric_needs(call: Callable[..., Result], tmp_pa
     assert candidate["change"]["bias"] == 0
     refused(
         call(*words[:5], "--budget", "slope=1"),
-        "write METRIC=AMOUNT with one of fidelity, abs_rel",
+        "write METRIC=AMOUNT with one of fidelity, boundary_drift, abs_rel",
         "delta3, boundary_f1, bias, rmse_pooled",
     )
 
 
 def test_which_way_is_better_decides_what_a_budget_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(METRICS, "hits", Metric("hits", (lambda errors: (errors.ratio < 2).mean(),), higher_is_better=True))
-    assert check(parse_limit("hits=0.1"), {"hits": 0.5}, {"hits": 0.9}, 0.0).held
-    assert not check(parse_limit("hits=0.1"), {"hits": 0.5}, {"hits": 0.3}, 0.0).held
+    assert check(parse_limit("hits=0.1"), {"hits": 0.5}, {"hits": 0.9}, {}).held
+    assert not check(parse_limit("hits=0.1"), {"hits": 0.5}, {"hits": 0.3}, {}).held
 
 
 def test_the_metrics_and_what_is_said_of_them_are_as_ever() -> None:

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.align import median_scale
 from fcrn_mobile.evaluation.formulas import METRICS
-from fcrn_mobile.evaluation.metrics import PROTOCOLS, DepthMetrics, align, median_scale, protocol, valid_mask
+from fcrn_mobile.evaluation.metrics import PROTOCOLS, DepthMetrics, align, protocol, valid_mask
 
 
 def by_hand(p: np.ndarray, d: np.ndarray) -> dict[str, float]:
@@ -133,19 +134,19 @@ def test_an_unknown_protocol_names_the_known_ones() -> None:
 @given(seed=st.integers(0, 10_000), factor=st.floats(0.05, 20))
 def test_median_scaling_makes_a_constant_factor_perfect(seed: int, factor: float) -> None:
     depth = np.random.default_rng(seed).uniform(0.3, 9.5, (12, 16)).astype(np.float32)
-    metrics = DepthMetrics(protocol("full"), median_scaling=True)
+    metrics = DepthMetrics(protocol("full", "median"))
     metrics.update((depth * factor).astype(np.float32), depth, "a")
     values = metrics.compute()
     assert values["abs_rel"] == pytest.approx(0, abs=1e-6)
     assert values["rmse_pooled"] == pytest.approx(0, abs=1e-5)
-    assert (values["delta1"], values["scaling"]) == (1.0, "median")
+    assert (values["delta1"], values["alignment"]) == (1.0, "median")
 
 
 def test_median_scaling_by_hand() -> None:
     depth = np.array([[1.0, 2.0, 4.0, 0.0]], np.float32)  # the median of what is known is 2
     prediction = np.array([[0.5, 0.25, 1.0, 99.0]], np.float32)  # of the same pixels 0.5, hence a factor of 4
-    assert median_scale(prediction, depth, protocol("full")) == pytest.approx(4)
-    result = DepthMetrics(protocol("full"), median_scaling=True).update(prediction, depth, "a")
+    assert median_scale(prediction[depth > 0], depth[depth > 0]) == pytest.approx(4)
+    result = DepthMetrics(protocol("full", "median")).update(prediction, depth, "a")
     assert result["abs_rel"] == pytest.approx((1 / 1 + 1 / 2 + 0) / 3)
     assert DepthMetrics(protocol("full")).update(prediction, depth, "a")["abs_rel"] == pytest.approx((0.5 + 0.875 + 0.75) / 3)
 
@@ -154,33 +155,33 @@ def test_the_median_is_taken_where_the_protocol_looks() -> None:
     depth = np.full((48, 64), 2, np.float32)
     inside = valid_mask(depth, protocol("eigen"))
     prediction = np.where(inside, 0.5, 7).astype(np.float32)
-    assert median_scale(prediction, depth, protocol("eigen")) == pytest.approx(4)
+    assert (align(prediction, 48, 64, protocol("eigen", "median"), depth)[inside] == 2).all()
 
 
 def test_scaling_comes_before_clipping() -> None:
     depth = np.linspace(1, 9, 50, dtype=np.float32).reshape(5, 10)
     beyond_the_cap = depth * 100
-    np.testing.assert_allclose(align(beyond_the_cap, 5, 10, protocol("full"), depth), depth, rtol=1e-5)
+    np.testing.assert_allclose(align(beyond_the_cap, 5, 10, protocol("full", "median"), depth), depth, rtol=1e-5)
     assert align(beyond_the_cap, 5, 10, protocol("full")).tolist() == np.full((5, 10), 10.0).tolist()
 
 
 def test_a_prediction_is_resized_before_its_median_is_taken() -> None:
     depth = np.full((8, 8), 3, np.float32)
-    np.testing.assert_allclose(align(np.full((2, 4), 1.5, np.float32), 8, 8, protocol("full"), depth), depth, rtol=1e-6)
+    np.testing.assert_allclose(align(np.full((2, 4), 1.5, np.float32), 8, 8, protocol("full", "median"), depth), depth, rtol=1e-6)
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("broken", [np.full((4, 4), np.nan), np.where(np.eye(4) > 0, np.nan, 2.0), np.full((4, 4), np.inf)])
 def test_scaling_does_not_hide_what_is_not_finite(broken: np.ndarray) -> None:
-    metrics = DepthMetrics(protocol("full"), median_scaling=True)
+    metrics = DepthMetrics(protocol("full", "median"))
     metrics.update(broken.astype(np.float32), np.full((4, 4), 2, np.float32), "a")
     assert math.isnan(metrics.compute()["abs_rel"])
 
 
 @pytest.mark.parametrize("value", [0.0, -1.5])
 def test_a_median_that_is_not_positive_cannot_be_scaled(value: float) -> None:
-    metrics = DepthMetrics(protocol("full"), median_scaling=True)
-    with pytest.raises(InputError, match=f"'kitchen': the median of the prediction is {value:.4g} m"):
+    metrics = DepthMetrics(protocol("full", "median"))
+    with pytest.raises(InputError, match=f"'kitchen': the median of the prediction is {value:.4g}, which"):
         metrics.update(np.full((4, 4), value, np.float32), np.full((4, 4), 2, np.float32), "kitchen")
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.align import median_scale
 from fcrn_mobile.evaluation.formulas import METRICS
 from fcrn_mobile.evaluation.metrics import (
     PROTOCOLS,
     DepthMetrics,
     align,
     counted_pixels,
-    median_scale,
     metrics_from_moments,
     pixel_moments,
     protocol,
@@ -111,15 +111,15 @@ def test_silog_by_hand() -> None:
 
 def test_a_median_is_none_of_the_mean() -> None:
     depth = np.array([[1.0, 2.0, 9.0]], np.float32)
-    assert median_scale(np.array([[0.25, 0.5, 4.0]], np.float32), depth, protocol("full")) == pytest.approx(4)
+    assert median_scale(np.array([[0.25, 0.5, 4.0]], np.float32), depth) == pytest.approx(4)
 
 
 @pytest.mark.parametrize("median", [0.0, -1e-3])
 def test_a_median_of_nothing_scales_nothing(median: float) -> None:
     with pytest.raises(InputError, match="no factor scales"):
-        median_scale(filled(median), filled(2.0), protocol("full"))
-    assert median_scale(filled(1e-3), filled(2.0), protocol("full")) == pytest.approx(2000)
-    assert math.isnan(median_scale(filled(math.inf), filled(2.0), protocol("full")))
+        median_scale(filled(median), filled(2.0))
+    assert median_scale(filled(1e-3), filled(2.0)) == pytest.approx(2000)
+    assert math.isnan(median_scale(filled(math.inf), filled(2.0)))
 
 
 def test_one_pixel_counts_and_its_name_is_said_where_it_does_not() -> None:
@@ -129,8 +129,8 @@ def test_one_pixel_counts_and_its_name_is_said_where_it_does_not() -> None:
     assert metrics.update(filled(3.3, (3, 5)), depth, "one")["mae"] == pytest.approx(0.3, rel=1e-5)
     with pytest.raises(InputError, match=r"'none' has no valid depth pixel under protocol 'full'.*--protocol full"):
         metrics.update(filled(3.3, (3, 5)), np.zeros((3, 5), np.float32), "none")
-    assert metrics.compute() | {"images": 1, "protocol": "full", "scaling": "none"} == metrics.compute()
-    assert set(METRICS) | {"rmse_pooled", "images", "protocol", "scaling"} == set(metrics.compute())
+    assert metrics.compute() | {"images": 1, "protocol": "full", "alignment": "none"} == metrics.compute()
+    assert set(METRICS) | {"rmse_pooled", "images", "protocol", "alignment"} == set(metrics.compute())
 
 
 def test_height_and_width_keep_their_places() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +51,8 @@ def rooms(count: int = 5) -> list[Sample]:
 
 
 def standing(factor: float, frames: list[Sample], path: Path, rule=FULL, scaled: bool = False, data: str = ""):
-    meter = StandingMeter(rule, scaled, data)
-    evaluate(Scaled(factor, path), frames, rule, None, scaled, meter)
+    meter = StandingMeter(replace(rule, alignment="median") if scaled else rule, data=data)
+    evaluate(Scaled(factor, path), frames, replace(rule, alignment="median") if scaled else rule, None, meter)
     return meter.compute("float network")
 
 

@@ -1,6 +1,7 @@
 """The coarse grid, the two metrics that decide together, and what is said at which figures: on maps of a few pixels."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ def seen(
     pairs: list[tuple[np.ndarray, np.ndarray]], rule: EvaluationProtocol = FULL, scaled: bool = False, data: str = "folder:x"
 ) -> Standing:
     """Of pairs of prediction and truth."""
-    meter = StandingMeter(rule, scaled, data)
+    meter = StandingMeter(replace(rule, alignment="median") if scaled else rule, data=data)
     for prediction, depth in pairs:
         meter.update(prediction, depth)
     return meter.compute("net")

@@ -120,7 +120,7 @@ def test_a_picture_shows_what_was_measured_and_its_title_the_metrics(call, tmp_p
     for rank, row in (("best", rows[0]), ("median", rows[11]), ("worst", rows[23])):
         title, abs_rel = drawn[rank]
         assert abs_rel == pytest.approx(float(row["abs_rel"]), rel=1e-5)
-        for words in (f"{rank} of 24: {row['name']} ", f"abs_rel {abs_rel:.3f}", f"rmse {float(row['rmse']):.2f} m", "median-scaled"):
+        for words in (f"{rank} of 24: {row['name']} ", f"abs_rel {abs_rel:.3f}", f"rmse {float(row['rmse']):.2f} m", "alignment median"):
             assert words in title
 
 
@@ -134,7 +134,7 @@ def test_scaled_metrics_say_that_they_are_not_metric(call) -> None:
     assert table(scaled.stdout)["silog"] == pytest.approx(table(plain.stdout)["silog"], rel=1e-3)
     for words, scaling in ((["--median-scaling"], "median"), ([], "none")):
         machine = json.loads(call("evaluate", "builtin", "--data", "sample#val", *words, "--json", "-").stdout)
-        assert machine["metrics"]["scaling"] == scaling
+        assert machine["metrics"]["alignment"] == scaling
 
 
 @pytest.mark.parametrize(

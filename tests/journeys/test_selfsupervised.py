@@ -35,12 +35,13 @@ def test_a_video_becomes_a_package_whose_depth_is_never_called_metres(call: Call
     seen = json.loads(call("inspect", "depth.mlpackage", "--json", "-").stdout)
     assert seen["metadata"]["fcrn_mobile.output_units"] == "up to scale"
     for model in ("run/best.safetensors", "depth.mlpackage"):
-        refused(call("evaluate", model, "--data", "sample#val"), "known up to a scale only", "--median-scaling")
-    scaled = call("evaluate", "depth.mlpackage", "--data", "sample#val", "--median-scaling", "--flip", "--json", "-")
-    assert json.loads(scaled.stdout)["metrics"]["scaling"] == "median", scaled.stderr
+        words = ("evaluate", model, "--data", "sample#val", "--align")
+        refused(call(*words, "none"), "known up to a scale only", "--align median")
+    scaled = call("evaluate", "depth.mlpackage", "--data", "sample#val", "--flip", "--json", "-")
+    assert json.loads(scaled.stdout)["metrics"]["alignment"] == "median", scaled.stderr
     checked = call("validate", "run/best.safetensors", "depth.mlpackage", "--data", "sample#val", "--budget", "fidelity=0.05")
     assert checked.returncode == 0, checked.stderr + checked.stdout
-    assert "known up to a scale only" in checked.stdout
+    assert "metrics are of predictions brought to the truth (median)" in checked.stdout
     predicted = call("predict", "depth.mlpackage", "clip/03.png", "--out", "pictures")
     assert predicted.returncode == 0
     assert "up to a scale only" in predicted.stdout

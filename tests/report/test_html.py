@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from fcrn_mobile import palette
+from fcrn_mobile.data.cameras import TrainingCamera
+from fcrn_mobile.evaluation.focus import Focus
 from fcrn_mobile.latency.latency import Latency
 from fcrn_mobile.report.html import Page, labels, render
 from fcrn_mobile.report.operators import Operators, OpRow
@@ -51,6 +53,17 @@ def test_the_page_needs_nothing_from_outside(tmp_path) -> None:
     assert "//" not in re.sub(r"base64,[^\"]*", "", text)
     assert "@import" not in text
     assert all(address.startswith("#") for address in re.findall(r"url\(([^)]*)", text))
+
+
+def test_the_page_says_that_depth_is_scaled_to_the_data_s_camera(tmp_path) -> None:
+    page = two(tmp_path)
+    assert page.validation is not None
+    focus = Focus(TrainingCamera("NYU", 518.9, 640), TrainingCamera("mine", 700.0, 640))
+    scaled = replace(page, validation=replace(page.validation, focus=focus))
+    facts = {name.text: value.text for name, value in zip(*(parsed(scaled).all(tag) for tag in ("dt", "dd")), strict=True)}
+    assert f"depth is multiplied by {700 / 518.9:.4f}" in facts["camera"]
+    assert "from the camera of NYU" in facts["camera"]
+    assert "camera" not in {name.text for name in parsed(page).all("dt")}
 
 
 def test_the_verdict_comes_first_and_says_which_budget_by_how_much(tmp_path) -> None:

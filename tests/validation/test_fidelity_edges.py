@@ -35,8 +35,8 @@ def test_images_are_averaged_but_for_the_largest_difference() -> None:
 
 def test_update_says_the_image_s_own_abs_rel() -> None:
     fidelity = Fidelity()
-    assert fidelity.update(np.full((2, 2), 3, np.float32), np.full((2, 2), 2, np.float32)) == pytest.approx(0.5)
-    assert fidelity.update(np.full((2, 2), 2, np.float32), np.full((2, 2), 2, np.float32)) == 0.0
+    assert fidelity.update(np.full((2, 2), 3, np.float32), np.full((2, 2), 2, np.float32)).abs_rel == pytest.approx(0.5)
+    assert fidelity.update(np.full((2, 2), 2, np.float32), np.full((2, 2), 2, np.float32)).abs_rel == 0.0
 
 
 @pytest.mark.parametrize("seed", range(5))

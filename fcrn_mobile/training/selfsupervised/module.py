@@ -74,7 +74,7 @@ class SelfSupervisedTraining(DepthTraining):
     def new_validation(self) -> Any:
         if not self.measures_depth:
             return MeanLoss()
-        return DepthMetrics(protocol(self.hyper.protocol), median_scaling=not self.has_unit)
+        return DepthMetrics(protocol(self.hyper.protocol, None if self.has_unit else "median"))
 
     def training_step(self, batch: ViewsBatch, batch_idx: int) -> Tensor:
         terms: Terms = self.objective(self.network, batch)

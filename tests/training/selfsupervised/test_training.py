@@ -82,7 +82,7 @@ def test_a_video_alone_gives_a_checkpoint_whose_depth_is_up_to_scale(video, tmp_
 def test_a_videos_depth_is_validated_median_scaled(video, scenes, tmp_path) -> None:
     hyper = replace(video.hyper, epochs=1)
     metrics = train(replace(video, hyper=hyper, val_data=f"folder:{scenes}/rgbd"), tmp_path / "run").metrics
-    assert metrics["scaling"] == "median"
+    assert metrics["alignment"] == "median"
     assert metrics["images"] == 3
 
 
@@ -92,7 +92,7 @@ def test_a_rig_gives_a_checkpoint_in_metres(stereo, scenes, tmp_path) -> None:
     assert checkpoint.units == "metres"
     # The nearest point that the range allows has a disparity of 0.3 of the width.
     assert checkpoint.network.config.inverse_depth == pytest.approx((0.3 * 80 / (70 * 0.15), 0.01))
-    assert checkpoint.metrics["scaling"] == "none"
+    assert checkpoint.metrics["alignment"] == "none"
 
 
 def test_a_rig_is_validated_by_its_loss_without_depth(stereo, tmp_path) -> None:
