@@ -167,6 +167,7 @@ def print_evaluation(result: "Evaluation") -> None:
 
     print(f"{result.model} ({result.backend}) on {result.data}")
     print(f"{len(result.metrics.per_image)} images, protocol {result.metrics.rule.describe()}")
+    print(f"alignment {result.metrics.rule.alignment}")
     for warning in result.warnings:
         print(f"warning: {warning}")
     if note := str(result.metrics.focus):

@@ -66,10 +66,10 @@ class EvaluationProtocol:
         return f"protocol {self.label}, alignment {self.alignment or NONE}"
 
     def describe(self) -> str:
-        """All of it, for people."""
+        """All of it but the alignment, for people."""
         crop = "the whole image" if self.crop is None else "inside the crop"
         how = "pooled over all pixels" if self.pooled else "mean of images"
-        return f"{self.name}: {how}, {crop}, {self.min_depth:g} to {self.max_depth:g} m; alignment {self.alignment or NONE}"
+        return f"{self.name}: {how}, {crop}, {self.min_depth:g} to {self.max_depth:g} m"
 
     def to_json(self) -> dict[str, Any]:
         """As the command line writes it."""

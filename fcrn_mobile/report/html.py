@@ -15,6 +15,7 @@ from fcrn_mobile import palette
 from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.evaluation.budget import BOUNDARY, FIDELITY
 from fcrn_mobile.evaluation.formulas import METRICS, compared
+from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 from fcrn_mobile.latency.latency import Latency, machine
 from fcrn_mobile.latency.reports import DeviceReport, differences
 from fcrn_mobile.report import charts, scenes, verdict
@@ -108,7 +109,7 @@ def _drift(page: Page) -> dict[str, Any]:
         "engines": engines,
         "on_device": any(map(is_on_device, engines)),
         "data": portable(validation.data),
-        "protocol": validation.rule.describe() if validation.rule else "none: the data hold no depth, so that fidelity alone is measured",
+        "protocol": _protocol(validation.rule),
         "focus": str(validation.focus),
         "names": names,
         "keys": [(name, *charts.style(index)) for index, name in enumerate(names)],
@@ -153,6 +154,12 @@ def _cell(candidate: Drift, text: str, metric: str) -> dict[str, Any]:
     if metric == _VERDICT:
         kind = candidate.verdict if candidate.verdict in ("broken", "held") else ""
     return {"text": text, "change": None if change is None else number(change, "+.4f"), "kind": kind}
+
+
+def _protocol(rule: EvaluationProtocol | None) -> str:
+    if rule is None:
+        return "none: the data hold no depth, so that fidelity alone is measured"
+    return f"{rule.describe()}; alignment {rule.alignment}"
 
 
 def _recipes(validation: Validation) -> list[tuple[str, list[str]]]:

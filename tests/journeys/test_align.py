@@ -30,7 +30,7 @@ def test_the_alignment_is_named_wherever_figures_are(call, net: Path) -> None:
     for options, alignment in (((), "median"), (("--align", "scale-shift-inverse"), "scale-shift-inverse")):
         result = call("evaluate", *words, *options, "--json", "evaluation.json")
         assert result.returncode == 0, result.stderr
-        assert f"to 10 m; alignment {alignment}\n" in result.stdout
+        assert f"to 10 m\nalignment {alignment}\n" in result.stdout
         facts = json.loads((net / "evaluation.json").read_text())
         assert (facts["metrics"]["alignment"], facts["rule"]["alignment"]) == (alignment, alignment)
     options = ("--align", "scale-shift", "--min-depth", "0.5", "--max-depth", "6", "--json", "drift.json", "--html", "page.html")

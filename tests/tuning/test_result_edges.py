@@ -114,6 +114,7 @@ def test_an_outcome_as_json() -> None:
             {"target": 0.0125, "size_bytes": 1000, "fidelity": 0.01, "held": True},
         ],
         "data": "sample",
+        "rule": None,
         "seed": 7,
         "search": ["f1", "f2"],
         "verification_images": FEW,

@@ -12,6 +12,7 @@ import pytest
 
 import fcrn_mobile
 from fcrn_mobile.conversion.recipe import Override, Recipe
+from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.budget import Check, parse_limit
 from fcrn_mobile.evaluation.formulas import compared
@@ -67,7 +68,10 @@ class Run:
         )
         self.frames = SimpleNamespace(images=("i1", "i2"), hashes=("h1", "h2"), names=("f1", "f2"), unseen=[1, 2, 3, 4], notes=("few",))
         origin = SimpleNamespace(
-            sha256="abc", runtime=lambda: ("net",), write=lambda recipe, out, force: self.exported.append((recipe, out, force))
+            sha256="abc",
+            contract=DepthContract(),
+            runtime=lambda: ("net",),
+            write=lambda recipe, out, force: self.exported.append((recipe, out, force)),
         )
         replaced: dict[str, Any] = {
             "open_origin": lambda name: origin,
@@ -155,7 +159,7 @@ def test_a_first_choice_that_holds_ends_the_search(run: Run) -> None:
     assert recipe == replace(BASE, ops=(Override(("a", "b"), "int8"),), budget={"fidelity": "0.02"})
     assert found.package == package and found.chosen.recipe == recipe
     limits = (parse_limit("fidelity=0.02"),)
-    assert run.validated == [(("net",), [(str(package), "mil", "float16")], [1, 2, 3, 4], protocol("full"), limits, "sample")]
+    assert run.validated == [(("net",), [(str(package), "mil", "float16")], [1, 2, 3, 4], protocol("full", "none"), limits, "sample")]
     assert run.titles == ["export candidates", "measure sensitivities", f"choose for {run.targets[0]:.4f}", "verify on unseen frames"]
     assert run.searched == (("options", "size"), ("i1", "i2"), pytest.approx((0.003**2 + 0.004**2) / 2))
     assert run.frames_asked == ("sample", 8, 32, 0)
