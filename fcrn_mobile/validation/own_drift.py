@@ -128,13 +128,13 @@ def find_outlier(weight: Tensor, compressed: Tensor, transposed: bool = False) -
     """
     outliers: list[Outlier] = []
     for axis, name in enumerate(("input", "output") if transposed else ("output", "input")):
-        if weight.dim() < 2 or weight.shape[axis] < 2:
+        if weight.dim() < 2:
             continue
         rows = weight.movedim(axis, 0).flatten(1).double()
         lost = (compressed.movedim(axis, 0).flatten(1).double() - rows).square().sum(1)
         peaks, energy = rows.abs().amax(1), rows.square().sum(1)
         alive = energy > 0
-        if int(alive.sum()) < 2:
+        if not alive.any():
             continue
         channel = int(peaks.argmax())
         ratio = float(peaks[channel] / peaks[alive].median())

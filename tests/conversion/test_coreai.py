@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 
 import fcrn_mobile
+from fcrn_mobile.conversion.artefact import Conversion
+from fcrn_mobile.conversion.coreai import describe
 from fcrn_mobile.conversion.export import artefact_size, export
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.errors import InputError
@@ -48,6 +50,13 @@ def test_the_asset_says_what_it_is(tiny: Checkpoint, precision: str, dtype: str,
         "form": "four",
         "budget": {"fidelity": "0.01"},
     }
+
+
+def test_all_that_is_known_of_a_conversion_is_described(tiny: Checkpoint) -> None:
+    conversion = Conversion.of(tiny, Recipe(precision="fp16"), coreml=False)
+    told = describe(conversion).creator_defined_metadata
+    assert conversion.metadata.items() < told.items()
+    assert {told[name] for name in told.keys() - conversion.metadata.keys()} == {"RGB, 0..255"}
 
 
 def test_fp16_is_half_of_fp32(tiny: Checkpoint, tmp_path: Path) -> None:

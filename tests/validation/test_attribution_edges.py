@@ -55,6 +55,25 @@ def test_what_a_quantization_cuts_off_is_told_of_it_and_of_its_readers() -> None
     assert result.reference_only == 0
 
 
+def test_of_several_quantized_inputs_the_one_that_lost_most_counts() -> None:
+    some, all_of_it = quantized("a", 15 / 127, "grey"), quantized("b", 0.1, "grey")
+    both = step("add", "both", "a_up", "b_up")
+    ours = network(0.5, SIZE, step("add", "both", "grey", "grey"), read="both")
+    result = attribute(ours, network(0.5, SIZE, *some, *all_of_it, both, read="both"), pictures(10))
+    assert {each.name: each.clipped for each in result.ops} == {
+        **dict.fromkeys(("grey", "a_down", "a_up", "positive", "depth"), 0.0),
+        **dict.fromkeys(("b_down", "b_up", "both"), 1.0),
+    }
+
+
+def test_an_operator_that_reads_nothing_has_lost_nothing() -> None:
+    made = Operation("fill", {"shape": torch.tensor([1, 1, *SIZE]), "value": torch.tensor(2.0)}, step("fill", "two").outputs)
+    ours = network(0.5, SIZE, made, step("add", "both", "grey", "two"), read="both")
+    result = attribute(ours, ours, pictures(10))
+    assert [each.clipped for each in result.ops] == [0.0] * 5
+    assert [each.input_snr_db for each in result.ops] == [math.inf] * 5
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_progress_counts_each_image_twice(count: int) -> None:
     calls: list[tuple[int, int]] = []

@@ -24,6 +24,10 @@ def test_one_image_by_hand() -> None:
     assert values.cosine == pytest.approx((2 + 12) / math.sqrt(10 * 20))
 
 
+def test_depths_of_less_than_a_metre_have_a_peak_too() -> None:
+    assert compared(([[0.4, 0.1]], [[0.5, 0.1]])).psnr_db == pytest.approx(20 * math.log10(0.5 / (0.1 / math.sqrt(2))))
+
+
 def test_images_are_averaged_but_for_the_largest_difference() -> None:
     first, second = ([[1.0, 3.0]], [[2.0, 4.0]]), ([[5.0, 5.0]], [[2.0, 4.0]])
     both, one, two = compared(first, second), compared(first), compared(second)

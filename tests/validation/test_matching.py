@@ -70,6 +70,12 @@ def test_casts_and_quantizations_in_between_are_looked_through() -> None:
     assert match(ours, theirs) == {0: 0, 3: 1, 5: 2, 6: 3}
 
 
+def test_an_operator_of_the_network_s_own_is_not_looked_through() -> None:
+    ours = depth_program(grey(), step("relu", "a", "grey"), step("tanh", "b", "a"))
+    theirs = depth_program(grey(), step("relu", "a", "grey"), step("sigmoid", "new", "a"), step("tanh", "t", "new"))
+    assert match(ours, theirs) == {0: 0, 1: 1}
+
+
 def test_each_operator_stands_in_one_pair() -> None:
     ours = depth_program(grey(), step("relu", "a", "grey"), step("add", "y", "a", "grey"))
     theirs = depth_program(grey(), step("relu", "b", "grey"), step("relu", "c", "grey"), step("add", "y", "b", "c"))

@@ -2,10 +2,17 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from fcrn_mobile.validation.op_drift import HALF_PRECISION_DB
 from tests.validation.test_suspect_edges import op, own
+
+
+def test_half_precision_keeps_what_rounded_values_do() -> None:
+    values = 2 ** np.random.default_rng(0).uniform(-8, 8, 400_000)
+    noise = values.astype(np.float16).astype(np.float64) - values
+    assert pytest.approx(10 * math.log10(np.square(values).sum() / np.square(noise).sum()), abs=0.1) == HALF_PRECISION_DB
 
 
 @pytest.mark.parametrize(

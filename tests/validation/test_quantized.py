@@ -109,6 +109,20 @@ def test_lists_of_inputs_are_gone_through() -> None:
     assert quantize_inputs(ours, shorter, given(*a, *b), {}, {}).inserted == ()
 
 
+def test_what_is_a_constant_on_one_side_stays_as_it_is() -> None:
+    down, up = quantized("q", 0.3, "grey")
+    ours, theirs = step("add", "y", "grey", "grey"), step("add", "y", "q_up", y=torch.tensor(1.0))
+    made = quantize_inputs(ours, theirs, given(grey(), down, up), {}, {})
+    assert [each.kind for each in made.inserted] == ["quantize", "dequantize"]
+    assert made.operation.arguments["y"] == Reference("grey")
+    turned = quantize_inputs(theirs, ours, given(grey(), down, up), {}, {})
+    assert turned.inserted == () and turned.operation.arguments["y"] is theirs.arguments["y"]
+
+
+def test_what_reads_nothing_has_no_factor() -> None:
+    assert factors(Operation("identity", {"x": torch.ones(2)}, step("identity", "one").outputs), grey()) == {}
+
+
 def test_what_is_not_quantized_stays_as_it_is() -> None:
     ours = step("relu", "y", "grey")
     assert quantize_inputs(ours, ours, given(grey()), {}, {}).inserted == ()

@@ -52,11 +52,24 @@ def test_an_operator_without_a_counterpart_has_no_noise() -> None:
     assert [signal.elements for signal in signals] == [24, 24, 24]
 
 
+def test_counterparts_in_another_order_wait_for_their_turn() -> None:
+    """What the candidate comes to later is kept until then, whatever without a counterpart stands in between."""
+    kinds, colours = {"r": "relu", "t": "tanh", "s": "sigmoid"}, (1, 3, 4, 6)
+    made = {name: step(kind, name, "image", shape=colours) for name, kind in kinds.items()}
+    made |= {name: step("identity", name, "image", shape=colours) for name in "ij"}
+    ours = depth_program(made["r"], made["t"], made["s"], grey())
+    theirs = depth_program(made["s"], made["i"], made["t"], made["j"], made["r"], grey())
+    signals, _ = measure_signals(ours, theirs, {0: 2, 2: 1, 4: 0, 5: 3}, pictures(10))
+    assert [signal.noise for signal in signals] == [0.0] * 6
+    assert [signal.power > 0 for signal in signals] == [True, False, True, False, True, True]
+
+
 @pytest.mark.parametrize(
     ("gain", "dtype", "arithmetic", "beyond", "not_finite"),
     [
         (2000.0, "FLOAT16", "float32", 0, 0),  # 60,000
         (2300.0, "FLOAT16", "float32", 24, 0),  # 69,000
+        (65504 / 30, "FLOAT16", "float32", 0, 0),  # the largest number
         (2300.0, "FLOAT16", "float16", 24, 24),
         (2300.0, "FLOAT32", "float32", 0, 0),
         (1200.0, "FLOAT16", "ane", 24, 24),  # 36,000
@@ -80,6 +93,8 @@ def test_what_runs_over_is_counted(gain: float, dtype: str, arithmetic: str, bey
         (15 / 127, None, 0),
         (15 / 127.4, None, 0),  # rounds to 127
         (15 / 127.6, None, 24),
+        (15 / 127.5, None, 0),  # half a step beyond
+        (-15 / 128.5, None, 0),
         (15 / 120, 7, 0),
         (15 / 120, 8, 24),
         (-15 / 128.4, None, 0),
@@ -95,10 +110,11 @@ def test_what_a_quantization_cannot_hold_is_counted(scale: float, zero: int | No
     assert [signal.clipped for signal in signals] == [0, clipped, 0]
 
 
-def test_multiples_inside_a_quantized_sum_are_no_noise() -> None:
-    down, up = quantized("q", 0.2, "grey", behind=0.6)
+@pytest.mark.parametrize("factor", [2, 3])
+def test_multiples_inside_a_quantized_sum_are_no_noise(factor: int) -> None:
+    down, up = quantized("q", 0.2, "grey", behind=0.2 * factor)
     ours = depth_program(grey(), step("relu", "r", "grey"), step("tanh", "y", "r"))
     theirs = depth_program(grey(), down, up, step("relu", "r", "q_up"), step("tanh", "y", "r"))
     signals, _ = measure_signals(ours, theirs, {0: 0, 3: 1}, pictures(10))
-    assert signals[3].noise == pytest.approx(0, abs=1e-6)  # 45 by 3
+    assert signals[3].noise == pytest.approx(0, abs=1e-6)  # 30 by 2, 45 by 3
     assert signals[3].power == pytest.approx(24 * 15**2)

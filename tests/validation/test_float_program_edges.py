@@ -1,0 +1,59 @@
+"""What a reference may be, without converting or reading one."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.mil.depth_program import DepthProgram
+from fcrn_mobile.package.metadata import key
+from fcrn_mobile.validation import float_program as module
+from fcrn_mobile.validation.float_program import float_program
+from tests.validation.programs import depth_program, grey
+
+
+def made_with(correct: dict[str, bool] | None) -> DepthProgram:
+    program = depth_program(grey())
+    settings = {"precision": "int8"} | ({} if correct is None else {"correct": correct})
+    program.metadata[key("recipe")] = json.dumps(settings)
+    return program
+
+
+@pytest.mark.parametrize("reference", ["net.onnx", "net", "other", "builtin.pt"])
+def test_other_files_and_names_are_no_reference(reference: str) -> None:
+    with pytest.raises(InputError, match=f"reference '{reference}' is neither 'builtin' nor a .safetensors or .mlpackage"):
+        float_program(reference, depth_program(grey()))
+
+
+@pytest.mark.parametrize("reference", ["builtin", "net.safetensors"])
+def test_a_checkpoint_is_converted_in_the_candidate_s_size(reference: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = SimpleNamespace(quantization=None)
+    monkeypatch.setattr(module, "load_checkpoint", lambda name: checkpoint if name == reference else None)
+    monkeypatch.setattr(module, "_converted", lambda *told: told)
+    given: Any = float_program(reference, made_with({"equalise": True}))
+    assert (given[0], given[2]) == (checkpoint, (4, 6))
+    assert given[1].correct is not None and given[1].correct.equalise
+    checkpoint.quantization = SimpleNamespace(settings={"precision": "int4"})
+    with pytest.raises(InputError, match=f"reference '{reference}' was trained as int4"):
+        float_program(reference, made_with(None))
+
+
+#: As a package of each kind says it; whether its network was equalised.
+MADE: list[tuple[dict[str, bool] | None, bool]] = [(None, False), ({"equalise": False, "bias": True}, False), ({"equalise": True}, True)]
+
+
+@pytest.mark.parametrize(("ours", "equalised"), MADE)
+@pytest.mark.parametrize(("theirs", "too"), MADE)
+def test_of_two_packages_both_or_none_are_equalised(
+    ours: Any, equalised: bool, theirs: Any, too: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = made_with(ours)
+    monkeypatch.setattr(module, "Program", SimpleNamespace(load=lambda path: reference if path == "net.mlpackage" else None))
+    if equalised == too:
+        assert float_program("net.mlpackage", made_with(theirs)) is reference
+    else:
+        with pytest.raises(InputError, match="only one was equalised"):
+            float_program(str(Path("net.mlpackage")), made_with(theirs))
