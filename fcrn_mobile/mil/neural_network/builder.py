@@ -1,7 +1,7 @@
 """A MIL function under construction: operators one by one, the types of their results inferred by running them without values."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from fcrn_mobile.mil.neural_network.tensor import Probes, Shape, Tensor, meta
-from fcrn_mobile.mil.ops import OPERATORS, activation, unary
+from fcrn_mobile.mil.ops import OPERATORS, activation, random, unary
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.mil.values import OUT_OF_BAND, check_size, data_types, to_torch
 from fcrn_mobile.package.errors import MilError
@@ -77,14 +77,22 @@ class Builder:
         """
         arguments = {key: value for key, value in arguments.items() if value is not None}
         tensors = [value for value in chain.from_iterable(_flat(each) for each in arguments.values()) if isinstance(value, Tensor)]
-        if results is None and kind in _LIKE_X and arguments["x"].value is None:
+        spelled = bool(tensors) and all(tensor.is_spelled for tensor in tensors) and kind not in random.OPERATORS
+        if results is None and kind in _LIKE_X and not spelled:
             results = [arguments["x"].probes]
         elif results is None:
-            results = list(zip(*self._probes(kind, arguments, tensors), strict=True))
-            small = sum(probe.numel() for probes in results for probe in probes) <= _MOST_KNOWN
-            if tensors and small and all(tensor.value is not None for tensor in tensors):
-                return tuple(self.known(value.numpy()) for value in _run(kind, arguments, _real))
+            results = self._probes(kind, arguments, tensors, Tensor.probe)
+        elif any(tensor.values for tensor in tensors):
+            with suppress(MilError):  # they depend on more values than those that are known
+                results = self._probes(kind, arguments, tensors, lambda each, at: each.spelled(at) if each.is_spelled else each.probe(at))
+        values: list[tuple[NDArray[Any], ...]] = []
+        if spelled and sum(probe.numel() for probes in results for probe in probes) <= _MOST_KNOWN * len(results[0]):
+            with suppress(MilError):
+                values = self._values(kind, arguments, tensors)
+            if values and not any(tensor.values for tensor in tensors):
+                return tuple(self.known(value) for (value,) in values)
         outputs = tuple(self._result(kind, each, tensors, declared) for each in results)
+        outputs = tuple(replace(output, values=each) for output, each in zip(outputs, values, strict=True)) if values else outputs
         operation = self._mil.Operation(type=kind, outputs=[self._named(output) for output in outputs])
         for key, value in arguments.items():
             operation.inputs[key].CopyFrom(self._argument(value))
@@ -115,7 +123,7 @@ class Builder:
     def constant(self, array: NDArray[Any], dtype: str | None = None, name: str = "weight") -> Tensor:
         """An array that stays where it is; ``dtype`` is MIL's name of its type if it is not the array's own."""
         dtype = dtype or ("FLOAT16" if array.dtype == np.float16 else _NUMPY_TYPES[array.dtype.kind])
-        probe = torch.empty(array.shape, dtype=torch.float32 if array.dtype.kind == "f" else torch.int32, device="meta")
+        probe = meta(array.shape, {"f": torch.float32, "b": torch.bool}.get(array.dtype.kind, torch.int32))
         value = array if array.size <= _MOST_KNOWN else None
         tensor = Tensor(self.fresh(name), dtype, (probe,), value)
         proto = self._mil.Operation(type="const", outputs=[self._named(tensor)])
@@ -192,11 +200,19 @@ class Builder:
         self._names.add(name)
         return name
 
-    def _probes(self, kind: str, arguments: dict[str, Any], tensors: list[Tensor]) -> list[tuple[torch.Tensor, ...]]:
+    def _probes(
+        self, kind: str, arguments: dict[str, Any], tensors: list[Tensor], taken: Callable[[Tensor, int], torch.Tensor]
+    ) -> list[Probes]:
         count = max((len(tensor.probes) for tensor in tensors), default=1)
         with torch.device("meta"), torch.inference_mode():
-            runs = [_run(kind, arguments, lambda tensor, at=at: tensor.probes[at % len(tensor.probes)]) for at in range(count)]
-        return [tuple(result.to("meta") for result in run) for run in runs]
+            runs = [_run(kind, arguments, lambda tensor, at=at: taken(tensor, at)) for at in range(count)]
+        return [tuple(result.to("meta") for result in results) for results in zip(*runs, strict=True)]
+
+    def _values(self, kind: str, arguments: dict[str, Any], tensors: list[Tensor]) -> list[tuple[NDArray[Any], ...]]:
+        """Elements of the results for every probe."""
+        count = max(len(tensor.values) or 1 for tensor in tensors)
+        runs = [_run(kind, arguments, lambda tensor, at=at: tensor.spelled(at)) for at in range(count)]
+        return [tuple(value.numpy() for value in result) for result in zip(*runs, strict=True)]
 
     def _result(self, kind: str, probes: tuple[torch.Tensor, ...], tensors: list[Tensor], wish: str | None) -> Tensor:
         natural = _TYPES.get(probes[0].dtype, "FLOAT16")
@@ -207,8 +223,8 @@ class Builder:
         tensor = Tensor(self.fresh(kind), declared, probes)
         if len({probe.dim() for probe in probes}) != 1:
             raise MilError("its result has no fixed number of axes")
-        for probe in probes:
-            check_size(tuple(probe.shape), f"the result of '{kind}'")
+        # Of inputs without an upper end the largest that was tried says nothing.
+        check_size(tuple(min(probes, key=torch.Tensor.numel).shape), f"the result of '{kind}'")
         return tensor
 
     def _named(self, tensor: Tensor) -> "NamedValueType":
@@ -297,11 +313,6 @@ def _setting(setting: Any) -> NDArray[Any]:
 
 def _flat(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list | tuple) else (value,)
-
-
-def _real(tensor: Tensor) -> torch.Tensor:
-    assert tensor.value is not None
-    return to_torch(np.array(tensor.value))
 
 
 def _run(kind: str, arguments: dict[str, Any], taken: Any) -> tuple[torch.Tensor, ...]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +32,7 @@ NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor"
 _OPSET = "CoreML5"
 _CHANNELS = {"RGB": 3, "BGR": 3}
 #: Of a length without an upper end, what it is tried with besides its least and its default.
-_LARGE = 4096
+_LARGE = 256
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,10 @@ def _translate(net: Network, layer: Any, where: str) -> None:
     except MilError as error:
         raise _LayerError(f"{what} cannot be translated: {error}") from error
     # A network has no scalars: what is reduced to one number has one axis.
-    results = tuple(net.reshape(each, (1,)) if each.rank == 0 else each for each in (result if isinstance(result, tuple) else (result,)))
+    results = tuple(
+        replace(net.reshape(each, (1,)), is_scalar=True) if each.rank == 0 else each
+        for each in (result if isinstance(result, tuple) else (result,))
+    )
     if len(layer.output) > len(results):
         raise _LayerError(f"{what} names {len(layer.output)} outputs, it has {len(results)}: export the model again")
     for name, tensor in zip(layer.output, results, strict=False):

@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fcrn_mobile.mil.values import to_torch
 from fcrn_mobile.package.errors import MilError
 
 __all__ = ["Probes", "Shape", "Tensor", "joined", "meta", "paired", "unknown"]
@@ -27,18 +29,35 @@ class Tensor:
         dtype: as declared.
         probes: tensors without memory of every size that it was inferred for; one where its shape is fixed.
         value: of a small constant.
+        values: what the elements are for each of the probes, of a shape that is computed from those of inputs.
+        is_scalar: whether its one axis stands for none: networks have no scalars.
     """
 
     name: str
     dtype: str
     probes: tuple[torch.Tensor, ...] = field(repr=False)
     value: NDArray[Any] | None = None
+    values: tuple[NDArray[Any], ...] = ()
+    is_scalar: bool = False
 
     @property
     def shape(self) -> Shape:
         """Lengths; -1 where they differ between probes."""
         first, *others = (tuple(probe.shape) for probe in self.probes)
         return tuple(length if all(other[axis] == length for other in others) else -1 for axis, length in enumerate(first))
+
+    @property
+    def is_spelled(self) -> bool:
+        """Whether its elements are known for every probe."""
+        return self.value is not None or bool(self.values)
+
+    def spelled(self, at: int) -> torch.Tensor:
+        """Its elements, for the ``at``-th probe."""
+        return to_torch(np.array(self.values[at % len(self.values)] if self.values else self.value))
+
+    def probe(self, at: int) -> torch.Tensor:
+        """The ``at``-th tensor without memory."""
+        return self.probes[at % len(self.probes)]
 
     @property
     def rank(self) -> int:

@@ -91,6 +91,18 @@ def test_a_deconvolution_is_torchs_transposed_one(kernel: int, stride: int, grou
     close(actual, expected[0], 1e-4)
 
 
+def test_a_deconvolution_with_holes_in_its_kernel_is_torchs() -> None:
+    x, weight = random(2, 5, 6), random(3, 3, 2, 1, seed=1)
+    actual = run(
+        lambda b: b.add_convolution(
+            "c", 2, 1, 3, 3, 2, 2, "valid", 1, weight, None, False, True, None, "x0", "y", dilation_factors=[3, 2], padding_left=1
+        ),
+        x,
+    )
+    kernels = torch.from_numpy(weight).permute(2, 3, 0, 1)
+    close(actual, F.conv_transpose2d(torch.from_numpy(x[None]), kernels, stride=2, dilation=(3, 2))[0][:, :, 1:], 1e-4)
+
+
 @pytest.mark.parametrize("size", [(9, 11), (10, 12)])
 def test_a_deconvolution_gives_the_size_that_it_names(size: tuple[int, int]) -> None:
     x, weight = random(2, 5, 6), random(3, 3, 2, 1, seed=1)

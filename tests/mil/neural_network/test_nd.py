@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from fcrn_mobile.mil import MilError
 from tests.mil.neural_network.build import builder, close, load, random, run
 
 Body = Callable[[Any], Any]
@@ -210,3 +211,68 @@ def test_the_best_boxes_are_left() -> None:
     assert count.tolist() == [2]
     close(kept[0, :2], boxes[0, [1, 2]])
     close(values[0, :2], scores[0, [1, 2]])
+
+
+def _range(built: Any, name: str, *ranges: tuple[int, int]) -> None:
+    """Let the lengths of an input be anything between two ends; -1 is none."""
+    array = next(each for each in built.spec.description.input if each.name == name).type.multiArrayType
+    for low, high in ranges:
+        array.shapeRange.sizeRanges.add(lowerBound=low, upperBound=high)
+
+
+def test_a_shape_that_is_computed_fits_one_that_is_given() -> None:
+    built = builder({"x0": (2, 3)}, exact=True)
+    built.add_get_shape("shape", "x0", "shape")
+    built.add_reduce_prod("count", "shape", "count", axes=[0])
+    built.add_load_constant_nd("one", "one", constant_value=np.array([1.0]), shape=(1,))
+    built.add_concat_nd("column", ["count", "one"], "column", axis=0)
+    built.add_reshape_dynamic("computed", ["x0", "column"], "computed")
+    built.add_reshape_static("given", "x0", "given", [-1, 1])
+    built.add_batched_mat_mul("y", ["given", "computed"], "y", transpose_a=True)
+    _range(built, "x0", (1, -1), (1, -1))
+    program = load(built.spec)
+    for rows, columns in ((1, 1), (2, 3), (5, 7)):
+        close(program.predict({"x0": random(rows, columns)})["y"], [[(random(rows, columns) ** 2).sum()]])
+
+
+def test_open_lengths_may_be_multiplied_beyond_what_a_memory_holds() -> None:
+    built = builder({"x0": (2, 3, 4, 5)}, exact=True)
+    built.add_transpose("y", [3, 1, 2, 0], "x0", "y")
+    _range(built, "x0", *[(1, -1)] * 4)
+    close(load(built.spec).predict({"x0": random(2, 3, 4, 5)})["y"], random(2, 3, 4, 5).transpose(3, 1, 2, 0))
+
+
+def test_a_condition_that_is_known_before_the_network_runs_chooses() -> None:
+    def body(b: Any) -> None:
+        b.add_load_constant_nd("c", "c", constant_value=np.array([1.0, 0.0, 1.0, 0.0]), shape=(4,))
+        b.add_where_broadcastable("n", ["c", "x0", "x1"], "y")
+
+    close(run(body, Y, Y + 9, exact=True), np.where([1, 0, 1, 0], Y, Y + 9))
+
+
+def test_new_axes_of_what_was_a_scalar_are_all_that_it_has() -> None:
+    def body(b: Any) -> None:
+        b.add_slice_static(
+            "n", "x0", "s", begin_ids=[1], end_ids=[2], strides=[1], begin_masks=[False], end_masks=[False], squeeze_masks=[True]
+        )
+        b.add_expand_dims("e", "s", "y", axes=[0, 1])
+
+    close(run(body, Y[0], exact=True), Y[0, 1:2, None])
+
+
+def test_an_output_may_be_an_input() -> None:
+    built = builder({"x0": (2, 3)}, outputs=("x0", "y"), exact=True)
+    built.add_copy("away", "x0", "there")
+    built.add_copy("back", "there", "x0")
+    built.add_unary("y", "x0", "y", "abs")
+    results = load(built.spec).predict({"x0": random(2, 3)})
+    close(results["x0"], random(2, 3))
+    close(results["y"], np.abs(random(2, 3)))
+
+
+def test_an_output_with_the_name_of_an_input_that_it_is_not_is_refused() -> None:
+    built = builder({"x0": (2, 3)}, outputs=("x0",), exact=True)
+    built.add_unary("n", "x0", "there", "abs")
+    built.add_copy("back", "there", "x0")
+    with pytest.raises(MilError, match="'x0' has the name of an input"):
+        load(built.spec)

@@ -185,7 +185,7 @@ def _inside(layer: Any) -> Iterable[_Layers]:
 def _variable(net: Network, name: str, tensor: Tensor) -> Tensor:
     """A value of a tensor's type that only running tells."""
     own = name.startswith("\0")
-    return replace(tensor, name=net.fresh(name.removeprefix("\0"), scoped=own), value=None)
+    return replace(tensor, name=net.fresh(name.removeprefix("\0"), scoped=own), value=None, values=())
 
 
 def _type(tensor: Tensor) -> tuple[str, list[tuple[int, ...]]]:

@@ -38,15 +38,15 @@ def padding(params: Any, kind: str | None) -> dict[str, Any]:
 
 def convolution(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """Kernels O×(I/groups)×h×w, of a deconvolution I×(O/groups)×h×w. With ``outputShape`` its padding is ignored: what the full result
-    has more is cut on both sides, an odd line behind.
+    has more is cut on both sides, an odd line behind. Its dilation counts: NeuralNetwork.proto calls it ignored, but coremltools writes it
+    and its test of it (``test_convolution_transpose2d_dynamic_input``) wants the size that it gives.
     """
     x, *kernels = inputs
     groups, outputs = int(params.nGroups) or 1, int(params.outputChannels)
     settings: dict[str, Any] = {"strides": pair(params.stride, 1), "groups": groups}
     settings |= padding(params, params.WhichOneof("ConvolutionPaddingType"))
-    if not params.isDeconvolution:
-        settings["dilations"] = pair(params.dilationFactor, 1)
-    elif len(params.outputShape):
+    settings["dilations"] = pair(params.dilationFactor, 1)
+    if params.isDeconvolution and len(params.outputShape):
         settings |= {"pad_type": "same", "output_shape": pair(params.outputShape, 1)}
         settings.pop("pad", None)
     transposed = (int(params.kernelChannels), outputs // groups)

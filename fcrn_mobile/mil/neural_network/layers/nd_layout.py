@@ -1,5 +1,6 @@
 """Layers of version 4 that move elements: shapes, axes, parts, joins and borders of tensors of any rank."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ __all__ = [
     "LAYERS",
     "concat",
     "constant_pad",
+    "expand_dims",
     "flatten_2d",
     "get_shape",
     "load_constant",
@@ -49,7 +51,8 @@ def get_shape(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     (x,) = inputs
     if -1 not in x.shape:
         return net.known(np.array(x.shape, np.float32))
-    return net.floats(net.emit("shape", x=x))
+    shape = net.emit("shape", x=x)
+    return net.floats(replace(shape, values=tuple(np.array(probe.shape, np.int32) for probe in x.probes)))
 
 
 def squeeze(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
@@ -61,6 +64,12 @@ def squeeze(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     if axes is not None and len(axes) == x.rank:
         axes = axes[1:]
     return net.emit("squeeze", x=x, axes=axes) if axes else net.emit("identity", x=x)
+
+
+def expand_dims(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """New axes of length 1; a scalar has no others."""
+    (x,), axes = inputs, [int(axis) for axis in params.axes]
+    return net.reshape(x, (1,) * len(axes)) if x.is_scalar else net.emit("expand_dims", x=x, axes=axes)
 
 
 def reshape_static(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
@@ -217,7 +226,7 @@ LAYERS = {
     "transpose": Layer(lambda net, params, inputs: net.emit("transpose", x=inputs[0], perm=[int(axis) for axis in params.axes])),
     "getShape": Layer(get_shape),
     "squeeze": Layer(squeeze),
-    "expandDims": Layer(lambda net, params, inputs: net.emit("expand_dims", x=inputs[0], axes=[int(axis) for axis in params.axes])),
+    "expandDims": Layer(expand_dims),
     "flattenTo2D": Layer(flatten_2d),
     "reshapeStatic": Layer(reshape_static),
     "rankPreservingReshape": Layer(reshape_static),
