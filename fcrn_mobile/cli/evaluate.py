@@ -78,11 +78,11 @@ def command(
 ) -> None:
     """Depth metrics of MODEL (builtin, a checkpoint or an artefact) against true depth."""
     from fcrn_mobile.data import open_source
-    from fcrn_mobile.evaluation.align import depth_of, settled
     from fcrn_mobile.evaluation.baselines import training_spec
     from fcrn_mobile.evaluation.evaluation import Evaluation
     from fcrn_mobile.evaluation.intervals import bootstrap as intervals_of
     from fcrn_mobile.evaluation.intervals import scenes
+    from fcrn_mobile.evaluation.meaning import depth_of, settled
 
     rule = rule_for(data, **_aligned(how, median_scaling))
     source, left_out = sound_frames(open_source(data), rule, skip_bad)
@@ -137,8 +137,8 @@ def _open(model: str, backend: str, flip: bool) -> "Runtime":
 def _measure(
     runtime: "Runtime", source: "Source", rule: "EvaluationProtocol", data: str, resampled: bool
 ) -> "tuple[DepthMetrics, Standing]":
-    from fcrn_mobile.evaluation.align import depth_of
     from fcrn_mobile.evaluation.evaluate import evaluate
+    from fcrn_mobile.evaluation.meaning import depth_of
     from fcrn_mobile.evaluation.standing import StandingMeter
 
     meter = StandingMeter(rule, depth_of(runtime) == "inverse", data)

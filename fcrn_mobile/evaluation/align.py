@@ -12,50 +12,18 @@ In closed form s = Σ (x - x̄)(y - ȳ) / Σ (x - x̄)² and t = ȳ - s·x̄, th
 """
 
 import math
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.depth_contract import Depth
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.package.metadata import Metadata
 
-if TYPE_CHECKING:
-    from fcrn_mobile.evaluation.metrics import EvaluationProtocol
-
-__all__ = ["ALIGNMENTS", "DEFAULTS", "NONE", "aligned", "depth_of", "least_squares", "median_scale", "settled"]
+__all__ = ["ALIGNMENTS", "INVERSE_LINE", "LINE", "MEDIAN", "NONE", "Array", "aligned", "least_squares", "median_scale"]
 
 NONE, MEDIAN, LINE, INVERSE_LINE = "none", "median", "scale-shift", "scale-shift-inverse"
 ALIGNMENTS = (NONE, MEDIAN, LINE, INVERSE_LINE)
-#: What a model's depth means → how it meets the truth unless something else is asked for.
-DEFAULTS: dict[Depth, str] = {"metres": NONE, "scale": MEDIAN, "inverse": INVERSE_LINE}
 
 Array = NDArray[np.float32]
-
-
-def depth_of(model: object, unsaid: Depth = "metres") -> Depth:
-    """What a model's depth means, by its contract; ``unsaid`` where nobody says, as for baselines."""
-    contract = getattr(model, "contract", None) or Metadata.from_dict(getattr(model, "metadata", {})).depth_contract()
-    return contract.depth if contract else unsaid
-
-
-def settled(rule: "EvaluationProtocol", depth: Depth, model: str) -> "EvaluationProtocol":
-    """A protocol with the alignment that a model's depth asks for, unless it names one.
-
-    Args:
-        rule: the protocol.
-        depth: what the model's depth means.
-        model: its name, for messages.
-
-    Raises:
-        InputError: no alignment at all was asked for, of depth that is not in metres.
-    """
-    if rule.alignment == NONE and depth != "metres":
-        meaning = "up to a scale" if depth == "scale" else "as inverse depth up to scale and shift"
-        raise InputError(f"the depth of '{model}' is known {meaning} only, not in metres: evaluate it with --align {DEFAULTS[depth]}")
-    return rule if rule.alignment else replace(rule, alignment=DEFAULTS[depth])
 
 
 def aligned(prediction: Array, depth: Array, counted: NDArray[np.bool_], alignment: str, inverse: bool = False) -> NDArray[np.float64]:

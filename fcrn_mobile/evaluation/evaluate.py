@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.data.source import Source
-from fcrn_mobile.evaluation.align import depth_of, settled
 from fcrn_mobile.evaluation.focus import focus_on
+from fcrn_mobile.evaluation.meaning import depth_of, settled
 from fcrn_mobile.evaluation.metrics import DepthMetrics, EvaluationProtocol
 from fcrn_mobile.evaluation.standing import StandingMeter
 from fcrn_mobile.progress import OnStep

@@ -15,8 +15,8 @@ import fcrn_mobile
 from fcrn_mobile.conversion.export import artefact_size
 from fcrn_mobile.conversion.recipe import Recipe, read_recipe
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.evaluation.align import depth_of, settled
 from fcrn_mobile.evaluation.budget import FIDELITY, Limit, check_half, check_without_truth
+from fcrn_mobile.evaluation.meaning import depth_of, settled
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.runtimes import open_runtime

@@ -15,10 +15,10 @@ from fcrn_mobile.conversion.export import artefact_size
 from fcrn_mobile.data.source import Sample, Source
 from fcrn_mobile.depth_contract import UNITS
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.evaluation.align import depth_of, settled
 from fcrn_mobile.evaluation.budget import Limit, check, check_without_truth, parse_limit
 from fcrn_mobile.evaluation.focus import Focus, focus_on
 from fcrn_mobile.evaluation.formulas import compared
+from fcrn_mobile.evaluation.meaning import depth_of, settled
 from fcrn_mobile.evaluation.metrics import DepthMetrics, EvaluationProtocol
 from fcrn_mobile.evaluation.standing import StandingMeter
 from fcrn_mobile.progress import OnStep

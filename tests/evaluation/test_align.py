@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from fcrn_mobile.data import Sample
 from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.evaluation.align import ALIGNMENTS, aligned, depth_of, least_squares, settled
+from fcrn_mobile.evaluation.align import ALIGNMENTS, aligned, least_squares
 from fcrn_mobile.evaluation.evaluate import evaluate
+from fcrn_mobile.evaluation.meaning import depth_of, settled
 from fcrn_mobile.evaluation.metrics import PROTOCOLS, DepthMetrics, align, protocol
 from fcrn_mobile.evaluation.standing import StandingMeter
 

@@ -1,0 +1,37 @@
+"""What a model's depth means, and how such depth meets the truth."""
+
+from dataclasses import replace
+
+from fcrn_mobile.depth_contract import Depth
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.align import INVERSE_LINE, MEDIAN, NONE
+from fcrn_mobile.evaluation.metrics import EvaluationProtocol
+from fcrn_mobile.package.metadata import Metadata
+
+__all__ = ["DEFAULTS", "depth_of", "settled"]
+
+#: What a model's depth means → how it meets the truth unless something else is asked for.
+DEFAULTS: dict[Depth, str] = {"metres": NONE, "scale": MEDIAN, "inverse": INVERSE_LINE}
+
+
+def depth_of(model: object, unsaid: Depth = "metres") -> Depth:
+    """What a model's depth means, by its contract; ``unsaid`` where nobody says, as for baselines."""
+    contract = getattr(model, "contract", None) or Metadata.from_dict(getattr(model, "metadata", {})).depth_contract()
+    return contract.depth if contract else unsaid
+
+
+def settled(rule: EvaluationProtocol, depth: Depth, model: str) -> EvaluationProtocol:
+    """A protocol with the alignment that a model's depth asks for, unless it names one.
+
+    Args:
+        rule: the protocol.
+        depth: what the model's depth means.
+        model: its name, for messages.
+
+    Raises:
+        InputError: no alignment at all was asked for, of depth that is not in metres.
+    """
+    if rule.alignment == NONE and depth != "metres":
+        meaning = "up to a scale" if depth == "scale" else "as inverse depth up to scale and shift"
+        raise InputError(f"the depth of '{model}' is known {meaning} only, not in metres: evaluate it with --align {DEFAULTS[depth]}")
+    return rule if rule.alignment else replace(rule, alignment=DEFAULTS[depth])
