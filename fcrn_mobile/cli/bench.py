@@ -8,6 +8,7 @@ import click
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, progress, write_json
 from fcrn_mobile.cli.latency_table import print_latency
+from fcrn_mobile.cli.model_config import model_config_option, model_configs
 from fcrn_mobile.cli.outputs import PICTURES, OutputFile
 from fcrn_mobile.cli.page import html_options, write_page
 from fcrn_mobile.errors import InputError
@@ -35,6 +36,7 @@ __all__ = ["command"]
     help=f"{enumerated(list(BACKENDS), 'or')}; repeat it to measure several.",
 )
 @click.option("--arithmetic", default="float32", show_default=True, metavar="float32|float16|ane", help="Of the mil backend.")
+@model_config_option(several=True)
 @click.option("--compute-units", "units", multiple=True, metavar="UNITS", help="Of the coreml backend (macOS); default: each in turn.")
 @click.option("--device", metavar="NAME", help="A connected iPhone or iPad (macOS, coreml backend); 'any': the only one.")
 @click.option("--team", default="", metavar="ID", help="Developer team that signs what --device runs.")
@@ -50,6 +52,7 @@ def command(
     models: tuple[str, ...],
     backends: tuple[str, ...],
     arithmetic: str,
+    model_config: tuple[str, ...],
     units: tuple[str, ...],
     device: str | None,
     team: str,
@@ -76,14 +79,10 @@ def command(
     from fcrn_mobile.latency.plan import check, subjects
     from fcrn_mobile.latency.reports import report
 
-    plan = subjects(models, backends, arithmetic, threads, units, device)
+    plan = subjects(models, backends, arithmetic, threads, units, device, model_configs(models, model_config))
     check(plan, runs, threads, compared, device is not None and (compared or end_to_end))
     began = datetime.now(UTC)
-    comparison = None
-    if compared:
-        results, comparison = _compare(plan, runs, end_to_end)
-    else:
-        results = _measure(plan, runs, end_to_end, device, team)
+    results, comparison = _compare(plan, runs, end_to_end) if compared else (_measure(plan, runs, end_to_end, device, team), None)
     if html:
         from fcrn_mobile.report.html import Page
 

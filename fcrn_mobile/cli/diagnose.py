@@ -8,6 +8,7 @@ import click
 
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
+from fcrn_mobile.cli.model_config import model_config_option, model_configs
 from fcrn_mobile.cli.outputs import PICTURES, OutputFile
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.whole_file import written_whole
@@ -28,25 +29,36 @@ SHOWN = 15
 @click.option("--data", required=True, metavar="SPEC", help="Images, such as sample, folder:PATH#val or images:PATH.")
 @click.option("--images", default=5, show_default=True, type=click.IntRange(min=1), help="How many, spread evenly over the data.")
 @click.option("--arithmetic", default="float16", show_default=True, metavar="float16|float32|ane", help="Of the candidate; a simulation.")
+@model_config_option(several=True)
 @click.option("--figure", metavar="FILE.png", type=OutputFile(*PICTURES), help="Draw noise and own drift along the graph.")
 @click.option("--force", is_flag=True, help="Overwrite the file of --figure.")
 @json_option
 def command(
-    reference: str, candidate: str, data: str, images: int, arithmetic: str, figure: Path | None, force: bool, json_out: str | None
+    reference: str,
+    candidate: str,
+    data: str,
+    images: int,
+    arithmetic: str,
+    model_config: tuple[str, ...],
+    figure: Path | None,
+    force: bool,
+    json_out: str | None,
 ) -> None:
     """Which operators the drift of CANDIDATE (.mlpackage) from REFERENCE (builtin, a checkpoint or .mlpackage) comes from."""
     from fcrn_mobile.data.grammar import portable
     from fcrn_mobile.data.spec import open_images
-    from fcrn_mobile.mil import Program
+    from fcrn_mobile.mil.depth_program import DepthProgram
     from fcrn_mobile.runtimes.runtime import model_name
     from fcrn_mobile.validation.attribution import attribute, spread
     from fcrn_mobile.validation.float_program import float_program
 
     _check_candidate(candidate)
     source = open_images(data)
-    program = Program.load(candidate, arithmetic)  # type: ignore[arg-type] # checked when loaded
+    configs = model_configs((reference, candidate), model_config)
+    config, of_reference = (configs.get(str(Path(model))) for model in (candidate, reference))
+    program = DepthProgram.load(candidate, arithmetic, model_config=config)  # type: ignore[arg-type] # checked when loaded
     with progress("diagnose") as on_image:
-        result = attribute(float_program(reference, program), program, spread(source, images), on_image)
+        result = attribute(float_program(reference, program, of_reference), program, spread(source, images), on_image)
     images_of = f"{result.images} image{'' if result.images == 1 else 's'} of {portable(data)}"
     title = f"{model_name(Path(candidate))} against {model_name(Path(reference))}: {images_of}"
     if figure:

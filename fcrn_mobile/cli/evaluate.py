@@ -8,6 +8,7 @@ import click
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
 from fcrn_mobile.cli.frames import rule_for, rule_options, skip_bad_option, sound_frames
+from fcrn_mobile.cli.model_config import model_config_option
 from fcrn_mobile.cli.outputs import OutputFile, OutputFolder
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.whole_file import written_whole
@@ -60,6 +61,7 @@ _PANELS = OutputFolder(*(f"{rank}.png" for rank in _RANKS))
 )
 @click.option("--force", is_flag=True, help="Overwrite the files of --per-image and --panels.")
 @click.option("--backend", default="auto", show_default=True)
+@model_config_option()
 @json_option
 def command(
     model: str,
@@ -73,6 +75,7 @@ def command(
     panels: Path | None,
     force: bool,
     backend: str,
+    model_config: Path | None,
     json_out: str | None,
     **how: Any,
 ) -> None:
@@ -89,7 +92,7 @@ def command(
     drawn = scenes(source.names, bootstrap) if bootstrap else None
     training = training_spec(data) if baselines == _BESIDE else baselines
     learner = _training_frames(data, training) if training else None
-    runtime = _open(model, backend, flip)
+    runtime = _open(model, backend, model_config, flip)
     rule = settled(rule, depth_of(runtime), model)
     metrics, standing = _measure(runtime, source, rule, data, drawn is not None)
     learned = _learn(learner, str(training), source, rule) if learner else None
@@ -126,11 +129,11 @@ def _aligned(how: dict[str, Any], median_scaling: bool) -> dict[str, Any]:
     return how | {"align": "median"} if median_scaling else how
 
 
-def _open(model: str, backend: str, flip: bool) -> "Runtime":
+def _open(model: str, backend: str, model_config: Path | None, flip: bool) -> "Runtime":
     from fcrn_mobile.runtimes import open_runtime
     from fcrn_mobile.runtimes.flip import FlipProcessed
 
-    runtime = open_runtime(model, backend)
+    runtime = open_runtime(model, backend, model_config=model_config)
     return FlipProcessed(runtime) if flip else runtime
 
 

@@ -7,6 +7,7 @@ import click
 
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, write_json
+from fcrn_mobile.cli.model_config import model_config_option
 from fcrn_mobile.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,8 +30,9 @@ _MOST_DAMAGES = 8
 @click.argument("model")
 @click.option("--function", help="Of a package with several; else its default.")
 @click.option("--estimate", "estimated", is_flag=True, help="Estimate latency on Apple chips from published ones (Core ML models only).")
+@model_config_option()
 @json_option
-def command(model: str, function: str | None, estimated: bool, json_out: str | None) -> None:
+def command(model: str, function: str | None, estimated: bool, model_config: Path | None, json_out: str | None) -> None:
     """What MODEL takes and gives, its operators, weights, cost and metadata; of Core ML models, where their operators would run.
 
     Placement follows published rules and latencies are estimates: neither ran on a device.
@@ -52,10 +54,26 @@ def command(model: str, function: str | None, estimated: bool, json_out: str | N
         raise InputError(f"'{model}' is no artefact that can be inspected: {OTHERS[Path(model).suffix]}")
     else:
         facts = _network_facts(model)
+    facts |= _contract(Path(model), facts, model_config)
     if json_out:
         write_json(json_out, facts)
     if json_out != "-":
         _print(facts)
+
+
+def _contract(model: Path, facts: dict[str, Any], model_config: Path | None) -> dict[str, Any]:
+    """What a depth model takes and gives, as it or its model config says; empty where nobody does.
+
+    A checkpoint's is among its facts, an artefact's in its metadata.
+    """
+    from fcrn_mobile.depth_contract import read_contract
+    from fcrn_mobile.package.metadata import model_contract
+
+    if contract := facts.get("contract"):
+        contract = read_contract(model_config, contract) if model_config else contract
+    else:
+        contract = model_contract(model, facts["metadata"], model_config)
+    return {"contract": contract.to_dict()} if contract else {}
 
 
 def _on_device(package: Path, function: str | None, estimated: bool) -> dict[str, Any]:
@@ -81,7 +99,7 @@ def _network_facts(model: str) -> dict[str, Any]:
     if isinstance(network, Checkpoint):
         own, metrics = {"network": vars(network.network.config)}, {"metrics": network.metrics}
     else:
-        own, metrics = {"network": {"kind": network.kind, "input_size": network.input_size} | network.contract.to_dict()}, {}
+        own, metrics = {"network": {"kind": network.kind, "input_size": network.input_size}}, {}
     return {
         "model": model,
         "size_bytes": artefact_size(network.path),
@@ -90,6 +108,7 @@ def _network_facts(model: str) -> dict[str, Any]:
         "macs": count_macs(network.deployed(), *network.input_size),
         "training": network.training.to_json(),
         **metrics,
+        "contract": network.contract,
         "version": network.tool_version,
         "sha256": network.sha256,
     }

@@ -11,6 +11,7 @@ import click
 
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, progress, write_json
+from fcrn_mobile.cli.model_config import model_config_option
 from fcrn_mobile.cli.outputs import OutputFolder
 from fcrn_mobile.errors import InputError, UnusableInputError
 from fcrn_mobile.whole_file import make_folder
@@ -31,6 +32,7 @@ __all__ = ["command"]
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=OutputFolder(), help="Folder for the results.")
 @click.option("--backend", default="auto", show_default=True)
+@model_config_option()
 @click.option("--full-size", is_flag=True, help="Pictures: NAME.depth.png in the picture's size instead of the network's, bilinearly.")
 @click.option("--every", type=int, metavar="N", help="Videos: every Nth frame only.")
 @click.option("--max-frames", type=int, metavar="N", help="Videos: at most N frames.")
@@ -49,6 +51,7 @@ def command(
     inputs: tuple[Path, ...],
     out: Path,
     backend: str,
+    model_config: Path | None,
     full_size: bool,
     every: int | None,
     max_frames: int | None,
@@ -79,9 +82,7 @@ def command(
         readable = look_at(files, skip_bad, on_file)
     fx = camera_options["fx"]
     _check_sizes(readable, fx is not None)
-    from fcrn_mobile.runtimes import open_runtime
-
-    runtime = open_runtime(model, backend)
+    runtime = _open(model, backend, model_config, {"--pointcloud": pointcloud, "--range": span is not None})
     writer = DepthWriter(
         runtime, out, _lens(runtime, fx is not None and not pointcloud), camera, fx, full_size, every or 1, max_frames, depth_range
     )
@@ -141,7 +142,10 @@ def _print(writer: "DepthWriter", readable: "Readable", results: "list[PictureRe
         if note := str(result.focus):
             print(indent(note, "  "))
     scaled = [result.focus.to_json() != {} for result in results]
-    if writer.lens is None:
+    if writer.inverse:
+        print(f"'{writer.runtime.name}' gives {writer.runtime.contract.units}: bright is near, numbers have no unit")
+        print("NAME.depth.png holds it from its smallest value (1) to its largest (65535), 0 where there is none")
+    elif writer.lens is None:
         print(f"depth of '{writer.runtime.name}' is known up to a scale only: what is written as metres here has no unit")
     elif all(scaled):
         print("metres hold for the camera of each input, by its focal length")
@@ -181,12 +185,23 @@ def _camera(options: dict[str, float | None]) -> "Camera":
 
 def _lens(runtime: "Runtime", rescales: bool) -> "TrainingCamera | None":
     """What the metres hold for; with ``rescales``, it has to be known."""
-    from fcrn_mobile.evaluation.focus import network_camera
+    from fcrn_mobile.evaluation.focus import model_camera
 
-    lens = network_camera(runtime.metadata)
+    lens = model_camera(runtime)
     if rescales and not (lens and lens.relative_focal):
         raise InputError(f"--fx has nothing to do: '{runtime.name}' does not say the focal length that its metres hold for; leave --fx out")
     return lens
+
+
+def _open(model: str, backend: str, model_config: Path | None, options: dict[str, bool]) -> "Runtime":
+    """The model; those of the options that are used need depth, which inverse depth up to scale and shift is not."""
+    from fcrn_mobile.runtimes import open_runtime
+
+    runtime = open_runtime(model, backend, model_config=model_config)
+    for option, is_used in options.items():
+        if is_used and runtime.contract.depth == "inverse":
+            raise InputError(f"{option} needs depth, '{runtime.name}' gives {runtime.contract.units}: leave {option} out")
+    return runtime
 
 
 def _check_use(kinds: set[bool], video_options: bool, pointcloud: bool, full_size: bool, camera: dict[str, float | None]) -> None:

@@ -9,6 +9,7 @@ from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
 from fcrn_mobile.cli.exits import end
 from fcrn_mobile.cli.frames import rule_if_depth, rule_options, skip_bad_option, sound_frames
+from fcrn_mobile.cli.model_config import model_config_option, model_configs
 from fcrn_mobile.cli.page import html_options, write_page
 from fcrn_mobile.evaluation.formulas import shown
 from fcrn_mobile.runtimes.backends import is_on_device
@@ -30,6 +31,7 @@ __all__ = ["command", "print_drift"]
 @skip_bad_option
 @click.option("--backend", default="auto", show_default=True, help="Of the candidates.")
 @click.option("--arithmetic", default="float16", show_default=True, metavar="float16|float32|ane", help="Of the mil backend; a simulation.")
+@model_config_option(several=True)
 @html_options
 @json_option
 def command(
@@ -40,6 +42,7 @@ def command(
     skip_bad: bool,
     backend: str,
     arithmetic: str,
+    model_config: tuple[str, ...],
     html: Path | None,
     force: bool,
     json_out: str | None,
@@ -54,8 +57,12 @@ def command(
     limits = [parse_limit(text) for text in budgets]
     rule = rule_if_depth(data, **how)
     source, left_out = sound_frames(open_images(data), rule, skip_bad)
-    runtimes = [open_runtime(path, backend, arithmetic) for path in candidates]  # type: ignore[arg-type] # checked when opened
-    base = open_runtime(reference, arithmetic="float32")
+    configs = model_configs((reference, *candidates), model_config)
+    runtimes = [
+        open_runtime(path, backend, arithmetic, model_config=configs.get(str(Path(path))))  # type: ignore[arg-type] # checked when opened
+        for path in candidates
+    ]
+    base = open_runtime(reference, arithmetic="float32", model_config=configs.get(str(Path(reference))))
     with progress("validate") as on_frame:
         result = validate(base, runtimes, source, rule, limits, data, on_frame, left_out)
     if html:
@@ -64,7 +71,7 @@ def command(
         from fcrn_mobile.report.scenes import show
 
         with progress("operators") as on_image:
-            ops = operators(source, reference, result, arithmetic, on_image)  # type: ignore[arg-type] # checked when opened
+            ops = operators(source, reference, result, arithmetic, on_image, configs)  # type: ignore[arg-type] # checked when opened
         write_page(Page(result, show(source, base, runtimes, result), ops=ops), html, force)
     if json_out:
         write_json(json_out, result.to_json())

@@ -16,7 +16,7 @@ from fcrn_mobile.data.orientation import SIDEWAYS, turned
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.once import warn_once
 
-__all__ = ["DEPTH_SUFFIXES", "MILLIMETRES", "PLAUSIBLE", "decode_depth", "save_depth_png", "warn_of_units"]
+__all__ = ["DEPTH_SUFFIXES", "MILLIMETRES", "PLAUSIBLE", "decode_depth", "save_depth_png", "save_inverse_png", "warn_of_units"]
 
 #: Files that ``decode_depth`` reads; what is in them decides, not their names.
 DEPTH_SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".exr", ".pfm")
@@ -87,6 +87,14 @@ def save_depth_png(depth: NDArray[np.float32], path: Path) -> None:
     """Write metres as a 16-bit PNG in millimetres; values that are not finite or negative become 0, above 65.534 m saturate."""
     millimetres = np.nan_to_num(depth * 1000.0, nan=0.0, posinf=0.0, neginf=0.0)
     Image.fromarray(np.clip(np.rint(millimetres), 0, 65534).astype(np.uint16)).save(path)
+
+
+def save_inverse_png(inverse: NDArray[np.float32], path: Path) -> None:
+    """Write inverse depth without a unit as a 16-bit PNG: its smallest finite value as 1, its largest as 65535, what is not finite as 0."""
+    finite = np.isfinite(inverse)
+    low, high = (float(inverse[finite].min()), float(inverse[finite].max())) if finite.any() else (0.0, 0.0)
+    scaled = 1 + 65534 * (np.where(finite, inverse, low).astype(np.float64) - low) / ((high - low) or 1)
+    Image.fromarray(np.where(finite, np.rint(scaled), 0).astype(np.uint16)).save(path)
 
 
 def _pixels(data: bytes, name: str) -> tuple[NDArray[Any], int]:

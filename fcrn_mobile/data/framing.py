@@ -11,7 +11,7 @@ from fcrn_mobile.depth_contract import Framing
 __all__ = ["Frame"]
 
 #: Sides in pixels: height, width.
-Size = tuple[int, int]
+_Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Frame:
         framing: ``stretch``, ``crop`` (its middle, in the model's aspect) or ``letterbox`` (all of it, between black bars).
     """
 
-    picture: Size
-    model: Size
+    picture: _Size
+    model: _Size
     framing: Framing = "stretch"
 
     def fill(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -61,8 +61,8 @@ class Frame:
     def _middle(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Rows and columns of the picture that a crop keeps."""
         scale = min(side / length for side, length in zip(self.picture, self.model, strict=True))
-        kept = [min(max(round(length * scale), 1), side) for side, length in zip(self.picture, self.model, strict=True)]
-        rows, columns = (((side - part) // 2, (side - part) // 2 + part) for side, part in zip(self.picture, kept, strict=True))
+        sides = [min(max(round(length * scale), 1), side) for side, length in zip(self.picture, self.model, strict=True)]
+        rows, columns = (((side - part) // 2, (side - part) // 2 + part) for side, part in zip(self.picture, sides, strict=True))
         return rows, columns
 
     @property
@@ -71,9 +71,9 @@ class Frame:
         return Frame(self.model, self.picture)._middle
 
 
-def _scaled(side: int, length: int, kept: tuple[int, int]) -> tuple[int, int]:
-    """Pixels of the whole picture where what is kept of it has ``side``, and the first of what is kept."""
-    start, end = kept
+def _scaled(side: int, length: int, middle: tuple[int, int]) -> tuple[int, int]:
+    """Pixels of the whole picture where its middle has ``side``, and the first of the middle."""
+    start, end = middle
     whole = max(round(side * length / (end - start)), side)
     return whole, min(round(whole * start / length), whole - side)
 

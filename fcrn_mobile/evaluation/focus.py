@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from fcrn_mobile.data.cameras import UNKNOWN, TrainingCamera, focal_ratio
 from fcrn_mobile.data.source import Source, camera_of
 from fcrn_mobile.data.spec import recorded_camera
+from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.package.metadata import Metadata
 
-__all__ = ["Focus", "focus_on", "network_camera"]
+__all__ = ["Focus", "focus_on", "model_camera", "network_camera"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,18 @@ class Focus:
 
 def focus_on(model: object, source: Source) -> Focus:
     """From a model's camera to that of a source; a model without metadata, such as a baseline, has no camera."""
-    return Focus(network_camera(getattr(model, "metadata", {})) or UNKNOWN, camera_of(source))
+    return Focus(model_camera(model) or UNKNOWN, camera_of(source))
+
+
+def model_camera(model: object) -> TrainingCamera | None:
+    """What a model's metres hold for, by its contract and what it says of itself; None where depth is not in metres."""
+    contract: DepthContract | None = getattr(model, "contract", None)
+    camera = network_camera(getattr(model, "metadata", {}))
+    if contract is None or not contract.is_metric:
+        return None if contract else camera
+    if contract.camera is None or (camera and (camera.focal_px, camera.width_px) == contract.camera):
+        return camera or UNKNOWN
+    return TrainingCamera("its model config", *contract.camera)
 
 
 def network_camera(metadata: dict[str, str]) -> TrainingCamera | None:

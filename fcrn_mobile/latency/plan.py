@@ -1,8 +1,9 @@
 """What a benchmark measures: every model on every backend asked for, checked before any work."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from fcrn_mobile.errors import InputError, require_known
 from fcrn_mobile.latency.turns import BLOCK, LEAST_PAIRS
@@ -26,6 +27,7 @@ class Subject:
     arithmetic: Arithmetic
     threads: int | None
     compute_units: str
+    model_config: Path | None = None
 
     @property
     def runs_on(self) -> Backend:
@@ -34,7 +36,7 @@ class Subject:
 
     def opener(self) -> Open:
         """Opens it, in any process."""
-        return partial(open_runtime, self.model, self.backend, self.arithmetic, self.threads, self.compute_units)
+        return partial(open_runtime, self.model, self.backend, self.arithmetic, self.threads, self.compute_units, self.model_config)
 
 
 def subjects(
@@ -44,8 +46,9 @@ def subjects(
     threads: int | None,
     units: Sequence[str],
     device: str | None = None,
+    configs: Mapping[str, Path] | None = None,
 ) -> list[Subject]:
-    """Every model on those of the backends that run its kind.
+    """Every model on those of the backends that run its kind; ``configs``: model config of models by path, where they have one.
 
     Raises:
         InputError: a model that does not exist or that no backend given runs, a backend without a model, or a setting
@@ -63,7 +66,8 @@ def subjects(
         for name in fitting or backends[:1]:
             backend = choose_backend(model, name)
             choices = (tuple(units) or tuple(COMPUTE_UNITS)) if backend.on_device else ("cpuOnly",)
-            plan += [Subject(model, backend.name, arithmetic, threads, choice) for choice in choices]
+            config = (configs or {}).get(str(Path(model)))
+            plan += [Subject(model, backend.name, arithmetic, threads, choice, config) for choice in choices]
     for name, backend in records.items():
         if not any(subject.backend == name for subject in plan):
             raise InputError(f"--backend {name} runs {backend.suffix}, and no model given is one: leave it out, or give one")

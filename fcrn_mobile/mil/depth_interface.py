@@ -17,7 +17,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.shapes import ShapeRule
 
-__all__ = ["ZERO_TO_ONE", "DepthInterface", "Port", "Shape", "depth_map"]
+__all__ = ["ZERO_TO_ONE", "DepthInterface", "PictureInput", "Port", "Shape", "depth_map"]
 
 #: What arrays take where nobody says it and the kind of file has a custom: RGB in 0..1, as ONNX models of this project.
 ZERO_TO_ONE = DepthContract(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
@@ -82,21 +82,77 @@ class Port:
 
 
 @dataclass(frozen=True)
+class PictureInput:
+    """The input of a model that takes one picture.
+
+    Attributes:
+        contract: that the model was opened under, complete: ``mean`` and ``std`` of an array, ``channels`` of an image.
+        port: as the model declares it.
+        size: height and width of the picture that it gets.
+    """
+
+    contract: DepthContract
+    port: Port
+    size: tuple[int, int]
+
+    @classmethod
+    def of(
+        cls, model: str, inputs: Sequence[Port], contract: DepthContract | None = None, custom: DepthContract | None = None
+    ) -> "PictureInput":
+        """The input of a model; see ``DepthInterface.of``."""
+        if len(inputs) != 1:
+            raise InputError(f"{model} takes {_listed(inputs)}: {_ONE_IMAGE}")
+        (port,) = inputs
+        if port.kind == "image":
+            _check_image(model, port, contract)
+            complete = replace(contract or DepthContract(), channels="BGR" if port.dtype == "BGR" else "RGB")
+        else:
+            complete = _array_contract(model, port, contract, custom)
+        return cls(complete, port, _size(model, port, complete, contract is not None))
+
+    def fill(self, image: NDArray[np.uint8]) -> NDArray[Any]:
+        """What the input gets for a picture.
+
+        Args:
+            image: H×W×3 uint8 RGB of any size.
+
+        Returns:
+            height×width×3 uint8 RGB for an image, whose order of channels is Core ML's business; for an array, normalised values in its
+            shape and type.
+        """
+        pixels = self.frame(image).fill(image)
+        if self.port.kind == "image":
+            return pixels
+        if self.contract.channels == "BGR":
+            pixels = pixels[..., ::-1]
+        axis = 0 if self.contract.layout == "channels-first" else 2
+        planes = np.stack([np.take(values, pixels[..., channel]) for channel, values in enumerate(self._values)], axis)
+        return planes[np.newaxis] if len(self.port.shape or ()) == 4 else planes
+
+    def frame(self, image: NDArray[np.uint8]) -> Frame:
+        """Where a picture lies in what the model sees."""
+        return Frame((image.shape[0], image.shape[1]), self.size, self.contract.framing)
+
+    @cached_property
+    def _values(self) -> NDArray[Any]:
+        """3×256: what each channel gets for a pixel of 0..255, rounded once."""
+        mean, std = (np.asarray(values)[:, np.newaxis] for values in (self.contract.mean, self.contract.std))
+        return ((np.arange(256) / 255 - mean) / std).astype(self.port.dtype)
+
+
+@dataclass(frozen=True)
 class DepthInterface:
     """A model of one picture in and one depth map out.
 
     Attributes:
         model: names it in messages.
-        contract: that it was opened under, complete: ``mean`` and ``std`` of an array, ``channels`` of an image, its one ``sizes``.
-        input, output: those of its ports that are used.
-        size: height and width of the picture that it gets.
+        taking: its input.
+        output: the one of its outputs that is depth.
     """
 
     model: str
-    contract: DepthContract
-    input: Port
+    taking: PictureInput
     output: Port
-    size: tuple[int, int]
 
     @classmethod
     def of(
@@ -119,34 +175,27 @@ class DepthInterface:
             InputError: anything but one picture in and one map of floating-point numbers out, or what contradicts the contract; names what
                 there is, and the keys of a model config that would say what is open.
         """
-        if len(inputs) != 1:
-            raise InputError(f"{model} takes {_listed(inputs)}: {_ONE_IMAGE}")
-        (port,) = inputs
-        if port.kind == "image":
-            _check_image(model, port, contract)
-            complete = replace(contract or DepthContract(), channels="BGR" if port.dtype == "BGR" else "RGB")
-        else:
-            complete = _array_contract(model, port, contract, custom)
-        size = _size(model, port, complete, contract is not None)
-        return cls(model, complete, port, _output(model, outputs, complete.output), size)
+        taking = PictureInput.of(model, inputs, contract, custom)
+        return cls(model, taking, _output(model, outputs, taking.contract.output))
+
+    @property
+    def contract(self) -> DepthContract:
+        """That the model was opened under."""
+        return self.taking.contract
+
+    @property
+    def input(self) -> Port:
+        """Where the picture goes."""
+        return self.taking.port
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the picture that the model gets."""
+        return self.taking.size
 
     def picture(self, image: NDArray[np.uint8]) -> NDArray[Any]:
-        """What the input gets for a picture.
-
-        Args:
-            image: H×W×3 uint8 RGB of any size.
-
-        Returns:
-            height×width×3 uint8 RGB for an image, whose order of channels is Core ML's business; for an array, normalised values in its
-            shape and type.
-        """
-        pixels = self._frame(image).fill(image)
-        if self.input.kind == "image":
-            return pixels
-        if self.contract.channels == "BGR":
-            pixels = pixels[..., ::-1]
-        planes = np.stack([np.take(values, pixels[..., channel]) for channel, values in enumerate(self._values)], self._axis)
-        return planes[np.newaxis] if len(self.input.shape or ()) == 4 else planes
+        """What the input gets for a picture; see ``PictureInput.fill``."""
+        return self.taking.fill(image)
 
     def depth(self, output: Any, image: NDArray[np.uint8] | None = None) -> NDArray[np.float32]:
         """A result as a depth map of the picture, h×w float32 in the contract's units.
@@ -159,20 +208,7 @@ class DepthInterface:
             InputError: it is no map.
         """
         depth = depth_map(output, self.model)
-        return depth if image is None else self._frame(image).restore(depth)
-
-    def _frame(self, image: NDArray[np.uint8]) -> Frame:
-        return Frame((image.shape[0], image.shape[1]), self.size, self.contract.framing)
-
-    @property
-    def _axis(self) -> int:
-        return 0 if self.contract.layout == "channels-first" else 2
-
-    @cached_property
-    def _values(self) -> NDArray[Any]:
-        """3×256: what each channel gets for a pixel of 0..255, rounded once."""
-        mean, std = (np.asarray(values)[:, np.newaxis] for values in (self.contract.mean, self.contract.std))
-        return ((np.arange(256) / 255 - mean) / std).astype(self.input.dtype)
+        return depth if image is None else self.taking.frame(image).restore(depth)
 
 
 def depth_map(output: Any, model: str = "the model") -> NDArray[np.float32]:
@@ -209,8 +245,8 @@ def _check_image(model: str, port: Port, contract: DepthContract | None) -> None
 
 def _array_contract(model: str, port: Port, contract: DepthContract | None, custom: DepthContract | None) -> DepthContract:
     """The contract with mean and std, of an array that fits it."""
-    said = contract or custom
-    if said is None:
+    terms = contract or custom
+    if terms is None:
         kind = f"{_ONE_IMAGE} (image type, RGB or BGR)"
         raise InputError(f"{model} takes {port}: {kind}; {_keys(_DEPTH, 'mean = 0', 'std = 1 (RGB in 0..1)')}")
     dtypes = _FILLED if contract else _FILLED[:1]
@@ -221,31 +257,31 @@ def _array_contract(model: str, port: Port, contract: DepthContract | None, cust
     if contract is None and (port.dtype not in dtypes or len(shape) == 3):
         raise InputError(f"{model} takes {port}: {expectation}; {_keys(_DEPTH, 'mean', 'std')}")
     first, last = shape[-3] in (3, None), shape[-1] in (3, None)
-    if said.layout == "channels-first" and not first and shape[-1] == 3:
+    if terms.layout == "channels-first" and not first and shape[-1] == 3:
         raise InputError(f"{model} takes {port}, its channels last: {expectation}; {_keys(_DEPTH, _LAST, 'mean', 'std')}")
-    batch, three = (shape[0] if len(shape) == 4 else 1), (first if said.layout == "channels-first" else last)
+    batch, three = (shape[0] if len(shape) == 4 else 1), (first if terms.layout == "channels-first" else last)
     if batch not in (None, 1) or not three:
-        raise InputError(f"{model} takes {port}: {expectation}" + ("" if contract is None else f", {said.layout} as its contract says"))
-    if said.mean is None and custom is None:
+        raise InputError(f"{model} takes {port}: {expectation}" + ("" if contract is None else f", {terms.layout} as its contract says"))
+    if terms.mean is None and custom is None:
         raise InputError(f"{model} takes {port}, and its contract does not say which values: {_keys('mean', 'std')}")
-    return said if said.mean is not None or custom is None else replace(said, mean=custom.mean, std=custom.std)
+    return terms if terms.mean is not None or custom is None else replace(terms, mean=custom.mean, std=custom.std)
 
 
-def _size(model: str, port: Port, contract: DepthContract, said: bool) -> tuple[int, int]:
+def _size(model: str, port: Port, contract: DepthContract, has_contract: bool) -> tuple[int, int]:
     """Height and width of the picture: the file's own, or the contract's first where the file takes several."""
     shape = port.shape or ()
     axes = (0, 1) if port.kind == "image" else (-2, -1) if contract.layout == "channels-first" else (-3, -2)
     height, width = (shape[axis] for axis in axes)
-    if not said and None in shape:
+    if not has_contract and None in shape:
         remedy = "fix what is open (?) first (.onnx: python -m onnxruntime.tools.make_dynamic_shape_fixed)"
         expectation = f"{_ONE_IMAGE}, float32 1×3×height×width of fixed size"
         raise InputError(f"{model} takes {port}: {expectation}; {remedy}, or {_keys(_DEPTH, _SIZES)}")
     if contract.sizes and (port.is_flexible or height is None or width is None):
         size = contract.sizes[0]
-        wanted = [length or 1 for length in shape]
+        lengths = [length or 1 for length in shape]
         for axis, side in zip(axes, size, strict=True):
-            wanted[axis] = side
-        if not port.takes(tuple(wanted)):
+            lengths[axis] = side
+        if not port.takes(tuple(lengths)):
             raise InputError(f"{model} takes {port}, not the {_written(size)} of sizes in its contract: correct sizes")
         return size
     if height is None or width is None:

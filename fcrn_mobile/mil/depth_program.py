@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.mil.arithmetic import Arithmetic
-from fcrn_mobile.mil.depth_interface import DepthInterface, Port
+from fcrn_mobile.mil.depth_interface import DepthInterface, PictureInput, Port
 from fcrn_mobile.mil.program import Program
 from fcrn_mobile.package.metadata import model_contract
 
@@ -64,9 +64,9 @@ class DepthProgram(Program):
             program.interface_as(what)
             return program
         values = {item.name: getattr(program, item.name) for item in fields(Program)}
-        made = cls(**values, title=title, contract=contract or model_contract(None, program.metadata))
-        made.interface_as(what)
-        return made
+        result = cls(**values, title=title, contract=contract or model_contract(None, program.metadata))
+        result.interface_as(what)
+        return result
 
     @cached_property
     def interface(self) -> DepthInterface:
@@ -81,14 +81,23 @@ class DepthProgram(Program):
         """The same, with another name for the program where it is none."""
         return DepthInterface.of(what, [*map(Port.of, self.inputs)], [*map(Port.of, self.outputs)], self.contract)
 
+    @cached_property
+    def picture_input(self) -> PictureInput:
+        """How a picture goes in, whatever comes out.
+
+        Raises:
+            InputError: other inputs.
+        """
+        return PictureInput.of(self.title, [*map(Port.of, self.inputs)], self.contract)
+
     @property
     def input_size(self) -> tuple[int, int]:
         """Height and width of its picture."""
-        return self.interface.size
+        return self.picture_input.size
 
     def taking(self, image: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """Its inputs for an image of any size, H×W×3 uint8 RGB."""
-        return {self.interface.input.name: self.interface.picture(image)}
+        return {self.picture_input.port.name: self.picture_input.fill(image)}
 
     def depth(self, outputs: Mapping[str, Any], image: NDArray[np.uint8] | None = None) -> NDArray[np.float32]:
         """The h×w map among its outputs; ``image``: see ``DepthInterface.depth``.

@@ -18,12 +18,14 @@ class Extent:
     Attributes:
         near, far: smallest and largest finite value, metres; inf and -inf before the first.
         pixels, finite: how many there were, and how many of them were finite.
+        inverse: whether the values are inverse depth, up to scale and shift; ``near`` is then the smallest all the same.
     """
 
     near: float = np.inf
     far: float = -np.inf
     pixels: int = 0
     finite: int = 0
+    inverse: bool = False
 
     def update(self, depth: NDArray[np.float32]) -> None:
         """Count h×w metres."""
@@ -46,14 +48,16 @@ class Extent:
             cause: what is known of it, in words.
 
         Raises:
-            UnusableInputError: no pixel is finite and above zero.
+            UnusableInputError: no pixel is finite and, of depth, above zero.
         """
-        if self.far > 0:
+        if self.far > (-np.inf if self.inverse else 0):
             return
         what = "is nowhere finite" if not self.finite else f"reaches from {self.near:g} to {self.far:g}, nowhere above zero"
         remedy = "try a model of higher precision, or the checkpoint behind it"
         raise UnusableInputError(f"the depth that is predicted of '{name}' {what}{cause}: {remedy}")
 
     def facts(self) -> dict[str, Any]:
-        """For JSON: ``metres``, nearest and farthest, and ``not_finite`` where there are such pixels."""
-        return {"metres": [self.near, self.far]} | ({"not_finite": self.not_finite} if self.finite < self.pixels else {})
+        """For JSON: ``metres`` (or ``inverse_depth``), smallest and largest, and ``not_finite`` where there are such pixels."""
+        return {"inverse_depth" if self.inverse else "metres": [self.near, self.far]} | (
+            {"not_finite": self.not_finite} if self.finite < self.pixels else {}
+        )

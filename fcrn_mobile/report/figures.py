@@ -101,23 +101,24 @@ def save_panel(
     figure.savefig(path, dpi=110)
 
 
-def colour_map(depth: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Depth h×w → h×w×3 uint8, from the 2nd to the 98th percentile of its finite values; not finite is gray."""
+def colour_map(depth: NDArray[np.float32], inverse: bool = False) -> NDArray[np.uint8]:
+    """Depth h×w, or inverse depth → h×w×3 uint8, from the 2nd to the 98th percentile of its finite values; not finite is gray."""
     finite = depth[np.isfinite(depth)]
-    near, far = np.percentile(finite, (2, 98)) if finite.size else (0.0, 1.0)
+    near, far = np.percentile(finite, (98, 2) if inverse else (2, 98)) if finite.size else (0.0, 1.0)
     return coloured(depth, float(near), float(far))
 
 
 def coloured(depth: NDArray[np.float32], near: float, far: float) -> NDArray[np.uint8]:
-    """Depth h×w → h×w×3 uint8, the map spanning two depths; not finite is gray."""
+    """Depth h×w → h×w×3 uint8, the map spanning two depths, or two inverse depths, of which ``near`` is larger; not finite is gray."""
     finite = np.isfinite(depth)
-    scaled = np.clip((np.where(finite, depth, near) - near) / max(far - near, 1e-6), 0, 1)
+    span = far - near if abs(far - near) > 1e-6 else 1e-6
+    scaled = np.clip((np.where(finite, depth, near) - near) / span, 0, 1)
     colours: NDArray[np.uint8] = depth_colours()(np.ma.masked_where(~finite, scaled), bytes=True)[..., :3]
     return colours
 
 
-def save_side_by_side(image: NDArray[np.uint8], depth: NDArray[np.float32], path: Path) -> None:
-    """The image and its colour-mapped depth at the image's size, side by side, as PNG."""
+def save_side_by_side(image: NDArray[np.uint8], depth: NDArray[np.float32], path: Path, inverse: bool = False) -> None:
+    """The image and its colour-mapped depth, or inverse depth, at the image's size, side by side, as PNG."""
     height, width = image.shape[:2]
-    picture = Image.fromarray(colour_map(depth)).resize((width, height), Image.Resampling.BILINEAR)
+    picture = Image.fromarray(colour_map(depth, inverse)).resize((width, height), Image.Resampling.BILINEAR)
     Image.fromarray(np.hstack((image, np.asarray(picture)))).save(path)

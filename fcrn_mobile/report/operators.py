@@ -1,12 +1,13 @@
 """Which operators the drift on a page comes from: those of the candidate that drifts most, on the frames that the page shows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from fcrn_mobile.data.source import Source
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.arithmetic import Arithmetic
+from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.package.reading import SUFFIXES
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.report.scenes import deciding, ranks
@@ -51,7 +52,12 @@ class Operators:
 
 
 def operators(
-    source: Source, reference: str, validation: Validation, arithmetic: Arithmetic = "float16", on_image: OnStep | None = None
+    source: Source,
+    reference: str,
+    validation: Validation,
+    arithmetic: Arithmetic = "float16",
+    on_image: OnStep | None = None,
+    configs: Mapping[str, Path] | None = None,
 ) -> Operators:
     """Attribute the drift of the candidate that drifts most.
 
@@ -61,6 +67,7 @@ def operators(
         validation: says which candidate, and its best, median and worst frame, on which alone it is attributed: a few seconds.
         arithmetic: of the candidate.
         on_image: progress.
+        configs: model config of models by path, where they have one.
 
     Returns:
         Without rows, and with the reason, where the operators of reference and candidate cannot be compared.
@@ -70,8 +77,9 @@ def operators(
         return Operators(candidate.name, missing="only an .mlpackage or .mlmodel shows its operators")
     images = [source[index].image for index in ranks(candidate).values()]
     try:
-        program = Program.load(candidate.path, arithmetic)
-        attribution = attribute(float_program(reference, program), program, images, on_image)
+        program = DepthProgram.load(candidate.path, arithmetic, model_config=(configs or {}).get(candidate.path))
+        base = float_program(reference, program, (configs or {}).get(str(Path(reference))))
+        attribution = attribute(base, program, images, on_image)
     except InputError as error:
         return Operators(candidate.name, missing=str(error))
     return Operators(

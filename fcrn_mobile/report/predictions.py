@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcrn_mobile.data.cameras import UNKNOWN, TrainingCamera
-from fcrn_mobile.data.depth_maps import save_depth_png
+from fcrn_mobile.data.depth_maps import save_depth_png, save_inverse_png
 from fcrn_mobile.data.exif_focal import exif_focal_px
 from fcrn_mobile.data.images import decode_image, read_file
 from fcrn_mobile.data.inputs import is_video
@@ -48,7 +48,8 @@ class PictureResult:
 
     def to_json(self) -> dict[str, Any]:
         """As the command line writes it."""
-        entry = {"image": str(self.image), "picture": str(self.files[0]), "depth_mm": str(self.files[1])} | self.extent.facts()
+        map_key = "inverse_16bit" if self.extent.inverse else "depth_mm"
+        entry = {"image": str(self.image), "picture": str(self.files[0]), map_key: str(self.files[1])} | self.extent.facts()
         entry |= self.focus.to_json()
         return entry if self.points is None else entry | {"pointcloud": str(self.files[2]), "points": self.points}
 
@@ -93,6 +94,11 @@ class DepthWriter:
     span: tuple[float, float] | None = None
 
     @property
+    def inverse(self) -> bool:
+        """Whether the model gives inverse depth."""
+        return self.runtime.contract.depth == "inverse"
+
+    @property
     def unit(self) -> str:
         """What stands behind a depth."""
         return " m" if self.lens else ""
@@ -108,11 +114,11 @@ class DepthWriter:
         intrinsics = self.camera.intrinsics(image.shape[:2]) if self.camera else None
         focus = self._focus(path, image.shape[1], intrinsics.fx if intrinsics else self.fx, exif_focal_px(data))
         depth = focus(self.runtime.predict(image), image.shape[1])
-        extent = Extent()
+        extent = Extent(inverse=self.inverse)
         extent.update(depth)
         extent.check(str(path), self._overflow(image) if not extent.finite else "")
         files = result_files(path, self.out, self.camera is not None)
-        points = save_picture(image, depth, files, intrinsics, self.lens is not None, self.full_size)
+        points = save_picture(image, depth, files, intrinsics, self.lens is not None, self.full_size, self.inverse)
         return PictureResult(path, tuple(files), extent, points if self.camera else None, focus)
 
     def video(self, video: Video, on_frame: Callable[[int], None]) -> VideoResult:
@@ -128,7 +134,7 @@ class DepthWriter:
         def predict(image: NDArray[np.uint8]) -> NDArray[np.float32]:
             return focus(self.runtime.predict(image), width)
 
-        written = save_depth_video(video, predict, path, self.span, self.unit, self.every, self.limit, on_frame)
+        written = save_depth_video(video, predict, path, self.span, self.unit, self.every, self.limit, on_frame, self.inverse)
         return VideoResult(video.path, path, written, focus)
 
     def _focus(self, path: Path, width: int, focal: float | None, exif: float | None = None) -> Focus:
@@ -178,25 +184,28 @@ def save_picture(
     camera: Intrinsics | None = None,
     metric: bool = True,
     full_size: bool = False,
+    inverse: bool = False,
 ) -> int:
     """Write the files of one picture, all of them whole or none.
 
     Args:
         image: H×W×3 uint8.
-        depth: h×w metres.
+        depth: h×w metres, or inverse depth.
         files: as ``result_files`` names them; overwritten.
         camera: of the point cloud, in pixels of the image.
         metric: whether depth is in metres, not up to scale.
         full_size: write the depth map in the image's size.
+        inverse: whether ``depth`` is inverse depth; without a point cloud.
 
     Returns:
         Points in the cloud; 0 without one.
     """
     points = None if camera is None else back_project(depth, image, camera)
     with ExitStack() as stack:
-        coloured, millimetres, *clouds = (stack.enter_context(written_whole(file, force=True)) for file in files)
-        save_side_by_side(image, depth, coloured)
-        save_depth_png(_enlarged(depth, image.shape[:2]) if full_size else depth, millimetres)
+        coloured, numbers, *clouds = (stack.enter_context(written_whole(file, force=True)) for file in files)
+        save_side_by_side(image, depth, coloured, inverse)
+        save = save_inverse_png if inverse else save_depth_png
+        save(_enlarged(depth, image.shape[:2]) if full_size else depth, numbers)
         if points is None:
             return 0
         save_ply(points, clouds[0], metric)

@@ -58,7 +58,8 @@ class SmoothRange:
     The weight of the past falls by 1/e per ``SMOOTHING`` seconds, and at a cut (see ``CUT``) to nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, inverse: bool = False) -> None:
+        self._order = -1 if inverse else 1
         self._range: NDArray[np.float64] | None = None
         self._time = 0.0
 
@@ -72,7 +73,7 @@ class SmoothRange:
             past = exp((self._time - seconds) / SMOOTHING)
             self._range = past * self._range + (1 - past) * current
             self._time = seconds
-        near, far = (0.0, 1.0) if self._range is None else (float(limit) for limit in self._range)
+        near, far = (0.0, 1.0) if self._range is None else (float(limit) for limit in self._range[:: self._order])
         return near, far
 
 
@@ -107,12 +108,13 @@ def save_depth_video(
     every: int = 1,
     limit: int | None = None,
     on_frame: Callable[[int], None] = lambda done: None,
+    inverse: bool = False,
 ) -> DepthVideo:
     """Write frame, depth and colour bar side by side as H.264 in MP4, without sound; whole or not at all, one frame in memory at a time.
 
     Args:
         video: the source; its frames keep their times and are shown upright.
-        predict: H×W×3 uint8 → h×w float32 metres.
+        predict: H×W×3 uint8 → h×w float32 metres, or inverse depth where ``inverse`` says so.
         path: of the .mp4; overwritten.
         depth_range: nearest and farthest metres of the colours; None follows the scene, see ``SmoothRange``.
         unit: behind the numbers of the colour bar; empty for depth up to scale.
@@ -126,7 +128,7 @@ def save_depth_video(
     """
     av = load_av()
     start = time.perf_counter()
-    span, extent = SmoothRange(), Extent()
+    span, extent = SmoothRange(inverse), Extent(inverse=inverse)
     timed = _Timed(predict)
     try:
         with (
@@ -155,7 +157,7 @@ def compose(image: NDArray[np.uint8], depth: NDArray[np.float32], metres: tuple[
     Args:
         image: H×W×3 uint8.
         depth: h×w metres, gray where not finite.
-        metres: nearest and farthest depth of the colours; beyond them colours stay the same.
+        metres: nearest and farthest depth, or inverse depth, of the colours; beyond them colours stay the same.
         unit: behind the numbers of the colour bar.
 
     Returns:
@@ -171,7 +173,7 @@ def compose(image: NDArray[np.uint8], depth: NDArray[np.float32], metres: tuple[
 def _colour_bar(height: int, near: float, far: float, unit: str) -> NDArray[np.uint8]:
     """H×w×3: far above, near below, ticks with their unit; w depends on the height alone, and is even."""
     size = min(max(height // 24, 9), 40)
-    digits = 1 if far - near >= 1 else 2
+    digits = 1 if abs(far - near) >= 1 else 2
     strip = coloured(np.linspace(far, near, height, dtype=np.float32)[:, None].repeat(size, axis=1), near, far)
     canvas = Image.new("RGB", (size * 11 // 2 // 2 * 2, height), BAR_GROUND)
     canvas.paste(Image.fromarray(strip), (size // 2, 0))

@@ -17,7 +17,7 @@ from fcrn_mobile.quiet import quiet_coremltools
 __all__ = ["float_program"]
 
 
-def float_program(reference: str, candidate: Program) -> Program:
+def float_program(reference: str, candidate: Program, model_config: Path | None = None) -> Program:
     """Load a package, or convert a float network in single precision with the form, target and input size of the candidate.
 
     A candidate that was equalised holds other values inside than the checkpoint, and gives the same depth: its float network is
@@ -26,13 +26,14 @@ def float_program(reference: str, candidate: Program) -> Program:
     Args:
         reference: a float network, see ``network.forms``, or an .mlpackage path.
         candidate: a depth program; the same settings give operators the same names.
+        model_config: of a package, where it does not say itself what it takes.
 
     Raises:
         InputError: no such model, or of another kind; a candidate that is no depth model or whose recipe cannot be read; a checkpoint
             of a quantized network; a package against one that was equalised.
     """
     if Path(reference).suffix in SUFFIXES:
-        return _package(reference, candidate)
+        return _package(DepthProgram.load(reference, model_config=model_config), reference, candidate)
     if form_of(reference) is None:
         raise InputError(f"reference '{reference}' is neither a float network nor an .mlpackage: its operators cannot be compared")
     size = DepthProgram.of(candidate, "the candidate").input_size
@@ -43,8 +44,7 @@ def float_program(reference: str, candidate: Program) -> Program:
     return _converted(checkpoint, _recipe(candidate), size)
 
 
-def _package(reference: str, candidate: Program) -> Program:
-    program = Program.load(reference)
+def _package(program: Program, reference: str, candidate: Program) -> Program:
     if _equalised(candidate) != _equalised(program):
         raise InputError(
             f"of reference '{reference}' and the candidate only one was equalised, so that their operators give different values: "

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import fcrn_mobile.runtimes
+from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.json_text import json_text
 from fcrn_mobile.report.examples import draw_examples
 from fcrn_mobile.runs.examples import Example
@@ -48,6 +49,7 @@ def test_pictures_of_training_take_any_name() -> None:
 
 class Flat:
     name, path, backend, input_size, metadata = "flat", Path("flat"), "torch", (8, 8), {}
+    contract = DepthContract()
 
     def predict(self, image: np.ndarray) -> np.ndarray:
         return np.full((8, 8), 1.4, np.float32)
@@ -60,7 +62,7 @@ def test_evaluate_writes_every_image_and_panels_whatever_they_are_called(
     for kind, array in (("rgb", np.zeros((16, 16, 3), np.uint8)), ("depth", np.full((16, 16), 1500, np.uint16))):
         (tmp_path / "set" / kind).mkdir(parents=True)
         Image.fromarray(array).save(tmp_path / "set" / kind / os.fsdecode(b"caf\xe9.png"))
-    monkeypatch.setattr(fcrn_mobile.runtimes, "open_runtime", lambda *words: Flat())
+    monkeypatch.setattr(fcrn_mobile.runtimes, "open_runtime", lambda *words, **named: Flat())
     result = call("evaluate", "m", "--data", "folder:set", "--per-image", "all.csv", "--panels", "panels", "--json", "all.json")
     assert result.returncode == 0, result.stderr
     _, (name, *_) = csv.reader((tmp_path / "all.csv").read_text(encoding="utf-8").splitlines())

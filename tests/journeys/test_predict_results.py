@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 import fcrn_mobile.runtimes
+from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.mil.overflow import Overflow
+from fcrn_mobile.package.metadata import Metadata
 from tests.clips import cut, index_first, waves, write_clip
 from tests.journeys.command import Result, refused
 
@@ -28,6 +30,7 @@ class Fake:
     def __init__(self, *maps: np.ndarray, **metadata: str) -> None:
         self.maps = list(maps)
         self.metadata = metadata
+        self.contract = Metadata.from_dict(metadata).depth_contract() or DepthContract()
 
     def predict(self, image: np.ndarray) -> np.ndarray:
         return self.maps.pop(0) if len(self.maps) > 1 else self.maps[0]
@@ -41,7 +44,7 @@ class Overflowing(Fake):
 @pytest.fixture
 def sees(monkeypatch: pytest.MonkeyPatch) -> Callable[[Fake], None]:
     """Make ``predict`` open a given runtime."""
-    return lambda runtime: monkeypatch.setattr(fcrn_mobile.runtimes, "open_runtime", lambda model, backend: runtime)
+    return lambda runtime: monkeypatch.setattr(fcrn_mobile.runtimes, "open_runtime", lambda model, backend, model_config: runtime)
 
 
 def picture(path: Path, mode: str = "RGB", size: tuple[int, int] = (16, 12)) -> None:
@@ -333,3 +336,24 @@ def test_a_focal_length_that_cannot_be_used_is_refused(sees, call: Call, tmp_pat
         refused(call("predict", "m", "a.png", "--out", "o", "--fx", value), f"--fx is {float(value):g}", "positive focal length")
     refused(call("predict", "m", "a.png", "--out", "o", "--fx", "20", "--cx", "3"), "--pointcloud")
     refused(call("predict", "m", "a.png", "wide.png", "--out", "o", "--fx", "20"), "'a.png' and 'wide.png' differ in size", "--fx")
+
+
+def test_inverse_depth_has_no_metres_and_is_bright_where_it_is_large(sees, call: Call, tmp_path) -> None:
+    picture(tmp_path / "a.png")
+    inverse = np.linspace(-2, 6, 12, dtype=np.float32).reshape(3, 4)
+    sees(Fake(inverse, **{"fcrn_mobile.output_units": "inverse depth, up to scale and shift"}))
+    result = call("predict", "fake", "a.png", "--out", "out", "--json", "out.json")
+    assert result.returncode == 0, result.stderr
+    assert "-2.00 to 6.00  out" in result.stdout
+    assert "'fake' gives inverse depth, up to scale and shift: bright is near" in result.stdout
+    assert " m " not in result.stdout
+    facts = json.loads((tmp_path / "out.json").read_text())
+    assert (facts["metric"], facts["results"][0]["inverse_depth"]) == (False, [-2, 6])
+    assert facts["results"][0]["inverse_16bit"] == "out/a.depth.png"
+    stored = np.asarray(Image.open(tmp_path / "out" / "a.depth.png"))
+    np.testing.assert_allclose(stored, 1 + 65534 * (inverse + 2) / 8, atol=0.5)
+    brightness = np.asarray(Image.open(tmp_path / "out" / "a.png"))[:, 16:].astype(int).sum(-1)
+    assert brightness[-1, -1] > brightness[0, 0] + 100  # the last is the largest value, and so the nearest
+    for option in (["--pointcloud", "--fov", "60"], ["--fx", "500"]):
+        refused(call("predict", "fake", "a.png", "--out", "new", *option), option[0])
+    assert not (tmp_path / "new").exists()

@@ -91,3 +91,11 @@ def test_a_broken_prediction_is_drawn_gray(tmp_path) -> None:
     depth = np.full((30, 40), 2, np.float32)
     save_panel(np.zeros((30, 40, 3), np.uint8), depth, depth * np.nan, depth > 0, "broken", tmp_path / "panel.png")
     assert share(Image.open(tmp_path / "panel.png").convert("RGB"), (128, 128, 128)) > 0.3
+
+
+def test_inverse_depth_is_coloured_as_its_depth() -> None:
+    """Near is bright in both; percentiles of inverse depth are those of depth, the other way round."""
+    depth = np.linspace(1, 2, 5, dtype=np.float32)[None]
+    colours, inverse = (colour_map(values, values is not depth).astype(int).sum(axis=2)[0] for values in (depth, -depth))
+    np.testing.assert_array_equal(colours, inverse)
+    assert (np.diff(inverse) < 0).all()

@@ -1,0 +1,50 @@
+"""``--model-config``: what a model from elsewhere takes and gives, where its file does not say it."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.runtimes.backends import CHECKPOINT
+
+__all__ = ["model_config_option", "model_configs"]
+
+_HELP = "TOML of what a model takes and gives, such as depth, mean, std, output; default: its metadata, else NAME.toml beside it."
+
+
+def model_config_option(several: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``--model-config FILE``; of a command with several models, ``[MODEL=]FILE`` as often as there are such models.
+
+    The command gets ``model_config``: a path or None, or the texts for ``model_configs``.
+    """
+    if several:
+        return click.option("--model-config", "model_config", multiple=True, metavar="[MODEL=]FILE", help=_HELP)
+    return click.option("--model-config", type=click.Path(path_type=Path), metavar="FILE", help=_HELP)
+
+
+def model_configs(models: Sequence[str], texts: Sequence[str]) -> dict[str, Path]:
+    """Model, as ``str(Path(model))``, → its model config, from ``[MODEL=]FILE`` texts.
+
+    A file without a model is for all of them that are no checkpoints, which say themselves what they take.
+
+    Raises:
+        InputError: two files for one model.
+    """
+    own: dict[str, Path] = {}
+    common: list[Path] = []
+    for text in texts:
+        model = next((each for each in models if text.startswith(f"{each}=")), None)
+        if model is None:
+            common.append(Path(text))
+        elif str(Path(model)) in own:
+            raise InputError(f"--model-config '{text}': '{model}' has one already, give each model one")
+        else:
+            own[str(Path(model))] = Path(text[len(model) + 1 :])
+    if len(common) > 1:
+        raise InputError(f"--model-config '{common[1]}' is a second one for all models: write MODEL=FILE")
+    for model in models:
+        if common and Path(model).suffix not in ("", CHECKPOINT):
+            own.setdefault(str(Path(model)), common[0])
+    return own
