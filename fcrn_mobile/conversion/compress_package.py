@@ -9,6 +9,7 @@ from fcrn_mobile.conversion.artefact import conversion_errors, recipe_of, recipe
 from fcrn_mobile.conversion.calibration import CalibrationImages, measuring_images
 from fcrn_mobile.conversion.completed import completed
 from fcrn_mobile.conversion.compressed import compressed
+from fcrn_mobile.conversion.equalise_program import equalise_program
 from fcrn_mobile.conversion.float_package import FloatPackage
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.weights import read_weights, summary
@@ -49,7 +50,10 @@ def compress_package(
     images = measuring_images(recipe)
     with written_whole(out, force) as partial, quiet_coremltools():
         with conversion_errors(str(package.path), recipe):
-            model = compressed(package.prepared(recipe), recipe, images, on_step)
+            model = package.prepared(recipe)
+            if recipe.correct and recipe.correct.equalise:
+                model = equalise_program(model, recipe)
+            model = compressed(model, recipe, images, on_step)
             if not may_stay:
                 _check_changed(package, model, recipe)
         _describe(model, package, recipe, images)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from fcrn_mobile.conversion import equalise as module
-from fcrn_mobile.conversion.equalise import Link, Side, UpperBound, equalise
+from fcrn_mobile.conversion.balance import Link, Side
+from fcrn_mobile.conversion.equalise import UpperBound, equalise
 from fcrn_mobile.conversion.recipe import make_recipe
 from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import FCRN, preset
