@@ -20,6 +20,7 @@ __all__ = ["command"]
 @click.option("--data", metavar="SPEC", help="Images to correct and calibrate on, such as folder:PATH#train.")
 @click.option("--images", type=int, metavar="N", help="How many of them, instead of the recipe's number.")
 @click.option("--seed", type=int, metavar="N", help="Chooses which.")
+@click.option("--model-config", "config", type=click.Path(path_type=Path), metavar="FILE", help="TOML: what PACKAGE takes and gives.")
 @click.option("--no-correct", is_flag=True, help="Leave compressed weights uncorrected.")
 @click.option("--out", required=True, type=OutputFile(), help="Destination, ending in .mlpackage.")
 @click.option("--force", is_flag=True, help="Overwrite.")
@@ -31,6 +32,7 @@ def command(
     data: str | None,
     images: int | None,
     seed: int | None,
+    config: Path | None,
     no_correct: bool,
     out: Path,
     force: bool,
@@ -53,14 +55,17 @@ def command(
         raise InputError(f"{problem}: give --recipe FILE or --precision P, such as int8")
     recipe = read_recipe(recipe_file) if recipe_file else short_recipe(precision)
     recipe = recipe.calibrated_on(data, images, seed)
-    source = open_float_package(Path(package))
+    source = open_float_package(Path(package), config)
     uncorrected = no_correct and recipe.correct
     recipe = package_recipe(source, recipe, correct=not no_correct)
     with progress("compress") as on_step:
         compress_package(source, recipe, out, force, on_step)
+    switches = recipe.correct and not recipe.correct.sees_images and not no_correct and source.problem
     notes = image_notes(source.path.stem, source.metadata.training_data or "unknown data", recipe, "--data SPEC#split --images 64")
     if uncorrected:
         notes.append("weights not corrected (--no-correct)")
+    if switches:
+        notes.append(f"corrected without images: {source.problem}")
     weights, size = package_weights(out), artefact_size(out)
     if json_out:
         made_of = {"summary": summary(weights), "ops": [weight.to_json() for weight in weights]}

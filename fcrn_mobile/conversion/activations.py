@@ -13,6 +13,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.ops import OPERATORS, kinds
+from fcrn_mobile.package.metadata import model_contract
 from fcrn_mobile.package.pymil import changed, graph_pass, operations
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.quantize.clipping import STEPS
@@ -42,11 +43,12 @@ def with_int8_activations(
 
 
 def as_program(model: "ct.models.MLModel") -> DepthProgram:
-    """A model of ours as the MIL runtime runs it, in float32 arithmetic; its output is not looked at."""
+    """A model as the MIL runtime runs it, in float32 arithmetic, with the contract that its metadata say."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "float.mlpackage"
         model.save(str(path))
-        return DepthProgram(**vars(Program.load(path)))
+        program = Program.load(path)
+        return DepthProgram(**vars(program), contract=model_contract(None, program.metadata))
 
 
 def quantize_activations(model: "ct.models.MLModel", ranges: Mapping[str, Range], chooser: Chooser) -> "ct.models.MLModel":

@@ -51,7 +51,7 @@ def compress_package(
     with written_whole(out, force) as partial, quiet_coremltools():
         with conversion_errors(str(package.path), recipe):
             model = package.prepared(recipe)
-            if recipe.correct and recipe.correct.equalise:
+            if recipe.equalises:
                 model = equalise_program(model, recipe)
             model = compressed(model, recipe, images, on_step)
             if not may_stay:
@@ -84,7 +84,7 @@ def package_recipe(package: FloatPackage, recipe: Recipe, correct: bool = True) 
         raise InputError(f"recipe '{recipe.name}' asks for form = \"{recipe.form}\", which only an export can choose: leave it out")
     size = package.picture_size
     if recipe.input_size and recipe.input_size != size:
-        takes = f"takes {by(size)} pixels" if size else "takes no picture"
+        takes = f"takes {by(size)}" if size else "is not known to take a picture"
         raise InputError(f"recipe '{recipe.name}' asks for {by(recipe.input_size)} pixels, '{package.path}' {takes}: leave input_size out")
     is_image = any(feature.kind == "image" for feature in package.outputs)
     target = newest((recipe.target, package.target))
@@ -93,18 +93,12 @@ def package_recipe(package: FloatPackage, recipe: Recipe, correct: bool = True) 
 
 def _without_pictures(package: FloatPackage, recipe: Recipe) -> Recipe:
     """The recipe without what looks at images, for a package that does not take one picture."""
-    if package.takes_picture:
+    if package.problem is None:
         return recipe
-    inputs = ", ".join(f"'{feature.name}', {feature.type_text}" for feature in package.inputs)
-    lacks = f"'{package.path}' takes {inputs}, not one colour picture"
-    if recipe.activations == "int8":
-        raise InputError(f"{lacks}, so that nothing can be calibrated: use a precision of weights alone, such as int8")
-    if recipe.correct is None:
-        return recipe
-    switch = next((name for name in ("rounding", "bias") if getattr(recipe.correct, name)), None)
-    if switch or (recipe.calibration and recipe.calibration.data):
-        raise InputError(f"{lacks}, on which {f'correct.{switch}' if switch else 'calibration'} could look: leave it out")
-    return replace(recipe, correct=replace(recipe.correct, rounding=False, bias=False), calibration=None)
+    correct, images = recipe.correct, recipe.calibration and recipe.calibration.data
+    if recipe.activations == "int8" or images or (correct and (correct.rounding or correct.bias)):
+        raise InputError(f"nothing can be measured on images: {package.problem}")
+    return recipe if correct is None else replace(recipe, correct=replace(correct, rounding=False, bias=False), calibration=None)
 
 
 def _check_changed(package: FloatPackage, model: "ct.models.MLModel", recipe: Recipe) -> None:
@@ -120,4 +114,5 @@ def _describe(model: "ct.models.MLModel", package: FloatPackage, recipe: Recipe,
     text = package.model.short_description
     model.short_description = text.removesuffix(f", {before}).") + f", {recipe.precision})." if text.endswith(f", {before}).") else text
     keys = Metadata(version=fcrn_mobile.__version__, recipe=recipe_text(recipe), source_sha256=package.sha256).to_dict()
-    model.user_defined_metadata.update(dict(package.model.user_defined_metadata) | keys | (images.to_metadata() if images else {}))
+    keys |= images.to_metadata() if images else {}
+    model.user_defined_metadata.update(dict(package.model.user_defined_metadata) | keys)

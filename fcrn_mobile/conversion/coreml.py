@@ -13,6 +13,7 @@ from fcrn_mobile.conversion.artefact import AUTHOR, INPUT_NAME, LICENCE, OUTPUT_
 from fcrn_mobile.conversion.capture import CAPTURES, trace
 from fcrn_mobile.conversion.compressed import compressed
 from fcrn_mobile.conversion.equalise import equalise
+from fcrn_mobile.conversion.equalise_program import equalise_program
 from fcrn_mobile.conversion.fixed import fixed
 from fcrn_mobile.conversion.learned import check_stored, register_learned
 from fcrn_mobile.conversion.recipe import Recipe
@@ -28,7 +29,7 @@ from fcrn_mobile.quiet import quiet_coremltools
 if TYPE_CHECKING:
     import coremltools as ct
 
-__all__ = ["arithmetic", "convert", "describe", "float_model", "half_wanted", "prepared", "write_coreml"]
+__all__ = ["arithmetic", "convert", "describe", "equalised", "float_model", "half_wanted", "prepared", "write_coreml"]
 
 #: Characters of what a converter says.
 _LONGEST_REASON = 120
@@ -57,6 +58,7 @@ def write_coreml(conversion: Conversion, path: Path, on_image: OnStep | None = N
             register_learned(network, learned)
         with conversion.errors:
             model, graph = float_model(network, conversion.size, recipe)
+            model = equalised(model, network, recipe)
             package = check_stored(model, learned) if learned else compressed(model, recipe, images, on_image)
         describe(package, conversion)
         if isinstance(network, ContractedNetwork):
@@ -65,17 +67,14 @@ def write_coreml(conversion: Conversion, path: Path, on_image: OnStep | None = N
 
 
 def prepared(network: nn.Module, recipe: Recipe) -> nn.Module:
-    """Let a deployed network take pixels, and equalise it if the recipe asks for it (in place): the float network that is compressed.
-
-    Raises:
-        InputError: equalisation of a network that is no FCRN.
-    """
+    """Let a deployed network take pixels, and equalise an FCRN if the recipe asks for it (in place): the float network to be compressed."""
     network = taking_pixels(network)
-    if not (recipe.correct and recipe.correct.equalise):
-        return network
-    if not isinstance(network, FCRN):
-        raise InputError(f"recipe '{recipe.name}' asks for equalise, which is there for FCRN only: leave it out")
-    return equalise(network, recipe)
+    return equalise(network, recipe) if recipe.equalises and isinstance(network, FCRN) else network
+
+
+def equalised(model: "ct.models.MLModel", network: nn.Module, recipe: Recipe) -> "ct.models.MLModel":
+    """The float model of a network, equalised if the recipe asks for it and the network, which is no FCRN, is not yet."""
+    return equalise_program(model, recipe) if recipe.equalises and not isinstance(network, FCRN) else model
 
 
 def float_model(network: nn.Module, size: tuple[int, int], recipe: Recipe) -> tuple["ct.models.MLModel", str]:

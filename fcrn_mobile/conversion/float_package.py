@@ -11,10 +11,12 @@ from fcrn_mobile.conversion.activations import as_program
 from fcrn_mobile.conversion.coreml import half_wanted
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.weights import Weight, read_weights, summary
+from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.errors import InputError, brief
 from fcrn_mobile.mil import Program
+from fcrn_mobile.mil.depth_interface import DepthInterface, Port
 from fcrn_mobile.mil.interface import Feature
-from fcrn_mobile.package.metadata import Metadata
+from fcrn_mobile.package.metadata import Metadata, model_contract
 from fcrn_mobile.package.pymil import Step, changed, half_precision, operations
 from fcrn_mobile.package.reading import metadata, package_hash, read_specification
 from fcrn_mobile.quantize.scheme import FLOATS, TARGETS
@@ -43,6 +45,9 @@ class FloatPackage:
         weights: of the program.
         inputs, outputs: as it declares them.
         written: what it says of itself.
+        contract: what its metadata or a model config say of picture and depth; None where nobody says anything.
+        interface: how a picture goes in; None where it takes none.
+        problem: why not; None where it does.
     """
 
     path: Path
@@ -52,6 +57,9 @@ class FloatPackage:
     inputs: tuple[Feature, ...]
     outputs: tuple[Feature, ...]
     written: Mapping[str, str]
+    contract: DepthContract | None = None
+    interface: DepthInterface | None = None
+    problem: str | None = None
 
     @property
     def metadata(self) -> Metadata:
@@ -74,17 +82,9 @@ class FloatPackage:
         return TARGETS[min(max(self.version - _OLDEST, 0), len(TARGETS) - 1)]
 
     @property
-    def takes_picture(self) -> bool:
-        """Whether its only input is a colour image."""
-        return len(self.inputs) == 1 and self.inputs[0].kind == "image" and self.inputs[0].dtype in ("RGB", "BGR")
-
-    @property
     def picture_size(self) -> tuple[int, int] | None:
         """Height and width of its picture; None where it takes none."""
-        if not self.takes_picture:
-            return None
-        height, width = self.inputs[0].shape
-        return height, width
+        return self.interface.size if self.interface else None
 
     def prepared(self, recipe: Recipe) -> "ct.models.MLModel":
         """The program as an export would have it before compression: in half precision, for the recipe's target.
@@ -119,11 +119,16 @@ class FloatPackage:
         return changed(model, *steps) if steps else model
 
 
-def open_float_package(path: Path) -> FloatPackage:
+def open_float_package(path: Path, model_config: Path | None = None) -> FloatPackage:
     """Open a package.
 
+    Args:
+        path: of the package.
+        model_config: TOML of its contract; None: what its metadata say, else the file beside it. The contract goes into its metadata.
+
     Raises:
-        InputError: no .mlpackage, no ML program, several functions, or compressed already; says what to give instead.
+        InputError: no .mlpackage, no ML program, several functions, or compressed already; says what to give instead; a contract that
+            cannot be read.
     """
     if path.suffix not in (".mlpackage", ".mlmodel"):
         raise InputError(f"'{path}' is no .mlpackage: give a float one, or make one with 'fcrn-mobile export'")
@@ -137,16 +142,19 @@ def open_float_package(path: Path) -> FloatPackage:
     except Exception as error:
         raise InputError(f"'{path}' is not a program that coremltools reads ({brief(error, 160)}): convert its source again") from error
     _check_float(path, weights, model)
-    described = specification.description
-    return FloatPackage(
-        path,
-        model,
-        package_hash(path),
-        tuple(weights),
-        tuple(Feature.from_description(each) for each in described.input),
-        tuple(Feature.from_description(each) for each in described.output),
-        metadata(specification),
-    )
+    written, described = metadata(specification), specification.description
+    contract = model_contract(path, written, model_config)
+    if contract:
+        model.user_defined_metadata.update(Metadata(**contract.to_metadata()).to_dict())
+    inputs, outputs = (tuple(Feature.from_description(each) for each in features) for features in (described.input, described.output))
+    interface, problem = None, None
+    try:
+        interface = DepthInterface.of(f"'{path}'", [*map(Port.of, inputs)], [*map(Port.of, outputs)], contract)
+    except InputError as error:
+        if model_config:
+            raise
+        problem = str(error)
+    return FloatPackage(path, model, package_hash(path), tuple(weights), inputs, outputs, written, contract, interface, problem)
 
 
 def _check_kind(path: Path, specification: "Model") -> None:

@@ -126,6 +126,11 @@ class Settings:
         return parse_scheme(ACTIVATION_NAMES.get(self.precision, self.precision), self.options)
 
     @property
+    def equalises(self) -> bool:
+        """Whether ranges of channels are balanced before weights are compressed."""
+        return self.correct is not None and self.correct.equalise
+
+    @property
     def schemes(self) -> tuple[Scheme, ...]:
         """Every scheme that may be used."""
         schemes = (self.scheme, *(override.scheme for override in self.ops if override.precision))

@@ -1,4 +1,4 @@
-"""What a search makes its packages from: a checkpoint, or a float package of any maker."""
+"""What a search makes its packages from: a float network, or a float package of any maker."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,8 @@ from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.float_package import FloatPackage, open_float_package
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.depth_contract import DepthContract
-from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
+from fcrn_mobile.network.float_network import FloatNetwork
+from fcrn_mobile.network.forms import open_network
 from fcrn_mobile.package.reading import SUFFIXES
 from fcrn_mobile.runtimes import Runtime, open_runtime
 
@@ -25,12 +26,12 @@ class Origin:
     """
 
     model: str
-    network: Checkpoint | FloatPackage
+    network: FloatNetwork | FloatPackage
 
     @property
     def title(self) -> str:
         """For messages: what it is, and its name."""
-        return f"{'package' if isinstance(self.network, FloatPackage) else 'checkpoint'} '{self.model}'"
+        return f"{'package' if isinstance(self.network, FloatPackage) else 'network'} '{self.model}'"
 
     @property
     def sha256(self) -> str:
@@ -40,7 +41,7 @@ class Origin:
     @property
     def contract(self) -> DepthContract | None:
         """What its depth means; None where a package does not say."""
-        return self.network.metadata.depth_contract() if isinstance(self.network, FloatPackage) else self.network.contract
+        return self.network.contract
 
     def write(self, recipe: Recipe, out: Path, force: bool = False) -> None:
         """Make a package of it; arguments and errors as of ``export`` and ``compress_package``."""
@@ -55,9 +56,9 @@ class Origin:
 
 
 def open_origin(model: str) -> Origin:
-    """Open a checkpoint (``builtin`` or a .safetensors path) or a float .mlpackage.
+    """Open a float network of any form (``network.forms``) or a float .mlpackage.
 
     Raises:
-        InputError: as of ``load_checkpoint`` and ``open_float_package``.
+        InputError: as of ``open_network`` and ``open_float_package``.
     """
-    return Origin(model, open_float_package(Path(model)) if Path(model).suffix in SUFFIXES else load_checkpoint(model))
+    return Origin(model, open_float_package(Path(model)) if Path(model).suffix in SUFFIXES else open_network(model))

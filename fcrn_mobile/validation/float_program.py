@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from fcrn_mobile.conversion.activations import as_program
-from fcrn_mobile.conversion.coreml import float_model, prepared
+from fcrn_mobile.conversion.coreml import equalised, float_model, prepared
+from fcrn_mobile.conversion.equalise_program import equalise_program
+from fcrn_mobile.conversion.float_package import open_float_package
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
@@ -30,13 +32,15 @@ def float_program(reference: str, candidate: Program, model_config: Path | None 
 
     Raises:
         InputError: no such model, or of another kind; a candidate that is no depth model or whose recipe cannot be read; a checkpoint
-            of a quantized network; a package against one that was equalised.
+            of a quantized network; a package against one that was equalised otherwise.
     """
     if Path(reference).suffix in SUFFIXES:
-        return _package(DepthProgram.load(reference, model_config=model_config), reference, candidate)
+        return _package(DepthProgram.load(reference, model_config=model_config), reference, candidate, model_config)
     if form_of(reference) is None:
         raise InputError(f"reference '{reference}' is neither a float network nor an .mlpackage: its operators cannot be compared")
     size = DepthProgram.of(candidate, "the candidate").input_size
+    if _recipe(candidate).equalises and Metadata.from_dict(candidate.metadata).source_sha256:
+        raise InputError(f"the candidate was equalised as a package, not as '{reference}': give the .mlpackage that it was compressed from")
     checkpoint = open_network(reference)
     if checkpoint.quantization:
         trained = checkpoint.quantization.settings["precision"]
@@ -44,8 +48,12 @@ def float_program(reference: str, candidate: Program, model_config: Path | None 
     return _converted(checkpoint, _recipe(candidate), size)
 
 
-def _package(program: Program, reference: str, candidate: Program) -> Program:
-    if _equalised(candidate) != _equalised(program):
+def _package(program: Program, reference: str, candidate: Program, model_config: Path | None) -> Program:
+    balanced = [_recipe(each).equalises for each in (candidate, program)]
+    if balanced == [True, False] and Metadata.from_dict(candidate.metadata).source_sha256:
+        with quiet_coremltools():
+            return as_program(equalise_program(open_float_package(Path(reference), model_config).model, _recipe(candidate)))
+    if balanced[0] != balanced[1]:
         raise InputError(
             f"of reference '{reference}' and the candidate only one was equalised, so that their operators give different values: "
             "give the checkpoint that both come from as the reference"
@@ -58,12 +66,8 @@ def _converted(checkpoint: FloatNetwork, recipe: Recipe, size: tuple[int, ...]) 
     plain = Recipe(precision="fp32", output="array", target=recipe.target)
     height, width = size
     with quiet_coremltools():
-        return as_program(float_model(prepared(checkpoint.deployed(recipe.form), recipe), (height, width), plain)[0])
-
-
-def _equalised(program: Program) -> bool:
-    correct = _recipe(program).correct
-    return correct is not None and correct.equalise
+        network = prepared(checkpoint.deployed(recipe.form), recipe)
+        return as_program(equalised(float_model(network, (height, width), plain)[0], network, recipe))
 
 
 def _recipe(program: Program) -> Recipe:

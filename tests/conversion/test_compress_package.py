@@ -1,6 +1,7 @@
 """``compress``: a float package that exists already, of ours and of others, stored as an export stores it."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +12,16 @@ import pytest
 import torch
 from torch import nn
 
+from fcrn_mobile.conversion.calibration import calibrated_on
 from fcrn_mobile.conversion.compress_package import compress_package, package_recipe
 from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.float_package import open_float_package
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 from fcrn_mobile.conversion.weights import package_weights
+from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
+from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.package.metadata import Metadata
@@ -188,6 +192,43 @@ def test_a_program_that_takes_no_picture_is_corrected_without_one(tmp_path: Path
     assert written.calibration is None
 
 
+CONTRACT = 'depth = "metres"\nmean = 0\nstd = 1\n'
+MEASURED = {"precision": "w8a8", "correct": {"equalise": True}, "calibration": {"data": "sample#train", "images": 4}}
+
+
+def test_an_array_is_filled_as_the_contract_beside_it_says(foreign: Path, tmp_path: Path) -> None:
+    """The same network with a picture as input, which Core ML scales itself, gets the same integers and ranges."""
+    arrays = converted(Foreign(), tmp_path / "theirs.mlpackage", picture=False)
+    with pytest.raises(InputError, match=r"nothing can be measured on images: .*takes 'photo', .*--model-config"):
+        squeezed(arrays, tmp_path / "none.mlpackage", MEASURED)
+    arrays.with_suffix(".toml").write_text(CONTRACT)
+    out, pictures = (squeezed(path, tmp_path / f"{name}.mlpackage", MEASURED) for name, path in (("a", arrays), ("p", foreign)))
+    written = Metadata.from_dict(Program.load(out).metadata)
+    assert written.depth_contract() == DepthContract(mean=(0.0,) * 3, std=(1.0,) * 3)
+    assert len(calibrated_on(Program.load(out).metadata)) == 4
+    image = np.random.default_rng(1).integers(0, 256, (*SIZE, 3), np.uint8)
+    results = [DepthProgram.load(path) for path in (out, pictures)]
+    depths = [program.depth(program.predict(program.taking(image))) for program in results]
+    with torch.no_grad():
+        truth = Foreign().eval()(torch.from_numpy(image).permute(2, 0, 1)[None] / 255)[0, 0].numpy()
+    assert np.abs(depths[0] - depths[1]).mean() < 5e-4  # pixels are rounded otherwise: a step of eight bits here and there
+    assert 0 < np.abs(depths[0] - truth).mean() < 5e-3
+    assert sum(op.kind == "quantize" for op in results[0].operations) >= 3
+
+
+def test_diagnose_equalises_a_package_as_its_candidate_was(call: Callable, foreign: Path, tmp_path: Path) -> None:
+    shutil.copytree(foreign, tmp_path / "theirs.mlpackage")
+    values = {"precision": "int8", "granularity": "per_tensor", "min_elements": 0, "correct": {"equalise": True, "bias": False}}
+    squeezed(foreign, tmp_path / "small.mlpackage", values | {"calibration": {"data": "sample#train", "images": 2}})
+    result = call("diagnose", "theirs.mlpackage", "small.mlpackage", "--data", "sample#val", "--images", "1", "--arithmetic", "float32")
+    assert result.returncode == 0, result.stderr
+    assert "without a counterpart: 2 of the candidate, 0 of the reference" in result.stdout  # casts
+    # Were the reference not equalised, weights of other sizes would be no counterparts at all.
+    ratios = [float(number) for number in re.findall(r"_weight +[\d.]+ +([\d.]+) ", result.stdout)]
+    assert len(ratios) == 3 and min(ratios) > 25
+    refused(call("diagnose", "builtin", "small.mlpackage", "--data", "sample#val"), "equalised as a package", "give the .mlpackage")
+
+
 class Bare(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x * 2
@@ -225,7 +266,7 @@ def test_what_is_no_float_program_is_refused_by_name(call: Callable, foreign: Pa
         (["theirs.mlpackage"], ["nothing says how", "--precision P"]),
         (["theirs.mlpackage", "--precision", "w8a8"], ["ranges are measured on images", "--data SPEC"]),
         (["theirs.mlpackage", "--recipe", "fused.toml"], ['form = "fused"', "leave it out"]),
-        (["theirs.mlpackage", "--recipe", "size.toml"], ["224×320", "takes 64×96 pixels"]),
+        (["theirs.mlpackage", "--recipe", "size.toml"], ["224×320", "takes 64×96"]),
         (["theirs.mlpackage", "--precision", "int8", "--out", "small.onnx"], ["ends in '.onnx'"]),
         (["gone.mlpackage", "--precision", "int8"], ["no model at 'gone.mlpackage'"]),
     ):  # fmt: skip
