@@ -35,7 +35,9 @@ def program(weight: torch.Tensor) -> DepthProgram:
     arguments = {"x": Reference("image"), "weight": weight, "bias": BIAS}
     conv = Operation("conv", arguments, (TensorInfo("y", "FLOAT32", SHAPE),), ("image",))
     half = Operation("mul", {"x": Reference("y"), "y": torch.tensor(0.5)}, (TensorInfo("z", "FLOAT32", SHAPE),), ("y",))
-    return DepthProgram((Feature.from_description(described),), (), (conv, half), "float32", {})
+    result = Model_pb2.FeatureDescription(name="z")
+    result.type.multiArrayType.dataType = 65568
+    return DepthProgram((Feature.from_description(described),), (Feature.from_description(result),), (conv, half), "float32", {})
 
 
 def walk(rounding: bool, bias: bool) -> Walk:

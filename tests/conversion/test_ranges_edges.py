@@ -84,7 +84,9 @@ def tiny() -> DepthProgram:
     described = Model_pb2.FeatureDescription(name="image")
     described.type.imageType.height = described.type.imageType.width = 4
     described.type.imageType.colorSpace = 20
-    return replace(program(*steps), inputs=(Feature.from_description(described),))
+    result = Model_pb2.FeatureDescription(name="y")
+    result.type.multiArrayType.dataType = 65568
+    return replace(program(*steps), inputs=(Feature.from_description(described),), outputs=(Feature.from_description(result),))
 
 
 def pictures(*levels: int) -> list[np.ndarray]:

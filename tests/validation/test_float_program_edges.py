@@ -22,16 +22,16 @@ def made_with(correct: dict[str, bool] | None) -> DepthProgram:
     return program
 
 
-@pytest.mark.parametrize("reference", ["net.onnx", "net", "other", "builtin.pt"])
+@pytest.mark.parametrize("reference", ["net.xyz", "net", "other"])
 def test_other_files_and_names_are_no_reference(reference: str) -> None:
-    with pytest.raises(InputError, match=f"reference '{reference}' is neither 'builtin' nor a .safetensors or .mlpackage"):
+    with pytest.raises(InputError, match=f"reference '{reference}' is neither a float network nor an .mlpackage"):
         float_program(reference, depth_program(grey()))
 
 
 @pytest.mark.parametrize("reference", ["builtin", "net.safetensors"])
 def test_a_checkpoint_is_converted_in_the_candidate_s_size(reference: str, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint = SimpleNamespace(quantization=None)
-    monkeypatch.setattr(module, "load_checkpoint", lambda name: checkpoint if name == reference else None)
+    monkeypatch.setattr(module, "open_network", lambda name: checkpoint if name == reference else None)
     monkeypatch.setattr(module, "_converted", lambda *told: told)
     given: Any = float_program(reference, made_with({"equalise": True}))
     assert (given[0], given[2]) == (checkpoint, (4, 6))
