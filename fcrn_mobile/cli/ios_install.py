@@ -8,6 +8,7 @@ import click
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, write_json
 from fcrn_mobile.cli.exits import BAD_INPUT
+from fcrn_mobile.cli.model_config import model_config_option
 from fcrn_mobile.cli.outputs import OutputFolder
 
 __all__ = ["command"]
@@ -16,17 +17,22 @@ __all__ = ["command"]
 @click.command("ios-install", cls=Command)
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--models", type=OutputFolder(), default=Path("ios_demo/Models"), show_default=True, help="Folder of the app's models.")
+@model_config_option()
 @click.option("--force", is_flag=True, help="Overwrite a package of the same name.")
 @json_option
-def command(model: Path, models: Path, force: bool, json_out: str | None) -> None:
-    """Copy MODEL, an .mlpackage, into the iOS app, once it is sure that the app can show its depth."""
-    from fcrn_mobile.conversion.contract import check, install, read_ports
+def command(model: Path, models: Path, model_config: Path | None, force: bool, json_out: str | None) -> None:
+    """Copy MODEL, an .mlpackage of any maker, into the iOS app, once it is sure that the app can show its depth.
+
+    That is one picture in colour in, one depth map out, and metadata that say what its depth means, or a model config that does.
+    """
+    from fcrn_mobile.conversion.contract import check, install, read_ports, told
     from fcrn_mobile.conversion.export import artefact_size
     from fcrn_mobile.package.metadata import Metadata
 
-    violations = check(model)
-    installed = None if violations else install(model, models, force)
-    size, metric = artefact_size(model), Metadata.from_dict(read_ports(model)[2]).is_metric
+    added = told(model, model_config) if model.suffix == ".mlpackage" else {}
+    violations = check(model, added)
+    installed = None if violations else install(model, models, force, added)
+    size, metric = artefact_size(model), Metadata.from_dict(read_ports(model)[2] | added).is_metric
     if json_out:
         path = str(installed) if installed else None
         write_json(json_out, {"model": str(model), "path": path, "size_bytes": size, "metric": metric, "violations": violations})

@@ -11,26 +11,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fcrn_mobile.conversion.recipe import OUTPUTS
+from fcrn_mobile.depth_contract import config_beside
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.check import read_function
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.network.training_record import METRES, UP_TO_SCALE
 from fcrn_mobile.package.errors import MilError
-from fcrn_mobile.package.metadata import COMPUTE_UNITS, Metadata, key
+from fcrn_mobile.package.metadata import COMPUTE_UNITS, Metadata, key, model_contract
 from fcrn_mobile.package.reading import metadata
+from fcrn_mobile.package.writing import add_metadata
 from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:
     from coremltools.proto.FeatureTypes_pb2 import FeatureDescription
 
-__all__ = ["DESCRIBING", "Port", "check", "install", "read_ports", "violations"]
-
-#: User-defined metadata that must be there beside the recipe and the units.
-DESCRIBING = ("network", "training_data", "version")
+__all__ = ["Port", "check", "install", "read_ports", "told", "violations"]
 
 _EXPORT = "export it with fcrn-mobile"
 _AGAIN = "export it again"
+_NO_UNITS = f"{_EXPORT}, or say depth in a model config"
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,28 @@ def violations(inputs: Sequence[Port], outputs: Sequence[Port], metadata: Mappin
     return [*_input(inputs), *_metadata(written), *_settings(recipe, inputs), *_output(outputs, recipe)]
 
 
-def check(package: Path) -> list[str]:
+def told(package: Path, model_config: Path | None = None) -> dict[str, str]:
+    """Metadata that a model config adds to those of a package of other makers: what its depth means; empty without one.
+
+    Args:
+        package: an .mlpackage.
+        model_config: a TOML; None: the file beside a package that says nothing itself.
+
+    Raises:
+        InputError: it is no package, or the model config cannot be.
+    """
+    written = read_ports(package)[2]
+    file = model_config or (config_beside(package) if Metadata.from_dict(written) == Metadata() else None)
+    contract = model_contract(package, written, file) if file else None
+    return Metadata(**contract.to_metadata()).to_dict() if contract else {}
+
+
+def check(package: Path, added: Mapping[str, str] | None = None) -> list[str]:
     """Read a package to its last weight, and say what keeps it out of the app.
+
+    Args:
+        package: an .mlpackage.
+        added: metadata that it will have beside its own, see ``told``.
 
     Returns:
         ``violations``; empty where it fits.
@@ -79,19 +99,21 @@ def check(package: Path) -> list[str]:
     """
     if package.suffix != ".mlpackage":
         raise InputError(f"'{package}' is no .mlpackage: give what fcrn-mobile export wrote with --out NAME.mlpackage")
-    faults = violations(*read_ports(package))
+    inputs, outputs, written = read_ports(package)
+    faults = violations(inputs, outputs, {**written, **(added or {})})
     if not faults:
         Program.load(package)
     return faults
 
 
-def install(package: Path, models: Path, force: bool = False) -> Path:
+def install(package: Path, models: Path, force: bool = False, added: Mapping[str, str] | None = None) -> Path:
     """Copy a package that was checked into the app's folder of models; it appears there whole or not at all.
 
     Args:
         package: an .mlpackage.
         models: the folder, such as ``ios_demo/Models``.
         force: overwrite a package of the same name.
+        added: metadata that the copy has beside its own, see ``told``.
 
     Returns:
         Where it is now.
@@ -106,6 +128,8 @@ def install(package: Path, models: Path, force: bool = False) -> Path:
         raise InputError(f"'{target}' exists: overwrite it with --force, or rename the package")
     with written_whole(target, force) as partial:
         shutil.copytree(package, partial)
+        if added:
+            add_metadata(partial, added)
     return target
 
 
@@ -136,22 +160,19 @@ def _metadata(written: Metadata) -> list[str]:
     faults = []
     units = written.output_units
     if not units:
-        faults.append(_missing("output_units"))
+        faults.append(f"its metadata lack '{key('output_units')}': {_NO_UNITS}")
     elif units not in (METRES, UP_TO_SCALE):
         faults.append(f"its depth is in '{units}', neither in metres nor up to scale: {_EXPORT}")
-    faults += [_missing(name) for name in DESCRIBING if not getattr(written, name)]
     checkpoint = written.checkpoint_sha256
-    if not checkpoint:
-        faults.append(_missing("checkpoint_sha256"))
-    elif not re.fullmatch("[0-9a-f]{64}", checkpoint):
+    if checkpoint and not re.fullmatch("[0-9a-f]{64}", checkpoint):
         faults.append(f"its checkpoint hash '{checkpoint[:80]}' is not a SHA-256: {_AGAIN}")
     return faults
 
 
-def _recipe(written: Metadata) -> dict[str, Any] | str:
-    """The settings, or what is wrong with them."""
+def _recipe(written: Metadata) -> dict[str, Any] | str | None:
+    """The settings, or what is wrong with them; None where there are none, as of other makers."""
     if not written.recipe:
-        return _missing("recipe")
+        return None
     try:
         settings = written.settings()
     except (ValueError, RecursionError):
@@ -173,16 +194,16 @@ def _recipe(written: Metadata) -> dict[str, Any] | str:
     return settings
 
 
-def _settings(recipe: dict[str, Any] | str, inputs: Sequence[Port]) -> list[str]:
+def _settings(recipe: dict[str, Any] | str | None, inputs: Sequence[Port]) -> list[str]:
     if isinstance(recipe, str):
         return [recipe]
-    size = recipe.get("input_size")
+    size = recipe and recipe.get("input_size")
     if size and len(inputs) == 1 and inputs[0].kind == "colour" and tuple(size) != inputs[0].shape:
         return [f"it takes {_by(inputs[0].shape)} pixels, its recipe says {_by(size)}: {_AGAIN}"]
     return []
 
 
-def _output(outputs: Sequence[Port], recipe: dict[str, Any] | str) -> list[str]:
+def _output(outputs: Sequence[Port], recipe: dict[str, Any] | str | None) -> list[str]:
     if len(outputs) != 1:
         return [f"it gives {len(outputs)} outputs ({_names(outputs)}), not one depth map: {_EXPORT}"]
     (output,) = outputs
@@ -196,10 +217,6 @@ def _output(outputs: Sequence[Port], recipe: dict[str, Any] | str) -> list[str]:
     if isinstance(recipe, dict) and recipe["output"] != kind:
         return [f"it gives an {kind}, its recipe says {recipe['output']}: {_AGAIN}"]
     return []
-
-
-def _missing(name: str) -> str:
-    return f"its metadata lack '{key(name)}': {_EXPORT}"
 
 
 def _unreadable(reason: str) -> str:

@@ -24,6 +24,7 @@ __all__ = [
     "metadata",
     "package_hash",
     "read_specification",
+    "specification_file",
     "state_descriptions",
 ]
 
@@ -49,7 +50,7 @@ def read_specification(package: Path) -> tuple["Model", Path]:
     Raises:
         MilError: missing, neither package nor model, or damaged.
     """
-    model_file = package if package.suffix == ".mlmodel" and _is_file(package) else package / "Data" / _root(package)
+    model_file = specification_file(package)
     with quiet_coremltools():
         from coremltools.proto.Model_pb2 import Model
     from google.protobuf.message import DecodeError
@@ -64,6 +65,15 @@ def read_specification(package: Path) -> tuple["Model", Path]:
     if model.WhichOneof("Type") is None:
         raise MilError(f"'{package}' holds a specification without a model: copy or export it again")
     return model, model_file.parent
+
+
+def specification_file(package: Path) -> Path:
+    """The file of a model's specification: of an .mlpackage folder the one that its manifest names, an .mlmodel itself.
+
+    Raises:
+        MilError: missing, or neither package nor model.
+    """
+    return package if package.suffix == ".mlmodel" and _is_file(package) else package / "Data" / _root(package)
 
 
 def function_block(model: "Model", where: str, name: str | None = None) -> tuple["Function", "Block"]:

@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from fcrn_mobile.package.reading import file_within
+from fcrn_mobile.package.reading import file_within, read_specification, specification_file
 
-__all__ = ["write_package"]
+__all__ = ["add_metadata", "write_package"]
 
 _FOLDER, _MODEL = "com.apple.CoreML", "model.mlmodel"
 
@@ -32,3 +32,14 @@ def write_package(package: Path, specification: bytes, files: Mapping[str, bytes
     entry = {"author": _FOLDER, "description": "", "name": _MODEL, "path": f"{_FOLDER}/{_MODEL}"}
     manifest = {"fileFormatVersion": "1.0.0", "itemInfoEntries": {"model": entry}, "rootModelIdentifier": "model"}
     (package / "Manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def add_metadata(package: Path, values: Mapping[str, str]) -> None:
+    """Add user-defined metadata to a package, in the place of those of the same keys.
+
+    Raises:
+        MilError: it is no package, or damaged.
+    """
+    model, _ = read_specification(package)
+    model.description.metadata.userDefined.update(values)
+    specification_file(package).write_bytes(model.SerializeToString())

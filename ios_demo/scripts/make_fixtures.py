@@ -224,6 +224,7 @@ def _violations() -> list[dict[str, Any]]:
         *({"fcrn_mobile.recipe": _recipe_with(fitting, key, value)} for key, value in _RECIPE_CHANGES),
     ]
     cases = [(inputs, outputs, fitting) for inputs, outputs in ports] + [([picture], [depth], fitting | change) for change in changes]
+    cases += [([picture], [depth], foreign) for foreign in ({}, {"fcrn_mobile.output_units": UP_TO_SCALE})]
     return [
         {
             "inputs": [_port(port) for port in inputs],

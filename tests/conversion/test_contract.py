@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fcrn_mobile.conversion.artefact import provenance
@@ -15,7 +16,9 @@ from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.network.training_record import UP_TO_SCALE, TrainingRecord
 from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.quiet import quiet_coremltools
+from fcrn_mobile.runtimes import open_runtime
 from tests.journeys.command import Result, call, refused
+from tests.runtimes.wrong_models import depth_of, save_image_package
 
 __all__ = ["call"]
 
@@ -78,13 +81,13 @@ def test_ports_are_those_that_coremltools_reads(package: Path) -> None:
 
 
 def test_all_violations_are_named_each_on_a_line_with_its_remedy(metadata: dict[str, str]) -> None:
-    del metadata["fcrn_mobile.network"]
+    metadata["fcrn_mobile.checkpoint_sha256"] = "abc"
     metadata["fcrn_mobile.output_units"] = "feet"
     found = violations([Port("x", "array", (3, 4))], [], metadata)
     assert [line.partition(":")[0] for line in found] == [
         "its input 'x' is not a colour picture of fixed size",
         "its depth is in 'feet', neither in metres nor up to scale",
-        "its metadata lack 'fcrn_mobile.network'",
+        "its checkpoint hash 'abc' is not a SHA-256",
         "it gives 0 outputs (), not one depth map",
     ]
     assert all(": export it" in line and "\n" not in line for line in found)
@@ -113,7 +116,7 @@ def test_a_size_is_said_as_width_by_height(metadata: dict[str, str]) -> None:
     assert violations([PICTURE], [DEPTH], metadata) == ["it takes 96×64 pixels, its recipe says 80×64: export it again"]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", "7", '{"name": 1}', "[" * 100_000])
+@pytest.mark.parametrize("text", ["[]", "{", "7", '{"name": 1}', "[" * 100_000])
 def test_a_recipe_that_is_not_one_is_said_to_be_unreadable(text: str, metadata: dict[str, str]) -> None:
     metadata["fcrn_mobile.recipe"] = text
     (line,) = violations([PICTURE], [DEPTH], metadata)
@@ -145,7 +148,7 @@ def test_ios_install_says_when_depth_has_no_unit(package: Path, relative: Path, 
 def test_a_package_that_does_not_fit_is_named_and_not_copied(package: Path, tmp_path: Path, call: Callable[..., Result]) -> None:
     def spoil(metadata: dict[str, str]) -> None:
         metadata["fcrn_mobile.output_units"] = "feet"
-        del metadata["fcrn_mobile.training_data"]
+        metadata["fcrn_mobile.checkpoint_sha256"] = "abc"
 
     (tmp_path / "Models").mkdir()
     foreign = retitled(package, tmp_path / "feet.mlpackage", spoil)
@@ -153,7 +156,7 @@ def test_a_package_that_does_not_fit_is_named_and_not_copied(package: Path, tmp_
     assert result.returncode == 2
     first, second = result.stderr.splitlines()
     assert "doesn't fit the app: its depth is in 'feet', neither in metres nor up to scale: export it with fcrn-mobile" in first
-    assert "its metadata lack 'fcrn_mobile.training_data'" in second
+    assert "its checkpoint hash 'abc' is not a SHA-256" in second
     assert list((tmp_path / "Models").iterdir()) == []
 
 
@@ -167,3 +170,27 @@ def test_bad_use_is_one_line(package: Path, tmp_path: Path, call: Callable[..., 
     shutil.rmtree(damaged / "Data/com.apple.CoreML/weights")
     refused(call("ios-install", str(damaged), "--models", "Models"), "weight")
     assert list((tmp_path / "Models").iterdir()) == []
+
+
+def test_a_package_of_another_maker_needs_a_picture_a_map_and_what_its_depth_means(tmp_path: Path, call: Callable[..., Result]) -> None:
+    (tmp_path / "Models").mkdir()
+    foreign = save_image_package(tmp_path, depth_of, output="GRAYSCALE_FLOAT16")
+    typed = ("ios-install", str(foreign), "--models", "Models")
+    refused(call(*typed), "its metadata lack 'fcrn_mobile.output_units': export it with fcrn-mobile, or say depth in a model config")
+    config = tmp_path / "own.toml"
+    config.write_text('depth = "inverse"\n')
+    refused(call(*typed, "--model-config", "own.toml"), "its depth is in 'inverse depth, up to scale and shift', neither in metres nor")
+    assert list((tmp_path / "Models").iterdir()) == []
+    config.write_text('depth = "scale"\n')
+    result = call(*typed, "--model-config", "own.toml")
+    assert result.returncode == 0, result.stderr
+    assert "known up to a scale only" in result.stdout
+    installed = tmp_path / "Models" / foreign.name
+    assert read_ports(installed)[2]["fcrn_mobile.output_units"] == "up to scale"
+    assert "fcrn_mobile.output_units" not in read_ports(foreign)[2]
+    assert check(installed) == []
+    foreign.with_suffix(".toml").write_text('depth = "metres"\n')
+    assert json.loads(call(*typed, "--force", "--json", "-").stdout)["metric"] is True
+    assert read_ports(installed)[2]["fcrn_mobile.output_units"] == "metres"
+    image = np.random.default_rng(0).integers(0, 256, (8, 12, 3), np.uint8)
+    np.testing.assert_array_equal(*(open_runtime(str(path)).predict(image) for path in (foreign, installed)))

@@ -78,7 +78,7 @@ final class LivePipeline: @unchecked Sendable {
         framesPerSecond: meter.tick(at: BenchmarkSensors.monotonicTime().milliseconds / 1000),
         inferenceMS: (inferred - delivered).milliseconds, endToEndMS: endToEndMS, range: range,
         unit: opened.contract.unit, thermalState: Device.thermalState, computeUnits: opened.computeUnits,
-        precision: opened.contract.recipe.precision))
+        precision: opened.contract.recipe?.precision ?? "precision unknown"))
   }
 
   /// Neither range nor rate of one model say anything about the next.

@@ -132,9 +132,9 @@ final class LiveState {
     do {
       let next = try await store.open(selection, computeUnits: computeUnits)
       if Task.isCancelled { return }
-      if followsRecipe {
+      if followsRecipe, let units = next.contract.recipe?.computeUnits {
         // Does nothing more where they are the same, or else opens the model again.
-        computeUnits = next.contract.recipe.computeUnits
+        computeUnits = units
         if Task.isCancelled { return }
       }
       try await pipeline.use(next, path: path)

@@ -36,7 +36,8 @@ public struct ModelInterface: Sendable, Equatable {
   }
 }
 
-/// What the app relies on in a model, checked when it is opened: `fcrn-mobile export` writes models that fulfil it.
+/// What the app relies on in a model, checked when it is opened: `fcrn-mobile export` writes models that fulfil it, and
+/// `fcrn-mobile ios-install` adds to one of another maker what it lacks. What such a model doesn't say is nil.
 public struct ModelContract: Sendable, Equatable {
   public let inputName: String
   public let inputSize: PixelSize
@@ -45,31 +46,34 @@ public struct ModelContract: Sendable, Equatable {
   public let output: ModelRecipe.Output
   public let unit: DepthUnit
   /// Preset of the network.
-  public let network: String
-  public let checkpointSHA256: String
-  public let trainingData: String
+  public let network: String?
+  public let checkpointSHA256: String?
+  public let trainingData: String?
   /// Version of the tool that exported the model.
-  public let toolVersion: String
-  public let recipe: ModelRecipe
+  public let toolVersion: String?
+  public let recipe: ModelRecipe?
   /// The recipe as it stands in the metadata, for reports.
-  public let recipeJSON: JSONValue
+  public let recipeJSON: JSONValue?
 
   /// - Throws: `ContractViolation`, naming what doesn't fit.
   public init(_ interface: ModelInterface) throws(ContractViolation) {
     (inputName, inputSize) = try Self.pictureInput(of: interface)
     let metadata = ModelMetadata(interface.metadata)
-    let units = try metadata.value(.outputUnits)
+    let units = try metadata.units()
     guard let known = DepthUnit(rawValue: units) else { throw .units(units) }
     unit = known
-    network = try metadata.value(.network)
-    trainingData = try metadata.value(.trainingData)
-    toolVersion = try metadata.value(.version)
-    checkpointSHA256 = try metadata.value(.checkpointSHA256)
-    guard checkpointSHA256.wholeMatch(of: /[0-9a-f]{64}/) != nil else { throw .checkpointHash(checkpointSHA256) }
-    (recipe, recipeJSON) = try metadata.recipe()
-    if let size = recipe.inputSize, size != inputSize { throw .inputSize(model: inputSize, recipe: size) }
+    network = metadata[.network]
+    trainingData = metadata[.trainingData]
+    toolVersion = metadata[.version]
+    let hash = metadata[.checkpointSHA256]
+    if let hash, hash.wholeMatch(of: /[0-9a-f]{64}/) == nil { throw .checkpointHash(hash) }
+    checkpointSHA256 = hash
+    let stored = try metadata.recipe()
+    recipe = stored?.settings
+    recipeJSON = stored?.json
+    if let size = stored?.settings.inputSize, size != inputSize { throw .inputSize(model: inputSize, recipe: size) }
     (outputName, depthSize, output) = try Self.depthOutput(of: interface)
-    guard recipe.output == output else { throw .outputKind(model: output, recipe: recipe.output) }
+    if let kind = stored?.settings.output, kind != output { throw .outputKind(model: output, recipe: kind) }
   }
 
   private static func pictureInput(of interface: ModelInterface) throws(ContractViolation) -> (String, PixelSize) {

@@ -1,6 +1,6 @@
 import Foundation
 
-/// The user-defined metadata that `fcrn-mobile export` writes into a model.
+/// The user-defined metadata that `fcrn-mobile export` writes into a model; models of other makers need the units alone.
 struct ModelMetadata {
   enum Key: String, CaseIterable {
     case version = "fcrn_mobile.version"
@@ -17,13 +17,21 @@ struct ModelMetadata {
     self.values = values
   }
 
-  func value(_ key: Key) throws(ContractViolation) -> String {
-    guard let value = values[key.rawValue], !value.isEmpty else { throw .metadata(missing: key.rawValue) }
+  /// nil where the metadata lack it, or hold nothing under it, as those of other makers.
+  subscript(_ key: Key) -> String? {
+    guard let value = values[key.rawValue], !value.isEmpty else { return nil }
     return value
   }
 
-  func recipe() throws(ContractViolation) -> (ModelRecipe, JSONValue) {
-    let text = Data(try value(.recipe).utf8)
+  func units() throws(ContractViolation) -> String {
+    guard let units = self[.outputUnits] else { throw .metadata(missing: Key.outputUnits.rawValue) }
+    return units
+  }
+
+  /// nil where there is none, as in models of other makers.
+  func recipe() throws(ContractViolation) -> (settings: ModelRecipe, json: JSONValue)? {
+    guard let value = self[.recipe] else { return nil }
+    let text = Data(value.utf8)
     do {
       let decoder = JSONDecoder()
       return (try decoder.decode(ModelRecipe.self, from: text), try decoder.decode(JSONValue.self, from: text))
@@ -69,7 +77,7 @@ public enum ContractViolation: ExplainedError, Equatable {
       "it gives \(names.count) outputs (\(names.joined(separator: ", "))), not one depth map: \(Self.export)"
     case .outputType(let name): "its output '\(name)' is neither a Float16 picture nor an array: \(Self.export)"
     case .outputShape(let shape): "its output has the shape \(shape), not 1×1×height×width: \(Self.export)"
-    case .metadata(let missing): "its metadata lack '\(missing)': \(Self.export)"
+    case .metadata(let missing): "its metadata lack '\(missing)': \(Self.export), or say depth in a model config"
     case .units(let units): "its depth is in '\(units)', neither in metres nor up to scale: \(Self.export)"
     case .checkpointHash(let hash): "its checkpoint hash '\(hash.prefix(80))' is not a SHA-256: \(Self.again)"
     case .recipe(let reason): "its recipe cannot be read (\(reason)): \(Self.again)"

@@ -60,12 +60,12 @@ struct ModelContractTests {
     #expect(contract.checkpointSHA256 == String(repeating: "fedcba9876543210", count: 4))
     #expect(contract.trainingData == "folder:rooms#train")
     #expect(contract.toolVersion == "0.1.0")
-    #expect(contract.recipe.name == "fcrn-int8")
-    #expect(contract.recipe.precision == "int8")
-    #expect(contract.recipe.inputSize == contract.inputSize)
-    #expect(contract.recipe.computeUnits == .cpuAndNeuralEngine)
-    #expect(contract.recipe.driftBudget == ["fidelity": "0.05"])
-    guard case .object(let settings) = contract.recipeJSON else {
+    #expect(contract.recipe?.name == "fcrn-int8")
+    #expect(contract.recipe?.precision == "int8")
+    #expect(contract.recipe?.inputSize == contract.inputSize)
+    #expect(contract.recipe?.computeUnits == .cpuAndNeuralEngine)
+    #expect(contract.recipe?.driftBudget == ["fidelity": "0.05"])
+    guard case .object(let settings)? = contract.recipeJSON else {
       Issue.record("the recipe is not kept as an object")
       return
     }
@@ -111,10 +111,20 @@ struct ModelContractTests {
   }
 
   @Test(arguments: ModelMetadata.Key.allCases)
-  func metadataThatAreMissingAreNamed(key: ModelMetadata.Key) {
+  func unitsAloneHaveToBeThere(key: ModelMetadata.Key) {
     #expect(stored.metadata[key.rawValue] != nil)
-    #expect(violation(metadata: metadata([key.rawValue: nil])) == .metadata(missing: key.rawValue))
-    #expect(violation(metadata: metadata([key.rawValue: ""])) == .metadata(missing: key.rawValue))
+    let expected: ContractViolation? = key == .outputUnits ? .metadata(missing: key.rawValue) : nil
+    #expect(violation(metadata: metadata([key.rawValue: nil])) == expected)
+    #expect(violation(metadata: metadata([key.rawValue: ""])) == expected)
+  }
+
+  @Test func aModelOfAnotherMakerNeedsNoMoreThanItsUnits() throws {
+    let contract = try ModelContract(
+      ModelInterface(inputs: [picture], outputs: [depth], metadata: ["fcrn_mobile.output_units": "up to scale"]))
+    #expect(contract.unit == .relative)
+    #expect(contract.recipe == nil)
+    #expect(contract.checkpointSHA256 == nil)
+    #expect(violation(metadata: [:]) == .metadata(missing: "fcrn_mobile.output_units"))
   }
 
   @Test func valuesThatDoNotFitAreNamed() throws {
@@ -137,7 +147,7 @@ struct ModelContractTests {
     #expect("\(found)".hasPrefix("its recipe cannot be read ("))
   }
 
-  @Test(arguments: ["", "[]", "{", "null", "7"])
+  @Test(arguments: ["[]", "{", "null", "7"])
   func aRecipeThatIsNotOneIsRefused(text: String) {
     let found = violation(metadata: metadata(["fcrn_mobile.recipe": text]))
     #expect(found.map { "\($0)".contains("\n") } == false)
