@@ -1,8 +1,9 @@
 """The contract of a depth model: read from TOML and metadata, and refused in one line where it says what cannot be."""
 
 import json
+import re
 import tomllib
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -216,3 +217,11 @@ def test_sizes_and_multiples_allow_what_they_say() -> None:
     assert not DepthContract(multiple=14).allows((518, 520))
     assert DepthContract(multiple=14).allows((518, 252))
     assert [DepthContract(sizes=((64, 96),)).allows(size) for size in ((64, 96), (96, 64))] == [True, False]
+
+
+def test_the_documentation_names_every_key_and_its_example_is_read() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "model-config.md").read_text(encoding="utf-8")
+    table = {key for line in text.splitlines() if line.startswith("| `") for key in re.findall(r"`(\w+)`", line.split("|")[1])}
+    assert table == {item.name for item in fields(DepthContract)} | {"scale", "bias"}
+    example = text.partition("```toml\n")[2].partition("```")[0]
+    assert DepthContract.from_dict(tomllib.loads(example)).output == "predicted_depth"
