@@ -27,3 +27,32 @@ def test_a_refused_layer_is_named_with_the_reason(kind: str) -> None:
         load(built.spec)
     assert f"layer 'odd one' ({kind})" in str(caught.value)
     assert REFUSED[kind] in str(caught.value)
+
+
+_ELEMENTWISE = ("add", "subtract", "multiply", "divide", "floorDiv", "mod", "pow", "max", "min")
+#: How many tensors layers read at least and at most, None for any number, as coremltools' copy of Core ML's validator has it
+#: (mlmodel/src/Validation/NeuralNetwork/NeuralNetworkLayerValidator.cpp, ``validateInputCount``); one tensor where nothing is said.
+COUNTS: dict[str, tuple[int, int | None]] = {
+    **dict.fromkeys(("loopBreak", "loopContinue", "loadConstant", "loadConstantND", "fillStatic", "rangeStatic"), (0, 0)),
+    **dict.fromkeys(("randomNormalStatic", "randomUniformStatic", "randomBernoulliStatic"), (0, 0)),
+    "loop": (0, 1),
+    **dict.fromkeys(("add", "multiply", "average", "max", "min"), (1, None)),
+    **dict.fromkeys(("concat", "concatND", "stack"), (2, None)),
+    **dict.fromkeys(("convolution", "crop", "gru", "batchedMatmul", "constantPad", "cumSum", "oneHot", "tile", "topK"), (1, 2)),
+    **dict.fromkeys(("equal", "notEqual", "lessThan", "lessEqual", "greaterThan", "greaterEqual"), (1, 2)),
+    **dict.fromkeys(("uniDirectionalLSTM", "rangeDynamic"), (1, 3)),
+    "biDirectionalLSTM": (1, 5),
+    **dict.fromkeys((f"{kind}Broadcastable" for kind in _ELEMENTWISE), (2, 2)),
+    **dict.fromkeys(("logicalAnd", "logicalOr", "logicalXor", "dot", "cropResize", "simpleRecurrent"), (2, 2)),
+    **dict.fromkeys(("broadcastToLike", "broadcastToDynamic", "reshapeLike", "reshapeDynamic", "reverseSeq", "sliceBySize"), (2, 2)),
+    **dict.fromkeys(("gather", "gatherND", "gatherAlongAxis"), (2, 2)),
+    "NonMaximumSuppression": (2, 5),
+    "sliceDynamic": (2, 7),
+    **dict.fromkeys(("whereBroadcastable", "scatter", "scatterND", "scatterAlongAxis"), (3, 3)),
+}
+#: What runs here with fewer: one tensor alone is joined to itself, a state that is left out is zero.
+MORE: dict[str, tuple[int, int | None]] = {**dict.fromkeys(("concat", "concatND", "stack"), (1, None)), "simpleRecurrent": (1, 2)}
+
+
+def test_layers_read_as_many_tensors_as_core_ml_s() -> None:
+    assert {kind: (layer.least, layer.most) for kind, layer in LAYERS.items()} == dict.fromkeys(LAYERS, (1, 1)) | COUNTS | MORE
