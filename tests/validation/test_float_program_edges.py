@@ -1,7 +1,6 @@
 """What a reference may be, without converting or reading one."""
 
 import json
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,14 +28,9 @@ def test_other_files_and_names_are_no_reference(reference: str) -> None:
 
 
 @pytest.mark.parametrize("reference", ["builtin", "net.safetensors"])
-def test_a_checkpoint_is_converted_in_the_candidate_s_size(reference: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    checkpoint = SimpleNamespace(quantization=None)
-    monkeypatch.setattr(module, "open_network", lambda name: checkpoint if name == reference else None)
-    monkeypatch.setattr(module, "_converted", lambda *told: told)
-    given: Any = float_program(reference, made_with({"equalise": True}))
-    assert (given[0], given[2]) == (checkpoint, (4, 6))
-    assert given[1].correct is not None and given[1].correct.equalise
-    checkpoint.quantization = SimpleNamespace(settings={"precision": "int4"})
+def test_a_quantized_checkpoint_is_refused_whatever_it_is_called(reference: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = SimpleNamespace(quantization=SimpleNamespace(settings={"precision": "int4"}))
+    monkeypatch.setattr(module, "open_network", lambda name: trained if name == reference else None)
     with pytest.raises(InputError, match=f"reference '{reference}' was trained as int4"):
         float_program(reference, made_with(None))
 
@@ -51,9 +45,9 @@ def test_of_two_packages_both_or_none_are_equalised(
     ours: Any, equalised: bool, theirs: Any, too: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reference = made_with(ours)
-    monkeypatch.setattr(module, "Program", SimpleNamespace(load=lambda path: reference if path == "net.mlpackage" else None))
+    monkeypatch.setattr(DepthProgram, "load", lambda path, **_: reference if str(path) == "net.mlpackage" else None)
     if equalised == too:
         assert float_program("net.mlpackage", made_with(theirs)) is reference
     else:
         with pytest.raises(InputError, match="only one was equalised"):
-            float_program(str(Path("net.mlpackage")), made_with(theirs))
+            float_program("net.mlpackage", made_with(theirs))
