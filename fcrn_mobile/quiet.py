@@ -31,10 +31,10 @@ def quiet_coremltools() -> Iterator[None]:
     level = logger.level
     with warnings.catch_warnings(), ExitStack() as bars:
         warnings.simplefilter("ignore")
-        logger.setLevel(logging.ERROR)
+        logger.setLevel(logging.CRITICAL)
         try:
             _import()
-            logger.setLevel(logging.ERROR)  # the import lowers it again
+            logger.setLevel(logging.CRITICAL)  # the import lowers it again
             for name in _WITH_BARS:
                 bars.enter_context(_without_bar(sys.modules[name]))
             yield

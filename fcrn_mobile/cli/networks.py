@@ -14,8 +14,9 @@ __all__ = ["FORMS_HELP", "named_network", "network_options"]
 
 #: What a command's help says of such networks.
 FORMS_HELP = (
-    "A network from outside is package.module:factory, your own code, which runs: the factory, called without arguments, gives a "
-    "torch.nn.Module. Its options may also stand in its name, as in net:unet?weights=unet.pth&config=unet.toml&size=384x512."
+    "A network from outside is a .pt2 of torch.export.save, a folder of Hugging Face form (config.json, preprocessor_config.json, "
+    "model.safetensors; extra `transformers`), or package.module:factory, your own code, which runs: the factory, called without "
+    "arguments, gives a torch.nn.Module. Options may also stand in the name: net:unet?weights=unet.pth&config=unet.toml&size=384x512."
 )
 
 

@@ -33,6 +33,8 @@ __all__ = ["arithmetic", "convert", "describe", "equalised", "float_model", "hal
 
 #: Characters of what a converter says.
 _LONGEST_REASON = 120
+#: Of the error of a pass of coremltools 9 that fuses a multiplication and a sum which broadcast, as in ZoeDepth's head.
+_OTHER_SHAPE = "doesn't have compatible subtype"
 #: What stands in a converter's message → what to do about it.
 _REMEDIES = {
     "bicubic": "Core ML has no bicubic resize of what depends on the picture, so write mode='bilinear' there",
@@ -94,7 +96,7 @@ def float_model(network: nn.Module, size: tuple[int, int], recipe: Recipe) -> tu
     failures = {}
     for name, capture in CAPTURES.items():
         try:
-            return convert(capture(network, size), size, recipe), name
+            return _converted(capture(network, size), size, recipe), name
         except (InputError, OSError, MemoryError):
             raise
         except Exception as error:  # converters raise whatever occurs to them
@@ -104,10 +106,29 @@ def float_model(network: nn.Module, size: tuple[int, int], recipe: Recipe) -> tu
     raise InputError(f"neither way leads to Core ML ({stopped}): {'; '.join(remedies) or 'write that part with other operators'}")
 
 
-def convert(graph: "torch.jit.ScriptModule | torch.export.ExportedProgram", size: tuple[int, int], recipe: Recipe) -> "ct.models.MLModel":
-    """ML program with an RGB image input (0..255) and depth in metres as output."""
+def _converted(
+    graph: "torch.jit.ScriptModule | torch.export.ExportedProgram", size: tuple[int, int], recipe: Recipe
+) -> "ct.models.MLModel":
+    """As ``convert``, without the pass of coremltools that takes a sum of other shapes for a batch norm, if it fails so."""
+    try:
+        return convert(graph, size, recipe)
+    except ValueError as error:
+        if _OTHER_SHAPE not in str(error):
+            raise
+        return convert(graph, size, recipe, frozenset({"common::fuse_elementwise_to_batchnorm"}))
+
+
+def convert(
+    graph: "torch.jit.ScriptModule | torch.export.ExportedProgram",
+    size: tuple[int, int],
+    recipe: Recipe,
+    without: frozenset[str] = frozenset(),
+) -> "ct.models.MLModel":
+    """ML program with an RGB image input (0..255) and depth as output; ``without``: passes of coremltools that are left out."""
     import coremltools as ct
 
+    pipeline = ct.PassPipeline()
+    pipeline.remove_passes(without)
     output = (
         ct.ImageType(name=OUTPUT_NAME, color_layout=ct.colorlayout.GRAYSCALE_FLOAT16)
         if recipe.output == "image"
@@ -120,6 +141,7 @@ def convert(graph: "torch.jit.ScriptModule | torch.export.ExportedProgram", size
         outputs=[output],
         minimum_deployment_target=getattr(ct.target, recipe.target),
         compute_precision=arithmetic(recipe),
+        pass_pipeline=pipeline,
         skip_model_load=True,
     )
 

@@ -5,7 +5,7 @@ input's size (Dosovitskiy et al. 2021, arXiv 2010.11929, section 3.2), and no in
 size their result is a constant.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -60,8 +60,9 @@ def fixed(network: ContractedNetwork, size: tuple[int, int]) -> ContractedNetwor
         network: in evaluation mode, taking 0..1 or 0..255; the caller's own to change.
         size: height and width in pixels.
     """
-    _replace_modules(network, _picture(network, size, 0))
-    first, second = (_recorded(network, _picture(network, size, seed)) for seed in (0, 1))
+    pictures = [_picture(network, size, seed) for seed in (0, 1)]
+    _replace_modules(network, pictures)
+    first, second = (_recorded(network, picture) for picture in pictures)
     pairs = zip(first, second, strict=False)
     same = {number: one for number, (one, other) in enumerate(pairs) if one.shape == other.shape and torch.equal(one, other)}
     return FixedNetwork(network, same).eval() if same else network
@@ -105,20 +106,20 @@ def _recorded(network: nn.Module, picture: Tensor) -> list[Tensor]:
     return resizes.results
 
 
-def _replace_modules(network: nn.Module, picture: Tensor) -> None:
+def _replace_modules(network: nn.Module, pictures: Sequence[Tensor]) -> None:
     """Replace modules that are called without a tensor and always give the same one."""
     results: dict[str, list[Any]] = {}
 
     def note(name: str) -> Callable[..., None]:
         def hook(_: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-            takes_tensors = any(isinstance(value, Tensor) for value in (*args, *kwargs.values()))
-            results.setdefault(name, []).append(None if takes_tensors else output)
+            results.setdefault(name, []).append(output if _is_plain([args, kwargs]) else None)
 
         return hook
 
     handles = [module.register_forward_hook(note(name), with_kwargs=True) for name, module in network.named_modules() if name]
     with torch.no_grad():
-        network(picture)
+        for picture in pictures:
+            network(picture)
     for handle in handles:
         handle.remove()
     for name, outputs in results.items():
@@ -128,3 +129,12 @@ def _replace_modules(network: nn.Module, picture: Tensor) -> None:
             owner = network.get_submodule(parent)
             if not isinstance(owner, Constant):
                 setattr(owner, child, Constant(first))
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether there is no tensor, nor anything else that could hold one, in it."""
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)

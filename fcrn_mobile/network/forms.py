@@ -94,6 +94,8 @@ def _is_folder(model: str) -> bool:
 
 FORMS = (
     Form(CHECKPOINT, lambda model: model == BUILTIN or Path(model).suffix == CHECKPOINT, "checkpoints:open_checkpoint", ()),
+    Form("FILE.pt2", lambda model: Path(model).suffix == ".pt2", "exported_program:open_exported"),
+    Form("a folder of Hugging Face form", _is_folder, "hugging_face:open_folder"),
     Form(
         "package.module:factory",
         lambda model: _FACTORY.fullmatch(model) is not None and not Path(model).exists(),

@@ -40,6 +40,13 @@ class Convolutional(nn.Module):
         return F.softplus(self.head(F.relu(self.norm(self.first(x)))))
 
 
+class Joined(nn.Module):
+    """Called with a list of tensors."""
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        return torch.cat(maps, 1)
+
+
 class Table(nn.Module):
     """Called without a tensor, and full of what converters stumble over."""
 
@@ -62,13 +69,14 @@ class Positions(nn.Module):
         self.grid = nn.Parameter(torch.randn(1, 4, 3, 3, generator=torch.Generator().manual_seed(0)))
         self.patches = nn.Conv2d(3, 4, 4, stride=4)
         self.table = Table()
-        self.head = nn.Conv2d(4, 1, 1)
+        self.joined = Joined()
+        self.head = nn.Conv2d(8, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.patches(x)
         x = F.interpolate(x, scale_factor=2.0, mode="bilinear")
         grid = F.interpolate(self.grid, size=x.shape[-2:], mode="bicubic")
-        return self.head(x + grid + self.table(3))
+        return self.head(self.joined([x + grid, x + self.table(3)]))
 
 
 class Bicubic(nn.Module):
