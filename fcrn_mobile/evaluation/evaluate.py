@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.data.source import Source
 from fcrn_mobile.evaluation.focus import focus_on
-from fcrn_mobile.evaluation.meaning import depth_of, settled
+from fcrn_mobile.evaluation.meaning import check_whole, depth_of, settled
 from fcrn_mobile.evaluation.metrics import DepthMetrics, EvaluationProtocol
 from fcrn_mobile.evaluation.standing import StandingMeter
 from fcrn_mobile.progress import OnStep
@@ -42,9 +42,10 @@ def evaluate(
         resampled: keep what ``intervals.bootstrap`` needs.
 
     Raises:
-        InputError: a frame without a valid pixel, a prediction that cannot be brought to the truth, or no alignment of depth that is
-            not in metres.
+        InputError: a model that sees a part of pictures alone, a frame without a valid pixel, a prediction that cannot be brought to the
+            truth, or no alignment of depth that is not in metres.
     """
+    check_whole(model)
     depth, focus = depth_of(model), focus_on(model, source)
     rule = settled(rule, depth, getattr(model, "name", "the model"))
     metrics = DepthMetrics(rule, depth == "inverse", sums={} if resampled else None)

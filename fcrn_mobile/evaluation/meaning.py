@@ -8,7 +8,7 @@ from fcrn_mobile.evaluation.align import INVERSE_LINE, MEDIAN, NONE
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 from fcrn_mobile.package.metadata import Metadata
 
-__all__ = ["DEFAULTS", "depth_of", "settled"]
+__all__ = ["DEFAULTS", "check_whole", "depth_of", "settled"]
 
 #: What a model's depth means → how it meets the truth unless something else is asked for.
 DEFAULTS: dict[Depth, str] = {"metres": NONE, "scale": MEDIAN, "inverse": INVERSE_LINE}
@@ -18,6 +18,19 @@ def depth_of(model: object, unsaid: Depth = "metres") -> Depth:
     """What a model's depth means, by its contract; ``unsaid`` where nobody says, as for baselines."""
     contract = getattr(model, "contract", None) or Metadata.from_dict(getattr(model, "metadata", {})).depth_contract()
     return contract.depth if contract else unsaid
+
+
+def check_whole(model: object) -> None:
+    """Pass if a model gives depth of whole pictures, as far as its contract says.
+
+    Raises:
+        InputError: it sees their middle alone: beside it there is no depth to measure.
+    """
+    contract = getattr(model, "contract", None)
+    if contract and contract.framing == "crop":
+        name = getattr(model, "name", "the model")
+        remedy = 'crop the data to its aspect, and set framing = "stretch"'
+        raise InputError(f"'{name}' sees the middle of pictures alone (framing crop): {remedy}")
 
 
 def settled(rule: EvaluationProtocol, depth: Depth, model: str) -> EvaluationProtocol:

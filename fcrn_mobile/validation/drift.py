@@ -18,7 +18,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.budget import Limit, check, check_without_truth, parse_limit
 from fcrn_mobile.evaluation.focus import Focus, focus_on
 from fcrn_mobile.evaluation.formulas import compared
-from fcrn_mobile.evaluation.meaning import depth_of, settled
+from fcrn_mobile.evaluation.meaning import check_whole, depth_of, settled
 from fcrn_mobile.evaluation.metrics import DepthMetrics, EvaluationProtocol
 from fcrn_mobile.evaluation.standing import StandingMeter
 from fcrn_mobile.progress import OnStep
@@ -159,9 +159,11 @@ def _common(rule: EvaluationProtocol | None, reference: Runtime, candidates: Seq
     """The protocol with its alignment, and whether all give inverse depth.
 
     Raises:
-        InputError: depth of different meanings.
+        InputError: depth of different meanings, or of a part of pictures alone.
     """
     depth = depth_of(reference)
+    for model in (reference, *candidates):
+        check_whole(model)
     for candidate in candidates:
         if (own := depth_of(candidate, depth)) != depth:
             raise InputError(

@@ -78,3 +78,19 @@ def test_inspect_shows_the_contract(foreign: Path, call: Callable[..., Result]) 
     assert facts["contract"] == {"depth": "scale", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
     text = call("inspect", "builtin").stdout
     assert "contract\n  depth                                metres\n" in text
+
+
+def test_what_a_crop_leaves_out_has_no_depth_and_is_not_measured(foreign: Path, call: Callable[..., Result], tmp_path: Path) -> None:
+    """A picture twice as wide as the model's: the middle half has depth. Metrics of NaN would be a broken budget."""
+    (tmp_path / "configs" / "m.toml").write_text(IMAGENET + 'framing = "crop"\n')
+    Image.new("RGB", (96, 32), (90, 120, 150)).save(tmp_path / "photo.png")
+    config = ("--model-config", "configs/m.toml")
+    result = call("predict", str(foreign), "photo.png", "--out", "out", *config)
+    assert result.returncode == 0, result.stderr
+    assert "50 % of pixels not finite" in result.stdout
+    depth = np.asarray(Image.open(tmp_path / "out" / "photo.depth.png"))
+    assert depth.shape == (8, 24)
+    assert (depth[:, 6:18] > 0).all()
+    assert not depth[:, :6].any() and not depth[:, 18:].any()
+    for typed in (("evaluate", str(foreign)), ("validate", str(foreign), str(foreign))):
+        refused(call(*typed, "--data", "sample#val", *config), "sees the middle of pictures alone")
