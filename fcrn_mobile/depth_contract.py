@@ -12,7 +12,7 @@ the file of ``--model-config``::
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -185,6 +185,17 @@ class DepthContract:
     def allows(self, size: tuple[int, int]) -> bool:
         """Whether it takes pictures of a height and width."""
         return size in self.sizes if self.sizes else not any(side % self.multiple for side in size)
+
+    def at(self, size: tuple[int, int]) -> Self:
+        """The same for pictures of one height and width.
+
+        Raises:
+            InputError: it does not take them.
+        """
+        if not self.allows(size):
+            allowed = ", ".join("x".join(map(str, each)) for each in self.sizes) if self.sizes else f"multiples of {self.multiple}"
+            raise InputError(f"--size {'x'.join(map(str, size))} is none that the model takes: use {allowed}")
+        return replace(self, sizes=(size,), focal_width=self.camera[1] if self.camera else None)
 
     def _check_sizes(self) -> None:
         if not _is_count(self.multiple):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fcrn_mobile.cli.command import Command
-from fcrn_mobile.cli.common import json_option, progress, write_json
+from fcrn_mobile.cli.common import json_option, progress, size_option, write_json
 from fcrn_mobile.cli.latency_table import print_latency
 from fcrn_mobile.cli.model_config import model_config_option, model_configs
 from fcrn_mobile.cli.outputs import PICTURES, OutputFile
@@ -40,6 +40,7 @@ __all__ = ["command"]
 @click.option("--compute-units", "units", multiple=True, metavar="UNITS", help="Of the coreml backend (macOS); default: each in turn.")
 @click.option("--device", metavar="NAME", help="A connected iPhone or iPad (macOS, coreml backend); 'any': the only one.")
 @click.option("--team", default="", metavar="ID", help="Developer team that signs what --device runs.")
+@size_option
 @click.option("--runs", default=30, show_default=True, help="Timed predictions per model.")
 @click.option("--threads", type=int, metavar="N", help="Threads of a prediction; default: the backend's choice.")
 @click.option("--end-to-end", is_flag=True, help="Also time from a JPEG in memory to a coloured depth map.")
@@ -56,6 +57,7 @@ def command(
     units: tuple[str, ...],
     device: str | None,
     team: str,
+    size: tuple[int, int] | None,
     runs: int,
     threads: int | None,
     end_to_end: bool,
@@ -79,7 +81,7 @@ def command(
     from fcrn_mobile.latency.plan import check, subjects
     from fcrn_mobile.latency.reports import report
 
-    plan = subjects(models, backends, arithmetic, threads, units, device, model_configs(models, model_config))
+    plan = subjects(models, backends, arithmetic, threads, units, device, model_configs(models, model_config), size)
     check(plan, runs, threads, compared, device is not None and (compared or end_to_end))
     began = datetime.now(UTC)
     results, comparison = _compare(plan, runs, end_to_end) if compared else (_measure(plan, runs, end_to_end, device, team), None)

@@ -13,10 +13,11 @@ from rich.table import Table
 
 from fcrn_mobile.cli.outputs import OutputFile
 from fcrn_mobile.json_text import json_text
+from fcrn_mobile.network.forms import size_of
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.whole_file import written_whole
 
-__all__ = ["json_option", "print_metrics", "print_table", "progress", "show_progress", "write_json"]
+__all__ = ["json_option", "print_metrics", "print_table", "progress", "show_progress", "size_option", "write_json"]
 
 #: Width of tables where standard output is no terminal: nothing is folded in a pipe.
 _PIPE_WIDTH = 160
@@ -33,6 +34,20 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--json FILE``; ``-`` puts the JSON alone on standard output."""
     file = OutputFile(overwrites=True, allow_dash=True, path_type=str)
     return click.option("--json", "json_out", type=file, metavar="FILE", help="Write the result as JSON; - for standard output.")(command)
+
+
+class _Size(click.ParamType):
+    """Height and width of ``HxW``."""
+
+    name = "HxW"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        return size_of(value, "--size") if isinstance(value, str) else value
+
+
+def size_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--size HxW`` as ``size``: height and width of the pictures."""
+    return click.option("--size", type=_Size(), metavar="HxW", help="Of the pictures, of a model that takes several sizes.")(command)
 
 
 def write_json(target: str, value: object) -> None:

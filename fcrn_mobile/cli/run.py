@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcrn_mobile.cli.command import Command
-from fcrn_mobile.cli.common import json_option, print_table, write_json
+from fcrn_mobile.cli.common import json_option, print_table, size_option, write_json
 from fcrn_mobile.cli.outputs import OutputFolder
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.whole_file import make_folder
@@ -33,6 +33,7 @@ __all__ = ["command"]
 @click.option(
     "--steps", type=click.IntRange(1), help="Run so often, states are kept in between; default: once, or once a file of a folder."
 )
+@size_option
 @click.option("--function", help="Of a package with several; else its default.")
 @click.option("--arithmetic", default="float16", show_default=True, metavar="float32|float16|ane", help="ane is a simulation.")
 @click.option("--force", is_flag=True, help="Overwrite outputs.")
@@ -42,6 +43,7 @@ def command(
     inputs: tuple[str, ...],
     out: Path,
     steps: int | None,
+    size: tuple[int, int] | None,
     function: str | None,
     arithmetic: str,
     force: bool,
@@ -59,10 +61,10 @@ def command(
     if existing and not force:
         raise InputError(f"'{existing[0]}' exists: choose another --out or overwrite it with --force")
     for files in sequence[1:]:
-        _values(program, files)  # what is wrong with a later one is said before anything is written
+        _values(program, files, size)  # what is wrong with a later one is said before anything is written
     state, ran = program.make_state(), []
     for files, folder, written in zip(sequence, folders, targets, strict=True):
-        results, overflow = program.watch(_values(program, files), state)
+        results, overflow = program.watch(_values(program, files, size), state)
         make_folder(folder)
         for feature in program.outputs:
             write_output(feature, results[feature.name], written[feature.name])
@@ -76,11 +78,11 @@ def command(
         write_json(json_out, {"model": model, "function": program.function, "arithmetic": arithmetic, **of_steps})
 
 
-def _values(program: "Program", files: dict[str, str]) -> dict[str, Any]:
-    """A value for every input that is given, once it is sure that the program takes it."""
+def _values(program: "Program", files: dict[str, str], size: tuple[int, int] | None) -> dict[str, Any]:
+    """A value for every input that is given, once it is sure that the program takes it; ``size``: of its pictures."""
     from fcrn_mobile.mil.files import read_input
 
-    values = {feature.name: read_input(feature, files[feature.name]) for feature in program.inputs if feature.name in files}
+    values = {feature.name: read_input(feature, files[feature.name], size) for feature in program.inputs if feature.name in files}
     program.start(values, program.make_state())
     return values
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcrn_mobile.cli.command import Command
-from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
+from fcrn_mobile.cli.common import json_option, print_table, progress, size_option, write_json
 from fcrn_mobile.cli.exits import end
 from fcrn_mobile.cli.frames import rule_if_depth, rule_options, skip_bad_option, sound_frames
 from fcrn_mobile.cli.model_config import model_config_option, model_configs
@@ -32,6 +32,7 @@ __all__ = ["command", "print_drift"]
 @click.option("--backend", default="auto", show_default=True, help="Of the candidates.")
 @click.option("--arithmetic", default="float16", show_default=True, metavar="float16|float32|ane", help="Of the mil backend; a simulation.")
 @model_config_option(several=True)
+@size_option
 @html_options
 @json_option
 def command(
@@ -43,6 +44,7 @@ def command(
     backend: str,
     arithmetic: str,
     model_config: tuple[str, ...],
+    size: tuple[int, int] | None,
     html: Path | None,
     force: bool,
     json_out: str | None,
@@ -59,10 +61,10 @@ def command(
     source, left_out = sound_frames(open_images(data), rule, skip_bad)
     configs = model_configs((reference, *candidates), model_config)
     runtimes = [
-        open_runtime(path, backend, arithmetic, model_config=configs.get(str(Path(path))))  # type: ignore[arg-type] # checked when opened
+        open_runtime(path, backend, arithmetic, model_config=configs.get(str(Path(path))), size=size)  # type: ignore[arg-type] # checked when opened
         for path in candidates
     ]
-    base = open_runtime(reference, arithmetic="float32", model_config=configs.get(str(Path(reference))))
+    base = open_runtime(reference, arithmetic="float32", model_config=configs.get(str(Path(reference))), size=size)
     with progress("validate") as on_frame:
         result = validate(base, runtimes, source, rule, limits, data, on_frame, left_out)
     if html:

@@ -58,7 +58,7 @@ class Conversion:
         return cls(
             checkpoint,
             recipe,
-            recipe.input_size or checkpoint.input_size,
+            recipe.input_sizes[0] if recipe.input_sizes else recipe.input_size or checkpoint.input_size,
             checkpoint.deployed(recipe.form),
             images,
             provenance(checkpoint, recipe, coreml) | (images.to_metadata() if images else {}),

@@ -86,9 +86,19 @@ def package_recipe(package: FloatPackage, recipe: Recipe, correct: bool = True) 
     if recipe.input_size and recipe.input_size != size:
         takes = f"takes {by(size)}" if size else "is not known to take a picture"
         raise InputError(f"recipe '{recipe.name}' asks for {by(recipe.input_size)} pixels, '{package.path}' {takes}: leave input_size out")
+    sizes = package.picture_sizes
+    if recipe.input_sizes and set(recipe.input_sizes) != set(sizes):
+        raise InputError(f"recipe '{recipe.name}' has input_sizes, which only an export can choose: leave them out")
     is_image = any(feature.kind == "image" for feature in package.outputs)
     target = newest((recipe.target, package.target))
-    return replace(recipe, input_size=size, form=form, output="image" if is_image else "array", target=target)
+    return replace(
+        recipe,
+        input_size=None if sizes else size,
+        input_sizes=sizes,
+        form=form,
+        output="image" if is_image else "array",
+        target=target,
+    )
 
 
 def _without_pictures(package: FloatPackage, recipe: Recipe) -> Recipe:

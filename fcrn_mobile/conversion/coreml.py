@@ -5,10 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
 import fcrn_mobile
+from fcrn_mobile.conversion.activations import as_program
 from fcrn_mobile.conversion.artefact import AUTHOR, INPUT_NAME, LICENCE, OUTPUT_NAME, Conversion
 from fcrn_mobile.conversion.capture import CAPTURES, trace
 from fcrn_mobile.conversion.compressed import compressed
@@ -19,9 +21,11 @@ from fcrn_mobile.conversion.learned import check_stored, register_learned
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.weights import plain
 from fcrn_mobile.errors import InputError, brief
+from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.network.deploy import taking_pixels
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.float_network import ContractedNetwork
+from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.quiet import quiet_coremltools
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["arithmetic", "convert", "describe", "equalised", "float_model", "half_wanted", "prepared", "write_coreml"]
 
+#: Largest mean difference of a program from its network, relative to the mean, that half precision of weights explains.
+_SAME = 0.02
 #: Characters of what a converter says.
 _LONGEST_REASON = 120
 #: Of the error of a pass of coremltools 9 that fuses a multiplication and a sum which broadcast, as in ZoeDepth's head.
@@ -60,6 +66,8 @@ def write_coreml(conversion: Conversion, path: Path, on_image: OnStep | None = N
             register_learned(network, learned)
         with conversion.errors:
             model, graph = float_model(network, conversion.size, recipe)
+            if recipe.input_sizes:
+                _check_sizes(model, network, recipe)
             model = equalised(model, network, recipe)
             package = check_stored(model, learned) if learned else compressed(model, recipe, images, on_image)
         describe(package, conversion)
@@ -90,6 +98,8 @@ def float_model(network: nn.Module, size: tuple[int, int], recipe: Recipe) -> tu
     Raises:
         InputError: a network from outside that neither way converts; says what stopped each, and the remedy where it is known.
     """
+    if recipe.input_sizes and isinstance(network, ContractedNetwork):
+        raise InputError(f"recipe '{recipe.name}' has input_sizes; a network from outside is fixed to one: use input_size")
     if not isinstance(network, ContractedNetwork):
         return convert(trace(network, size), size, recipe), next(iter(CAPTURES))
     network = fixed(network, size)
@@ -124,9 +134,19 @@ def convert(
     recipe: Recipe,
     without: frozenset[str] = frozenset(),
 ) -> "ct.models.MLModel":
-    """ML program with an RGB image input (0..255) and depth as output; ``without``: passes of coremltools that are left out."""
+    """ML program with an RGB image input (0..255) of all sizes that the recipe has, and depth as output.
+
+    Args:
+        graph: captured at ``size``.
+        size: height and width of the input by default.
+        recipe: what else is asked.
+        without: passes of coremltools that are left out.
+    """
     import coremltools as ct
 
+    shape: Any = (1, 3, *size)
+    if recipe.input_sizes:
+        shape = ct.EnumeratedShapes([(1, 3, *each) for each in recipe.input_sizes], default=shape)
     pipeline = ct.PassPipeline()
     pipeline.remove_passes(without)
     output = (
@@ -137,7 +157,7 @@ def convert(
     return ct.convert(
         graph,
         convert_to="mlprogram",
-        inputs=[ct.ImageType(name=INPUT_NAME, shape=(1, 3, *size), color_layout=ct.colorlayout.RGB)],
+        inputs=[ct.ImageType(name=INPUT_NAME, shape=shape, color_layout=ct.colorlayout.RGB)],
         outputs=[output],
         minimum_deployment_target=getattr(ct.target, recipe.target),
         compute_precision=arithmetic(recipe),
@@ -177,21 +197,48 @@ def _final(name: str, prefix: str) -> str:
 
 def describe(model: "ct.models.MLModel", conversion: Conversion) -> None:
     """Fill in what Xcode and the app show: units, author, version, preview, recipe, checkpoint, images."""
-    (height, width), checkpoint, recipe = conversion.size, conversion.checkpoint, conversion.recipe
+    checkpoint, recipe = conversion.checkpoint, conversion.recipe
     unit = checkpoint.in_units
+    sizes = " or ".join(by(size) for size in recipe.input_sizes or (conversion.size,))
     precision = "mixed precision" if recipe.ops else recipe.precision
     model.short_description = f"Monocular depth {unit} ({checkpoint.kind}, {precision})."
     model.author = AUTHOR
     model.license = LICENCE
     model.version = fcrn_mobile.__version__
-    model.input_description[INPUT_NAME] = f"RGB photo, {height}×{width} pixels (height × width)."
+    model.input_description[INPUT_NAME] = f"RGB photo, {sizes} pixels (height × width)."
     kind = "one-channel Float16 image" if recipe.output == "image" else "1×1×h×w array"
-    model.output_description[OUTPUT_NAME] = f"Depth {unit}, {_output_size(model)} pixels (height × width), as a {kind}."
+    model.output_description[OUTPUT_NAME] = f"Depth {unit}, {_output_size(model)}, as a {kind}."
     preview = {"com.apple.coreml.model.preview.type": "depthEstimation"}
     model.user_defined_metadata.update(preview | conversion.metadata)
 
 
+def _check_sizes(model: "ct.models.MLModel", network: nn.Module, recipe: Recipe) -> None:
+    """Compare the program with the network at every size: what was traced at one may have become fixed.
+
+    Raises:
+        InputError: it gives something else at one of them.
+    """
+    program = as_program(model)
+    for size in recipe.input_sizes:
+        image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+        with torch.no_grad():
+            expected = network(torch.from_numpy(image).permute(2, 0, 1)[None].float())[0, 0].numpy()
+        try:
+            depth = np.asarray(program.predict({program.inputs[0].name: image})[program.outputs[0].name]).reshape(expected.shape)
+            differs = not np.abs(depth - expected).mean() <= _SAME * np.abs(expected).mean()
+        except (MilError, ValueError):
+            differs = True
+        if differs:
+            first = by(recipe.input_sizes[0])
+            raise InputError(
+                f"recipe '{recipe.name}': traced at {first}, the network gives something else at {by(size)}: use sizes whose sides are "
+                "multiples of 32"
+            )
+
+
 def _output_size(model: "ct.models.MLModel") -> str:
     kind = model.get_spec().description.output[0].type
-    sides = (kind.imageType.height, kind.imageType.width) if kind.HasField("imageType") else kind.multiArrayType.shape[-2:]
-    return "×".join(map(str, sides))
+    is_image = kind.HasField("imageType")
+    sides = (kind.imageType.height, kind.imageType.width) if is_image else kind.multiArrayType.shape[-2:]
+    is_open = kind.imageType.HasField("imageSizeRange") if is_image else not sides
+    return "of a size that follows the photo's" if is_open else f"{by(sides)} pixels (height × width)"

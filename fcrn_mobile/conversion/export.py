@@ -69,8 +69,8 @@ def _check_plain(checkpoint: FloatNetwork, recipe: Recipe, suffix: str) -> None:
     if checkpoint.quantization:
         trained = checkpoint.quantization.settings["precision"]
         raise InputError(f"'{checkpoint.name}' was trained as {trained}, which only an .mlpackage holds: export the float one to {suffix}")
-    if recipe.ops or recipe.activations != "fp16":
-        settings = "[[ops]]" if recipe.ops else "int8 activations"
+    if recipe.ops or recipe.activations != "fp16" or recipe.input_sizes:
+        settings = "[[ops]]" if recipe.ops else "input_sizes" if recipe.input_sizes else "int8 activations"
         raise InputError(f"recipe '{recipe.name}' asks for {settings}, which only an .mlpackage can have: leave that out for {suffix}")
 
 

@@ -86,6 +86,14 @@ class FloatPackage:
         """Height and width of its picture; None where it takes none."""
         return self.interface.size if self.interface else None
 
+    @property
+    def picture_sizes(self) -> tuple[tuple[int, int], ...]:
+        """All heights and widths of its picture, the usual one first; empty where there is one, or they are not counted."""
+        if self.inputs[0].kind != "image" or self.picture_size is None:
+            return ()
+        others = tuple((height, width) for height, width in self.inputs[0].shapes.enumerated)
+        return tuple(dict.fromkeys((self.picture_size, *others))) if others else ()
+
     def prepared(self, recipe: Recipe) -> "ct.models.MLModel":
         """The program as an export would have it before compression: in half precision, for the recipe's target.
 

@@ -92,6 +92,7 @@ class Settings:
         name: of the artefact.
         precision: ``fp32``; ``fp16`` weights and arithmetic; else compressed weights and float16 arithmetic, see ``scheme.py``.
         input_size: height and width in pixels; None takes the checkpoint's.
+        input_sizes: several, all in one package that shares its weights; the usual one first. Empty: ``input_size`` alone.
         output: ``image`` = one-channel Float16 image of metres (what Vision hands over as a pixel buffer); ``array`` =
             1×1×h×w multi-array of metres.
         target: oldest system that must run it; left empty, it becomes the oldest that can.
@@ -119,6 +120,7 @@ class Settings:
     activations: str = "fp16"
     calibration: Calibration | None = None
     correct: Correct | None = None
+    input_sizes: tuple[tuple[int, int], ...] = ()
 
     @cached_property
     def scheme(self) -> Scheme:
@@ -155,6 +157,8 @@ class Settings:
             raise InputError(f"correct means nothing here: precision '{self.precision}' leaves nothing to correct, use a compressed one")
         if self.activations == "int8" and self.scheme.name == "fp32":
             raise InputError('activations is \'int8\': precision "fp32" keeps them float32, use "fp16", "a8", "int8" or "w8a8"')
+        if self.input_size and self.input_sizes and self.input_size != self.input_sizes[0]:
+            raise InputError(f"input_size is {list(self.input_size)}, the first of input_sizes is another: leave input_size out")
         for target, what in self.needs():
             if self.target and TARGETS.index(target) > TARGETS.index(self.target):
                 raise InputError(
@@ -207,7 +211,10 @@ class Recipe(Settings):
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as written into the artefact's metadata; ``make_recipe`` reads them back."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _COMPRESSION} | self.options
+        names = [f.name for f in fields(self) if f.name not in (*_COMPRESSION, "input_sizes")]
+        values = {name: getattr(self, name) for name in names} | self.options
+        if self.input_sizes:
+            values["input_sizes"] = self.input_sizes
         if self.ops:
             values["ops"] = [override.to_json() for override in self.ops]
         if self.activations == "int8":
@@ -245,7 +252,14 @@ def _recipe(values: dict[str, Any]) -> Recipe:
     for key in ("name", "precision"):
         if not isinstance(values.get(key, ""), str):
             raise InputError(f"{key} is {values[key]!r}: give a text")
-    read = {"input_size": _size, "budget": _budget, "ops": _overrides, "calibration": _calibration, "correct": make_correct}
+    read = {
+        "input_size": _size,
+        "input_sizes": _sizes,
+        "budget": _budget,
+        "ops": _overrides,
+        "calibration": _calibration,
+        "correct": make_correct,
+    }
     values |= {key: read[key](values[key]) for key in read if key in values}
     options = {key: values.pop(key) for key in OPTIONS if key in values}
     recipe = Recipe(**values, options=options)
@@ -315,6 +329,18 @@ def _size(value: object) -> tuple[int, int]:
     if isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(side, int) and 32 <= side <= 4096 for side in value):
         return value[0], value[1]
     raise InputError(f"input_size is {value!r}: give [height, width] in pixels, each from 32 to 4096")
+
+
+def _sizes(value: object) -> tuple[tuple[int, int], ...]:
+    if not isinstance(value, list | tuple):
+        raise InputError(f"input_sizes is {value!r}: give a list such as [[224, 320], [320, 224]]")
+    try:
+        sizes = tuple(_size(size) for size in value)
+    except InputError as error:
+        raise InputError(f"input_sizes: {error}") from error
+    if len(set(sizes)) < max(len(sizes), 2):
+        raise InputError(f"input_sizes is {value!r}: give two different sizes or more, or input_size for one")
+    return sizes
 
 
 def _budget(value: object) -> dict[str, str]:

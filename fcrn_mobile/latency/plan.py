@@ -28,6 +28,7 @@ class Subject:
     threads: int | None
     compute_units: str
     model_config: Path | None = None
+    size: tuple[int, int] | None = None
 
     @property
     def runs_on(self) -> Backend:
@@ -36,7 +37,8 @@ class Subject:
 
     def opener(self) -> Open:
         """Opens it, in any process."""
-        return partial(open_runtime, self.model, self.backend, self.arithmetic, self.threads, self.compute_units, self.model_config)
+        settings = (self.arithmetic, self.threads, self.compute_units, self.model_config, self.size)
+        return partial(open_runtime, self.model, self.backend, *settings)
 
 
 def subjects(
@@ -47,8 +49,10 @@ def subjects(
     units: Sequence[str],
     device: str | None = None,
     configs: Mapping[str, Path] | None = None,
+    size: tuple[int, int] | None = None,
 ) -> list[Subject]:
-    """Every model on those of the backends that run its kind; ``configs``: model config of models by path, where they have one.
+    """Every model on those of the backends that run its kind; ``configs``: model config of models by path, where they have one; ``size``:
+    height and width of the pictures, where it is not to be each model's own.
 
     Raises:
         InputError: a model that does not exist or that no backend given runs, a backend without a model, or a setting
@@ -67,7 +71,7 @@ def subjects(
             backend = choose_backend(model, name)
             choices = (tuple(units) or tuple(COMPUTE_UNITS)) if backend.on_device else ("cpuOnly",)
             config = (configs or {}).get(str(Path(model)))
-            plan += [Subject(model, backend.name, arithmetic, threads, choice, config) for choice in choices]
+            plan += [Subject(model, backend.name, arithmetic, threads, choice, config, size) for choice in choices]
     for name, backend in records.items():
         if not any(subject.backend == name for subject in plan):
             raise InputError(f"--backend {name} runs {backend.suffix}, and no model given is one: leave it out, or give one")

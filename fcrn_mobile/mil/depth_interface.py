@@ -302,7 +302,7 @@ def _output(model: str, outputs: Sequence[Port], name: str | None) -> Port:
         raise InputError(f"{model} gives {_listed(outputs)}: {_ONE_MAP}; {_keys(_DEPTH, _OUTPUT)}")
     port = outputs[0] if name is None else next(port for port in outputs if port.name == name)
     floating = port.dtype == _GRAY if port.kind == "image" else port.dtype in _FLOATS
-    is_open = port.shape is None or None in port.shape or (port.kind == "array" and port.is_flexible)
+    is_open = port.shape is None or None in port.shape or port.is_flexible
     if not floating or not (is_open or _map_shape(port.shape or ())):
         raise InputError(f"{model} gives {port}: {_ONE_MAP}" + (", or a Float16 gray image" if port.text else ""))
     return port

@@ -32,20 +32,27 @@ class DepthProgram(Program):
 
     @classmethod
     def load(
-        cls, path: Path | str, arithmetic: Arithmetic = "float32", function: str | None = None, model_config: Path | None = None
+        cls,
+        path: Path | str,
+        arithmetic: Arithmetic = "float32",
+        function: str | None = None,
+        model_config: Path | None = None,
+        size: tuple[int, int] | None = None,
     ) -> Self:
         """As ``Program.load``.
 
         Args:
             path, arithmetic, function: see there.
             model_config: TOML of the contract; None takes what the metadata say, else the file beside the model.
+            size: height and width of the pictures, of those that it takes; None: its usual ones.
 
         Raises:
             MilError: see there.
             InputError: other inputs or outputs, or a contract that cannot be.
         """
         program = Program.load(path, arithmetic, function)
-        return cls.of(program, f"'{path}'", model_contract(Path(path), program.metadata, model_config), f"'{path}'")
+        contract = model_contract(Path(path), program.metadata, model_config)
+        return cls.of(program, f"'{path}'", (contract or DepthContract()).at(size) if size else contract, f"'{path}'")
 
     @classmethod
     def of(cls, program: Program, what: str, contract: DepthContract | None = None, title: str = "the model") -> Self:

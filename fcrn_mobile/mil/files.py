@@ -27,13 +27,14 @@ _READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
 }
 
 
-def read_input(feature: Feature, text: str) -> Any:
+def read_input(feature: Feature, text: str, size: tuple[int, int] | None = None) -> Any:
     """A value for an input.
 
     Args:
         feature: an image takes a picture, stretched bilinearly to a size the package accepts, or an .npy of its very shape; an
             array takes an .npy; a number or label is written down itself; a dictionary takes a .json.
         text: the path of the file, or the value.
+        size: height and width that a picture gets; None: its own where the package accepts it, else the package's usual one.
 
     Raises:
         MilError, InputError: unreadable, or of a kind that does not fit.
@@ -50,9 +51,9 @@ def read_input(feature: Feature, text: str) -> Any:
     if feature.kind != "image":
         raise MilError(f"input '{feature.name}' is an array: give an .npy file instead of '{path}'")
     pixels = _READERS[feature.dtype](path)
-    if feature.shapes.allows(pixels.shape[:2]):
+    if size is None and feature.shapes.allows(pixels.shape[:2]):
         return pixels
-    height, width = feature.shape
+    height, width = size or feature.shape
     return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
 
 

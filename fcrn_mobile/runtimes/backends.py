@@ -29,7 +29,7 @@ class Backend:
         opens: ``module:class`` in this folder, imported when it is asked for. It takes the path (of a float network what ``network.forms``
             reads), ``model_config`` (a path or None) and the settings by their names; what the machine lacks for it, it names in an
             ``InputError``.
-        settings: those of ``open_runtime`` that it takes: ``arithmetic``, ``threads``, ``compute_units``.
+        settings: those of ``open_runtime`` that it takes: ``arithmetic``, ``threads``, ``compute_units``, ``size``.
         torch_threads: whether its threads are torch's, which are the whole process's.
         chosen_on: the system (``sys.platform``) on which ``auto`` takes it before others of the same suffix; elsewhere the first is taken.
     """
@@ -67,11 +67,11 @@ class Backend:
 BACKENDS: dict[str, Backend] = {
     backend.name: backend
     for backend in (
-        Backend("torch", CHECKPOINT, "torch_runtime:TorchRuntime", torch_threads=True),
-        Backend("torch-compiled", CHECKPOINT, "torch_runtime:CompiledTorchRuntime", torch_threads=True),
-        Backend("torch-literal", CHECKPOINT, "torch_runtime:LiteralTorchRuntime", torch_threads=True),
-        Backend("mil", ".mlpackage", "mil_runtime:MilRuntime", ("arithmetic",), torch_threads=True),
-        Backend("coreml", ".mlpackage", "coreml_runtime:CoreMLRuntime", ("compute_units",), chosen_on="darwin"),
+        Backend("torch", CHECKPOINT, "torch_runtime:TorchRuntime", ("size",), torch_threads=True),
+        Backend("torch-compiled", CHECKPOINT, "torch_runtime:CompiledTorchRuntime", ("size",), torch_threads=True),
+        Backend("torch-literal", CHECKPOINT, "torch_runtime:LiteralTorchRuntime", ("size",), torch_threads=True),
+        Backend("mil", ".mlpackage", "mil_runtime:MilRuntime", ("arithmetic", "size"), torch_threads=True),
+        Backend("coreml", ".mlpackage", "coreml_runtime:CoreMLRuntime", ("compute_units", "size"), chosen_on="darwin"),
         Backend("onnxruntime", ".onnx", "onnx_runtime:OnnxRuntime", ("threads",)),
         Backend("openvino", ".onnx", "openvino_runtime:OpenVINORuntime", ("threads",)),
         Backend("coreai", ".aimodel", "coreai_runtime:CoreAIRuntime"),

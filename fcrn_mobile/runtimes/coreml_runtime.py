@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.errors import InputError, brief
 from fcrn_mobile.mil.depth_interface import DepthInterface, Port
 from fcrn_mobile.mil.interface import Feature
@@ -23,7 +24,9 @@ class CoreMLRuntime:
 
     backend = "coreml"
 
-    def __init__(self, path: Path, model_config: Path | None = None, compute_units: str = "all") -> None:
+    def __init__(
+        self, path: Path, model_config: Path | None = None, compute_units: str = "all", size: tuple[int, int] | None = None
+    ) -> None:
         if platform.system() != "Darwin":
             raise InputError("backend 'coreml' needs macOS: use --backend mil here")
         with quiet_coremltools():
@@ -41,6 +44,7 @@ class CoreMLRuntime:
         self.metadata: dict[str, str] = dict(self._model.user_defined_metadata)
         inputs, outputs = ([Port.of(Feature.from_description(each)) for each in features] for features in described)
         contract = model_contract(path, self.metadata, model_config)
+        contract = (contract or DepthContract()).at(size) if size else contract
         self._interface = DepthInterface.of(f"'{path}'", inputs, outputs, contract)
         self.contract, self.input_size = self._interface.contract, self._interface.size
 

@@ -20,10 +20,12 @@ class MilRuntime:
 
     backend = "mil"
 
-    def __init__(self, path: Path, model_config: Path | None = None, *, arithmetic: Arithmetic) -> None:
+    def __init__(
+        self, path: Path, model_config: Path | None = None, *, arithmetic: Arithmetic, size: tuple[int, int] | None = None
+    ) -> None:
         self.name = model_name(path)
         self.path = path
-        self._program = DepthProgram.load(path, arithmetic, model_config=model_config)
+        self._program = DepthProgram.load(path, arithmetic, model_config=model_config, size=size)
         self.arithmetic = SHOWN_AS[arithmetic]
         self.contract = self._program.interface.contract
         self.input_size = self._program.input_size

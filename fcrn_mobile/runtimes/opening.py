@@ -20,6 +20,7 @@ def open_runtime(
     threads: int | None = None,
     compute_units: str = "all",
     model_config: Path | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Runtime:
     """Open a checkpoint or an artefact.
 
@@ -31,6 +32,7 @@ def open_runtime(
             process's.
         compute_units: of the coreml backend, one of ``package.metadata.COMPUTE_UNITS``.
         model_config: TOML of the model's contract (``depth_contract``); None: what its metadata say, or else the file beside it.
+        size: height and width of the pictures that the model is to get, where it takes several; None: its usual ones.
 
     Raises:
         InputError: no such file, unknown kind or backend, or a damaged artefact.
@@ -43,7 +45,10 @@ def open_runtime(
         import torch
 
         torch.set_num_threads(threads)
-    return record.open(model, {"arithmetic": arithmetic, "threads": threads, "compute_units": compute_units}, model_config)
+    if size and "size" not in record.settings:
+        raise InputError(f"backend '{record.name}' runs '{model}' at the model's own size: leave --size out")
+    settings = {"arithmetic": arithmetic, "threads": threads, "compute_units": compute_units, "size": size}
+    return record.open(model, settings, model_config)
 
 
 def choose_backend(model: str, backend: str = "auto") -> Backend:

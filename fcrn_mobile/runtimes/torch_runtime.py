@@ -27,14 +27,17 @@ class TorchRuntime:
 
     backend = "torch"
 
-    def __init__(self, model: str, model_config: Path | None = None) -> None:
-        network = open_network(_configured(model, model_config))
+    def __init__(self, model: str, model_config: Path | None = None, size: tuple[int, int] | None = None) -> None:
+        network = open_network(_configured(model, model_config, size))
         self.name = model_name(network.path) if isinstance(network, Checkpoint) else network.name
         self.path = network.path
         contract = network.contract
         if model_config and isinstance(network, Checkpoint):
             contract = read_contract(model_config, contract)
-        size = contract.sizes[0] if contract.sizes and isinstance(network, Checkpoint) else network.input_size
+        if size is None:
+            size = contract.sizes[0] if contract.sizes and isinstance(network, Checkpoint) else network.input_size
+        else:
+            contract = contract.at(size)
         # Whatever the network from outside takes, here it takes RGB in 0..1 and gives one map.
         contract = replace(contract, mean=ZERO_TO_ONE.mean, std=ZERO_TO_ONE.std, channels="RGB", layout="channels-first", output=None)
         ports = [Port("image", "float32", (1, 3, *size))], [Port("depth", "float32", None)]
@@ -57,9 +60,9 @@ class CompiledTorchRuntime(TorchRuntime):
 
     backend = "torch-compiled"
 
-    def __init__(self, model: str, model_config: Path | None = None) -> None:
+    def __init__(self, model: str, model_config: Path | None = None, size: tuple[int, int] | None = None) -> None:
         check_compiler()
-        super().__init__(model, model_config)
+        super().__init__(model, model_config, size)
         self._network.compile(dynamic=False)
 
 
@@ -76,10 +79,11 @@ class LiteralTorchRuntime(TorchRuntime):
         return set_form(network.network, "literal")
 
 
-def _configured(model: str, config: Path | None) -> str:
-    """The network's name with its config, if its form takes one."""
+def _configured(model: str, config: Path | None, size: tuple[int, int] | None) -> str:
+    """The network's name with its config and size, if its form takes them."""
     spec, form = parse_network(model), form_of(model)
-    return str(replace(spec, config=config)) if config and form and "config" in form.options else model
+    options = {name: value for name, value in (("config", config), ("size", size)) if value and form and name in form.options}
+    return str(replace(spec, **options)) if options else model  # type: ignore[arg-type] # as fields
 
 
 def check_compiler() -> None:
