@@ -18,6 +18,7 @@ from fcrn_mobile.whole_file import make_folder
 
 if TYPE_CHECKING:
     from fcrn_mobile.data.cameras import TrainingCamera
+    from fcrn_mobile.evaluation.tape import Mark
     from fcrn_mobile.report.extent import Extent
     from fcrn_mobile.report.pointcloud import Camera
     from fcrn_mobile.report.predictions import DepthWriter, PictureResult, VideoResult
@@ -42,6 +43,13 @@ __all__ = ["command"]
 @click.option("--fy", type=float, help="The same downwards, for --pointcloud.")
 @click.option("--cx", type=float, help="Principal point in pixels of the original picture; --cy too.")
 @click.option("--cy", type=float)
+@click.option(
+    "--scale-from",
+    "tape",
+    multiple=True,
+    metavar="X,Y=DISTANCE",
+    help="Distance at a pixel of the first picture, such as 320,240=2.35m: scale, with several scale and shift, of all depth.",
+)
 @click.option("--fov", type=float, metavar="DEGREES", help="Horizontal field of view, instead of --fx --fy --cx --cy.")
 @click.option("--skip-bad", is_flag=True, help="Pass over inputs that cannot be read or have no depth; they are counted and named.")
 @click.option("--force", is_flag=True, help="Overwrite results.")
@@ -57,6 +65,7 @@ def command(
     max_frames: int | None,
     span: str | None,
     pointcloud: bool,
+    tape: tuple[str, ...],
     skip_bad: bool,
     force: bool,
     json_out: str | None,
@@ -69,23 +78,26 @@ def command(
     extra `video`.
     """
     from fcrn_mobile.data.inputs import expand, is_video
+    from fcrn_mobile.evaluation.tape import parse_mark
     from fcrn_mobile.report.predictions import DepthWriter, check_results
     from fcrn_mobile.report.readable import look_at
 
     depth_range = _check_video_options(every, max_frames, span)
+    marks = [parse_mark(text) for text in tape]
     files = expand(inputs)
-    for_videos = any(value is not None for value in (every, max_frames, span))
-    _check_use({is_video(path) for path in files}, for_videos, pointcloud, full_size, camera_options)
+    _check_use({is_video(path) for path in files}, {every, max_frames, span} != {None}, pointcloud, full_size, camera_options)
+    fx = camera_options["fx"]
     camera = _camera(camera_options) if pointcloud else None
     check_results(files, out, pointcloud, force)
     with progress("check") as on_file:
         readable = look_at(files, skip_bad, on_file)
-    fx = camera_options["fx"]
     _check_sizes(readable, fx is not None)
-    runtime = _open(model, backend, model_config, {"--pointcloud": pointcloud, "--range": span is not None})
-    writer = DepthWriter(
-        runtime, out, _lens(runtime, fx is not None and not pointcloud), camera, fx, full_size, every or 1, max_frames, depth_range
-    )
+    without = {"--pointcloud": pointcloud and not marks, "--range": span is not None and not marks}
+    runtime = _open(model, backend, model_config, without)
+    lens = _lens(runtime, fx is not None and not pointcloud and not marks)
+    writer = DepthWriter(runtime, out, lens, camera, fx, full_size, None, every or 1, max_frames, depth_range)
+    if marks:
+        writer = _marked(writer, files, marks, fx is not None and not pointcloud)
     with _folder(out):
         results = _predict_all(writer, readable, skip_bad)
     if json_out:
@@ -100,7 +112,8 @@ def command(
 def _about(writer: "DepthWriter") -> dict[str, object]:
     """The model, as JSON has it."""
     runtime, lens = writer.runtime, writer.lens
-    return {"model": runtime.name, "backend": runtime.backend, "metric": lens is not None, "camera": lens}
+    about = {"model": runtime.name, "backend": runtime.backend, "metric": writer.is_metric, "camera": None if writer.scale else lens}
+    return about | ({"scale": writer.scale} if writer.scale else {})
 
 
 def _predict_all(writer: "DepthWriter", readable: "Readable", skip_bad: bool) -> "list[PictureResult | VideoResult]":
@@ -142,7 +155,11 @@ def _print(writer: "DepthWriter", readable: "Readable", results: "list[PictureRe
         if note := str(result.focus):
             print(indent(note, "  "))
     scaled = [result.focus.to_json() != {} for result in results]
-    if writer.inverse:
+    if writer.scale:
+        print(f"{writer.scale}, by the distances of --scale-from")
+        if not (writer.scale.inverse or writer.scale.shift):
+            print(f"next: fcrn-mobile export CHECKPOINT --scale {writer.scale.scale:.6g} --out MODEL.mlpackage, for metres in the package")
+    elif writer.inverse:
         print(f"'{writer.runtime.name}' gives {writer.runtime.contract.units}: bright is near, numbers have no unit")
         print("NAME.depth.png holds it from its smallest value (1) to its largest (65535), 0 where there is none")
     elif writer.lens is None:
@@ -175,6 +192,27 @@ def _parse_range(span: str) -> tuple[float, float]:
     if not 0 <= near < far < float("inf"):
         raise InputError(f"--range is '{span}': give NEAR,FAR in metres, such as 0.5,8")
     return near, far
+
+
+def _marked(writer: "DepthWriter", files: "list[Path]", marks: "list[Mark]", rescales: bool) -> "DepthWriter":
+    """With the scale of distances, which are of a picture and say all there is to say of its camera.
+
+    Raises:
+        InputError: the first file is a video, --fx is to rescale too, or inverse depth, whose shift holds for one picture, of several.
+    """
+    from fcrn_mobile.data.inputs import is_video
+
+    first = files[0]
+    if is_video(first):
+        raise InputError(f"--scale-from is of pixels of the first input, and '{first}' is a video: name a picture first")
+    if rescales:
+        raise InputError("--scale-from gives metres whatever the camera, so that --fx has nothing to do: leave one of them out")
+    if len(files) > 1 and writer.inverse:
+        raise InputError(
+            f"inverse depth of '{writer.runtime.name}' has another scale in each picture, and --scale-from is of '{first}' alone: "
+            "predict each picture with distances of its own"
+        )
+    return writer.marked(first, marks)
 
 
 def _camera(options: dict[str, float | None]) -> "Camera":

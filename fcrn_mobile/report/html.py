@@ -217,8 +217,8 @@ def _scenes(shown: Sequence[Scene], names: Sequence[str]) -> dict[str, Any] | No
         },
     ]
     # The pictures of the scene, and the candidates' pairs beside them, two pairs in a row at most.
-    given = 3 if any(row["true"] for row in rows) else 2
-    return {"rows": rows, "bars": bars, "columns": given + 2 * min(len(names), 2)}
+    pictures = 3 if any(row["true"] for row in rows) else 2
+    return {"rows": rows, "bars": bars, "columns": pictures + 2 * min(len(names), 2)}
 
 
 def _latency(page: Page) -> dict[str, Any]:

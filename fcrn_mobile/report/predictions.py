@@ -1,8 +1,8 @@
 """What a prediction leaves in a folder: which files an input gives, and those of a picture."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from fcrn_mobile.data.inputs import is_video
 from fcrn_mobile.data.video import Video
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.focus import Focus
+from fcrn_mobile.evaluation.tape import Mark, Scale, fit_scale
 from fcrn_mobile.report.extent import Extent
 from fcrn_mobile.report.figures import save_side_by_side
 from fcrn_mobile.report.pointcloud import Camera, Intrinsics, back_project, save_ply
@@ -80,6 +81,7 @@ class DepthWriter:
         camera: of point clouds; None for none.
         fx: focal length of all pictures and videos in their pixels; None leaves it to ``camera``, and without one to the pictures' EXIF.
         full_size: pictures: write the depth map in the picture's size.
+        scale: what makes metres of the model's depth, in the place of anything known of cameras; None for none.
         every, limit, span: videos: frames to take, at most so many, metres that the colours span; see ``save_depth_video``.
     """
 
@@ -89,19 +91,34 @@ class DepthWriter:
     camera: Camera | None = None
     fx: float | None = None
     full_size: bool = False
+    scale: Scale | None = None
     every: int = 1
     limit: int | None = None
     span: tuple[float, float] | None = None
 
     @property
     def inverse(self) -> bool:
-        """Whether the model gives inverse depth."""
-        return self.runtime.contract.depth == "inverse"
+        """Whether what is written is inverse depth: what the model gives, and nothing makes metres of it."""
+        return self.runtime.contract.depth == "inverse" and self.scale is None
 
     @property
     def unit(self) -> str:
         """What stands behind a depth."""
-        return " m" if self.lens else ""
+        return " m" if self.is_metric else ""
+
+    @property
+    def is_metric(self) -> bool:
+        """Whether depth is in metres."""
+        return self.lens is not None or self.scale is not None
+
+    def marked(self, path: Path, marks: Sequence[Mark]) -> "DepthWriter":
+        """The same with the scale that distances at pixels of a picture give.
+
+        Raises:
+            InputError: marks that cannot be used, see ``fit_scale``.
+        """
+        image = decode_image(read_file(path), str(path))
+        return replace(self, scale=fit_scale(self.runtime.predict(image), marks, image.shape[:2], str(path), self.inverse))
 
     def picture(self, path: Path) -> PictureResult:
         """Predict a picture and write its files.
@@ -113,12 +130,12 @@ class DepthWriter:
         image = decode_image(data, str(path))
         intrinsics = self.camera.intrinsics(image.shape[:2]) if self.camera else None
         focus = self._focus(path, image.shape[1], intrinsics.fx if intrinsics else self.fx, exif_focal_px(data))
-        depth = focus(self.runtime.predict(image), image.shape[1])
+        depth = self._metres(image, focus)
         extent = Extent(inverse=self.inverse)
         extent.update(depth)
         extent.check(str(path), self._overflow(image) if not extent.finite else "")
         files = result_files(path, self.out, self.camera is not None)
-        points = save_picture(image, depth, files, intrinsics, self.lens is not None, self.full_size, self.inverse)
+        points = save_picture(image, depth, files, intrinsics, self.is_metric, self.full_size, self.inverse)
         return PictureResult(path, tuple(files), extent, points if self.camera else None, focus)
 
     def video(self, video: Video, on_frame: Callable[[int], None]) -> VideoResult:
@@ -132,13 +149,23 @@ class DepthWriter:
         focus = self._focus(video.path, width, self.fx)
 
         def predict(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return focus(self.runtime.predict(image), width)
+            return self._metres(image, focus)
 
         written = save_depth_video(video, predict, path, self.span, self.unit, self.every, self.limit, on_frame, self.inverse)
         return VideoResult(video.path, path, written, focus)
 
+    def _metres(self, image: NDArray[np.uint8], focus: Focus) -> NDArray[np.float32]:
+        """Depth h×w: in metres by the scale where there is one, else for the camera, as far as both are known."""
+        output = self.runtime.predict(image)
+        return self.scale(output) if self.scale else focus(output, image.shape[1])
+
     def _focus(self, path: Path, width: int, focal: float | None, exif: float | None = None) -> Focus:
-        """From the network's camera to that of an input, by what the user says of its focal length in pixels, else by its EXIF."""
+        """From the network's camera to that of an input, by what the user says of its focal length in pixels, else by its EXIF.
+
+        Nothing is known of cameras where distances set the scale.
+        """
+        if self.scale:
+            return Focus()
         origin = "EXIF FocalLengthIn35mmFilm" if focal is None else "the camera's options"
         return Focus(self.lens or UNKNOWN, TrainingCamera(f"{path.name}, by {origin}", exif if focal is None else focal, width))
 
