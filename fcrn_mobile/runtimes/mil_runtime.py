@@ -19,6 +19,7 @@ class MilRuntime:
     """Runs a package of one picture in and one depth map out; ``arithmetic`` says how, in words for people."""
 
     backend = "mil"
+    is_concurrent = True
 
     def __init__(
         self, path: Path, model_config: Path | None = None, *, arithmetic: Arithmetic, size: tuple[int, int] | None = None

@@ -26,6 +26,7 @@ class TorchRuntime:
     """Runs a float network, an FCRN rewritten exactly for deployment."""
 
     backend = "torch"
+    is_concurrent = True
 
     def __init__(self, model: str, model_config: Path | None = None, size: tuple[int, int] | None = None) -> None:
         network = open_network(_configured(model, model_config, size))

@@ -23,6 +23,7 @@ from fcrn_mobile.evaluation.metrics import DepthMetrics, EvaluationProtocol
 from fcrn_mobile.evaluation.standing import StandingMeter
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.runtimes import FindsOverflow, Runtime
+from fcrn_mobile.runtimes.in_flight import predictions
 from fcrn_mobile.validation.fidelity import Fidelity
 from fcrn_mobile.validation.result import Drift, ImageDrift, Validation
 
@@ -67,9 +68,9 @@ class _CandidateMeter:
     _per_image: list[ImageDrift] = field(default_factory=list)
     _overflow: str | None = None
 
-    def update(self, sample: Sample, output: NDArray[np.float32], abs_rel: float) -> None:
-        """Run one frame; ``output`` is the reference's, h×w metres, ``abs_rel`` its error against the truth."""
-        prediction, own = self.runtime.predict(sample.image), math.nan
+    def update(self, sample: Sample, prediction: NDArray[np.float32], output: NDArray[np.float32], abs_rel: float) -> None:
+        """Count one frame; ``output`` is the reference's, h×w, ``abs_rel`` its error against the truth."""
+        own = math.nan
         if self.metrics:
             own = self.metrics.update(self.focus(prediction, sample.image.shape[1]), sample.depth, sample.name)["abs_rel"]
         # An overflow inside may be clamped away before the output: the first frame is always looked through.
@@ -120,12 +121,9 @@ def validate(
         left_out: a line on frames that the source had and could not read, for the record.
 
     Raises:
-        InputError: a frame without a valid pixel, or no frame at all; a recipe in a candidate's metadata that is not readable;
-            a frame that a candidate was calibrated on; a budget on a metric without true depth; depth of a candidate that does not
-            mean what the reference's does.
+        InputError: a frame without a valid pixel, or no frame; a recipe in a candidate's metadata that is not readable; a frame that a
+            candidate was calibrated on; a budget on a metric without true depth; depth that does not mean what the reference's does.
     """
-    if not len(source):
-        raise InputError("no image to validate on: the data is empty")
     budgets = [list(limits) or recipe_limits(candidate) for candidate in candidates]
     for limit in (limit for budget in budgets for limit in budget if rule is None):
         check_without_truth(limit, data)
@@ -180,20 +178,21 @@ def _run(reference: Runtime, source: Source, truth: _Truth | None, meters: Seque
         The width of the first frame's image.
     """
     width = 0
-    for index in range(len(source)):
-        sample = source[index]
+    models = [reference, *(meter.runtime for meter in meters)]
+    for done, (sample, (output, *others)) in enumerate(predictions(models, source), 1):
         width = width or sample.image.shape[1]
-        output = reference.predict(sample.image)
         abs_rel = truth.update(sample, output) if truth else math.nan
-        for meter in meters:
-            meter.update(sample, output, abs_rel)
+        for meter, prediction in zip(meters, others, strict=True):
+            meter.update(sample, prediction, output, abs_rel)
         if on_frame:
-            on_frame(index + 1, len(source))
+            on_frame(done, len(source))
     return width
 
 
 def _check_unseen(source: Source, hashes: frozenset[str], data: str) -> None:
-    """Refuse a source with calibration images before anything runs: reading it is little beside that."""
+    """Refuse a source with calibration images, or without any image, before anything runs: reading it is little beside that."""
+    if not len(source):
+        raise InputError("no image to validate on: the data is empty")
     for index in range(len(source) if hashes else 0):
         check_unseen(source[index], hashes, data)
 
