@@ -78,26 +78,22 @@ def command(
     extra `video`.
     """
     from fcrn_mobile.data.inputs import expand, is_video
-    from fcrn_mobile.evaluation.tape import parse_mark
     from fcrn_mobile.report.predictions import DepthWriter, check_results
     from fcrn_mobile.report.readable import look_at
 
     depth_range = _check_video_options(every, max_frames, span)
-    marks = [parse_mark(text) for text in tape]
-    files = expand(inputs)
+    files, fx = expand(inputs), camera_options["fx"]
     _check_use({is_video(path) for path in files}, {every, max_frames, span} != {None}, pointcloud, full_size, camera_options)
-    fx = camera_options["fx"]
+    marks = _marks(tape, files[0], fx is not None and not pointcloud)
     camera = _camera(camera_options) if pointcloud else None
     check_results(files, out, pointcloud, force)
     with progress("check") as on_file:
         readable = look_at(files, skip_bad, on_file)
     _check_sizes(readable, fx is not None)
-    without = {"--pointcloud": pointcloud and not marks, "--range": span is not None and not marks}
-    runtime = _open(model, backend, model_config, without)
+    depth_only = {} if marks else {"--pointcloud": pointcloud, "--range": span is not None}
+    runtime = _open(model, backend, model_config, depth_only)
     lens = _lens(runtime, fx is not None and not pointcloud and not marks)
-    writer = DepthWriter(runtime, out, lens, camera, fx, full_size, None, every or 1, max_frames, depth_range)
-    if marks:
-        writer = _marked(writer, files, marks, fx is not None and not pointcloud)
+    writer = _marked(DepthWriter(runtime, out, lens, camera, fx, full_size, None, every or 1, max_frames, depth_range), files, marks)
     with _folder(out):
         results = _predict_all(writer, readable, skip_bad)
     if json_out:
@@ -194,25 +190,27 @@ def _parse_range(span: str) -> tuple[float, float]:
     return near, far
 
 
-def _marked(writer: "DepthWriter", files: "list[Path]", marks: "list[Mark]", rescales: bool) -> "DepthWriter":
-    """With the scale of distances, which are of a picture and say all there is to say of its camera.
-
-    Raises:
-        InputError: the first file is a video, --fx is to rescale too, or inverse depth, whose shift holds for one picture, of several.
-    """
+def _marks(tape: tuple[str, ...], first: Path, rescales: bool) -> "list[Mark]":
+    """What ``--scale-from`` says; distances are of a picture, and say all there is to say of its camera."""
     from fcrn_mobile.data.inputs import is_video
+    from fcrn_mobile.evaluation.tape import parse_mark
 
-    first = files[0]
-    if is_video(first):
+    marks = [parse_mark(text) for text in tape]
+    if marks and is_video(first):
         raise InputError(f"--scale-from is of pixels of the first input, and '{first}' is a video: name a picture first")
-    if rescales:
+    if marks and rescales:
         raise InputError("--scale-from gives metres whatever the camera, so that --fx has nothing to do: leave one of them out")
-    if len(files) > 1 and writer.inverse:
+    return marks
+
+
+def _marked(writer: "DepthWriter", files: "list[Path]", marks: "list[Mark]") -> "DepthWriter":
+    """With the scale of distances, where there are any; of inverse depth it holds for one picture."""
+    if marks and len(files) > 1 and writer.inverse:
         raise InputError(
-            f"inverse depth of '{writer.runtime.name}' has another scale in each picture, and --scale-from is of '{first}' alone: "
+            f"inverse depth of '{writer.runtime.name}' has another scale in each picture, and --scale-from is of '{files[0]}' alone: "
             "predict each picture with distances of its own"
         )
-    return writer.marked(first, marks)
+    return writer.marked(files[0], marks) if marks else writer
 
 
 def _camera(options: dict[str, float | None]) -> "Camera":

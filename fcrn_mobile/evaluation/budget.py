@@ -5,7 +5,7 @@ output is from the reference's own, which needs no truth.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fcrn_mobile.errors import InputError
@@ -91,17 +91,18 @@ def check_half(limit: Limit) -> None:
         )
 
 
-def check_without_truth(limit: Limit, data: str) -> None:
-    """Refuse a budget that pictures without depth cannot decide.
+def check_without_truth(limits: Iterable[Limit], data: str) -> None:
+    """Refuse budgets that pictures without depth cannot decide.
 
     Raises:
         InputError: a budget on a metric.
     """
-    if limit.metric not in OWN_OUTPUT:
-        raise InputError(
-            f"budget '{limit.text}' is on a metric, which needs true depth, and '{data}' holds none: "
-            "give a budget such as fidelity=0.05, or data with depth"
-        )
+    for limit in limits:
+        if limit.metric not in OWN_OUTPUT:
+            raise InputError(
+                f"budget '{limit.text}' is on a metric, which needs true depth, and '{data}' holds none: "
+                "give a budget such as fidelity=0.05, or data with depth"
+            )
 
 
 @dataclass(frozen=True)

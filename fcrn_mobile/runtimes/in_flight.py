@@ -21,10 +21,10 @@ __all__ = ["MOST", "predictions"]
 #: Images in flight, at most: each takes the memory of a prediction.
 MOST = 8
 
-Seen = tuple[Sample, list[NDArray[np.float32]]]
+_Seen = tuple[Sample, list[NDArray[np.float32]]]
 
 
-def predictions(models: Sequence[Runtime], source: Source) -> Iterator[Seen]:
+def predictions(models: Sequence[Runtime], source: Source) -> Iterator[_Seen]:
     """Each frame with what every model gives of it, h×w, in the order of the source.
 
     As many images are in flight as torch has threads, where all of the models allow it (``Runtime``); else one is.
@@ -34,7 +34,7 @@ def predictions(models: Sequence[Runtime], source: Source) -> Iterator[Seen]:
     """
     lock = threading.Lock()
 
-    def seen(index: int) -> Seen:
+    def seen(index: int) -> _Seen:
         with lock:  # not every source may be read by two at once
             sample = source[index]
         return sample, [model.predict(sample.image) for model in models]
@@ -46,7 +46,7 @@ def predictions(models: Sequence[Runtime], source: Source) -> Iterator[Seen]:
     threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
     try:
-        pending: deque[Future[Seen]] = deque()
+        pending: deque[Future[_Seen]] = deque()
         for index in range(len(source)):
             pending.append(pool.submit(seen, index))
             if len(pending) > count:

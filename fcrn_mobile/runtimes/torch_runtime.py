@@ -60,6 +60,7 @@ class CompiledTorchRuntime(TorchRuntime):
     """The same through ``torch.compile``; the first prediction compiles, which takes a C++ compiler and up to minutes."""
 
     backend = "torch-compiled"
+    is_concurrent = False
 
     def __init__(self, model: str, model_config: Path | None = None, size: tuple[int, int] | None = None) -> None:
         check_compiler()

@@ -123,8 +123,7 @@ def _check(request: Request, out: Path, force: bool) -> None:
         raise InputError("no budget: give --budget METRIC=AMOUNT, such as fidelity=0.02")
     for limit in request.limits:
         check_half(limit)
-        if request.rule is None:
-            check_without_truth(limit, request.data)
+    check_without_truth([] if request.rule else request.limits, request.data)
     there = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not there.is_dir():
         raise InputError(f"'{there}' is a file: choose another --out")

@@ -125,15 +125,12 @@ def validate(
             candidate was calibrated on; a budget on a metric without true depth; depth that does not mean what the reference's does.
     """
     budgets = [list(limits) or recipe_limits(candidate) for candidate in candidates]
-    for limit in (limit for budget in budgets for limit in budget if rule is None):
-        check_without_truth(limit, data)
+    check_without_truth([] if rule else [limit for budget in budgets for limit in budget], data)
     _check_unseen(source, frozenset().union(*(calibrated_on(candidate.metadata) for candidate in candidates)), data)
     rule, inverse = _common(rule, reference, candidates)
     focus = focus_on(reference, source)
     truth = _Truth(DepthMetrics(rule, inverse), StandingMeter(rule, inverse, data), focus) if rule else None
-    meters = [
-        _CandidateMeter(candidate, DepthMetrics(rule, inverse) if rule else None, focus_on(candidate, source)) for candidate in candidates
-    ]
+    meters = [_CandidateMeter(each, DepthMetrics(rule, inverse) if rule else None, focus_on(each, source)) for each in candidates]
     start = time.perf_counter()
     width = _run(reference, source, truth, meters, on_frame)
     seconds = time.perf_counter() - start

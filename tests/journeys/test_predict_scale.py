@@ -26,10 +26,10 @@ def sees(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]
 
     def opens(values: np.ndarray = RAMP, depth: str = "scale") -> None:
         runtime = Fake(values)
-        runtime.contract = DepthContract(depth=depth)  # type: ignore[attr-defined,arg-type]
+        runtime.contract = DepthContract(depth=depth)  # type: ignore[arg-type]
         if depth != "metres":
             runtime.metadata = {"fcrn_mobile.output_units": "up to scale"}
-        monkeypatch.setattr(fcrn_mobile.runtimes, "open_runtime", lambda *words: runtime)
+        monkeypatch.setattr(fcrn_mobile.runtimes, "open_runtime", lambda *words, **others: runtime)
 
     return opens
 

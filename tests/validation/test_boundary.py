@@ -58,7 +58,7 @@ def test_what_is_not_finite_has_no_edges_to_judge(value: float) -> None:
 def test_it_is_a_budget_that_needs_no_truth() -> None:
     limit = parse_limit("boundary_drift=20%")
     assert (limit.metric, limit.amount, limit.relative) == ("boundary_drift", 0.2, False)
-    check_without_truth(limit, "images:a")
+    check_without_truth([limit], "images:a")
     fidelity = Fidelity()
     step = np.repeat([[1.0, 1, 2, 2]], 2, axis=0).astype(np.float32)
     for candidate in (step, np.ones_like(step)):
