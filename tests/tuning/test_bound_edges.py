@@ -66,7 +66,7 @@ def test_half_widths_and_aims_follow_the_table(count: int) -> None:
 
 
 def drift(budget: str, value: float, reference: float = 0.2, images: int = 3, **metrics: float) -> Drift:
-    rows = tuple(ImageDrift(str(index), 0.01 * index, 0.2, 0.2 + 0.02 * index) for index in range(images))
+    rows = tuple(ImageDrift(str(index), 0.01 * index, 0.2 + 0.01 * index, 0.2 + 0.03 * index) for index in range(images))
     own: dict[str, Any] = {"abs_rel": reference + 0.02} | metrics
     change = {"abs_rel": 0.02}
     return Drift("n", "p", 1, own, change, FidelityValues(0.01, 40, 0.1, 1), (Check(parse_limit(budget), value),), per_image=rows)

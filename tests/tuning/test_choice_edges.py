@@ -28,6 +28,16 @@ def test_noise_of_exactly_the_limit_is_within_it() -> None:
     assert sorted(assign([[FINE, COARSE]] * 2, 5.9, 2) or ()) == [0, 1]
 
 
+def test_what_needs_the_whole_limit_has_it() -> None:
+    assert assign([[Option("a", 1.0, 1.0)]], 1.0) == (0,)
+    assert assign([[Option("a", 1.0, 1.0)], [Option("b", 1.0, 1e-9)]], 1.0) is None
+
+
+def test_the_limit_is_told_apart_in_twenty_thousand_steps() -> None:
+    """As documented: a hundred operators lose at most one of them each."""
+    assert STEPS == 20_000
+
+
 def test_a_limit_of_nothing_takes_only_what_makes_no_noise() -> None:
     assert assign([[FINE, COARSE]], 0.0) == (0,)
     assert assign([[COARSE]], 0.0) is None

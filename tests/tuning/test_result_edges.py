@@ -63,6 +63,7 @@ def tuning(**changes: Any) -> Tuning:
         (attempt(0.01), True),
         (attempt(0.03), False),
         (attempt(0.0199), False),  # the bound is beyond
+        (replace(attempt(0.0199), drift=replace(drift(0.0199), checks=(*drift(0.0199).checks, *drift(0.0199, 0.5).checks))), False),
         (attempt(math.nan), False),
         (replace(attempt(0.01), drift=replace(drift(0.01), checks=())), False),
         (replace(attempt(0.01), drift=replace(drift(0.01), metrics=dict.fromkeys(compared(), math.nan))), False),
