@@ -10,6 +10,7 @@ from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
 from fcrn_mobile.cli.exits import end
 from fcrn_mobile.cli.frames import rule_if_depth, rule_options
+from fcrn_mobile.cli.model_config import model_config_option
 from fcrn_mobile.cli.outputs import OutputFolder
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = ["command", "print_tuning"]
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Chooses the images.")
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="BASE", help="All else; its target bounds the schemes.")
 @rule_options
+@model_config_option()
 @click.option("--force", is_flag=True, help="Overwrite the results of an earlier search.")
 @json_option
 def command(
@@ -41,6 +43,7 @@ def command(
     verify_images: int,
     seed: int,
     recipe: Path | None,
+    model_config: Path | None,
     force: bool,
     json_out: str | None,
     **how: Any,
@@ -57,7 +60,7 @@ def command(
     limits = tuple(parse_limit(text) for text in budgets)
     rule = rule_if_depth(data, **how)
     base = base_recipe(model, recipe)
-    request = Request(model, data, limits, rule, base, objective, images, verify_images, seed)
+    request = Request(model, data, limits, rule, base, objective, images, verify_images, seed, model_config=model_config)
     result = publish(tune(request, out, force, progress), out, save_pareto)
     if json_out:
         write_json(json_out, result.to_json())

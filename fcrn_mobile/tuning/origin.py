@@ -8,6 +8,7 @@ from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.float_package import FloatPackage, open_float_package
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.depth_contract import DepthContract
+from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.float_network import FloatNetwork
 from fcrn_mobile.network.forms import open_network
 from fcrn_mobile.package.reading import SUFFIXES
@@ -23,10 +24,12 @@ class Origin:
     Attributes:
         model: as the user names it.
         network: what it is.
+        model_config: TOML of a package's contract; None: what its metadata say, else the file beside it.
     """
 
     model: str
     network: FloatNetwork | FloatPackage
+    model_config: Path | None = None
 
     @property
     def title(self) -> str:
@@ -52,13 +55,24 @@ class Origin:
 
     def runtime(self) -> Runtime:
         """The float network, which candidates are held against: a package in float32 arithmetic."""
-        return open_runtime(self.model, "mil" if isinstance(self.network, FloatPackage) else "auto", "float32")
+        backend = "mil" if isinstance(self.network, FloatPackage) else "auto"
+        return open_runtime(self.model, backend, "float32", model_config=self.model_config)
 
 
-def open_origin(model: str) -> Origin:
+def open_origin(model: str, model_config: Path | None = None) -> Origin:
     """Open a float network of any form (``network.forms``) or a float .mlpackage.
 
+    Args:
+        model: as the user names it.
+        model_config: TOML of a package's contract.
+
     Raises:
-        InputError: as of ``open_network`` and ``open_float_package``.
+        InputError: as of ``open_network`` and ``open_float_package``; a model config for a network, which says itself what it takes.
     """
-    return Origin(model, open_float_package(Path(model)) if Path(model).suffix in SUFFIXES else open_network(model))
+    if Path(model).suffix in SUFFIXES:
+        return Origin(model, open_float_package(Path(model), model_config), model_config)
+    if model_config:
+        raise InputError(
+            f"--model-config '{model_config}' is for packages, and '{model}' is a network: name it there, net:MODEL?config=FILE"
+        )
+    return Origin(model, open_network(model))

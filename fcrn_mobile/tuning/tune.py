@@ -13,6 +13,7 @@ import numpy as np
 
 import fcrn_mobile
 from fcrn_mobile.conversion.export import artefact_size
+from fcrn_mobile.conversion.float_package import FloatPackage
 from fcrn_mobile.conversion.recipe import Recipe, read_recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.budget import FIDELITY, Limit, check_half, check_without_truth
@@ -65,6 +66,7 @@ class Request:
         seed: chooses frames.
         base: recipe that all else is as in, its precision ``fp16``.
         candidates: schemes to choose from; empty for those that the base's target runs.
+        model_config: TOML of a package's contract, where it does not say itself what it takes.
     """
 
     model: str
@@ -77,6 +79,7 @@ class Request:
     verify_images: int = 32
     seed: int = 0
     candidates: tuple[Candidate, ...] = ()
+    model_config: Path | None = None
 
 
 def tune(request: Request, out: Path, force: bool, progress: Progress) -> Tuning:
@@ -92,7 +95,7 @@ def tune(request: Request, out: Path, force: bool, progress: Progress) -> Tuning
         InputError: bad request; the folder holds results, or measurements of other inputs.
     """
     _check(request, out, force)
-    origin = open_origin(request.model)
+    origin = open_origin(request.model, request.model_config)
     if request.rule:
         request = replace(request, rule=settled(request.rule, depth_of(origin), request.model))
     candidates = request.candidates or candidates_for(request.base.target)
@@ -137,7 +140,9 @@ def _check(request: Request, out: Path, force: bool) -> None:
 def _inputs(origin: Origin, base: Recipe, candidates: Sequence[Candidate], frames: Frames) -> dict[str, Any]:
     """All that sensitivities depend on."""
     recipe = {key: value for key, value in base.to_json().items() if key not in ("name", "budget", "compute_units")}
-    return {
+    # A network's contract is part of its file, a package's may be a file of its own.
+    contract = {"contract": origin.contract.to_dict()} if isinstance(origin.network, FloatPackage) and origin.contract else {}
+    return contract | {
         "checkpoint": origin.sha256,
         "recipe": {key: list(value) if isinstance(value, tuple) else value for key, value in recipe.items()},
         "images": list(frames.hashes),

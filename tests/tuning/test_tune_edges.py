@@ -69,12 +69,13 @@ class Run:
         self.frames = SimpleNamespace(images=("i1", "i2"), hashes=("h1", "h2"), names=("f1", "f2"), unseen=[1, 2, 3, 4], notes=("few",))
         origin = SimpleNamespace(
             sha256="abc",
+            network=None,
             contract=DepthContract(),
             runtime=lambda: ("net",),
             write=lambda recipe, out, force: self.exported.append((recipe, out, force)),
         )
         replaced: dict[str, Any] = {
-            "open_origin": lambda name: origin,
+            "open_origin": lambda name, config: origin,
             "choose_frames": lambda *asked: self.asked(asked),
             "make_variants": lambda *asked: self.variants,
             "worth_measuring": lambda variants, candidates: "worth",
