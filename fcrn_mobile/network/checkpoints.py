@@ -21,6 +21,7 @@ from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 from fcrn_mobile.network.foreign_keys import some
 from fcrn_mobile.network.forms import BUILTIN, NetworkSpec
+from fcrn_mobile.network.other_models import not_a_network
 from fcrn_mobile.network.quantized import Quantization, unpack
 from fcrn_mobile.network.training_record import METRES, TrainingRecord
 from fcrn_mobile.network.unpooling import Form
@@ -148,6 +149,8 @@ def load_checkpoint(name: str) -> Checkpoint:
             finite.
     """
     path = checkpoint_path(name)
+    if what := not_a_network(name):
+        raise InputError(f"{what}: give '{BUILTIN}' or a .safetensors file")
     if not path.is_file():
         raise InputError(f"no checkpoint at '{name}': give an existing .safetensors file or '{BUILTIN}'")
     try:

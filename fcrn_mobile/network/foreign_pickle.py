@@ -20,6 +20,7 @@ from torch import Tensor
 from fcrn_mobile.errors import InputError, brief
 from fcrn_mobile.network.foreign_keys import some
 from fcrn_mobile.network.foreign_weights import Group
+from fcrn_mobile.network.other_models import not_a_network
 
 __all__ = ["ForeignWeights", "read_torch_file"]
 
@@ -62,6 +63,8 @@ def read_torch_file(path: Path) -> ForeignWeights:
     Raises:
         InputError: no such file, neither of torch's formats, damaged, or without weights.
     """
+    if what := not_a_network(str(path)):
+        raise InputError(f"{what}: give a .pth or .pth.tar file")
     if not path.is_file():
         raise InputError(f"no file '{path}': give an existing .pth or .pth.tar file")
     try:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.network.other_models import not_a_network
 from fcrn_mobile.text import enumerated
 
 if TYPE_CHECKING:
@@ -170,7 +171,8 @@ def open_network(model: str) -> "FloatNetwork":
     """
     form = form_of(model)
     if form is None:
-        raise InputError(f"'{model}' is no float network: give '{BUILTIN}', {enumerated([each.shown for each in FORMS], 'or')}")
+        what = not_a_network(parse_network(model).model) or f"'{model}' is no float network"
+        raise InputError(f"{what}: give '{BUILTIN}', {enumerated([each.shown for each in FORMS], 'or')}")
     network: FloatNetwork = pkgutil.resolve_name(f"fcrn_mobile.network.{form.opens}")(parse_network(model))
     return network
 
