@@ -5,14 +5,17 @@ PAIR := .venv/share/test-data
 SUITE := .venv/coreml-suite/.installed
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test lint format clean ios-check shelf correction recovery peers tool-speed mutants coreml-suite pack-training
+.PHONY: demo test true-size lint format clean ios-check shelf correction recovery peers tool-speed mutants coreml-suite pack-training
 
 demo: $(READY)  ## the main job on the built-in sample; results in demo/
 	$(BIN)/fcrn-mobile demo
 
 test: $(READY) $(PAIR)  ## the whole suite; set FCRN_TEST_DATA to include real images
-	$(BIN)/pytest -m 'not speed' --numprocesses auto --maxprocesses 4 --dist worksteal
+	$(BIN)/pytest -m 'not speed and not true_size' --numprocesses auto --maxprocesses 4 --dist worksteal
 	$(BIN)/pytest -m speed $$(grep --recursive --files-with-matches --include='test_*.py' 'mark\.speed' tests)
+
+true-size: $(READY)  ## Depth Anything V2 small, DPT and GLPN of true size, random weights, from folder to validated package: an hour
+	$(BIN)/pytest -m true_size
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.runtimes.backends import CHECKPOINT
+from fcrn_mobile.network.forms import form_of
 
 __all__ = ["model_config_option", "model_configs"]
 
@@ -45,6 +45,7 @@ def model_configs(models: Sequence[str], texts: Sequence[str]) -> dict[str, Path
     if len(common) > 1:
         raise InputError(f"--model-config '{common[1]}' is a second one for all models: write MODEL=FILE")
     for model in models:
-        if common and Path(model).suffix not in ("", CHECKPOINT):
+        form = form_of(model)
+        if common and (form is None or "config" in form.options):
             own.setdefault(str(Path(model)), common[0])
     return own

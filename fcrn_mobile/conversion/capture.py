@@ -7,7 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["CAPTURES", "SIMILAR", "example", "trace"]
+__all__ = ["CAPTURES", "SIMILAR", "TRACE", "example", "trace"]
+
+#: The name of tracing.
+TRACE = "torch.jit.trace"
 
 #: Largest difference of a captured graph to its network on another picture, relative to the largest output.
 SIMILAR = 1e-3
@@ -54,4 +57,4 @@ def _check_same(graph: Any, network: nn.Module, size: tuple[int, int]) -> None:
 
 
 #: By name, in the order in which they are tried: tracing takes a fraction of the time, and keeps what operators are called.
-CAPTURES: dict[str, Callable[[nn.Module, tuple[int, int]], Any]] = {"torch.jit.trace": _traced, "torch.export": _exported}
+CAPTURES: dict[str, Callable[[nn.Module, tuple[int, int]], Any]] = {TRACE: _traced, "torch.export": _exported}

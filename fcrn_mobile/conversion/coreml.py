@@ -12,7 +12,7 @@ from torch import nn
 import fcrn_mobile
 from fcrn_mobile.conversion.activations import as_program
 from fcrn_mobile.conversion.artefact import AUTHOR, INPUT_NAME, LICENCE, OUTPUT_NAME, Conversion
-from fcrn_mobile.conversion.capture import CAPTURES, trace
+from fcrn_mobile.conversion.capture import CAPTURES, TRACE, trace
 from fcrn_mobile.conversion.compressed import compressed
 from fcrn_mobile.conversion.equalise import equalise
 from fcrn_mobile.conversion.equalise_program import equalise_program
@@ -40,7 +40,7 @@ _SAME = 0.02
 #: Characters of what a converter says.
 _LONGEST_REASON = 120
 #: Of the error of a pass of coremltools 9 that fuses a multiplication and a sum which broadcast, as in ZoeDepth's head.
-_OTHER_SHAPE = "doesn't have compatible subtype"
+_NO_BATCH_NORM = ("doesn't have compatible subtype", "of type batch_norm")
 #: What stands in a converter's message → what to do about it.
 _REMEDIES = {
     "bicubic": "Core ML has no bicubic resize of what depends on the picture, so write mode='bilinear' there",
@@ -101,12 +101,11 @@ def float_model(network: nn.Module, size: tuple[int, int], recipe: Recipe) -> tu
     if recipe.input_sizes and isinstance(network, ContractedNetwork):
         raise InputError(f"recipe '{recipe.name}' has input_sizes; a network from outside is fixed to one: use input_size")
     if not isinstance(network, ContractedNetwork):
-        return convert(trace(network, size), size, recipe), next(iter(CAPTURES))
-    network = fixed(network, size)
+        return convert(trace(network, size), size, recipe), TRACE
     failures = {}
     for name, capture in CAPTURES.items():
         try:
-            return _converted(capture(network, size), size, recipe), name
+            return _converted(capture(fixed(network, size, name == TRACE), size), size, recipe), name
         except (InputError, OSError, MemoryError):
             raise
         except Exception as error:  # converters raise whatever occurs to them
@@ -123,7 +122,7 @@ def _converted(
     try:
         return convert(graph, size, recipe)
     except ValueError as error:
-        if _OTHER_SHAPE not in str(error):
+        if not any(sign in str(error) for sign in _NO_BATCH_NORM):
             raise
         return convert(graph, size, recipe, frozenset({"common::fuse_elementwise_to_batchnorm"}))
 

@@ -5,6 +5,7 @@ input's size (Dosovitskiy et al. 2021, arXiv 2010.11929, section 3.2), and no in
 size their result is a constant.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -51,7 +52,7 @@ class FixedNetwork(ContractedNetwork):
             return super().forward(image)
 
 
-def fixed(network: ContractedNetwork, size: tuple[int, int]) -> ContractedNetwork:
+def fixed(network: ContractedNetwork, size: tuple[int, int], tracing: bool = False) -> ContractedNetwork:
     """The network with such parts as constants, for pictures of one size.
 
     Modules that are called without any tensor are replaced (in place); resizes that give the same for two pictures are answered.
@@ -59,10 +60,11 @@ def fixed(network: ContractedNetwork, size: tuple[int, int]) -> ContractedNetwor
     Args:
         network: in evaluation mode, taking 0..1 or 0..255; the caller's own to change.
         size: height and width in pixels.
+        tracing: whether it is to be traced: some networks call other resizes then.
     """
     pictures = [_picture(network, size, seed) for seed in (0, 1)]
     _replace_modules(network, pictures)
-    first, second = (_recorded(network, picture) for picture in pictures)
+    first, second = (_recorded(network, picture, tracing) for picture in pictures)
     pairs = zip(first, second, strict=False)
     same = {number: one for number, (one, other) in enumerate(pairs) if one.shape == other.shape and torch.equal(one, other)}
     return FixedNetwork(network, same).eval() if same else network
@@ -100,10 +102,15 @@ def _is_resize(func: Any) -> bool:
     return name == "interpolate" or name.startswith(("upsample_", "_upsample_"))
 
 
-def _recorded(network: nn.Module, picture: Tensor) -> list[Tensor]:
+def _recorded(network: nn.Module, picture: Tensor, tracing: bool) -> list[Tensor]:
     with torch.no_grad(), _Resizes() as resizes:
-        network(picture)
-    return resizes.results
+        if tracing:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                torch.jit.trace(network, picture, check_trace=False)
+        else:
+            network(picture)
+    return [result.detach().clone() for result in resizes.results]
 
 
 def _replace_modules(network: nn.Module, pictures: Sequence[Tensor]) -> None:

@@ -21,7 +21,7 @@ from fcrn_mobile.network.unpooling import FORMS, Form, fused_bias, fused_kernel,
 
 __all__ = ["DeployedUpConv", "DeployedUpProj", "FourPhaseConv", "FusedPhaseConv", "LiteralUnpooledConv", "deploy", "taking_pixels"]
 
-Network = TypeVar("Network", bound=nn.Module)
+_Network = TypeVar("_Network", bound=nn.Module)
 
 
 class LiteralUnpooledConv(nn.Module):
@@ -123,7 +123,7 @@ def deploy(network: FCRN, form: Form = "four") -> FCRN:
     return network.eval()
 
 
-def taking_pixels(network: Network) -> Network:
+def taking_pixels(network: _Network) -> _Network:
     """Let a deployed network, which has buffers ``mean`` and ``std``, take RGB in 0..255 instead of 0..1 (in place).
 
     In half precision the order matters: a pixel minus the mean is exact, a pixel divided by 255 is not, and subtracting the

@@ -173,6 +173,8 @@ def open_network(model: str) -> "FloatNetwork":
     if form is None:
         what = not_a_network(parse_network(model).model) or f"'{model}' is no float network"
         raise InputError(f"{what}: give '{BUILTIN}', {enumerated([each.shown for each in FORMS], 'or')}")
+    if form.options:
+        require_network(model)
     network: FloatNetwork = pkgutil.resolve_name(f"fcrn_mobile.network.{form.opens}")(parse_network(model))
     return network
 

@@ -76,6 +76,8 @@ class Positions(nn.Module):
         x = self.patches(x)
         x = F.interpolate(x, scale_factor=2.0, mode="bilinear")
         grid = F.interpolate(self.grid, size=x.shape[-2:], mode="bicubic")
+        if torch.jit.is_tracing():  # as DINOv2 does
+            grid = F.interpolate(grid, size=x.shape[-2:], mode="bicubic")
         return self.head(self.joined([x + grid, x + self.table(3)]))
 
 
