@@ -3,23 +3,25 @@
     python benchmarks/public_models.py FOLDER
 
 FOLDER holds what the reader has fetched, a folder for each repository, named ``owner+name`` as docs/public-models.md has it. Prints that
-table. Inputs are random, from the seed 0: a row says that a model runs here and what comes out, not that it is right.
+table. Inputs are random, from the seed 0: a row says that a model runs here and what comes out. Where there is a value from elsewhere
+(``public_values.py``) for the same inputs, it says how far off the largest difference is, in parts of the largest value.
 """
 
 import argparse
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from public_values import independent_values
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.package.reading import read_specification
 
-HEADING = "| repository | file | kind | what it gave |\n|---|---|---|---|"
+HEADING = "| repository | file | kind | what it gave | beside | off by (float32, float16) |\n|---|---|---|---|---|---|"
 CHANNELS = {"RGB": (3,), "BGR": (3,)}
 
 
@@ -51,19 +53,46 @@ def content(path: Path) -> str:
     return hashlib.sha1(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def outcome(path: Path) -> tuple[str, str]:
-    """Its kind, and what came of it: each output, or the line that refuses it."""
+def outcome(path: Path) -> tuple[str, str, str, str]:
+    """Its kind, what came of it (each output, or the line that refuses it), what else says so, and how far off it is."""
     kind = "?"
     try:
-        kind = str(read_specification(path)[0].WhichOneof("Type"))
+        model = read_specification(path)[0]
+        kind = str(model.WhichOneof("Type"))
         program = Program.load(path, "float16")
         generator = np.random.default_rng(0)
         inputs = {feature.name: example(feature, generator) for feature in program.inputs if feature.default is None}
-        state = program.make_state() if program.states else None
-        results = program.predict(inputs, state)
+        results = _results(program, inputs)
     except InputError as error:
-        return kind, f"refused: {str(error).replace(str(path), path.name)}".replace("|", "\\|")
-    return kind, "; ".join(f"`{name}` {shown(value)}" for name, value in results.items())
+        return kind, f"refused: {str(error).replace(str(path), path.name)}".replace("|", "\\|"), "", ""
+    other = independent_values(path, model, inputs)
+    what = "; ".join(f"`{name}` {shown(value)}" for name, value in results.items())
+    if other is None:
+        return kind, what, "", ""
+    exact = _results(Program.load(path, "float32"), inputs)
+    return kind, what, other[0], ", ".join(f"{difference(other[1], each):.1e}" for each in (exact, results))
+
+
+def _results(program: Program, inputs: dict[str, Any]) -> dict[str, Any]:
+    return program.predict(inputs, program.make_state() if program.states else None)
+
+
+def difference(expected: Mapping[str, Any], results: Mapping[str, Any]) -> float:
+    """The largest difference of results, in parts of the largest value of each.
+
+    Raises:
+        ValueError: another shape, or other classes.
+    """
+    worst = 0.0
+    for name, value in expected.items():
+        if isinstance(value, dict) and set(value) != set(results[name]):
+            raise ValueError(f"'{name}' has other classes")
+        wanted = np.array(list(value.values()) if isinstance(value, dict) else value, np.float64)
+        actual = np.array([results[name][key] for key in value] if isinstance(value, dict) else results[name], np.float64)
+        if actual.shape != wanted.shape:
+            raise ValueError(f"'{name}' is {actual.shape}, elsewhere {wanted.shape}")
+        worst = max(worst, float(np.abs(actual - wanted).max() / np.abs(wanted).max()))
+    return worst
 
 
 def example(feature: Feature, generator: np.random.Generator) -> Any:

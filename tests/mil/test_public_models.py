@@ -22,4 +22,4 @@ def test_a_row_says_what_a_model_gave_or_why_not(
     rows = capsys.readouterr().out.splitlines()[2:]
     assert len(rows) == 2
     assert rows[0].startswith("| any/one | broken.mlmodel | ? | refused: 'broken.mlmodel' ")
-    assert rows[1] == "| any/one | net.mlpackage | mlProgram | `nothing` float32 2×3 from 0 to 0 |"
+    assert rows[1] == "| any/one | net.mlpackage | mlProgram | `nothing` float32 2×3 from 0 to 0 |  |  |"
