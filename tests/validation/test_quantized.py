@@ -115,6 +115,8 @@ def test_what_is_a_constant_on_one_side_stays_as_it_is() -> None:
     made = quantize_inputs(ours, theirs, given(grey(), down, up), {}, {})
     assert [each.kind for each in made.inserted] == ["quantize", "dequantize"]
     assert made.operation.arguments["y"] == Reference("grey")
+    lacking = quantize_inputs(ours, step("add", "y", "q_up"), given(grey(), down, up), {}, {})
+    assert lacking.operation.arguments["y"] == Reference("grey")
     turned = quantize_inputs(theirs, ours, given(grey(), down, up), {}, {})
     assert turned.inserted == () and turned.operation.arguments["y"] is theirs.arguments["y"]
 
