@@ -341,6 +341,48 @@ def test_a_malformed_model_is_refused_in_one_line(case: str, tmp_path) -> None:
     assert len(line) < 700
 
 
+#: What each kind with one input reads, what it gives, and what it reads never.
+ONE_INPUT: dict[str, tuple[Any, Any, Any]] = {
+    "scaler": ("double", "double", "string"),
+    "normalizer": (VECTOR, VECTOR, "double"),
+    "imputer": ("double", "double", "dictionary of string"),
+    "oneHotEncoder": ("string", ("DOUBLE", [2]), "double"),
+    "arrayFeatureExtractor": (VECTOR, "double", "string"),
+    "dictVectorizer": ("dictionary of string", ("DOUBLE", [2]), VECTOR),
+    "categoricalMapping": ("string", "int64", "double"),
+}
+
+
+@pytest.mark.parametrize("kind", ONE_INPUT)
+def test_kinds_have_one_input_and_one_output_of_their_own(kind: str, tmp_path) -> None:
+    reads, gives, never = ONE_INPUT[kind]
+    for inputs, outputs, told in (
+        ({"x": reads, "z": reads}, {"y": gives}, f"has 2 inputs, a {kind} model has 1"),
+        ({}, {"y": gives}, f"has 0 inputs, a {kind} model has 1"),
+        ({"x": reads}, {"y": gives, "z": gives}, f"has 2 outputs, a {kind} model has 1"),
+        ({"x": never}, {"y": gives}, f"as no {kind} has"),
+    ):
+        with pytest.raises(MilError, match=told):
+            Program.load(saved(model(kind, inputs, outputs), tmp_path))
+
+
+def test_several_inputs_make_one_result_and_a_classifier_two(tmp_path) -> None:
+    for made, told in (
+        (glm("glmRegressor", {"y": "double", "z": "double"}, WIDE[:1], 0.0), "has 2 outputs, a glmRegressor model has 1"),
+        (changed(columns("a"), lambda m: m.description.output.add(name="w").type.doubleType.SetInParent()), "has 2 outputs"),
+        (
+            changed(
+                classifier(WIDE[:1], 0.0, list("ab"), "OneVsRest"),
+                lambda m: m.description.output.add(name="w").type.int64Type.SetInParent(),
+            ),
+            "has 3 outputs, a glmClassifier model has 1",
+        ),
+        (changed(columns("a"), lambda m: m.description.ClearField("input")), "has 0 inputs, a featureVectorizer model has 1"),
+    ):
+        with pytest.raises(MilError, match=told):
+            Program.load(saved(made, tmp_path))
+
+
 def test_what_does_not_fit_is_told_when_it_runs(tmp_path) -> None:
     with pytest.raises(MilError, match="the features have 4 numbers where 3 are due"):
         run(glm("glmRegressor", {"y": "double"}, np.ones(3), 0.0), tmp_path, x=X[0])
