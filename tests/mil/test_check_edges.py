@@ -319,7 +319,7 @@ def test_states_are_described_as_the_program_keeps_them(states: list[Any], messa
 
 def test_a_state_has_no_open_length() -> None:
     block, proto = function(relu(), inputs={"x": tensor_type((2, 3)), "s": state_of(-1, 2)})
-    with pytest.raises(MilError, match="state 's' of 'a.mlpackage' is described as -1×2, the program keeps -1×2"):
+    with pytest.raises(MilError, match=r"state 's' of 'a.mlpackage' is described as -1×2, the program keeps -1×2"):
         check_features(proto, block, [feature("x", (2, 3))], [feature("y", (2, 3))], "a.mlpackage", [described_state("s", -1, 2)])
 
 
