@@ -68,7 +68,7 @@ def quantize_activations(model: "ct.models.MLModel", ranges: Mapping[str, Range]
     from coremltools.optimize.coreml import OpLinearQuantizerConfig, OptimizationConfig
 
     candidates = [op for op in operations(model) if op.op_type in _QUANTIZABLE]
-    rest = [op for op in candidates if not chooser(_names(op))]
+    rest = [op for op in candidates if not chooser(_names(op)) or _adds_compressed(op)]
     if len(rest) == len(candidates):
         raise InputError("no operator is left for int8 activations: let [[ops]] exclude fewer, or leave activations out")
     silent = {op.name for op in rest} | {feeder.name for op in rest for feeder in _feeders(op)}
@@ -103,6 +103,11 @@ def _names(op: Any) -> set[str]:
 def _read(op: Any) -> Iterator[Any]:
     for value in op.inputs.values():
         yield from (var for var in (value if isinstance(value, list | tuple) else (value,)) if var is not None)
+
+
+def _adds_compressed(op: Any) -> bool:
+    """Whether an operator without weights reads a compressed constant, as position embeddings are: coremltools asks for its range."""
+    return OPERATORS[op.op_type].weight_axes is None and any(_constant(var) and var.op.op_type != "const" for var in _read(op))
 
 
 def _constant(var: Any) -> bool:

@@ -27,6 +27,7 @@ from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.float_network import ContractedNetwork
 from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.package.metadata import Metadata
+from fcrn_mobile.package.pymil import FAILING_PASSES
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.quiet import quiet_coremltools
 
@@ -39,7 +40,7 @@ __all__ = ["arithmetic", "convert", "describe", "equalised", "float_model", "hal
 _SAME = 0.02
 #: Characters of what a converter says.
 _LONGEST_REASON = 120
-#: Of the error of a pass of coremltools 9 that fuses a multiplication and a sum which broadcast, as in ZoeDepth's head.
+#: Of errors of ``FAILING_PASSES``.
 _NO_BATCH_NORM = ("doesn't have compatible subtype", "of type batch_norm")
 #: What stands in a converter's message → what to do about it.
 _REMEDIES = {
@@ -124,7 +125,7 @@ def _converted(
     except ValueError as error:
         if not any(sign in str(error) for sign in _NO_BATCH_NORM):
             raise
-        return convert(graph, size, recipe, frozenset({"common::fuse_elementwise_to_batchnorm"}))
+        return convert(graph, size, recipe, FAILING_PASSES)
 
 
 def convert(

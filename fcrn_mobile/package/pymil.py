@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     import coremltools as ct
     from torch import nn
 
-__all__ = ["Step", "changed", "graph_pass", "half_precision", "note_compression", "operations", "weighted_kmeans"]
+__all__ = ["FAILING_PASSES", "Step", "changed", "graph_pass", "half_precision", "note_compression", "operations", "weighted_kmeans"]
 
+#: Of coremltools 9: it takes a product and a sum that broadcast (as in ZoeDepth's head) for a batch norm, and fails. Whatever it can fuse,
+#: it has fused when a network was converted.
+FAILING_PASSES = frozenset({"common::fuse_elementwise_to_batchnorm"})
 #: Changes a PyMIL program in place.
 Step = Callable[[Any], None]
 
@@ -39,8 +42,11 @@ def changed(model: "ct.models.MLModel", *steps: Step, version: int = 0) -> "ct.m
     Raises:
         Exception: whatever coremltools says of an operator that a newer set writes otherwise.
     """
+    import coremltools as ct
     from coremltools.converters.mil.converter import mil_convert
 
+    pipeline = ct.PassPipeline()
+    pipeline.remove_passes(FAILING_PASSES)
     specification = model.get_spec()
     version = max(version, specification.specificationVersion)
     program = _program(model) if version == specification.specificationVersion else _loaded(model, version)
@@ -57,6 +63,7 @@ def changed(model: "ct.models.MLModel", *steps: Step, version: int = 0) -> "ct.m
         specification_version=version,
         model_description=specification.description,
         skip_model_load=True,
+        pass_pipeline=pipeline,
     )
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.depth_families import FAMILIES, save_folder
 
 #: Fidelity that each precision has to hold on random weights, which are harder to compress than trained ones.
-BUDGETS = {"int8": 0.02, "palette6": 0.05}
+BUDGETS = {"int8": 0.02, "palette6": 0.05, "w8a8": 0.1}
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def exported_and_validated(call: Callable[..., Any], model: str, precision: str,
 
 @pytest.mark.parametrize(
     ("name", "precision"),
-    [*(("depth_anything", precision) for precision in BUDGETS), ("dpt", "int8"), ("glpn", "int8")],
+    [*(("depth_anything", precision) for precision in BUDGETS), ("dpt", "int8"), ("glpn", "int8"), ("zoedepth", "int8")],
 )
 def test_a_small_one_goes_the_whole_way(call: Callable[..., Any], tmp_path: Path, photos: str, name: str, precision: str) -> None:
     save_folder(name, tmp_path / name)
