@@ -29,6 +29,7 @@ __all__ = ["command"]
 @click.option("--calibration-images", "count", type=int, metavar="N", help="How many of them, instead of the recipe's number.")
 @click.option("--calibration-seed", "seed", type=int, metavar="N", help="Chooses which.")
 @click.option("--no-correct", is_flag=True, help="Leave compressed weights uncorrected.")
+@click.option("--scale", type=float, metavar="S", help="Multiply depth: metres by 'predict --scale-from', folded into the last operator.")
 @click.option("--out", required=True, type=OutputFile(), help="Destination, ending in .mlpackage, .onnx or .aimodel.")
 @click.option("--force", is_flag=True, help="Overwrite.")
 @json_option
@@ -40,6 +41,7 @@ def command(
     count: int | None,
     seed: int | None,
     no_correct: bool,
+    scale: float | None,
     out: Path,
     force: bool,
     json_out: str | None,
@@ -48,17 +50,15 @@ def command(
     """Convert MODEL (builtin, a .safetensors file or a network from outside) for the phone."""
     from fcrn_mobile.conversion.calibration import calibration_notes
     from fcrn_mobile.conversion.export import artefact_size, export
-    from fcrn_mobile.conversion.recipe import read_recipe
     from fcrn_mobile.conversion.weights import package_weights, summary
     from fcrn_mobile.network.forms import open_network
 
     if recipe_file and precision:
         raise InputError("--recipe and --precision exclude each other: write the precision into the recipe")
-    recipe = read_recipe(recipe_file) if recipe_file else None
+    recipe = _read(recipe_file) if recipe_file else None
     model, input_size = _sized(model, **outside)
     loaded = open_network(model)
-    recipe = (recipe or _short(precision, loaded, out)).calibrated_on(calibration, count, seed)
-    recipe = replace(recipe, input_size=input_size) if input_size else recipe
+    recipe = _changed((recipe or _short(precision, loaded, out)).calibrated_on(calibration, count, seed), input_size, scale)
     if no_correct and calibration and recipe.activations != "int8":
         raise InputError(f"--no-correct leaves nothing that looks at --calibration {calibration}: give one of them")
     uncorrected = no_correct and recipe.correct and not loaded.quantization
@@ -77,7 +77,8 @@ def command(
     if json_out != "-":
         # The oldest system and the kind of output are Core ML's: the others have arrays.
         kind = f"{recipe.target}  output {recipe.output}" if out.suffix == ".mlpackage" else "output array"
-        print(f"{out}  {size_bytes / 1e6:.1f} MB  {recipe.precision}  {kind}, depth {loaded.in_units}")
+        unit = loaded.in_units if recipe.scale is None else "in metres"
+        print(f"{out}  {size_bytes / 1e6:.1f} MB  {recipe.precision}  {kind}, depth {unit}")
         weights = [f"weights: {', '.join(f'{kind}: {count} ops' for kind, count in summary(stored).items())}"] if stored else []
         print(*weights, *notes, _next(model, loaded, recipe, out), sep="\n")
 
@@ -99,6 +100,20 @@ def _graph(out: Path) -> str | None:
     from fcrn_mobile.package.reading import metadata, read_specification
 
     return Metadata.from_dict(metadata(read_specification(out)[0])).graph if out.suffix == ".mlpackage" else None
+
+
+def _read(file: Path) -> "Recipe":
+    from fcrn_mobile.conversion.recipe import read_recipe
+
+    return read_recipe(file)
+
+
+def _changed(recipe: "Recipe", input_size: tuple[int, int] | None, scale: float | None) -> "Recipe":
+    """With what the command line says in the recipe's place."""
+    from fcrn_mobile.conversion.recipe import make_scale
+
+    recipe = replace(recipe, input_size=input_size) if input_size else recipe
+    return recipe if scale is None else replace(recipe, scale=make_scale(scale))
 
 
 def _short(precision: str | None, loaded: "FloatNetwork", out: Path) -> "Recipe":

@@ -11,13 +11,27 @@ from torch import nn
 
 import fcrn_mobile
 from fcrn_mobile.conversion.calibration import CalibrationImages, measuring_images
-from fcrn_mobile.conversion.recipe import COREML_ONLY, Recipe
+from fcrn_mobile.conversion.recipe import COREML_ONLY, Recipe, make_scale
 from fcrn_mobile.data.grammar import portable
+from fcrn_mobile.depth_contract import UNITS
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.network.deploy import rescaled
 from fcrn_mobile.network.float_network import FloatNetwork
 from fcrn_mobile.package.metadata import Metadata
 
-__all__ = ["AUTHOR", "INPUT_NAME", "LICENCE", "OUTPUT_NAME", "Conversion", "conversion_errors", "provenance", "recipe_of", "recipe_text"]
+__all__ = [
+    "AUTHOR",
+    "INPUT_NAME",
+    "LICENCE",
+    "OUTPUT_NAME",
+    "Conversion",
+    "conversion_errors",
+    "deployed",
+    "provenance",
+    "recipe_of",
+    "recipe_text",
+    "scale_of",
+]
 
 AUTHOR = "fcrn-mobile"
 LICENCE = "MIT (converter); weights as stated in the training data of the checkpoint"
@@ -59,11 +73,30 @@ class Conversion:
             checkpoint,
             recipe,
             recipe.input_sizes[0] if recipe.input_sizes else recipe.input_size or checkpoint.input_size,
-            checkpoint.deployed(recipe.form),
+            deployed(checkpoint, recipe),
             images,
             provenance(checkpoint, recipe, coreml) | (images.to_metadata() if images else {}),
             conversion_errors(checkpoint.name, recipe),
         )
+
+    @property
+    def in_units(self) -> str:
+        """What its depth is, as the end of a sentence."""
+        return self.checkpoint.in_units if self.recipe.scale is None else "in metres"
+
+
+def deployed(checkpoint: FloatNetwork, recipe: Recipe) -> nn.Module:
+    """A network as it is converted: in the form that a recipe asks for, its depth times the recipe's scale.
+
+    Raises:
+        InputError: a scale for weights that are quantized, or for another network than an FCRN.
+    """
+    network = checkpoint.deployed(recipe.form)
+    if recipe.scale is None:
+        return network
+    if checkpoint.quantization:
+        raise InputError(f"scale = {recipe.scale:g} changes weights, and those of '{checkpoint.name}' are quantized: leave it out")
+    return rescaled(network, recipe.scale)
 
 
 @contextmanager
@@ -98,6 +131,9 @@ def provenance(checkpoint: FloatNetwork, recipe: Recipe, coreml: bool) -> dict[s
         coreml: whether the settings that only Core ML knows are true of it.
     """
     facts = Metadata.of(checkpoint, fcrn_mobile.__version__)
+    if recipe.scale is not None:
+        # Metres by a measured scale hold for the camera that it was measured with, of which nothing is known.
+        facts = replace(facts, output_units=UNITS["metres"], camera="{}")
     return replace(facts, recipe=recipe_text(recipe, coreml), network=checkpoint.kind).to_dict()
 
 
@@ -128,3 +164,13 @@ def recipe_of(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
     except (ValueError, TypeError, RecursionError) as error:
         raise InputError(f"'{path}' has a recipe in its metadata that is not readable ('{written.recipe:.40}'): export it again") from error
     return settings
+
+
+def scale_of(metadata: Mapping[str, str], path: Path) -> float | None:
+    """By what an artefact's depth was multiplied when it was made; None for nothing.
+
+    Raises:
+        InputError: as of ``recipe_of``, or the scale is none.
+    """
+    scale = recipe_of(metadata, path).get("scale")
+    return None if scale is None else make_scale(scale)

@@ -80,6 +80,8 @@ def package_recipe(package: FloatPackage, recipe: Recipe, correct: bool = True) 
     recipe = completed(None, recipe, correct)
     settings = recipe_of(package.written, package.path)
     form = settings.get("form", "four")
+    if recipe.scale is not None and recipe.scale != settings.get("scale"):
+        raise InputError(f"recipe '{recipe.name}' has a scale, which only an export can fold in: leave it out")
     if recipe.form not in (form, "four"):
         raise InputError(f"recipe '{recipe.name}' asks for form = \"{recipe.form}\", which only an export can choose: leave it out")
     size = package.picture_size

@@ -63,7 +63,7 @@ def describe(conversion: Conversion) -> "AIModelAssetMetadata":
     checkpoint, metadata = conversion.checkpoint, AIModelAssetMetadata()
     metadata.author = AUTHOR
     metadata.license = LICENCE
-    metadata.model_description = f"Monocular depth {checkpoint.in_units} ({checkpoint.kind}, {conversion.recipe.precision})."
+    metadata.model_description = f"Monocular depth {conversion.in_units} ({checkpoint.kind}, {conversion.recipe.precision})."
     facts = conversion.metadata | Metadata(input_values=RGB_255).to_dict()
     for key, value in facts.items():
         metadata.set_custom(key, value)

@@ -198,7 +198,7 @@ def _final(name: str, prefix: str) -> str:
 def describe(model: "ct.models.MLModel", conversion: Conversion) -> None:
     """Fill in what Xcode and the app show: units, author, version, preview, recipe, checkpoint, images."""
     checkpoint, recipe = conversion.checkpoint, conversion.recipe
-    unit = checkpoint.in_units
+    unit = conversion.in_units
     sizes = " or ".join(by(size) for size in recipe.input_sizes or (conversion.size,))
     precision = "mixed precision" if recipe.ops else recipe.precision
     model.short_description = f"Monocular depth {unit} ({checkpoint.kind}, {precision})."

@@ -1,5 +1,6 @@
 """What to export: a frozen dataclass read from TOML, in which an unknown key or a bad value is an error."""
 
+import math
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, fields, replace
 from fnmatch import fnmatchcase
@@ -15,7 +16,7 @@ from fcrn_mobile.package.metadata import COMPUTE_UNITS
 from fcrn_mobile.quantize.scheme import ACTIVATION_NAMES, FLOATS, OPTIONS, TARGETS, Scheme, newest, parse_scheme
 from fcrn_mobile.toml_file import read_toml
 
-__all__ = ["COREML_ONLY", "OUTPUTS", "Calibration", "Override", "Recipe", "Settings", "make_recipe", "read_recipe"]
+__all__ = ["COREML_ONLY", "OUTPUTS", "Calibration", "Override", "Recipe", "Settings", "make_recipe", "make_scale", "read_recipe"]
 
 OUTPUTS = ("image", "array")
 _METHODS = ("minmax", "percentile", "mse")
@@ -105,6 +106,8 @@ class Settings:
         activations: ``fp16``, or ``int8`` with ranges from ``calibration``.
         calibration: None without quantized activations or corrections that need images.
         correct: corrections of compressed weights without training; None = none.
+        scale: by which depth is multiplied, so that it is in metres: of a network whose depth is known up to a scale, or for another camera
+            than the one of its training data; None = as it is.
     """
 
     name: str = "fcrn"
@@ -121,6 +124,7 @@ class Settings:
     calibration: Calibration | None = None
     correct: Correct | None = None
     input_sizes: tuple[tuple[int, int], ...] = ()
+    scale: float | None = None
 
     @cached_property
     def scheme(self) -> Scheme:
@@ -211,10 +215,12 @@ class Recipe(Settings):
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as written into the artefact's metadata; ``make_recipe`` reads them back."""
-        names = [f.name for f in fields(self) if f.name not in (*_COMPRESSION, "input_sizes")]
+        names = [f.name for f in fields(self) if f.name not in (*_COMPRESSION, "input_sizes", "scale")]
         values = {name: getattr(self, name) for name in names} | self.options
         if self.input_sizes:
             values["input_sizes"] = self.input_sizes
+        if self.scale is not None:
+            values["scale"] = self.scale
         if self.ops:
             values["ops"] = [override.to_json() for override in self.ops]
         if self.activations == "int8":
@@ -255,6 +261,7 @@ def _recipe(values: dict[str, Any]) -> Recipe:
     read = {
         "input_size": _size,
         "input_sizes": _sizes,
+        "scale": make_scale,
         "budget": _budget,
         "ops": _overrides,
         "calibration": _calibration,
@@ -329,6 +336,17 @@ def _size(value: object) -> tuple[int, int]:
     if isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(side, int) and 32 <= side <= 4096 for side in value):
         return value[0], value[1]
     raise InputError(f"input_size is {value!r}: give [height, width] in pixels, each from 32 to 4096")
+
+
+def make_scale(value: object) -> float:
+    """A factor of depth.
+
+    Raises:
+        InputError: no number above 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise InputError(f"scale is {value!r}: give what depth is multiplied by, a number above 0 such as 1.25")
+    return float(value)
 
 
 def _sizes(value: object) -> tuple[tuple[int, int], ...]:

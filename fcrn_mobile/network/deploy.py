@@ -13,13 +13,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from fcrn_mobile.errors import require_known
+from fcrn_mobile.errors import InputError, require_known
 from fcrn_mobile.network.decoders import UnpooledConv5x5, UpConv, UpProj
 from fcrn_mobile.network.fast_projection import FastProj, PhaseConvs
 from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.unpooling import FORMS, Form, fused_bias, fused_kernel, phase_convs, phase_kernels, unpool
 
-__all__ = ["DeployedUpConv", "DeployedUpProj", "FourPhaseConv", "FusedPhaseConv", "LiteralUnpooledConv", "deploy", "taking_pixels"]
+__all__ = [
+    "DeployedUpConv",
+    "DeployedUpProj",
+    "FourPhaseConv",
+    "FusedPhaseConv",
+    "LiteralUnpooledConv",
+    "deploy",
+    "rescaled",
+    "taking_pixels",
+]
 
 _Network = TypeVar("_Network", bound=nn.Module)
 
@@ -121,6 +130,22 @@ def deploy(network: FCRN, form: Form = "four") -> FCRN:
     for module in list(network.modules()):
         _fold_children(module)
     return network.eval()
+
+
+def rescaled(network: _Network, factor: float) -> _Network:
+    """Let a deployed network give depth times a positive factor (in place): in its last convolution, or in what inverse depth divides.
+
+    Raises:
+        InputError: another network than an FCRN.
+    """
+    if not isinstance(network, FCRN):
+        raise InputError(f"scale = {factor:g} is folded into the last convolution of an FCRN, and this network is none: leave it out")
+    if network.config.inverse_depth is not None:
+        network.one = network.one * factor
+    else:
+        for parameter in network.head.parameters():
+            parameter.data *= factor
+    return network
 
 
 def taking_pixels(network: _Network) -> _Network:

@@ -86,7 +86,7 @@ class Metadata:
         if self == Metadata():
             return None
         contract = DepthContract.from_metadata(asdict(self)) or DepthContract()
-        if not contract.is_metric or contract.camera or not self.training_data:
+        if not contract.is_metric or contract.camera or self.camera is not None or not self.training_data:
             return contract
         from fcrn_mobile.data.spec import training_camera
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.conversion.artefact import recipe_of
+from fcrn_mobile.conversion.artefact import recipe_of, scale_of
 from fcrn_mobile.conversion.calibration import calibrated_on, check_unseen
 from fcrn_mobile.conversion.export import artefact_size
 from fcrn_mobile.data.source import Sample, Source
@@ -59,11 +59,13 @@ class _CandidateMeter:
         runtime: the candidate.
         metrics: against the truth; None where the data hold none.
         focus: from its camera to the data's.
+        scale: of its depth over the reference's, see ``artefact.scale_of``.
     """
 
     runtime: Runtime
     metrics: DepthMetrics | None
     focus: Focus
+    scale: float = 1.0
     _fidelity: Fidelity = field(default_factory=Fidelity)
     _per_image: list[ImageDrift] = field(default_factory=list)
     _overflow: str | None = None
@@ -76,7 +78,7 @@ class _CandidateMeter:
         # An overflow inside may be clamped away before the output: the first frame is always looked through.
         if self._overflow is None and (not self._per_image or not np.isfinite(prediction).all()):
             self._overflow = _overflow(self.runtime, sample.image)
-        values = self._fidelity.update(prediction, output)
+        values = self._fidelity.update(prediction, output if self.scale == 1 else output * np.float32(self.scale))
         self._per_image.append(ImageDrift(sample.name, values.abs_rel, abs_rel, own, values.boundary_drift))
 
     def compute(self, reference: dict[str, Any], limits: Sequence[Limit]) -> Drift:
@@ -130,10 +132,12 @@ def validate(
     rule, inverse = _common(rule, reference, candidates)
     focus = focus_on(reference, source)
     truth = _Truth(DepthMetrics(rule, inverse), StandingMeter(rule, inverse, data), focus) if rule else None
-    meters = [_CandidateMeter(each, DepthMetrics(rule, inverse) if rule else None, focus_on(each, source)) for each in candidates]
+    metrics = [DepthMetrics(rule, inverse) if rule else None for _ in candidates]
+    meters = [
+        _CandidateMeter(*pair, focus_on(pair[0], source), _scale(pair[0], reference)) for pair in zip(candidates, metrics, strict=True)
+    ]
     start = time.perf_counter()
-    width = _run(reference, source, truth, meters, on_frame)
-    seconds = time.perf_counter() - start
+    width, seconds = _run(reference, source, truth, meters, on_frame), time.perf_counter() - start
     values: dict[str, Any] = truth.metrics.compute() if truth else {"images": len(source)}
     return Validation(
         reference_name=reference.name,
@@ -160,7 +164,10 @@ def _common(rule: EvaluationProtocol | None, reference: Runtime, candidates: Seq
     for model in (reference, *candidates):
         check_whole(model)
     for candidate in candidates:
-        if (own := depth_of(candidate, depth)) != depth:
+        own = depth_of(candidate, depth)
+        # One package of a network up to scale may be in metres, by a scale that is known.
+        known = scale_of(candidate.metadata, candidate.path) is not None and "inverse" not in (own, depth)
+        if own != depth and not known:
             raise InputError(
                 f"the depth of '{candidate.name}' is {UNITS[own]}, that of the reference '{reference.name}' {UNITS[depth]}: they do not "
                 "compare; give models of one kind of depth"
@@ -192,6 +199,11 @@ def _check_unseen(source: Source, hashes: frozenset[str], data: str) -> None:
         raise InputError("no image to validate on: the data is empty")
     for index in range(len(source) if hashes else 0):
         check_unseen(source[index], hashes, data)
+
+
+def _scale(candidate: Runtime, reference: Runtime) -> float:
+    own, other = (scale_of(model.metadata, model.path) or 1.0 for model in (candidate, reference))
+    return own / other
 
 
 def _engine(runtime: Runtime) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from fcrn_mobile.conversion.activations import as_program
+from fcrn_mobile.conversion.artefact import deployed
 from fcrn_mobile.conversion.coreml import equalised, float_model, prepared
 from fcrn_mobile.conversion.equalise_program import equalise_program
 from fcrn_mobile.conversion.float_package import open_float_package
@@ -66,7 +67,7 @@ def _converted(checkpoint: FloatNetwork, recipe: Recipe, size: tuple[int, ...]) 
     plain = Recipe(precision="fp32", output="array", target=recipe.target)
     height, width = size
     with quiet_coremltools():
-        network = prepared(checkpoint.deployed(recipe.form), recipe)
+        network = prepared(deployed(checkpoint, recipe), recipe)
         return as_program(equalised(float_model(network, (height, width), plain)[0], network, recipe))
 
 
