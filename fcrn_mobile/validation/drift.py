@@ -132,10 +132,7 @@ def validate(
     rule, inverse = _common(rule, reference, candidates)
     focus = focus_on(reference, source)
     truth = _Truth(DepthMetrics(rule, inverse), StandingMeter(rule, inverse, data), focus) if rule else None
-    metrics = [DepthMetrics(rule, inverse) if rule else None for _ in candidates]
-    meters = [
-        _CandidateMeter(*pair, focus_on(pair[0], source), _scale(pair[0], reference)) for pair in zip(candidates, metrics, strict=True)
-    ]
+    meters = [_meter(candidate, reference, source, rule, inverse) for candidate in candidates]
     start = time.perf_counter()
     width, seconds = _run(reference, source, truth, meters, on_frame), time.perf_counter() - start
     values: dict[str, Any] = truth.metrics.compute() if truth else {"images": len(source)}
@@ -152,6 +149,12 @@ def validate(
         left_out=left_out,
         focus=focus.at(width) if truth else Focus(),
     )
+
+
+def _meter(candidate: Runtime, reference: Runtime, source: Source, rule: EvaluationProtocol | None, inverse: bool) -> _CandidateMeter:
+    metrics = DepthMetrics(rule, inverse) if rule else None
+    own, other = (scale_of(model.metadata, model.path) or 1.0 for model in (candidate, reference))
+    return _CandidateMeter(candidate, metrics, focus_on(candidate, source), own / other)
 
 
 def _common(rule: EvaluationProtocol | None, reference: Runtime, candidates: Sequence[Runtime]) -> tuple[EvaluationProtocol | None, bool]:
@@ -199,11 +202,6 @@ def _check_unseen(source: Source, hashes: frozenset[str], data: str) -> None:
         raise InputError("no image to validate on: the data is empty")
     for index in range(len(source) if hashes else 0):
         check_unseen(source[index], hashes, data)
-
-
-def _scale(candidate: Runtime, reference: Runtime) -> float:
-    own, other = (scale_of(model.metadata, model.path) or 1.0 for model in (candidate, reference))
-    return own / other
 
 
 def _engine(runtime: Runtime) -> str:
