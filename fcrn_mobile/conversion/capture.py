@@ -7,6 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fcrn_mobile.conversion.fixed import fixed
+from fcrn_mobile.network.float_network import ContractedNetwork
+
 __all__ = ["CAPTURES", "SIMILAR", "TRACE", "example", "trace"]
 
 #: The name of tracing.
@@ -30,16 +33,16 @@ def trace(network: nn.Module, size: tuple[int, int]) -> torch.jit.ScriptModule:
     return traced
 
 
-def _traced(network: nn.Module, size: tuple[int, int]) -> torch.jit.ScriptModule:
-    traced = trace(network, size)
+def _traced(network: ContractedNetwork, size: tuple[int, int]) -> torch.jit.ScriptModule:
+    traced = trace(fixed(network, size, tracing=True), size)
     _check_same(traced, network, size)
     return traced
 
 
-def _exported(network: nn.Module, size: tuple[int, int]) -> torch.export.ExportedProgram:
+def _exported(network: ContractedNetwork, size: tuple[int, int]) -> torch.export.ExportedProgram:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        program = torch.export.export(network, (example(size),)).run_decompositions({})
+        program = torch.export.export(fixed(network, size), (example(size),)).run_decompositions({})
         _check_same(program.module(), network, size)
     return program
 
@@ -57,4 +60,4 @@ def _check_same(graph: Any, network: nn.Module, size: tuple[int, int]) -> None:
 
 
 #: By name, in the order in which they are tried: tracing takes a fraction of the time, and keeps what operators are called.
-CAPTURES: dict[str, Callable[[nn.Module, tuple[int, int]], Any]] = {TRACE: _traced, "torch.export": _exported}
+CAPTURES: dict[str, Callable[[ContractedNetwork, tuple[int, int]], Any]] = {TRACE: _traced, "torch.export": _exported}

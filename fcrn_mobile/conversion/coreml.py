@@ -16,7 +16,6 @@ from fcrn_mobile.conversion.capture import CAPTURES, TRACE, trace
 from fcrn_mobile.conversion.compressed import compressed
 from fcrn_mobile.conversion.equalise import equalise
 from fcrn_mobile.conversion.equalise_program import equalise_program
-from fcrn_mobile.conversion.fixed import fixed
 from fcrn_mobile.conversion.learned import check_stored, register_learned
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.weights import plain
@@ -106,7 +105,7 @@ def float_model(network: nn.Module, size: tuple[int, int], recipe: Recipe) -> tu
     failures = {}
     for name, capture in CAPTURES.items():
         try:
-            return _converted(capture(fixed(network, size, name == TRACE), size), size, recipe), name
+            return _converted(capture(network, size), size, recipe), name
         except (InputError, OSError, MemoryError):
             raise
         except Exception as error:  # converters raise whatever occurs to them

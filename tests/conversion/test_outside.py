@@ -73,11 +73,11 @@ class Positions(nn.Module):
         self.head = nn.Conv2d(8, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.patches(x)
-        x = F.interpolate(x, scale_factor=2.0, mode="bilinear")
-        grid = F.interpolate(self.grid, size=x.shape[-2:], mode="bicubic")
-        if torch.jit.is_tracing():  # as DINOv2 does
-            grid = F.interpolate(grid, size=x.shape[-2:], mode="bicubic")
+        grid = self.grid
+        if torch.jit.is_tracing():  # as DINOv2 does, where nothing is to be resized otherwise
+            grid = F.interpolate(grid, size=(3, 3), mode="bicubic")
+        x = F.interpolate(self.patches(x), scale_factor=2.0, mode="bilinear")
+        grid = F.interpolate(grid, size=x.shape[-2:], mode="bicubic")
         return self.head(self.joined([x + grid, x + self.table(3)]))
 
 
@@ -152,7 +152,7 @@ def test_what_does_not_see_the_picture_is_constant() -> None:
 
 
 def test_torch_export_takes_the_graph_as_well() -> None:
-    contracted = fixed(ContractedNetwork(Positions(), CONTRACT).eval(), SIZE)
+    contracted = ContractedNetwork(Positions(), CONTRACT).eval()
     graph = CAPTURES["torch.export"](contracted, SIZE)
     pixels = torch.rand(1, 3, *SIZE)
     with torch.no_grad():
