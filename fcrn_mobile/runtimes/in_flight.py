@@ -6,7 +6,7 @@ for each image, so that a result does not depend on how many images are in fligh
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -24,7 +24,7 @@ MOST = 8
 _Seen = tuple[Sample, list[NDArray[np.float32]]]
 
 
-def predictions(models: Sequence[Runtime], source: Source) -> Iterator[_Seen]:
+def predictions(models: Sequence[Runtime], source: Source) -> Generator[_Seen, None, None]:
     """Each frame with what every model gives of it, h×w, in the order of the source.
 
     As many images are in flight as torch has threads, where all of the models allow it (``Runtime``); else one is.

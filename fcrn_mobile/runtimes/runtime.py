@@ -27,7 +27,7 @@ class Runtime(Protocol):
         input_size: height and width that images are resized to.
         metadata: what the artefact says about itself, see ``package.metadata``.
 
-    One whose class says ``is_concurrent = True`` may predict on several threads at once; others see one image after the other.
+    One that says ``is_concurrent = True`` may predict on several threads at once; others see one image after the other.
     """
 
     name: str

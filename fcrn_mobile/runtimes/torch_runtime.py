@@ -26,7 +26,6 @@ class TorchRuntime:
     """Runs a float network, an FCRN rewritten exactly for deployment."""
 
     backend = "torch"
-    is_concurrent = True
 
     def __init__(self, model: str, model_config: Path | None = None, size: tuple[int, int] | None = None) -> None:
         network = open_network(_configured(model, model_config, size))
@@ -46,6 +45,8 @@ class TorchRuntime:
         self.contract, self.input_size = self._interface.contract, size
         self.metadata = Metadata.of(network, network.tool_version).to_dict()
         self._network: torch.nn.Module = self._prepared(network)
+        # Somebody else's network may keep what it computed.
+        self.is_concurrent = isinstance(network, Checkpoint) and type(self) is not CompiledTorchRuntime
 
     def _prepared(self, network: FloatNetwork) -> torch.nn.Module:
         return network.deployed()
@@ -60,7 +61,6 @@ class CompiledTorchRuntime(TorchRuntime):
     """The same through ``torch.compile``; the first prediction compiles, which takes a C++ compiler and up to minutes."""
 
     backend = "torch-compiled"
-    is_concurrent = False
 
     def __init__(self, model: str, model_config: Path | None = None, size: tuple[int, int] | None = None) -> None:
         check_compiler()

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -169,8 +170,8 @@ def _common(rule: EvaluationProtocol | None, reference: Runtime, candidates: Seq
     for candidate in candidates:
         own = depth_of(candidate, depth)
         # One package of a network up to scale may be in metres, by a scale that is known.
-        known = scale_of(candidate.metadata, candidate.path) is not None and "inverse" not in (own, depth)
-        if own != depth and not known:
+        has_scale = scale_of(candidate.metadata, candidate.path) is not None and "inverse" not in (own, depth)
+        if own != depth and not has_scale:
             raise InputError(
                 f"the depth of '{candidate.name}' is {UNITS[own]}, that of the reference '{reference.name}' {UNITS[depth]}: they do not "
                 "compare; give models of one kind of depth"
@@ -186,13 +187,14 @@ def _run(reference: Runtime, source: Source, truth: _Truth | None, meters: Seque
     """
     width = 0
     models = [reference, *(meter.runtime for meter in meters)]
-    for done, (sample, (output, *others)) in enumerate(predictions(models, source), 1):
-        width = width or sample.image.shape[1]
-        abs_rel = truth.update(sample, output) if truth else math.nan
-        for meter, prediction in zip(meters, others, strict=True):
-            meter.update(sample, prediction, output, abs_rel)
-        if on_frame:
-            on_frame(done, len(source))
+    with closing(predictions(models, source)) as frames:
+        for done, (sample, (output, *others)) in enumerate(frames, 1):
+            width = width or sample.image.shape[1]
+            abs_rel = truth.update(sample, output) if truth else math.nan
+            for meter, prediction in zip(meters, others, strict=True):
+                meter.update(sample, prediction, output, abs_rel)
+            if on_frame:
+                on_frame(done, len(source))
     return width
 
 
