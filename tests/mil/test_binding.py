@@ -150,3 +150,7 @@ def test_a_result_of_any_rank_takes_any_shape() -> None:
     proto.outputs[0].type.tensorType.dimensions[0].unknown.variadic = False
     (step,) = bound(proto)
     assert [step.outputs[0].fits(shape) for shape in [(), (3,), (2, 3, 4)]] == [False, True, False]
+    several = operation("fill", (-1, 2), shape="s")
+    several.outputs[0].type.tensorType.dimensions[0].unknown.variadic = True
+    (step,) = bound(several)
+    assert step.outputs[0].fits((3, 4, 2)), "one length that stands for any number of them is enough"

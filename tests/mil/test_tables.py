@@ -16,7 +16,7 @@ from sklearn.preprocessing import Normalizer, OneHotEncoder, StandardScaler
 
 from fcrn_mobile.mil import MilError, Program
 from fcrn_mobile.quiet import quiet_coremltools
-from tests.mil.specifications import model, pipeline, saved
+from tests.mil.specifications import feature, model, pipeline, saved
 
 with quiet_coremltools():
     from coremltools.models import datatypes
@@ -172,6 +172,12 @@ def test_imputing_single_values(tmp_path) -> None:
     assert run(made, tmp_path, x=[0, 1, 0])["y"].tolist() == [7, 1, 9]
 
 
+def test_one_value_is_imputed_everywhere(tmp_path) -> None:
+    made = model("imputer", {"x": VECTOR}, {"y": VECTOR})
+    made.imputer.imputedDoubleArray.vector.append(2.5)
+    assert run(made, tmp_path, x=[np.nan, 1, np.nan, 3])["y"].tolist() == [2.5, 1, 2.5, 3]
+
+
 @pytest.mark.parametrize("values", [["b", "a", "c"], [5, 2, 9]])
 def test_one_hot_encoding(values: list[Any], tmp_path) -> None:
     fitted = OneHotEncoder(sparse_output=False).fit(np.array(values, object)[:, None])
@@ -293,6 +299,19 @@ def changed(made: Any, change: Any) -> Any:
     return made
 
 
+def several(count: int, result: Any = VECTOR) -> Any:
+    made = model("imputer", {"x": VECTOR}, {"y": result})
+    made.imputer.imputedDoubleArray.vector.extend([1.0] * count)
+    return made
+
+
+def empty_column() -> Any:
+    made = columns("a", "b")
+    feature(made.description.input, "b", "double")
+    made.featureVectorizer.inputList[1].inputDimensions = 0
+    return made
+
+
 WIDE = np.ones((2, 4))
 MALFORMED = {
     "text into numbers": (glm("glmRegressor", {"y": "double"}, np.ones(4), 0.0, {"x": "string"}), "'x', STRING label, as no glmRegressor"),
@@ -324,6 +343,11 @@ MALFORMED = {
     ),
     "no element": (extractor([]), "extracts 0 elements as DOUBLE number"),
     "two elements as one": (extractor([0, 1]), "extracts 2 elements as DOUBLE number"),
+    "a column of nothing": (empty_column(), "an array of"),
+    "no values": (several(0), "puts 0 values into DOUBLE array 4"),
+    "too few values": (several(2), "puts 2 values into DOUBLE array 4"),
+    "too many values": (several(5), "puts 5 values into DOUBLE array 4"),
+    "values of another type": (several(4, ("FLOAT32", [4])), "that is not supported, or damaged"),
     "no value to impute": (imputer(VECTOR), "puts None in the place of None"),
     "text into an array": (imputer(VECTOR, imputedStringValue="a"), "puts a in the place of None in DOUBLE array 4"),
     "a text in the place of a number": (imputer("double", imputedDoubleValue=1.0, replaceStringValue="?"), "in the place of \\? in"),
