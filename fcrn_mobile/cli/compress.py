@@ -75,8 +75,10 @@ def command(
     if json_out != "-":
         print(f"{out}  {size / 1e6:.1f} MB of {artefact_size(source.path) / 1e6:.1f} MB  {recipe.precision}")
         print(f"weights: {', '.join(f'{kind}: {count} ops' for kind, count in summary(weights).items())}")
-        for line in (*notes, _next(package, recipe.calibration.data if recipe.calibration else "", out)):
+        for line in notes:
             print(line)
+        if source.problem is None:
+            print(_next(package, recipe.calibration.data if recipe.calibration else "", out))
 
 
 def _next(package: str, images: str, out: Path) -> str:

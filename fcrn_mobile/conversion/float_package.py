@@ -20,6 +20,7 @@ from fcrn_mobile.package.metadata import Metadata, model_contract
 from fcrn_mobile.package.pymil import Step, changed, half_precision, operations
 from fcrn_mobile.package.reading import metadata, package_hash, read_specification
 from fcrn_mobile.quantize.scheme import FLOATS, TARGETS
+from fcrn_mobile.quiet import quiet_coremltools
 
 if TYPE_CHECKING:
     import coremltools as ct
@@ -142,13 +143,14 @@ def open_float_package(path: Path, model_config: Path | None = None) -> FloatPac
         raise InputError(f"'{path}' is no .mlpackage: give a float one, or make one with 'fcrn-mobile export'")
     specification, _ = read_specification(path)
     _check_kind(path, specification)
-    import coremltools as ct
+    with quiet_coremltools():
+        import coremltools as ct
 
-    model = ct.models.MLModel(str(path), skip_model_load=True)
-    try:
-        weights, _ = read_weights(model)
-    except Exception as error:
-        raise InputError(f"'{path}' is not a program that coremltools reads ({brief(error, 160)}): convert its source again") from error
+        model = ct.models.MLModel(str(path), skip_model_load=True)
+        try:
+            weights, _ = read_weights(model)
+        except Exception as error:
+            raise InputError(f"'{path}' is not a program that coremltools reads ({brief(error, 160)}): convert its source again") from error
     _check_float(path, weights, model)
     written, described = metadata(specification), specification.description
     contract = model_contract(path, written, model_config)
