@@ -113,7 +113,9 @@ def _encoding(op: Any) -> Encoding | None:
 
 def _affine(op: Any) -> Encoding:
     data, scale, axis = op.quantized_data, op.scale.val, int(op.axis.val)
-    grid = _integers(data, *(along(_tensor(each), data.rank, axis) for each in (op.scale, op.zero_point)))
+    # A scalar is one block, as a vector of one would be.
+    scales, zeros = (along(torch.atleast_1d(_tensor(each)), data.rank, axis if each.rank else 0) for each in (op.scale, op.zero_point))
+    grid = _integers(data, scales, zeros)
     return Encoding(grid, "quantized_data", None, data.val.dtype, scale.dtype, scale.shape)
 
 

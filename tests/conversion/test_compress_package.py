@@ -192,6 +192,29 @@ def test_a_program_that_takes_no_picture_is_corrected_without_one(tmp_path: Path
     assert written.calibration is None
 
 
+def test_one_scale_for_a_whole_weight_is_corrected_too(foreign: Path, tmp_path: Path) -> None:
+    """The scale is a scalar for iOS 16; the least squared error is by hand, over as many scales."""
+    values = {
+        "precision": "int8",
+        "granularity": "per_tensor",
+        "min_elements": 0,
+        "correct": {"scale": True, "rounding": False, "bias": False},
+    }
+    out = squeezed(foreign, tmp_path / "small.mlpackage", values)
+    program = Program.load(out)
+    weights = {weight.name: weight.values for weight in open_float_package(foreign).weights}
+    for operation in program.operations:
+        if operation.kind == "conv":
+            name = operation.names["weight"].removesuffix("_quantized").removesuffix("_to_fp16")
+            truth, stored_values = weights[name].astype(np.float64), operation.arguments["weight"].numpy()
+            largest = np.abs(truth).max() / 127
+            errors = []
+            for share in np.linspace(0.5, 1, 101):
+                codes = np.clip(np.round(truth / (largest * share)), -127, 127)
+                errors.append(((codes * largest * share - truth) ** 2).sum())
+            assert ((stored_values - truth) ** 2).sum() < 1.05 * min(errors)
+
+
 CONTRACT = 'depth = "metres"\nmean = 0\nstd = 1\n'
 MEASURED = {"precision": "w8a8", "correct": {"equalise": True}, "calibration": {"data": "sample#train", "images": 4}}
 
