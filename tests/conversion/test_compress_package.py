@@ -212,7 +212,7 @@ def test_one_scale_for_a_whole_weight_is_corrected_too(foreign: Path, tmp_path: 
             for share in np.linspace(0.5, 1, 101):
                 codes = np.clip(np.round(truth / (largest * share)), -127, 127)
                 errors.append(((codes * largest * share - truth) ** 2).sum())
-            assert ((stored_values - truth) ** 2).sum() < 1.05 * min(errors)
+            assert ((stored_values - truth) ** 2).sum() < 1.1 * min(errors)  # of fewer scales, in half precision
 
 
 CONTRACT = 'depth = "metres"\nmean = 0\nstd = 1\n'
