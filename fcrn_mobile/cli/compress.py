@@ -2,6 +2,7 @@
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,6 +10,10 @@ from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, progress, write_json
 from fcrn_mobile.cli.outputs import OutputFile
 from fcrn_mobile.errors import InputError
+
+if TYPE_CHECKING:
+    from fcrn_mobile.conversion.float_package import FloatPackage
+    from fcrn_mobile.conversion.recipe import Recipe
 
 __all__ = ["command"]
 
@@ -42,7 +47,6 @@ def command(
 
     Metadata stay; the recipe and the hash of PACKAGE are added.
     """
-    from fcrn_mobile.conversion.calibration import image_notes
     from fcrn_mobile.conversion.completed import short_recipe
     from fcrn_mobile.conversion.compress_package import compress_package, package_recipe
     from fcrn_mobile.conversion.export import artefact_size
@@ -60,12 +64,7 @@ def command(
     recipe = package_recipe(source, recipe, correct=not no_correct)
     with progress("compress") as on_step:
         compress_package(source, recipe, out, force, on_step)
-    switches = recipe.correct and not recipe.correct.sees_images and not no_correct and source.problem
-    notes = image_notes(source.path.stem, source.metadata.training_data or "unknown data", recipe, "--data SPEC#split --images 64")
-    if uncorrected:
-        notes.append("weights not corrected (--no-correct)")
-    if switches:
-        notes.append(f"corrected without images: {source.problem}")
+    notes = _notes(source, recipe, no_correct, bool(uncorrected))
     weights, size = package_weights(out), artefact_size(out)
     if json_out:
         made_of = {"summary": summary(weights), "ops": [weight.to_json() for weight in weights]}
@@ -79,6 +78,19 @@ def command(
             print(line)
         if source.problem is None:
             print(_next(package, recipe.calibration.data if recipe.calibration else "", out))
+
+
+def _notes(source: "FloatPackage", recipe: "Recipe", no_correct: bool, uncorrected: bool) -> list[str]:
+    """What a user should know of the images that were looked at, or were not, a sentence each."""
+    from fcrn_mobile.conversion.calibration import image_notes
+
+    trained = source.metadata.training_data or "unknown data"
+    notes = image_notes(source.path.stem, trained, recipe, "--data SPEC#split --images 64")
+    if uncorrected:
+        notes.append("weights not corrected (--no-correct)")
+    if source.problem and not no_correct and recipe.correct and not recipe.correct.sees_images:
+        notes.append(f"corrected without images: {source.problem}")
+    return notes
 
 
 def _next(package: str, images: str, out: Path) -> str:
