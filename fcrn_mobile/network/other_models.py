@@ -13,7 +13,7 @@ _KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     ".mlmodelc": ("a Core ML model that a Mac has compiled", ()),
     ".onnx": ("an ONNX model", ("inspect", "predict", "validate", "bench")),
     ".aimodel": ("a Core AI model", ("inspect", "predict", "validate", "bench")),
-    ".pt2": ("a program of torch.export", ()),
+    ".pt2": ("a program of torch.export", ("export", "validate")),
     ".tflite": ("a TensorFlow Lite model", ()),
 }
 
@@ -24,4 +24,4 @@ def not_a_network(model: str) -> str | None:
     if not kind:
         return None
     takers = f", which {enumerated(list(commands), 'and')} take" if commands else ""
-    return f"'{model}' is {kind}{takers}, and no float network"
+    return f"'{model}' is {kind}{takers}, and no checkpoint of a float network"

@@ -15,10 +15,15 @@ COMMANDS = {
     "train": lambda file: ["train", "--data", "sample", "--resume", file, "--out", "run"],
 }
 
+_KINDS = [(".mlmodel", "Core ML"), (".mlpackage", "Core ML"), (".onnx", "ONNX")]
 
-@pytest.mark.parametrize("command", sorted(COMMANDS))
+
 @pytest.mark.parametrize(
-    ("suffix", "kind"), [(".mlmodel", "Core ML"), (".mlpackage", "Core ML"), (".onnx", "ONNX"), (".pt2", "torch.export")]
+    ("suffix", "kind", "command"),
+    [
+        *((suffix, kind, command) for suffix, kind in _KINDS for command in sorted(COMMANDS)),
+        *((".pt2", "torch.export", command) for command in ("import", "train")),
+    ],
 )
 def test_every_command_that_wants_weights_says_what_a_model_is(
     command: str, suffix: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -28,10 +33,10 @@ def test_every_command_that_wants_weights_says_what_a_model_is(
     message = str(CliRunner().invoke(main, COMMANDS[command](f"depth{suffix}")).exception)
     assert message.startswith(f"'depth{suffix}' is a")
     assert f"{kind} " in message or message.split(",")[0].endswith(kind)
-    assert "no float network: give" in message
+    assert "no checkpoint of a float network: give" in message
 
 
-@pytest.mark.parametrize("suffix", [".mlmodel", ".mlpackage", ".onnx", ".aimodel"])
+@pytest.mark.parametrize("suffix", [".mlmodel", ".mlpackage", ".onnx", ".aimodel", ".pt2"])
 def test_the_commands_that_it_names_are_there(suffix: str) -> None:
     text = not_a_network(f"x{suffix}")
     assert text is not None
