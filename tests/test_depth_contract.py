@@ -169,7 +169,7 @@ def test_units_in_metadata_are_those_of_older_packages() -> None:
     ("written", "contract"),
     [
         ({}, None),
-        ({"network": "fcrn-lite0"}, None),
+        ({"network": "fcrn-lite0"}, DepthContract()),
         ({"output_units": "metres"}, DepthContract()),
         ({"output_units": "up to scale", "training_data": "nyu-mat:a.mat"}, DepthContract("scale")),
         (

@@ -282,16 +282,23 @@ def _size(model: str, port: Port, contract: DepthContract, has_contract: bool) -
         for axis, side in zip(axes, size, strict=True):
             lengths[axis] = side
         if not port.takes(tuple(lengths)):
-            raise InputError(f"{model} takes {port}, not the {_written(size)} of sizes in its contract: correct sizes")
+            raise InputError(_other_sizes(model, port, [size]))
         return size
     if height is None or width is None:
         raise InputError(f"{model} takes {port}, whose size is open: {_keys(_SIZES)}")
     if 0 in (height, width):
         raise InputError(f"{model} takes {port}: {_ONE_IMAGE}")
+    if contract.sizes and (height, width) not in contract.sizes:
+        raise InputError(_other_sizes(model, port, contract.sizes))
     if not contract.allows((height, width)):
-        key = "sizes" if contract.sizes else "multiple"
-        raise InputError(f"{model} takes {port}, which {key} in its contract does not allow: correct {key}")
+        raise InputError(f"{model} takes {port}, whose sides are no multiples of {contract.multiple}: correct multiple in its contract")
     return height, width
+
+
+def _other_sizes(model: str, port: Port, sizes: Sequence[tuple[int, int]]) -> str:
+    """That the file takes none of a contract's sizes, which may be the one of ``--size``."""
+    shapes = " or ".join(map(_written, sizes[:_MOST_LISTED]))
+    return f"{model} takes {port}, not the {shapes} of sizes in its contract or of --size: correct sizes or --size"
 
 
 def _output(model: str, outputs: Sequence[Port], name: str | None) -> Port:

@@ -1,6 +1,7 @@
 """Models of other makers that open once a contract says what they take and give: arrays, other layouts, several outputs, open sizes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from onnx import helper
 
 from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.mil.depth_interface import DepthInterface, Port
+from fcrn_mobile.mil.depth_interface import ZERO_TO_ONE, DepthInterface, Port
 from fcrn_mobile.quiet import quiet_coremltools
 from fcrn_mobile.runtimes import open_runtime
 from tests.mil.build import ct, mb, save_program
@@ -154,6 +155,21 @@ def test_what_a_file_says_itself_counts_before_a_file_beside_it(tmp_path: Path) 
     config.write_text("focal_length = 500\nfocal_width = 640\n")
     contract = open_runtime(str(package), model_config=config).contract
     assert (contract.depth, contract.camera) == ("scale", (500, 640))
+
+
+@pytest.mark.parametrize(
+    ("port", "contract", "words"),
+    [
+        (Port("x", "RGB", SIZE, "image"), DepthContract(sizes=((16, 24), (24, 16))), "not the 16×24 or 24×16 of sizes in its contract or"),
+        (Port("x", "RGB", SIZE, "image"), DepthContract().at((16, 24)), "not the 16×24 of .* or of --size: correct sizes or --size"),
+        (Port("x", "float32", (1, 3, 8, None)), replace(ZERO_TO_ONE, sizes=((16, 24),)), "not the 16×24 of .*: correct sizes or --size"),
+        (Port("x", "RGB", SIZE, "image"), DepthContract(multiple=7), "whose sides are no multiples of 7: correct multiple in"),
+    ],
+    ids=str,
+)
+def test_a_size_that_the_file_does_not_take_is_named_with_who_may_have_said_it(port: Port, contract: DepthContract, words: str) -> None:
+    with pytest.raises(InputError, match=rf"the model takes 'x', .*{words}"):
+        DepthInterface.of("the model", [port], [Port("y", "float32", None)], contract)
 
 
 def test_a_checkpoint_takes_a_model_config_too(tmp_path: Path) -> None:
