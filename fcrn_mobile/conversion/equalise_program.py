@@ -15,6 +15,7 @@ from torch import Tensor
 from fcrn_mobile.conversion.balance import Link, Side, balance
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.weights import plain, read_weights
+from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.package.pymil import changed, operations
 from fcrn_mobile.quantize.scheme import Scheme
 
@@ -22,25 +23,6 @@ if TYPE_CHECKING:
     import coremltools as ct
 
 __all__ = ["equalise_program", "program_links"]
-
-#: Operators whose result scales with each channel of x, positive factors presumed, and keeps its channels apart.
-_PASSING = frozenset(
-    {
-        "relu",
-        "leaky_relu",
-        "prelu",
-        "identity",
-        "cast",
-        "max_pool",
-        "avg_pool",
-        "l2_pool",
-        "upsample_nearest_neighbor",
-        "upsample_bilinear",
-        "resize_nearest_neighbor",
-        "resize_bilinear",
-        "resize",
-    }
-)
 
 
 @dataclass(eq=False)
@@ -178,7 +160,15 @@ def _passed(op: Any, parts: dict[Any, list[_Map]]) -> list[_Map]:
     if op.op_type == "relu6" and len(source) == 1:
         source[0].root.clips.append(op)
         return source
-    return source if op.op_type in _PASSING or (op.op_type == "pad" and _pads_sides(op)) else []
+    return source if _keeps_factors(op) else []
+
+
+def _keeps_factors(op: Any) -> bool:
+    if op.op_type == "cast":
+        return str(op.dtype.val).startswith("fp")
+    if op.op_type == "pad":
+        return _pads_sides(op)
+    return op.op_type in OPERATORS and OPERATORS[op.op_type].channelwise
 
 
 def _interleaves(op: Any) -> bool:

@@ -38,7 +38,9 @@ def float_program(reference: str, candidate: Program, model_config: Path | None 
     if Path(reference).suffix in SUFFIXES:
         return _package(DepthProgram.load(reference, model_config=model_config), reference, candidate, model_config)
     if form_of(reference) is None:
-        raise InputError(f"reference '{reference}' is neither a float network nor an .mlpackage: its operators cannot be compared")
+        raise InputError(
+            f"operators of reference '{reference}' cannot be compared: give 'builtin', a .safetensors, another network or an .mlpackage"
+        )
     size = DepthProgram.of(candidate, "the candidate").input_size
     if _recipe(candidate).equalises and Metadata.from_dict(candidate.metadata).source_sha256:
         raise InputError(f"the candidate was equalised as a package, not as '{reference}': give the .mlpackage that it was compressed from")

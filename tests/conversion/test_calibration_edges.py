@@ -36,7 +36,7 @@ def frame(number: int) -> Sample:
 def ten(monkeypatch: pytest.MonkeyPatch) -> list[Sample]:
     """A source of ten frames, under any spec."""
     frames = [frame(number) for number in range(10)]
-    monkeypatch.setattr(calibration, "open_source", lambda spec: frames)
+    monkeypatch.setattr(calibration, "open_images", lambda spec: frames)
     return frames
 
 

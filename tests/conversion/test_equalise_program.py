@@ -129,3 +129,21 @@ class Stubborn(nn.Module):
 
 def test_what_factors_cannot_pass_keeps_its_maps() -> None:
     assert program_links(model_of(Stubborn()))[0] == []
+
+
+class Rounded(nn.Module):
+    """Whole numbers between two convolutions: a factor before them is none after them."""
+
+    def __init__(self, whole: bool) -> None:
+        super().__init__()
+        torch.manual_seed(2)
+        self.a, self.b, self.whole = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 4, 1), whole
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.a(x))
+        return self.b(x.to(torch.int32).float() if self.whole else x)
+
+
+@pytest.mark.parametrize(("whole", "links"), [(False, 1), (True, 0)])
+def test_a_cast_to_whole_numbers_lets_no_factor_pass(whole: bool, links: int) -> None:
+    assert len(program_links(model_of(Rounded(whole)))[0]) == links

@@ -13,7 +13,7 @@ import torch
 from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.network.checkpoints import load_checkpoint, save_checkpoint
+from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.runtimes import open_runtime, torch_runtime
 from fcrn_mobile.runtimes.opening import choose_backend
@@ -96,7 +96,7 @@ def test_the_choice_without_a_word_stays_what_it_was() -> None:
 def test_compiled_torch_agrees_with_eager(checkpoint: Path, image: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     # Compiling a whole network takes minutes on a busy machine; a small one is compiled in the same way.
     head = torch.nn.Sequential(torch.nn.Conv2d(3, 1, 3), torch.nn.ReLU())
-    monkeypatch.setattr(torch_runtime, "deploy", lambda network: head)
+    monkeypatch.setattr(Checkpoint, "deployed", lambda checkpoint: head)
     expected = open_runtime(str(checkpoint)).predict(image)
     compiled = open_runtime(str(checkpoint), "torch-compiled")
     assert compiled.backend == "torch-compiled"

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.runtimes.flip import FlipProcessed, flip_processed
 
 
@@ -18,6 +19,7 @@ class Sided:
     """Predicts the red of the picture, and an error at its left border only, as networks trained on stereo do."""
 
     name, path, backend, input_size, metadata = "sided", Path("x.safetensors"), "torch", (4, 40), {"key": "value"}
+    contract = DepthContract()
 
     def predict(self, image: np.ndarray) -> np.ndarray:
         depth = image[..., 0].astype(np.float32)

@@ -75,13 +75,13 @@ def test_without_a_budget_the_recipe_s_own_counts(wall) -> None:
 
 def test_the_json_has_the_documented_keys(wall) -> None:
     value = run(wall, 2.42, "fidelity=0.2").to_json()
-    assert set(value) == {"reference", "candidates", "warnings", "data", "protocol", "seconds", "versions"}
+    assert set(value) == {"reference", "candidates", "warnings", "data", "protocol", "rule", "seconds", "versions"}
     assert set(value["reference"]) == {"name", "metrics", "median_map", "fails"}
     (candidate,) = value["candidates"]
     documented = {"name", "path", "size_bytes", "metrics", "change", "fidelity", "budget", "overflow", "engine", "verdict", "per_image"}
     assert set(candidate) == documented
-    assert set(candidate["per_image"][0]) == {"name", "fidelity", "reference", "candidate"}
-    assert set(candidate["fidelity"]) == {"abs_rel", "psnr_db", "max_abs", "cosine"}
+    assert set(candidate["per_image"][0]) == {"name", "fidelity", "boundary_drift", "reference", "candidate"}
+    assert set(candidate["fidelity"]) == {"abs_rel", "psnr_db", "max_abs", "cosine", "boundary_drift"}
     assert set(candidate["budget"][0]) == {"metric", "limit", "value", "held"}
 
 

@@ -144,7 +144,7 @@ OPERATORS = {
     "floor_div": Operator(floor_div, "computed", grows=_broadcast),
     "greater": Operator(lambda x, y: torch.gt(x, y), "exact", grows=_broadcast),
     "greater_equal": Operator(lambda x, y: torch.ge(x, y), "exact", grows=_broadcast),
-    "identity": Operator(lambda x: x, "moved", inserted=True, free=True),
+    "identity": Operator(lambda x: x, "moved", channelwise=True, inserted=True, free=True),
     "less": Operator(lambda x, y: torch.lt(x, y), "exact", grows=_broadcast),
     "less_equal": Operator(lambda x, y: torch.le(x, y), "exact", grows=_broadcast),
     "logical_and": Operator(lambda x, y: torch.logical_and(_tensor(x), _tensor(y)), "exact", grows=_broadcast),

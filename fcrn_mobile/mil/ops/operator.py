@@ -55,6 +55,7 @@ class Operator:
         weight_axes: axes of the output and of the input channels of its ``weight``.
         bias_axis: axis of the result along which its ``bias`` lies.
         spans: whether results that are not just moved cover the range of what is read, so that both share one range in int8.
+        channelwise: whether a positive multiple of each channel of x (axis 1) gives the same multiple of that channel of the result.
         quantizable: whether coremltools gives it int8 inputs and outputs (its pass ``insert_prefix_quantize_dequantize_pair``).
         activation: whether it may follow such an operator before the output is quantized (``insert_suffix_quantize_dequantize_pair``).
         inserted: whether compression and half precision put it between operators of the network.
@@ -78,6 +79,7 @@ class Operator:
     weight_axes: tuple[int, int] | None = None
     bias_axis: int | None = None
     spans: bool = False
+    channelwise: bool = False
     quantizable: bool = False
     activation: bool = False
     inserted: bool = False

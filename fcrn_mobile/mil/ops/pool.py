@@ -122,7 +122,7 @@ def _pool_shape(declared: Declared) -> Shape:
 
 
 OPERATORS = {
-    "avg_pool": Operator(avg_pool, "scaled", grows=_pool_shape, quantizable=True),
-    "l2_pool": Operator(l2_pool, "scaled", grows=_pool_shape),
-    "max_pool": Operator(max_pool, "picked", grows=_pool_shape, spans=True, quantizable=True),
+    "avg_pool": Operator(avg_pool, "scaled", grows=_pool_shape, channelwise=True, quantizable=True),
+    "l2_pool": Operator(l2_pool, "scaled", grows=_pool_shape, channelwise=True),
+    "max_pool": Operator(max_pool, "picked", grows=_pool_shape, channelwise=True, spans=True, quantizable=True),
 }

@@ -194,9 +194,9 @@ def _resize_shape(declared: Declared) -> Shape:
 
 
 OPERATORS = {
-    "resize": Operator(resize, "scaled", grows=_resize_shape),
-    "resize_bilinear": Operator(resize_bilinear, "scaled", grows=_resize_shape),
-    "resize_nearest_neighbor": Operator(resize_nearest_neighbor, "moved", grows=_resize_shape),
-    "upsample_bilinear": Operator(upsample_bilinear, "scaled", grows=_upsample_shape, spans=True),
-    "upsample_nearest_neighbor": Operator(upsample_nearest_neighbor, "moved", grows=_upsample_shape),
+    "resize": Operator(resize, "scaled", grows=_resize_shape, channelwise=True),
+    "resize_bilinear": Operator(resize_bilinear, "scaled", grows=_resize_shape, channelwise=True),
+    "resize_nearest_neighbor": Operator(resize_nearest_neighbor, "moved", grows=_resize_shape, channelwise=True),
+    "upsample_bilinear": Operator(upsample_bilinear, "scaled", grows=_upsample_shape, channelwise=True, spans=True),
+    "upsample_nearest_neighbor": Operator(upsample_nearest_neighbor, "moved", grows=_upsample_shape, channelwise=True),
 }

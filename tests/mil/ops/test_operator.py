@@ -73,6 +73,17 @@ def test_results_are_what_is_recorded(kind: str) -> None:
     assert OPERATORS[kind].results == ("computed" if kind == "classify" else expected)
 
 
+@pytest.mark.parametrize("kind", sorted(kinds(lambda operator: operator.channelwise)))
+def test_channels_keep_their_factors(kind: str) -> None:
+    """Powers of two, so that rounding is not changed; on the cases of several channels, of which there has to be one."""
+    cases = [case for case in CASES[kind] if case["x"].is_floating_point() and case["x"].dim() > 1 and case["x"].shape[1] > 1]
+    assert cases
+    for case in cases:
+        factors = 2.0 ** torch.arange(case["x"].shape[1]).reshape(-1, *[1] * (case["x"].dim() - 2))
+        scaled = results(kind, case | {"x": case["x"] * factors})
+        assert same(scaled, [value * factors if value.is_floating_point() else value for value in results(kind, case)], 1e-5)
+
+
 def test_expanded_constants_are_rounded_as_any_result() -> None:
     assert {OPERATORS[kind].results for kind in MIL - set(RUN)} == {"computed"}
 
