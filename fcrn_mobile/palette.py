@@ -18,6 +18,8 @@ __all__ = [
     "GOOD",
     "GRID",
     "INK",
+    "INVERSE_DEPTH",
+    "INVERSE_SIGNED_DIFFERENCE",
     "LINE",
     "PAGE",
     "PANEL",
@@ -33,10 +35,14 @@ __all__ = [
 
 #: Depth: near is bright, far is dark. The app has the same map, and the same colour of what is unknown.
 DEPTH = "magma_r"
+#: The same of inverse depth.
+INVERSE_DEPTH = "magma"
 UNKNOWN = "#808080"
 #: Size of a difference; signed differences: blue is nearer than the reference, red farther, white equal.
 DIFFERENCE = "viridis"
 SIGNED_DIFFERENCE = "RdBu_r"
+#: The same of inverse depth.
+INVERSE_SIGNED_DIFFERENCE = "RdBu"
 #: Of a video's colour bar: the farthest depth is black.
 BAR_GROUND = "#303030"
 

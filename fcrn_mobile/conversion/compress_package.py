@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fcrn_mobile
-from fcrn_mobile.conversion.artefact import conversion_errors, recipe_of, recipe_text
+from fcrn_mobile.conversion.artefact import conversion_errors, recipe_of, recipe_text, scale_of
 from fcrn_mobile.conversion.calibration import CalibrationImages, measuring_images
 from fcrn_mobile.conversion.completed import completed
 from fcrn_mobile.conversion.compressed import compressed
@@ -79,8 +79,8 @@ def package_recipe(package: FloatPackage, recipe: Recipe, correct: bool = True) 
         )
     recipe = completed(None, recipe, correct)
     settings = recipe_of(package.written, package.path)
-    form = settings.get("form", "four")
-    if recipe.scale is not None and recipe.scale != settings.get("scale"):
+    form, scale = settings.get("form", "four"), scale_of(package.written, package.path)
+    if recipe.scale not in (None, scale):
         raise InputError(f"recipe '{recipe.name}' has a scale, which only an export can fold in: leave it out")
     if recipe.form not in (form, "four"):
         raise InputError(f"recipe '{recipe.name}' asks for form = \"{recipe.form}\", which only an export can choose: leave it out")
@@ -100,6 +100,7 @@ def package_recipe(package: FloatPackage, recipe: Recipe, correct: bool = True) 
         form=form,
         output="image" if is_image else "array",
         target=target,
+        scale=scale,
     )
 
 

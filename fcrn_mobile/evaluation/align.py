@@ -37,7 +37,7 @@ def aligned(prediction: Array, depth: Array, counted: NDArray[np.bool_], alignme
         inverse: whether the prediction is inverse depth.
 
     Raises:
-        InputError: a median that no factor scales to the truth.
+        InputError: a median that no factor scales to the truth, or inverse depth not above 0 that is to meet the truth as depth by a line.
     """
     values = prediction.astype(np.float64)
     if inverse != (alignment == INVERSE_LINE):
@@ -46,6 +46,11 @@ def aligned(prediction: Array, depth: Array, counted: NDArray[np.bool_], alignme
         return values
     if alignment == MEDIAN:
         return values * median_scale(values[counted], depth[counted])
+    if inverse and alignment == LINE and (lost := int(np.sum(np.isfinite(prediction) & np.isinf(values) & counted))):
+        raise InputError(
+            f"{lost} of {int(counted.sum())} pixels of the inverse depth are not above 0, infinitely far, where no line fits: "
+            f"evaluate with --align {INVERSE_LINE}"
+        )
     true = depth[counted].astype(np.float64)
     scale, shift = least_squares(values[counted], 1 / true if alignment == INVERSE_LINE else true)
     line = scale * values + shift

@@ -112,7 +112,7 @@ def align(prediction: Array, height: int, width: int, rule: EvaluationProtocol, 
         inverse: whether the prediction is inverse depth.
 
     Raises:
-        InputError: median scaling of a prediction whose median is not positive.
+        InputError: a prediction that cannot be brought to the truth, see ``align.aligned``.
     """
     if prediction.shape != (height, width):
         resized = Image.fromarray(np.ascontiguousarray(prediction, dtype=np.float32)).resize((width, height), Image.Resampling.BILINEAR)

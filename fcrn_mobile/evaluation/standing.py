@@ -71,9 +71,9 @@ class StandingMeter:
         shape = self._true[0].shape if self._true else _grid(depth.shape[0], depth.shape[1])
         true, predicted = _sampled(depth, shape), _sampled(prediction, shape)
         mask = np.isfinite(true) & (true > 0)
-        if self._is_aligned and (finite := mask & np.isfinite(predicted)).any():
-            with suppress(InputError):  # of a median that no factor scales: as it is
-                predicted = aligned(predicted, true, finite, self.rule.alignment or NONE, self.inverse).astype(np.float32)
+        if self._is_aligned and (counted := valid_mask(true, self.rule) & np.isfinite(predicted)).any():
+            with suppress(InputError):  # of what no factor and no line brings to the truth: as it is
+                predicted = aligned(predicted, true, counted, self.rule.alignment or NONE, self.inverse).astype(np.float32)
         predicted = np.minimum(predicted, np.float32(_FAR))
         if np.isfinite(predicted[mask]).any():
             self._ratios.append(float(np.nanmedian(predicted[mask]) / np.median(true[mask])))

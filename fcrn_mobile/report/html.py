@@ -13,6 +13,7 @@ import numpy as np
 
 from fcrn_mobile import palette
 from fcrn_mobile.data.grammar import portable
+from fcrn_mobile.depth_contract import UNITS, Depth
 from fcrn_mobile.evaluation.budget import BOUNDARY, FIDELITY
 from fcrn_mobile.evaluation.formulas import METRICS, compared
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
@@ -20,7 +21,7 @@ from fcrn_mobile.latency.latency import Latency, machine
 from fcrn_mobile.latency.reports import DeviceReport, differences
 from fcrn_mobile.report import charts, scenes, verdict
 from fcrn_mobile.report.operators import Operators, OpRow
-from fcrn_mobile.report.scenes import Scene
+from fcrn_mobile.report.scenes import Scale, Scene
 from fcrn_mobile.runtimes.backends import is_on_device
 from fcrn_mobile.validation.result import Drift, Validation
 
@@ -115,7 +116,8 @@ def _drift(page: Page) -> dict[str, Any]:
         "keys": [(name, *charts.style(index)) for index, name in enumerate(names)],
         "rows": _rows(validation),
         "recipes": _recipes(validation),
-        "scenes": _scenes(shown, names),
+        "scenes": _scenes(shown, names, validation.depth),
+        "unit": _unit(validation.depth),
         "chosen_by": names[validation.candidates.index(deciding)],
         "per_image": charts.drift_per_image(validation, list(scenes.ranks(deciding).values()) if shown else ()),
         "sizes": charts.size_against_drift(validation) if len(names) > 1 else None,
@@ -135,7 +137,7 @@ def _rows(validation: Validation) -> list[dict[str, Any]]:
         row(_VERDICT, "", "", lambda c: verdict.WORDS[c.verdict], _VERDICT),
         row(FIDELITY, "abs_rel to reference", "", lambda c: number(c.fidelity.abs_rel), FIDELITY),
         row("PSNR", "dB", "", lambda c: number(c.fidelity.psnr_db, ".1f")),
-        row("largest difference", "m", "", lambda c: number(c.fidelity.max_abs)),
+        row("largest difference", _unit(validation.depth), "", lambda c: number(c.fidelity.max_abs)),
         row("cosine", "", "", lambda c: number(c.fidelity.cosine, ".6f")),
         row(BOUNDARY, "1 − F1 of edges", "", lambda c: number(c.fidelity.boundary_drift), BOUNDARY),
         row("size", "MB", f"{validation.reference_size_bytes / 1e6:.1f}", lambda c: f"{c.size_bytes / 1e6:.1f}"),
@@ -181,10 +183,15 @@ def _setting(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _scenes(shown: Sequence[Scene], names: Sequence[str]) -> dict[str, Any] | None:
+def _scenes(shown: Sequence[Scene], names: Sequence[str], meaning: Depth) -> dict[str, Any] | None:
     if not shown:
         return None
-    depth, differences = scenes.depth_scale(shown), [scenes.difference_scale(shown, index) for index in range(len(names))]
+    inverse = meaning == "inverse"
+    # From what is true and what the reference sees: a broken candidate must not bend it. Other than metres do not compare with the truth.
+    true, seen = [scene.true for scene in shown], [scene.expected for scene in shown]
+    depth = scenes.depth_scale([*true, *seen] if meaning == "metres" else seen, inverse)
+    metres = depth if meaning == "metres" else scenes.depth_scale(true)
+    differences = [scenes.difference_scale(shown, index, inverse) for index in range(len(names))]
     rows = []
     for scene in shown:
         rows.append(
@@ -193,7 +200,7 @@ def _scenes(shown: Sequence[Scene], names: Sequence[str]) -> dict[str, Any] | No
                 "name": scene.name,
                 "ratio": f"{scene.image.shape[1]} / {scene.image.shape[0]}",
                 "image": scenes.photo(scene.image),
-                "true": scenes.depth_picture(scene.true, depth) if np.isfinite(scene.true).any() else None,
+                "true": scenes.depth_picture(scene.true, metres) if np.isfinite(scene.true).any() else None,
                 "expected": scenes.depth_picture(scene.expected, depth),
                 "candidates": [
                     {
@@ -208,7 +215,7 @@ def _scenes(shown: Sequence[Scene], names: Sequence[str]) -> dict[str, Any] | No
             }
         )
     bars = [
-        {"title": "depth, metres", "kind": "depth", "picture": depth.bar(), "ticks": depth.ticks()},
+        *_depth_bars(depth, metres if any(row["true"] for row in rows) else depth, meaning),
         {
             "title": "candidate − reference: blue nearer, red farther; ± as each caption says",
             "kind": "difference",
@@ -219,6 +226,19 @@ def _scenes(shown: Sequence[Scene], names: Sequence[str]) -> dict[str, Any] | No
     # The pictures of the scene, and the candidates' pairs beside them, two pairs in a row at most.
     pictures = 3 if any(row["true"] for row in rows) else 2
     return {"rows": rows, "bars": bars, "columns": pictures + 2 * min(len(names), 2)}
+
+
+def _depth_bars(depth: Scale, true: Scale, meaning: Depth) -> list[dict[str, Any]]:
+    """The scale of what the models give, and that of true depth where it is another."""
+    title = UNITS[meaning] if meaning == "inverse" else f"depth, {UNITS[meaning]}"
+    bars = [{"title": title, "kind": "depth", "picture": depth.bar(), "ticks": depth.ticks()}]
+    if true is not depth:
+        bars.append({"title": "true depth, metres", "kind": "true depth", "picture": true.bar(), "ticks": true.ticks()})
+    return bars
+
+
+def _unit(meaning: Depth) -> str:
+    return "m" if meaning == "metres" else ""
 
 
 def _latency(page: Page) -> dict[str, Any]:

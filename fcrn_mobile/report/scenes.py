@@ -14,7 +14,7 @@ from PIL import Image
 
 from fcrn_mobile.data.source import Source
 from fcrn_mobile.evaluation.focus import focus_on
-from fcrn_mobile.palette import DEPTH, SIGNED_DIFFERENCE, UNKNOWN
+from fcrn_mobile.palette import DEPTH, INVERSE_DEPTH, INVERSE_SIGNED_DIFFERENCE, SIGNED_DIFFERENCE, UNKNOWN
 from fcrn_mobile.report.figures import SPARSE
 from fcrn_mobile.runtimes import Runtime
 from fcrn_mobile.validation.fidelity import same_size
@@ -46,15 +46,15 @@ Depth = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Scene:
-    """One frame with all that saw it; depths in metres.
+    """One frame with all that saw it.
 
     Attributes:
         rank: ``best``, ``median``, ``worst``.
         name: of the frame.
         image: H×W×3 uint8.
-        true: H×W; unknown where not finite or not positive.
-        expected: h×w, the reference's output.
-        predictions: of the candidates, h×w as the reference's.
+        true: H×W metres; unknown where not finite or not positive.
+        expected: h×w, the reference's output: metres, depth up to scale or inverse depth.
+        predictions: of the candidates, h×w as the reference's, in its unit.
         drifts: of the candidates on this frame, abs_rel to the reference's output.
     """
 
@@ -69,11 +69,12 @@ class Scene:
 
 @dataclass(frozen=True)
 class Scale:
-    """A colour scale: its map and the values at its ends, metres."""
+    """A colour scale: its map, the values at its ends, and whether they are inverse depth."""
 
     colours: str
     low: float
     high: float
+    inverse: bool = False
 
     def picture(self, values: Depth, unknown: NDArray[np.bool_]) -> str:
         """Values as a PNG data URI; unknown ones gray."""
@@ -89,7 +90,7 @@ class Scale:
 
     @property
     def limit(self) -> str:
-        """The upper end, with two digits, metres."""
+        """The upper end, with two digits."""
         digits = max(0, 1 - math.floor(math.log10(max(self.high, 1e-9))))
         return f"{self.high:.{min(digits, 6)}f}"
 
@@ -125,37 +126,39 @@ def show(source: Source, reference: Runtime, candidates: Sequence[Runtime], vali
         sample = source[index]
         width = sample.image.shape[1]
         expected = focus(reference.predict(sample.image), width)
-        predictions = tuple(same_size(focus(candidate.predict(sample.image), width), expected) for candidate in candidates)
+        outputs = [same_size(focus(candidate.predict(sample.image), width), expected) for candidate in candidates]
+        predictions = tuple(output / np.float32(drift.scale) for output, drift in zip(outputs, validation.candidates, strict=True))
         drifts = tuple(drift.per_image[index].fidelity for drift in validation.candidates)
         scenes.append(Scene(rank, sample.name, sample.image, sample.depth, expected, predictions, drifts))
     return tuple(scenes)
 
 
-def depth_scale(scenes: Sequence[Scene]) -> Scale:
-    """One scale for every depth map, from what is true and what the reference sees: a broken candidate must not bend it."""
-    values = np.concatenate([depth[_known(depth)] for scene in scenes for depth in (scene.true, scene.expected)])
+def depth_scale(maps: Sequence[Depth], inverse: bool = False) -> Scale:
+    """One scale for depth maps, or maps of inverse depth."""
+    values = np.concatenate([depth[_known(depth, inverse)] for depth in maps])
     low, high = np.percentile(values, _RANGE) if values.size else (0.0, 1.0)
-    return Scale(DEPTH, float(low), float(high))
+    return Scale(INVERSE_DEPTH if inverse else DEPTH, float(low), float(high), inverse)
 
 
-def difference_scale(scenes: Sequence[Scene], candidate: int) -> Scale:
+def difference_scale(scenes: Sequence[Scene], candidate: int, inverse: bool = False) -> Scale:
     """A candidate's scale of candidate minus reference, symmetric about 0: under one for all, small drift would be blank beside large."""
     with np.errstate(invalid="ignore"):
         gaps = [np.abs(scene.predictions[candidate] - scene.expected) for scene in scenes]
     values = np.concatenate([gap[np.isfinite(gap)] for gap in gaps])
     largest = float(np.percentile(values, _RANGE[1])) if values.size else 0.0
-    return Scale(SIGNED_DIFFERENCE, -(largest or 1e-6), largest or 1e-6)
+    return Scale(INVERSE_SIGNED_DIFFERENCE if inverse else SIGNED_DIFFERENCE, -(largest or 1e-6), largest or 1e-6)
 
 
 def depth_picture(depth: Depth, scale: Scale) -> str:
     """A depth map as a PNG data URI; unknown pixels gray, single LiDAR points widened so that they stay visible."""
-    small = _nearest_of_blocks(np.where(_known(depth), depth, np.inf))
+    sign = -1 if scale.inverse else 1  # what is near is small as depth, and large as inverse depth
+    small = _nearest_of_blocks(np.where(_known(depth, scale.inverse), sign * depth, np.inf))
     mask = np.isfinite(small)
     if 0 < mask.mean() < SPARSE:
         padded = np.pad(small, 1, constant_values=np.inf)
         height, width = small.shape
         small = np.min([padded[y : y + height, x : x + width] for y in range(3) for x in range(3)], axis=0)
-    return scale.picture(small, ~np.isfinite(small))
+    return scale.picture(sign * small, ~np.isfinite(small))
 
 
 def difference_picture(prediction: Depth, expected: Depth, scale: Scale) -> str:
@@ -187,8 +190,8 @@ def _block(width: int) -> int:
     return max(1, -(-width // WIDTH))
 
 
-def _known(depth: Depth) -> NDArray[np.bool_]:
-    mask: NDArray[np.bool_] = np.isfinite(depth) & (depth > 0)
+def _known(depth: Depth, inverse: bool) -> NDArray[np.bool_]:
+    mask: NDArray[np.bool_] = np.isfinite(depth) & ((depth > 0) | inverse)
     return mask
 
 

@@ -14,7 +14,7 @@ from fcrn_mobile.conversion.artefact import recipe_of, scale_of
 from fcrn_mobile.conversion.calibration import calibrated_on, check_unseen
 from fcrn_mobile.conversion.export import artefact_size
 from fcrn_mobile.data.source import Sample, Source
-from fcrn_mobile.depth_contract import UNITS
+from fcrn_mobile.depth_contract import UNITS, Depth
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.budget import Limit, check, check_without_truth, parse_limit
 from fcrn_mobile.evaluation.focus import Focus, focus_on
@@ -98,6 +98,7 @@ class _CandidateMeter:
             engine=_engine(self.runtime),
             per_image=tuple(self._per_image),
             recipe=recipe_of(self.runtime.metadata, self.runtime.path),
+            scale=self.scale,
         )
 
 
@@ -117,7 +118,7 @@ def validate(
         reference: usually the float network.
         candidates: what is held against it.
         source: frames with true depth, or pictures alone.
-        rule: the metrics' protocol, see ``align.settled``; None for pictures alone: fidelity needs no truth.
+        rule: the metrics' protocol, see ``meaning.settled``; None for pictures alone: fidelity needs no truth.
         limits: budgets of every candidate; without any, each is held to the budget in its own metadata.
         data: the source's spec, for the record.
         on_frame: progress.
@@ -130,7 +131,8 @@ def validate(
     budgets = [list(limits) or recipe_limits(candidate) for candidate in candidates]
     check_without_truth([] if rule else [limit for budget in budgets for limit in budget], data)
     _check_unseen(source, frozenset().union(*(calibrated_on(candidate.metadata) for candidate in candidates)), data)
-    rule, inverse = _common(rule, reference, candidates)
+    rule, depth = _common(rule, reference, candidates)
+    inverse = depth == "inverse"
     focus = focus_on(reference, source)
     truth = _Truth(DepthMetrics(rule, inverse), StandingMeter(rule, inverse, data), focus) if rule else None
     meters = [_meter(candidate, reference, source, rule, inverse) for candidate in candidates]
@@ -149,6 +151,7 @@ def validate(
         standing=truth.standing.compute(reference.name) if truth else None,
         left_out=left_out,
         focus=focus.at(width) if truth else Focus(),
+        depth=depth,
     )
 
 
@@ -158,8 +161,8 @@ def _meter(candidate: Runtime, reference: Runtime, source: Source, rule: Evaluat
     return _CandidateMeter(candidate, metrics, focus_on(candidate, source), own / other)
 
 
-def _common(rule: EvaluationProtocol | None, reference: Runtime, candidates: Sequence[Runtime]) -> tuple[EvaluationProtocol | None, bool]:
-    """The protocol with its alignment, and whether all give inverse depth.
+def _common(rule: EvaluationProtocol | None, reference: Runtime, candidates: Sequence[Runtime]) -> tuple[EvaluationProtocol | None, Depth]:
+    """The protocol with its alignment, and what the reference's depth means.
 
     Raises:
         InputError: depth of different meanings, or of a part of pictures alone.
@@ -176,7 +179,7 @@ def _common(rule: EvaluationProtocol | None, reference: Runtime, candidates: Seq
                 f"the depth of '{candidate.name}' is {UNITS[own]}, that of the reference '{reference.name}' {UNITS[depth]}: they do not "
                 "compare; give models of one kind of depth"
             )
-    return rule and settled(rule, depth, reference.name), depth == "inverse"
+    return rule and settled(rule, depth, reference.name), depth
 
 
 def _run(reference: Runtime, source: Source, truth: _Truth | None, meters: Sequence[_CandidateMeter], on_frame: OnStep | None) -> int:

@@ -30,7 +30,7 @@ class FidelityValues:
     Attributes:
         abs_rel: mean |c-r|/r, values below 1 mm counted as 1 mm, as in the metrics.
         psnr_db: mean of 20·log10(max|r|/√mean (c-r)²) per image; inf for equal outputs.
-        max_abs: largest |c-r| of all images, metres.
+        max_abs: largest |c-r| of all images, in the reference's unit.
         cosine: mean cosine of the angle between the outputs as vectors.
         boundary_drift: mean of 1 - boundary F1 to the reference's edges.
     """

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import fcrn_mobile
+from fcrn_mobile.depth_contract import Depth
 from fcrn_mobile.evaluation.budget import Check
 from fcrn_mobile.evaluation.focus import Focus
 from fcrn_mobile.evaluation.formulas import compared
@@ -47,6 +48,7 @@ class Drift:
         engine: what ran it: the backend, and under which arithmetic if it has several.
         per_image: every image's drift, in the order of the source.
         recipe: how it was made, as its metadata says; empty if it doesn't.
+        scale: of its depth over the reference's, by a scale that was measured and folded in.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Drift:
     engine: str = ""
     per_image: tuple[ImageDrift, ...] = ()
     recipe: dict[str, Any] = field(default_factory=dict)
+    scale: float = 1.0
 
     @property
     def not_finite(self) -> list[str]:
@@ -107,6 +110,7 @@ class Validation:
         standing: what the reference is worth on this data; None for pictures without depth.
         left_out: a line on frames that could not be read and were left out; empty for none.
         focus: what was done to the reference's depth for the data's camera before it met the truth; fidelity is of depth as it was.
+        depth: what the reference's depth means, which is the unit of ``max_abs``.
     """
 
     reference_name: str
@@ -120,6 +124,7 @@ class Validation:
     standing: Standing | None = None
     left_out: str = ""
     focus: Focus = field(default_factory=Focus)
+    depth: Depth = "metres"
 
     @property
     def warnings(self) -> tuple[str, ...]:

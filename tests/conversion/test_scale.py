@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from fcrn_mobile.conversion.compress_package import compress_package, package_recipe
 from fcrn_mobile.conversion.export import export
+from fcrn_mobile.conversion.float_package import open_float_package
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 from fcrn_mobile.data import open_source
 from fcrn_mobile.data.spec import open_images
@@ -68,6 +70,18 @@ def test_a_package_in_metres_says_so_and_drifts_no_more_than_one_without(tmp_pat
     assert result.candidates[1].fidelity.abs_rel == pytest.approx(result.candidates[0].fidelity.abs_rel, abs=1e-3)
     assert result.candidates[1].fidelity.abs_rel < 0.01
     assert make_recipe(Recipe(scale=1.75).to_json(), "x").scale == 1.75
+
+
+def test_a_package_that_is_compressed_keeps_its_scale(tmp_path: Path) -> None:
+    checkpoint = saved(tmp_path)
+    export(checkpoint, Recipe(input_size=SIZE, precision="fp32", scale=2.0), tmp_path / "scaled.mlpackage")
+    package = open_float_package(tmp_path / "scaled.mlpackage")
+    compress_package(package, package_recipe(package, Recipe(precision="int8"), correct=False), tmp_path / "int8.mlpackage")
+    packed, scaled, net = (open_runtime(str(tmp_path / name)) for name in ("int8.mlpackage", "scaled.mlpackage", "net.safetensors"))
+    assert Metadata.from_dict(packed.metadata).settings()["scale"] == 2
+    for reference in (scaled, net):
+        (drift,) = validate(reference, [packed], open_images("sample#val"), None).candidates
+        assert drift.fidelity.abs_rel < 0.05
 
 
 def test_the_command_line_folds_it_and_refuses_what_is_none(call, tmp_path: Path) -> None:

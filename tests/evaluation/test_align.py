@@ -98,6 +98,17 @@ def test_no_alignment_hides_what_is_not_a_number(alignment: str, inverse: bool) 
     assert math.isnan(metrics.update(output, room(), "a")["abs_rel"])
 
 
+def test_inverse_depth_that_is_infinitely_far_has_no_line_in_depth() -> None:
+    depth, output = room(), room(1)
+    depth[0, 0] = 0  # does not count
+    output[0, 0], output[1, 1], output[2, 2] = 0, 0, -1
+    metrics = DepthMetrics(protocol("full", "scale-shift"), inverse=True)
+    with pytest.raises(InputError, match=r"^'a': 2 of 47 pixels of the inverse depth are not above 0.*--align scale-shift-inverse$"):
+        metrics.update(output, depth, "a")
+    output[1, 1] = output[2, 2] = 1
+    assert math.isfinite(metrics.update(output, depth, "a")["abs_rel"])
+
+
 @pytest.mark.parametrize(("depth", "alignment"), [("metres", "none"), ("scale", "median"), ("inverse", "scale-shift-inverse")])
 def test_the_contract_decides_unless_the_protocol_does(depth, alignment: str) -> None:
     assert settled(protocol("full"), depth, "net").alignment == alignment

@@ -27,6 +27,13 @@ def seen(
     return meter.compute("net")
 
 
+@pytest.mark.parametrize("alignment", ["median", "scale-shift"])
+def test_predictions_are_brought_to_the_truth_where_the_protocol_looks(alignment: str) -> None:
+    depth = maps([1, 2, 3, 4, 50, 60, 70, 80])  # half of it beyond the protocol's 10 m
+    prediction = maps([2, 4, 6, 8, 1, 1, 1, 1])
+    assert seen([(prediction, depth)], replace(FULL, alignment=alignment)).own["abs_rel"] == pytest.approx(0, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("own", "median", "fails"),
     [

@@ -12,6 +12,7 @@ from PIL import Image
 
 from fcrn_mobile import palette
 from fcrn_mobile.data.cameras import TrainingCamera
+from fcrn_mobile.depth_contract import Depth
 from fcrn_mobile.evaluation.focus import Focus
 from fcrn_mobile.latency.latency import Latency
 from fcrn_mobile.report.html import Page, labels, render
@@ -64,6 +65,37 @@ def test_the_page_says_that_depth_is_scaled_to_the_data_s_camera(tmp_path) -> No
     assert f"depth is multiplied by {700 / 518.9:.4f}" in facts["camera"]
     assert "from the camera of NYU" in facts["camera"]
     assert "camera" not in {name.text for name in parsed(page).all("dt")}
+
+
+def test_a_broken_candidate_does_not_bend_the_depth_scale(tmp_path) -> None:
+    ticks = [
+        [
+            figure.attributes["alt"]
+            for figure in parsed(validated(tmp_path, {"a": [factor]})).all("img")
+            if "scale of depth" in figure.attributes["alt"]
+        ]
+        for factor in (1.1, 1e5)
+    ]
+    assert ticks[0] == ticks[1] != []
+
+
+@pytest.mark.parametrize(("meaning", "title"), [("scale", "depth, up to scale"), ("inverse", "inverse depth, up to scale and shift")])
+def test_what_is_not_in_metres_is_not_called_so_and_has_no_scale_with_the_truth(tmp_path, meaning: Depth, title: str) -> None:
+    page = two(tmp_path)
+    assert page.validation is not None
+    text = render(replace(page, validation=replace(page.validation, depth=meaning)), WHEN)
+    bars = [e.text for e in Parsed(text).all("figcaption") if e.text in (title, "depth, metres", "true depth, metres")]
+    assert bars == [title, "true depth, metres"]
+    assert "one for true depth" in text
+    assert not re.search(r"colours to ±[0-9.]+ m", text)
+    assert re.search(r"colours to ±[0-9.]+ m", render(page, WHEN))
+    # The truth goes from 1.2 to 4.4 m, what the reference sees from 1 to 4: each has ticks of its own.
+    (own, true) = (
+        e.attributes["alt"] for e in Parsed(text).all("img") if "Colour scale of" in e.attributes["alt"] and "depth" in e.attributes["alt"]
+    )
+    assert own.startswith("Colour scale of depth from 1.00 to 4.00")
+    assert not own.endswith("metres")
+    assert true.startswith("Colour scale of true depth from 1.") and true.endswith("metres")
 
 
 def test_the_verdict_comes_first_and_says_which_budget_by_how_much(tmp_path) -> None:

@@ -44,6 +44,12 @@ def test_best_median_and_worst_are_ranked_by_the_candidate_that_drifts_most(tmp_
     np.testing.assert_allclose(page.scenes[2].predictions[1], page.scenes[2].expected * 1.5, rtol=1e-6)
 
 
+def test_a_measured_scale_is_no_difference(tmp_path) -> None:
+    page = validated(tmp_path, {"a": [2.0, 2.0, 2.02]}, recipe='{"scale": 2.0}')
+    assert [s.drifts[0] for s in page.scenes] == pytest.approx([0, 0, 0.01], abs=1e-6)
+    np.testing.assert_allclose(page.scenes[0].predictions[0], page.scenes[0].expected, rtol=1e-6)
+
+
 def test_a_lost_image_is_the_worst(tmp_path) -> None:
     page = validated(tmp_path, {"a": [1.0, math.nan, 9.0]})
     assert page.scenes[-1].name == "frame_1"
@@ -57,17 +63,26 @@ def test_few_images_have_fewer_ranks(tmp_path, count: int, expected: list[str]) 
 
 
 def test_a_depth_has_the_same_colour_in_every_picture() -> None:
-    scenes = [scene(ramp(1, 3), ramp(1, 3)), scene(ramp(2, 9), ramp(2, 9))]
-    scale = depth_scale(scenes)
+    scale = depth_scale([ramp(1, 3), ramp(2, 9)])
     for metres in (2.5, 4.0):
         share = (metres - scale.low) / (scale.high - scale.low)
         expected = np.array(matplotlib.colormaps["magma_r"](share, bytes=True)[:3], int)
         assert np.abs(pixels(depth_picture(np.full((8, 8), metres, np.float32), scale)).astype(int) - expected).max() <= 4
 
 
-def test_a_broken_candidate_does_not_bend_the_depth_scale() -> None:
-    calm, wild = scene(ramp(1, 3), ramp(1, 3), ramp(1, 3)), scene(ramp(1, 3), ramp(1, 3), ramp(1, 3) * 1e5)
-    assert depth_scale([calm]) == depth_scale([wild])
+def test_near_is_bright_and_farther_is_red_of_inverse_depth_too() -> None:
+    seen = 1 / ramp(1, 3) - 0.5  # up to a shift: far away it is negative, and known all the same
+    scale = depth_scale([seen], inverse=True)
+    picture = pixels(depth_picture(seen, scale)).astype(int)
+    assert picture[0, 0].sum() > picture[7, 7].sum() + 300
+    assert not (picture == GRAY).all(axis=2).any()
+    wide = np.zeros((2, 2 * WIDTH), np.float32)
+    wide[0, 0] = 1  # the nearest of its block stays
+    assert pixels(depth_picture(wide, Scale("magma", 0, 1, True)))[0, 0].sum() > 600
+    shifted = difference_scale([scene(seen, seen, seen + 0.5)], 0, inverse=True)
+    red, blue = (pixels(difference_picture(seen + shift, seen, shifted))[0, 0].astype(int) for shift in (-0.5, 0.5))
+    assert red[0] > red[2] + 60
+    assert blue[2] > blue[0] + 60
 
 
 def test_nearer_is_blue_farther_is_red_equal_is_white() -> None:
@@ -92,7 +107,7 @@ def test_each_candidate_has_a_difference_scale_of_its_own() -> None:
 def test_unknown_depth_is_gray() -> None:
     depth = ramp(1, 3)
     depth[0, 0], depth[3, 4], depth[7, 7] = 0, math.nan, math.inf
-    picture = pixels(depth_picture(depth, depth_scale([scene(depth, depth)])))
+    picture = pixels(depth_picture(depth, depth_scale([depth])))
     gray = (picture == GRAY).all(axis=2)
     assert gray.sum() == 3
     assert gray[0, 0] and gray[3, 4] and gray[7, 7]

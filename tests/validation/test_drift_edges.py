@@ -127,6 +127,7 @@ def test_candidates_of_a_reference_without_a_unit_are_median_scaled(path: Path) 
     reference = Model([4.0] * 4, path, {key("output_units"): UP_TO_SCALE})
     result = validate(reference, [Model([8.0] * 4, path)], FRAMES, protocol("full"))
     assert result.reference_metrics["alignment"] == "median"
+    assert (result.depth, validated(path, Model([2.2] * 4, path)).depth) == ("scale", "metres")
     assert result.candidates[0].metrics["abs_rel"] == pytest.approx(0, abs=1e-6)
     assert result.candidates[0].fidelity.abs_rel == pytest.approx(1.0)
 
