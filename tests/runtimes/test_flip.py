@@ -34,6 +34,14 @@ def test_what_a_network_gets_wrong_at_one_side_is_mended_from_the_mirror_image()
     assert (runtime.name, runtime.metadata) == ("sided, flip-processed", {"key": "value"})
 
 
+def test_inverse_depth_is_joined_as_it_is() -> None:
+    image = np.random.default_rng(1).integers(50, 99, (4, 40, 3), dtype=np.uint8)
+    disparity = Sided()
+    disparity.contract = DepthContract("inverse")
+    expected = flip_processed(*(disparity.predict(view) for view in (image, image[:, ::-1])))
+    np.testing.assert_array_equal(FlipProcessed(disparity).predict(image), expected)
+
+
 def test_a_depth_of_zero_stays_finite() -> None:
     assert np.isfinite(FlipProcessed(Sided()).predict(np.zeros((4, 40, 3), np.uint8))).all()
 
