@@ -186,6 +186,11 @@ class DepthContract:
         """Whether it takes pictures of a height and width."""
         return size in self.sizes if self.sizes else not any(side % self.multiple for side in size)
 
+    @property
+    def allowed(self) -> str:
+        """The sizes that it takes, for messages."""
+        return ", ".join("x".join(map(str, each)) for each in self.sizes) or f"multiples of {self.multiple}"
+
     def at(self, size: tuple[int, int]) -> Self:
         """The same for pictures of one height and width.
 
@@ -193,8 +198,7 @@ class DepthContract:
             InputError: it does not take them.
         """
         if not self.allows(size):
-            allowed = ", ".join("x".join(map(str, each)) for each in self.sizes) if self.sizes else f"multiples of {self.multiple}"
-            raise InputError(f"--size {'x'.join(map(str, size))} is none that the model takes: use {allowed}")
+            raise InputError(f"--size {'x'.join(map(str, size))} is none that the model takes: use {self.allowed}")
         return replace(self, sizes=(size,), focal_width=self.camera[1] if self.camera else None)
 
     def _check_sizes(self) -> None:

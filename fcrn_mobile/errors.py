@@ -24,7 +24,7 @@ def require_known(what: str, word: str, vocabulary: Iterable[str]) -> None:
         raise InputError(f"unknown {what} '{word}': use one of {', '.join(words)}")
 
 
-def brief(error: Exception, most: int) -> str:
+def brief(error: BaseException, most: int) -> str:
     """What a library says, in one line of so many characters at most; empty if it says nothing."""
     return " ".join(str(error).split())[:most]
 

@@ -48,6 +48,11 @@ def export(
     if recipe.precision not in precisions:
         raise InputError(f"precision '{recipe.precision}' is not available for {out.suffix}: use --precision {' or '.join(precisions)}")
     check_learned(checkpoint, recipe)
+    if recipe.input_size and not checkpoint.contract.allows(recipe.input_size):
+        raise InputError(
+            f"recipe '{recipe.name}' has input_size {list(recipe.input_size)}, which '{checkpoint.name}' does not take: "
+            f"use {checkpoint.contract.allowed}"
+        )
     conversion = Conversion.of(checkpoint, recipe, coreml=out.suffix == ".mlpackage")
     with written_whole(out, force) as partial:
         if out.suffix == ".onnx":

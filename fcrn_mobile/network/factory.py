@@ -50,7 +50,7 @@ def _factory(model: str) -> tuple[Any, Any]:
     try:
         with _working_folder_first():
             module = importlib.import_module(name)
-    except Exception as error:  # somebody else's code
+    except (Exception, SystemExit) as error:  # somebody else's code, which may be a program
         reason = brief(error, 160) or "no message"
         raise InputError(
             f"module '{name}' of '{model}' cannot be imported ({type(error).__name__}: {reason}): "
@@ -60,14 +60,15 @@ def _factory(model: str) -> tuple[Any, Any]:
         return module, getattr(module, attribute)
     except AttributeError as error:
         raise InputError(
-            f"module '{name}' ('{module.__file__}') has no '{attribute}': name a function or class that gives a network"
+            f"module '{name}' ('{getattr(module, '__file__', None) or 'no file'}') has no '{attribute}': "
+            "name a function or class that gives a network"
         ) from error
 
 
 def _called(model: str, factory: Any) -> nn.Module:
     try:
         network = factory if isinstance(factory, nn.Module) else factory()
-    except Exception as error:  # somebody else's code
+    except (Exception, SystemExit) as error:  # somebody else's code
         reason = brief(error, 160) or "no message"
         raise InputError(f"'{model}' fails when it is called without arguments ({type(error).__name__}: {reason})") from error
     if not isinstance(network, nn.Module):

@@ -209,8 +209,7 @@ def outside_network(
         InputError: a size that the contract does not allow, or a network that does not run, or gives no depth.
     """
     if not contract.allows(size):
-        allowed = ", ".join("x".join(map(str, one)) for one in contract.sizes) or f"both sides multiples of {contract.multiple}"
-        raise InputError(f"'{name}' does not take {size[0]}x{size[1]} pixels (height × width): give --input-size, {allowed}")
+        raise InputError(f"'{name}' does not take {size[0]}x{size[1]} pixels (height × width): give --input-size, {contract.allowed}")
     contracted = ContractedNetwork(network.float().eval(), contract).eval()
     try:
         with torch.inference_mode():

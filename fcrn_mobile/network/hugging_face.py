@@ -59,7 +59,7 @@ class Family:
 
     Attributes:
         depth: what comes out, by the configuration.
-        multiple: of what a picture's sides are, by the configuration; a preparation that says it has the last word.
+        multiple: of what a picture's sides are, by the configuration; a preparation that says more than 1 has the last word.
         size: of the pictures it was trained for, where the preparation does not say.
         normalises: whether its preparation normalises unless it says otherwise, by mean and std of one half then.
         one_size: whether no other size runs.
@@ -111,7 +111,10 @@ def open_folder(spec: NetworkSpec) -> OutsideNetwork:
     network, config = _loaded(folder, str(model_type))
     check_finite(str(folder), network.state_dict())
     family = FAMILIES.get(str(model_type))
-    own, size = _described(folder, family, config) if family else (None, None)
+    try:
+        own, size = _described(folder, family, config) if family else (None, None)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"'{folder / _PREPROCESSOR}' has a value of a wrong kind ({brief(error, 120)}): download it again") from error
     contract = contract_for(spec, own, folder / _CONFIG)
     size = spec.size or (contract.sizes[0] if contract.sizes else size)
     if size is None:
@@ -161,7 +164,7 @@ def _described(folder: Path, family: Family, config: Any) -> tuple[DepthContract
         "output": _OUTPUT,
         "mean": mean,
         "std": std,
-        "multiple": int(multiple) if multiple >= 1 else family.multiple(config),
+        "multiple": int(multiple) if multiple > 1 else family.multiple(config),
         "sizes": [list(size)] if family.one_size and size else [],
     }
     camera = {"focal_length": focal * width, "focal_width": width} if focal and width else {}

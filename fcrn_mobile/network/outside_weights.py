@@ -35,6 +35,8 @@ def contract_for(spec: NetworkSpec, own: DepthContract | Mapping[str, Any] | Non
         InputError: nothing says what its depth means, or a config is wrong.
     """
     if own is not None and not isinstance(own, DepthContract):
+        if not isinstance(own, Mapping):
+            raise InputError(f"contract of '{spec.model}' is {own!r:.80}: give a DepthContract, or a dict of its fields")
         try:
             own = DepthContract.from_dict(own)
         except InputError as error:

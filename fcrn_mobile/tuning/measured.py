@@ -26,6 +26,8 @@ _SCHEMA = 1
 #: What differs, by the key of the inputs, as a user knows it.
 _OTHER = {
     "checkpoint": "another checkpoint",
+    "contract": "another model config",
+    "input_size": "another size",
     "recipe": "another --recipe",
     "images": "other images (--data, --images, --seed)",
     "candidates": "other schemes",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fcrn_mobile.conversion.compress_package import compress_package, package_recipe
 from fcrn_mobile.conversion.export import export
@@ -9,8 +10,9 @@ from fcrn_mobile.conversion.float_package import FloatPackage, open_float_packag
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.float_network import FloatNetwork
-from fcrn_mobile.network.forms import open_network
+from fcrn_mobile.network.forms import form_of, open_network
 from fcrn_mobile.package.reading import SUFFIXES
 from fcrn_mobile.runtimes import Runtime, open_runtime
 
@@ -46,6 +48,14 @@ class Origin:
         """What its depth means; None where a package does not say."""
         return self.network.contract
 
+    @property
+    def apart(self) -> dict[str, Any]:
+        """What its packages follow from beside ``sha256``: contract and size of a network from outside, the contract of a package."""
+        if isinstance(self.network, Checkpoint):
+            return {}
+        facts: dict[str, Any] = {"contract": self.contract.to_dict()} if self.contract else {}
+        return facts if isinstance(self.network, FloatPackage) else facts | {"input_size": list(self.network.input_size)}
+
     def write(self, recipe: Recipe, out: Path, force: bool = False) -> None:
         """Make a package of it; arguments and errors as of ``export`` and ``compress_package``."""
         if isinstance(self.network, FloatPackage):
@@ -72,7 +82,8 @@ def open_origin(model: str, model_config: Path | None = None) -> Origin:
     if Path(model).suffix in SUFFIXES:
         return Origin(model, open_float_package(Path(model), model_config), model_config)
     if model_config:
-        raise InputError(
-            f"--model-config '{model_config}' is for packages, and '{model}' is a network: name it there, net:MODEL?config=FILE"
-        )
+        form, remedy = form_of(model), "leave it out"
+        if form and form.options:
+            remedy = f"write it into the name, {model}{'&' if '?' in model else '?'}config={model_config}"
+        raise InputError(f"--model-config '{model_config}' is for packages, and '{model}' is a network: {remedy}")
     return Origin(model, open_network(model))

@@ -13,12 +13,12 @@ import numpy as np
 
 import fcrn_mobile
 from fcrn_mobile.conversion.export import artefact_size
-from fcrn_mobile.conversion.float_package import FloatPackage
 from fcrn_mobile.conversion.recipe import Recipe, read_recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.budget import FIDELITY, Limit, check_half, check_without_truth
 from fcrn_mobile.evaluation.meaning import depth_of, settled
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
+from fcrn_mobile.network.forms import parse_network
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.tuning.bound import aim
@@ -140,9 +140,7 @@ def _check(request: Request, out: Path, force: bool) -> None:
 def _inputs(origin: Origin, base: Recipe, candidates: Sequence[Candidate], frames: Frames) -> dict[str, Any]:
     """All that sensitivities depend on."""
     recipe = {key: value for key, value in base.to_json().items() if key not in ("name", "budget", "compute_units")}
-    # A network's contract is part of its file, a package's may be a file of its own.
-    contract = {"contract": origin.contract.to_dict()} if isinstance(origin.network, FloatPackage) and origin.contract else {}
-    return contract | {
+    return origin.apart | {
         "checkpoint": origin.sha256,
         "recipe": {key: list(value) if isinstance(value, tuple) else value for key, value in recipe.items()},
         "images": list(frames.hashes),
@@ -278,4 +276,5 @@ def base_recipe(model: str, path: Path | None) -> Recipe:
     """The recipe to start from: a file's, else one for iOS 18, which runs every candidate, named after the model."""
     if path:
         return read_recipe(path)
-    return Recipe(name=f"{Path(model).stem}-tuned", target="iOS18")
+    name = Path(parse_network(model).model.rpartition(":")[2]).stem  # of package.module:factory, the factory
+    return Recipe(name=f"{name}-tuned", target="iOS18")

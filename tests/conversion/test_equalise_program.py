@@ -41,13 +41,13 @@ class Crooked(nn.Module):
         return self.last(torch.sigmoid(self.gated(nn.functional.interpolate(f, scale_factor=2.0))))
 
 
-def model_of(network: nn.Module, precision: Any = ct.precision.FLOAT32) -> "ct.models.MLModel":
+def model_of(network: nn.Module, precision: Any = ct.precision.FLOAT32, results: tuple[str, ...] = ("y",)) -> "ct.models.MLModel":
     traced = torch.jit.trace(network.eval(), torch.rand(1, 3, *SIZE))
     inputs, target = [ct.TensorType("x", shape=(1, 3, *SIZE))], ct.target.iOS16
     return ct.convert(
         traced,
         inputs=inputs,
-        outputs=[ct.TensorType("y")],
+        outputs=[ct.TensorType(name) for name in results],
         minimum_deployment_target=target,
         compute_precision=precision,
         skip_model_load=True,
@@ -147,3 +147,16 @@ class Rounded(nn.Module):
 @pytest.mark.parametrize(("whole", "links"), [(False, 1), (True, 0)])
 def test_a_cast_to_whole_numbers_lets_no_factor_pass(whole: bool, links: int) -> None:
     assert len(program_links(model_of(Rounded(whole)))[0]) == links
+
+
+class Tapped(Hidden):
+    """Gives the map between its convolutions as well."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        inner = torch.relu(self.giver(x))
+        return inner, self.reader(inner)
+
+
+def test_a_result_that_is_read_inside_too_stays() -> None:
+    assert len(program_links(model_of(Hidden()))[0]) == 1
+    assert program_links(model_of(Tapped(), results=("inner", "y")))[0] == []

@@ -174,6 +174,15 @@ def test_what_is_of_fcrn_alone_is_refused(tmp_path: Path) -> None:
         export(network(Convolutional()), make_recipe({"precision": "int8", "form": "fused"}, "test"), tmp_path / "net.mlpackage")
 
 
+def test_a_recipes_size_is_one_that_the_contract_allows(tmp_path: Path) -> None:
+    contract = DepthContract("inverse", multiple=8)
+    mine = outside_network("mine", Convolutional(), contract, SIZE, Path("mine.pth"), "0" * 64)
+    recipe = make_recipe({"precision": "fp16", "input_size": [40, 44]}, "test")
+    with pytest.raises(InputError, match=r"has input_size \[40, 44\], which 'mine' does not take: use multiples of 8"):
+        export(mine, recipe, tmp_path / "net.mlpackage")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_network_that_does_not_run_is_refused() -> None:
     with pytest.raises(InputError, match=r"'mine' does not run on a picture of 16x24 pixels \(RuntimeError: .*give another --input-size"):
         network(nn.Conv2d(4, 1, 1))

@@ -46,6 +46,16 @@ def text():
     return "a network"
 
 
+def quits():
+    raise SystemExit(1)
+
+
+def wordy():
+    network = Tiny()
+    network.depth_contract = ["depth", "metres"]
+    return network
+
+
 shared = seeded()
 """
 
@@ -115,6 +125,12 @@ def test_a_config_beside_the_weights_or_given_says_otherwise(module: str, tmp_pa
         ("tiny_depth_code:seeded?size=12x16", "does not take 12x16 pixels .*multiples of 8"),
         ("tiny_depth_code:nothing", "has no 'nothing'"),
         ("tiny_depth_code:fails", r"fails when it is called without arguments \(ValueError: no luck\)"),
+        ("tiny_depth_code:quits", r"fails when it is called without arguments \(SystemExit: 1\)"),
+        (
+            "tiny_depth_code:wordy?size=8x8",
+            r"contract of 'tiny_depth_code:wordy' is \['depth', 'metres'\]: give a DepthContract, or a dict",
+        ),
+        ("sys:nothing", r"module 'sys' \('no file'\) has no 'nothing'"),
         ("tiny_depth_code:text", "gives str, not a torch.nn.Module"),
         ("no_such_module:net", r"cannot be imported \(ModuleNotFoundError"),
         ("tiny_depth_code:seeded?wieghts=a", "has no option 'wieghts' .*weights, config or size are allowed"),
@@ -127,6 +143,14 @@ def test_what_does_not_fit_is_one_line(model: str, reason: str) -> None:
     with pytest.raises(InputError, match=reason) as error:
         open_network(model)
     assert "\n" not in str(error.value)
+
+
+def test_a_module_that_is_a_program_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would end the command with an exit code of its own."""
+    (tmp_path / "tiny_depth_program.py").write_text("import sys\nsys.exit(1)\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"'tiny_depth_program' of .* cannot be imported \(SystemExit: 1\)"):
+        open_network("tiny_depth_program:net")
 
 
 def test_weights_that_do_not_fit_are_named(module: str, tmp_path: Path) -> None:

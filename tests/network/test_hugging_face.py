@@ -42,7 +42,9 @@ def test_a_folder_becomes_a_package_that_gives_what_transformers_gives(name: str
 def test_its_usual_size_is_the_preparations(tmp_path: Path) -> None:
     save_folder("dpt", tmp_path)
     config = json.loads((tmp_path / "preprocessor_config.json").read_text())
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps(config | {"size": {"height": 96, "width": 96}, "rescale_factor": 1.0}))
+    (tmp_path / "preprocessor_config.json").write_text(
+        json.dumps(config | {"size": {"height": 96, "width": 96}, "rescale_factor": 1.0, "ensure_multiple_of": 1})
+    )
     network = open_network(str(tmp_path))
     assert network.input_size == (96, 96)
     # Pixels are left in 0..255: (255·x - 0.5) / 0.5 of x in 0..1.
@@ -78,6 +80,26 @@ def test_what_is_missing_or_of_another_kind_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(whole)
     (tmp_path / "model.safetensors").write_bytes(b"nothing")
     assert "transformers cannot read" in refusal()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"size": {"height": "wide", "width": 64}},
+        {"size": {"height": None, "width": 64}},
+        {"image_mean": 0.5},
+        {"image_std": [0.5, "x", 0.5]},
+        {"rescale_factor": "1/255"},
+        {"ensure_multiple_of": "14"},
+    ],
+    ids=str,
+)
+def test_a_preparation_of_wrong_values_is_named(damage: dict[str, object], tmp_path: Path) -> None:
+    save_folder("dpt", tmp_path)
+    config = json.loads((tmp_path / "preprocessor_config.json").read_text())
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(config | damage))
+    with pytest.raises(InputError, match=r"preprocessor_config.json' has a value of a wrong kind \(.*\): download it again"):
+        open_network(str(tmp_path))
 
 
 @pytest.mark.parametrize("fov", [None, 40.0])

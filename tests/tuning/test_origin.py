@@ -5,9 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.tuning.origin import open_origin
+from fcrn_mobile.network.float_network import outside_network
+from fcrn_mobile.tuning.origin import Origin, open_origin
 from tests.mil.build import mb, save_program
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (8, 12, 3), np.uint8)
@@ -34,5 +37,19 @@ def test_a_package_is_tuned_by_the_model_config_that_is_named(tmp_path: Path) ->
 
 
 def test_a_network_says_itself_what_it_takes(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"'own.toml' is for packages, and 'builtin' is a network"):
+    with pytest.raises(InputError, match=r"'own.toml' is for packages, and 'builtin' is a network: leave it out"):
         open_origin("builtin", Path("own.toml"))
+    with pytest.raises(InputError, match=r"is a network: write it into the name, net:make\?size=8x8&config=own.toml"):
+        open_origin("net:make?size=8x8", Path("own.toml"))
+
+
+def test_what_a_hash_does_not_cover_is_known_apart() -> None:
+    """Else a search of the same weights at another size or by another config would go on with measurements that are not its own."""
+    torch.manual_seed(0)
+    network, parts = torch.nn.Conv2d(3, 1, 1), []
+    for size, mean in (((8, 8), 0.5), ((8, 16), 0.5), ((8, 8), 0.25)):
+        contract = DepthContract.from_dict({"depth": "scale", "mean": mean, "std": 1})
+        parts.append(Origin("net", outside_network("net", network, contract, size, Path("net.pth"), "0" * 64)).apart)
+    assert parts[0] == {"input_size": [8, 8], "contract": {"depth": "scale", "mean": [0.5] * 3, "std": [1.0] * 3}}
+    assert parts[0] != parts[1] != parts[2] != parts[0]
+    assert open_origin("builtin").apart == {}

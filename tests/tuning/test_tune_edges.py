@@ -69,7 +69,7 @@ class Run:
         self.frames = SimpleNamespace(images=("i1", "i2"), hashes=("h1", "h2"), names=("f1", "f2"), unseen=[1, 2, 3, 4], notes=("few",))
         origin = SimpleNamespace(
             sha256="abc",
-            network=None,
+            apart={"input_size": [64, 96]},
             contract=DepthContract(),
             runtime=lambda: ("net",),
             write=lambda recipe, out, force: self.exported.append((recipe, out, force)),
@@ -270,6 +270,7 @@ def test_the_spread_is_that_of_the_scheme_in_the_middle(
 def test_measurements_belong_to_all_that_they_depend_on(run: Run) -> None:
     run([fit(INT8)], [0.015], base=replace(BASE, input_size=(64, 96)))
     assert run.inputs == {
+        "input_size": [64, 96],  # of the network, which its hash does not cover
         "checkpoint": "abc",
         "recipe": {"precision": "fp16", "input_size": [64, 96], "output": "image", "target": "iOS18", "form": "four"},
         "images": ["h1", "h2"],
@@ -322,5 +323,7 @@ def test_a_folder_that_is_a_file_or_holds_results_is_refused(run: Run, tmp_path:
 def test_a_base_is_named_after_the_checkpoint_or_read(tmp_path: Path) -> None:
     assert base_recipe("runs/best.safetensors", None) == Recipe(name="best-tuned", target="iOS18")
     assert base_recipe("builtin", None).name == "builtin-tuned"
+    assert base_recipe("nets.unet:small?weights=runs/a.b.pth&size=64x96", None).name == "small-tuned"
+    assert base_recipe("runs/net.pt2?size=64x96", None).name == "net-tuned"
     (tmp_path / "r.toml").write_text('name = "x"\n')
     assert base_recipe("builtin", tmp_path / "r.toml") == Recipe(name="x")
