@@ -170,6 +170,7 @@ def test_units_in_metadata_are_those_of_older_packages() -> None:
     [
         ({}, None),
         ({"network": "fcrn-lite0"}, DepthContract()),
+        ({"version": "0.9", "recipe": "{}", "source_sha256": "a" * 64}, None),
         ({"output_units": "metres"}, DepthContract()),
         ({"output_units": "up to scale", "training_data": "nyu-mat:a.mat"}, DepthContract("scale")),
         (

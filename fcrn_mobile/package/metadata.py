@@ -78,14 +78,18 @@ class Metadata:
         return self.output_units not in (UNITS["scale"], UNITS["inverse"])
 
     def depth_contract(self) -> DepthContract | None:
-        """What it says of the picture that the model takes and of its depth, in metres if it says other things alone; None for nothing.
+        """What it says of the picture that the model takes and of its depth; None for nothing.
+
+        Exports that say other things alone are in metres, but not what was compressed of another maker's.
 
         Raises:
             InputError: what it says is not readable, or not allowed.
         """
-        if self == Metadata():
-            return None
-        contract = DepthContract.from_metadata(asdict(self)) or DepthContract()
+        contract = DepthContract.from_metadata(asdict(self))
+        if contract is None:
+            if self == Metadata() or self.source_sha256:
+                return None
+            contract = DepthContract()
         if not contract.is_metric or contract.camera or self.camera is not None or not self.training_data:
             return contract
         from fcrn_mobile.data.spec import training_camera

@@ -188,8 +188,8 @@ def _scenes(shown: Sequence[Scene], names: Sequence[str], meaning: Depth) -> dic
         return None
     inverse = meaning == "inverse"
     # From what is true and what the reference sees: a broken candidate must not bend it. Other than metres do not compare with the truth.
-    true, seen = [scene.true for scene in shown], [scene.expected for scene in shown]
-    depth = scenes.depth_scale([*true, *seen] if meaning == "metres" else seen, inverse)
+    true, expected = [scene.true for scene in shown], [scene.expected for scene in shown]
+    depth = scenes.depth_scale([*true, *expected] if meaning == "metres" else expected, inverse)
     metres = depth if meaning == "metres" else scenes.depth_scale(true)
     differences = [scenes.difference_scale(shown, index, inverse) for index in range(len(names))]
     rows = []

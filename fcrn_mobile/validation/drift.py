@@ -136,8 +136,7 @@ def validate(
     focus = focus_on(reference, source)
     truth = _Truth(DepthMetrics(rule, inverse), StandingMeter(rule, inverse, data), focus) if rule else None
     meters = [_meter(candidate, reference, source, rule, inverse) for candidate in candidates]
-    start = time.perf_counter()
-    width, seconds = _run(reference, source, truth, meters, on_frame), time.perf_counter() - start
+    width, seconds = _run(reference, source, truth, meters, on_frame)
     values: dict[str, Any] = truth.metrics.compute() if truth else {"images": len(source)}
     return Validation(
         reference_name=reference.name,
@@ -182,13 +181,15 @@ def _common(rule: EvaluationProtocol | None, reference: Runtime, candidates: Seq
     return rule and settled(rule, depth, reference.name), depth
 
 
-def _run(reference: Runtime, source: Source, truth: _Truth | None, meters: Sequence[_CandidateMeter], on_frame: OnStep | None) -> int:
+def _run(
+    reference: Runtime, source: Source, truth: _Truth | None, meters: Sequence[_CandidateMeter], on_frame: OnStep | None
+) -> tuple[int, float]:
     """Every frame through the reference, and then through each candidate, which is held against what the reference gave.
 
     Returns:
-        The width of the first frame's image.
+        The width of the first frame's image, and the seconds that it took.
     """
-    width = 0
+    start, width = time.perf_counter(), 0
     models = [reference, *(meter.runtime for meter in meters)]
     with closing(predictions(models, source)) as frames:
         for done, (sample, (output, *others)) in enumerate(frames, 1):
@@ -198,7 +199,7 @@ def _run(reference: Runtime, source: Source, truth: _Truth | None, meters: Seque
                 meter.update(sample, prediction, output, abs_rel)
             if on_frame:
                 on_frame(done, len(source))
-    return width
+    return width, time.perf_counter() - start
 
 
 def _check_unseen(source: Source, hashes: frozenset[str], data: str) -> None:
