@@ -8,6 +8,7 @@ import click
 
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, progress, write_json
+from fcrn_mobile.cli.model_config import config_words, model_config_option
 from fcrn_mobile.cli.outputs import OutputFile
 from fcrn_mobile.errors import InputError
 
@@ -25,7 +26,7 @@ __all__ = ["command"]
 @click.option("--data", metavar="SPEC", help="Images to correct and calibrate on, such as folder:PATH#train.")
 @click.option("--images", type=int, metavar="N", help="How many of them, instead of the recipe's number.")
 @click.option("--seed", type=int, metavar="N", help="Chooses which.")
-@click.option("--model-config", "config", type=click.Path(path_type=Path), metavar="FILE", help="TOML: what PACKAGE takes and gives.")
+@model_config_option()
 @click.option("--no-correct", is_flag=True, help="Leave compressed weights uncorrected.")
 @click.option("--out", required=True, type=OutputFile(), help="Destination, ending in .mlpackage.")
 @click.option("--force", is_flag=True, help="Overwrite.")
@@ -37,7 +38,7 @@ def command(
     data: str | None,
     images: int | None,
     seed: int | None,
-    config: Path | None,
+    model_config: Path | None,
     no_correct: bool,
     out: Path,
     force: bool,
@@ -59,7 +60,7 @@ def command(
         raise InputError(f"{problem}: give --recipe FILE or --precision P, such as int8")
     recipe = read_recipe(recipe_file) if recipe_file else short_recipe(precision)
     recipe = recipe.calibrated_on(data, images, seed)
-    source = open_float_package(Path(package), config)
+    source = open_float_package(Path(package), model_config)
     uncorrected = no_correct and recipe.correct
     recipe = package_recipe(source, recipe, correct=not no_correct)
     with progress("compress") as on_step:
@@ -77,7 +78,7 @@ def command(
         for line in notes:
             print(line)
         if source.problem is None:
-            print(_next(package, recipe.calibration.data if recipe.calibration else "", out))
+            print(_next(package, recipe.calibration.data if recipe.calibration else "", out, model_config))
 
 
 def _notes(source: "FloatPackage", recipe: "Recipe", no_correct: bool, uncorrected: bool) -> list[str]:
@@ -93,7 +94,7 @@ def _notes(source: "FloatPackage", recipe: "Recipe", no_correct: bool, uncorrect
     return notes
 
 
-def _next(package: str, images: str, out: Path) -> str:
+def _next(package: str, images: str, out: Path, model_config: Path | None) -> str:
     """The command that validates the result, on frames that it has not seen."""
     data = images.removesuffix("#train") + "#val" if images.endswith("#train") else "SPEC#split" if images else "sample"
-    return " ".join(["next: fcrn-mobile validate", *map(shlex.quote, (package, str(out))), "--data", shlex.quote(data)])
+    return "next: " + shlex.join(["fcrn-mobile", "validate", package, str(out), "--data", data, *config_words(model_config)])

@@ -9,7 +9,7 @@ import click
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.forms import form_of
 
-__all__ = ["model_config_option", "model_configs"]
+__all__ = ["config_words", "model_config_option", "model_configs"]
 
 _HELP = "TOML of what a model takes and gives, such as depth, mean, std, output; default: its metadata, else NAME.toml beside it."
 
@@ -22,6 +22,11 @@ def model_config_option(several: bool = False) -> Callable[[Callable[..., Any]],
     if several:
         return click.option("--model-config", "model_config", multiple=True, metavar="[MODEL=]FILE", help=_HELP)
     return click.option("--model-config", type=click.Path(path_type=Path), metavar="FILE", help=_HELP)
+
+
+def config_words(config: Path | None) -> list[str]:
+    """The option as a user would type it, for the next command on the same model; nothing without a file."""
+    return ["--model-config", str(config)] if config else []
 
 
 def model_configs(models: Sequence[str], texts: Sequence[str]) -> dict[str, Path]:

@@ -10,7 +10,7 @@ from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
 from fcrn_mobile.cli.exits import end
 from fcrn_mobile.cli.frames import rule_if_depth, rule_options
-from fcrn_mobile.cli.model_config import model_config_option
+from fcrn_mobile.cli.model_config import config_words, model_config_option
 from fcrn_mobile.cli.outputs import OutputFolder
 
 if TYPE_CHECKING:
@@ -65,11 +65,11 @@ def command(
     if json_out:
         write_json(json_out, result.to_json())
     if json_out != "-":
-        print_tuning(result, model, out)
+        print_tuning(result, model, out, model_config)
     end(result.held)
 
 
-def print_tuning(result: "Tuning", model: str, out: Path) -> None:
+def print_tuning(result: "Tuning", model: str, out: Path, model_config: Path | None = None) -> None:
     """The table of what was chosen beside the uniform schemes, the model's prediction, and the verdict."""
     from fcrn_mobile.data.grammar import split_off
 
@@ -104,7 +104,8 @@ def print_tuning(result: "Tuning", model: str, out: Path) -> None:
         print(f"written: {result.package}, {out / 'recipe.toml'}, {out / 'pareto.json'}, {out / 'pareto.png'}")
         whole, part = split_off(result.data)
         unseen = result.data if part else f"{whole}#val"
-        print(f"next: {shlex.join(['fcrn-mobile', 'validate', model, str(result.package), '--data', unseen])}")
+        words = ["fcrn-mobile", "validate", model, str(result.package), "--data", unseen, *config_words(model_config)]
+        print(f"next: {shlex.join(words)}")
     else:
         print("no assignment holds the budget; the nearest is shown: allow more drift, or fine-tune the network with quantization")
         print(f"written: {out / 'pareto.json'}, {out / 'pareto.png'}")

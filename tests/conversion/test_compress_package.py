@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -309,3 +310,15 @@ def test_the_command_says_what_it_made(call: Callable, foreign: Path, tmp_path: 
     assert facts["weights"]["summary"] == {"int8": 2, "fp16": 1}
     assert facts["source"]["sha256"] == open_float_package(foreign).sha256
     assert facts["recipe"]["precision"] == "int8"
+
+
+def test_the_next_command_works_as_it_is_printed(call: Callable, tmp_path: Path) -> None:
+    """Of a package that says nothing itself, the model config goes along."""
+    converted(Foreign(), tmp_path / "theirs.mlpackage", picture=False)
+    (tmp_path / "my config.toml").write_text(CONTRACT)
+    words = ("compress", "theirs.mlpackage", "--precision", "int8", "--model-config", "my config.toml", "--out", "small.mlpackage")
+    result = call(*words)
+    assert result.returncode == 0, result.stderr
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("next: ")]
+    again = call(*shlex.split(line)[2:], "--budget", "fidelity=0.1")
+    assert again.returncode == 0, again.stderr
