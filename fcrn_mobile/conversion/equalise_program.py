@@ -137,10 +137,10 @@ def _found(ops: Sequence[Any]) -> list[_Map]:
             for var in sources:
                 for each in parts[var]:
                     each.root.fixed = True
-    known = set(ops)
+    own = set(ops)
     for var, channels in parts.items():
         # A program's results, whoever else reads them, and what blocks inside of operators read.
-        if var.consuming_blocks or not known.issuperset(var.child_ops):
+        if var.consuming_blocks or not own.issuperset(var.child_ops):
             for each in channels:
                 each.root.fixed = True
     return maps
