@@ -20,7 +20,19 @@ from typing import Any, Literal, Self, get_args
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.toml_file import read_toml
 
-__all__ = ["RGB_255", "UNITS", "Channels", "Depth", "DepthContract", "Framing", "Layout", "Triple", "config_beside", "read_contract"]
+__all__ = [
+    "IN_UNITS",
+    "RGB_255",
+    "UNITS",
+    "Channels",
+    "Depth",
+    "DepthContract",
+    "Framing",
+    "Layout",
+    "Triple",
+    "config_beside",
+    "read_contract",
+]
 
 Channels = Literal["RGB", "BGR"]
 Layout = Literal["channels-first", "channels-last"]
@@ -29,6 +41,12 @@ Depth = Literal["metres", "scale", "inverse"]
 
 #: Meaning of depth → its units in metadata and for people.
 UNITS: dict[Depth, str] = {"metres": "metres", "scale": "up to scale", "inverse": "inverse depth, up to scale and shift"}
+#: The same as the end of a sentence about a model's depth.
+IN_UNITS: dict[Depth, str] = {
+    "metres": "in metres",
+    "scale": "up to an unknown scale",
+    "inverse": "as inverse depth up to scale and shift",
+}
 #: What ``input_values`` in metadata says of an input that takes pixels as they are.
 RGB_255 = "RGB, 0..255"
 
@@ -174,6 +192,11 @@ class DepthContract:
     def is_metric(self) -> bool:
         """Whether its depth is in metres."""
         return self.depth == "metres"
+
+    @property
+    def usual_size(self) -> tuple[int, int] | None:
+        """The first of ``sizes``; None where any is taken."""
+        return self.sizes[0] if self.sizes else None
 
     @property
     def camera(self) -> tuple[float, int] | None:

@@ -10,6 +10,7 @@ from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, progress, write_json
 from fcrn_mobile.cli.model_config import config_words, model_config_option
 from fcrn_mobile.cli.outputs import OutputFile
+from fcrn_mobile.cli.stored import NOT_CORRECTED, unseen_part, weights_json, weights_line
 from fcrn_mobile.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def command(
     from fcrn_mobile.conversion.export import artefact_size
     from fcrn_mobile.conversion.float_package import open_float_package
     from fcrn_mobile.conversion.recipe import read_recipe
-    from fcrn_mobile.conversion.weights import package_weights, summary
+    from fcrn_mobile.conversion.weights import package_weights
 
     if bool(recipe_file) == bool(precision):
         problem = "--recipe and --precision exclude each other" if precision else "nothing says how"
@@ -68,13 +69,12 @@ def command(
     notes = _notes(source, recipe, no_correct, bool(uncorrected))
     weights, size = package_weights(out), artefact_size(out)
     if json_out:
-        made_of = {"summary": summary(weights), "ops": [weight.to_json() for weight in weights]}
         of = {"path": package, "sha256": source.sha256, "size_bytes": artefact_size(source.path)}
         facts = {"path": str(out), "size_bytes": size, "source": of}
-        write_json(json_out, facts | {"recipe": recipe.to_json(), "notes": notes, "weights": made_of})
+        write_json(json_out, facts | {"recipe": recipe.to_json(), "notes": notes, "weights": weights_json(weights)})
     if json_out != "-":
         print(f"{out}  {size / 1e6:.1f} MB of {artefact_size(source.path) / 1e6:.1f} MB  {recipe.precision}")
-        print(f"weights: {', '.join(f'{kind}: {count} ops' for kind, count in summary(weights).items())}")
+        print(weights_line(weights))
         for line in notes:
             print(line)
         if source.problem is None:
@@ -88,7 +88,7 @@ def _notes(source: "FloatPackage", recipe: "Recipe", no_correct: bool, uncorrect
     trained = source.metadata.training_data or "unknown data"
     notes = image_notes(source.path.stem, trained, recipe, "--data SPEC#split --images 64")
     if uncorrected:
-        notes.append("weights not corrected (--no-correct)")
+        notes.append(NOT_CORRECTED)
     if source.problem and not no_correct and recipe.correct and not recipe.correct.sees_images:
         notes.append(f"corrected without images: {source.problem}")
     return notes
@@ -96,5 +96,4 @@ def _notes(source: "FloatPackage", recipe: "Recipe", no_correct: bool, uncorrect
 
 def _next(package: str, images: str, out: Path, model_config: Path | None) -> str:
     """The command that validates the result, on frames that it has not seen."""
-    data = images.removesuffix("#train") + "#val" if images.endswith("#train") else "SPEC#split" if images else "sample"
-    return "next: " + shlex.join(["fcrn-mobile", "validate", package, str(out), "--data", data, *config_words(model_config)])
+    return "next: " + shlex.join(["fcrn-mobile", "validate", package, str(out), "--data", unseen_part(images), *config_words(model_config)])

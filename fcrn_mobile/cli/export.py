@@ -11,6 +11,7 @@ from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, progress, write_json
 from fcrn_mobile.cli.networks import FORMS_HELP, named_network, network_options
 from fcrn_mobile.cli.outputs import OutputFile
+from fcrn_mobile.cli.stored import NOT_CORRECTED, UNKNOWN_PART, unseen_part, weights_json, weights_line
 from fcrn_mobile.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,9 +49,10 @@ def command(
     **outside: Any,
 ) -> None:
     """Convert MODEL (builtin, a .safetensors file or a network from outside) for the phone."""
+    from fcrn_mobile.conversion.artefact import in_units
     from fcrn_mobile.conversion.calibration import calibration_notes
     from fcrn_mobile.conversion.export import artefact_size, export
-    from fcrn_mobile.conversion.weights import package_weights, summary
+    from fcrn_mobile.conversion.weights import package_weights
     from fcrn_mobile.network.forms import open_network
 
     if recipe_file and precision:
@@ -70,16 +72,15 @@ def command(
     if graph := _graph(out):
         notes.append(f"its graph was taken by {graph}")
     if uncorrected:
-        notes.append("weights not corrected (--no-correct)")
+        notes.append(NOT_CORRECTED)
     if json_out:
-        made_of = {"weights": {"summary": summary(stored), "ops": [weight.to_json() for weight in stored]}} if stored else {}
+        made_of = {"weights": weights_json(stored)} if stored else {}
         write_json(json_out, {"path": str(out), "size_bytes": size_bytes, "recipe": recipe.to_json(), "notes": notes} | made_of)
     if json_out != "-":
         # The oldest system and the kind of output are Core ML's: the others have arrays.
         kind = f"{recipe.target}  output {recipe.output}" if out.suffix == ".mlpackage" else "output array"
-        unit = loaded.in_units if recipe.scale is None else "in metres"
-        print(f"{out}  {size_bytes / 1e6:.1f} MB  {recipe.precision}  {kind}, depth {unit}")
-        weights = [f"weights: {', '.join(f'{kind}: {count} ops' for kind, count in summary(stored).items())}"] if stored else []
+        print(f"{out}  {size_bytes / 1e6:.1f} MB  {recipe.precision}  {kind}, depth {in_units(loaded, recipe)}")
+        weights = [weights_line(stored)] if stored else []
         print(*weights, *notes, _next(model, loaded, recipe, out), sep="\n")
 
 
@@ -130,12 +131,11 @@ def _next(model: str, loaded: "FloatNetwork", recipe: "Recipe", out: Path) -> st
     from fcrn_mobile.conversion.learned import float_start
 
     reference, images = float_start(loaded, model), recipe.calibration.data if recipe.calibration else ""
-    data, unknown = images.removesuffix("#train") + "#val" if images else "sample", []
+    data, unknown = unseen_part(images), []
     if reference is None:
         reference = "FLOAT"
         unknown.append(f"FLOAT: the float checkpoint '{loaded.training.start or 'unknown'}' that this one was trained from")
-    if images and not images.endswith("#train"):
-        data = "SPEC#split"
-        unknown.append(f"SPEC#split: frames other than its calibration images of {images}")
+    if data == UNKNOWN_PART:
+        unknown.append(f"{UNKNOWN_PART}: frames other than its calibration images of {images}")
     line = " ".join(["next: fcrn-mobile validate", *map(shlex.quote, (reference, str(out))), "--data", shlex.quote(data)])
     return f"{line} ({'; '.join(unknown)})" if unknown else line

@@ -13,7 +13,7 @@ import fcrn_mobile
 from fcrn_mobile.conversion.calibration import CalibrationImages, measuring_images
 from fcrn_mobile.conversion.recipe import COREML_ONLY, Recipe, make_scale
 from fcrn_mobile.data.grammar import portable
-from fcrn_mobile.depth_contract import UNITS
+from fcrn_mobile.depth_contract import IN_UNITS, UNITS
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.deploy import rescaled
 from fcrn_mobile.network.float_network import FloatNetwork
@@ -27,6 +27,7 @@ __all__ = [
     "Conversion",
     "conversion_errors",
     "deployed",
+    "in_units",
     "provenance",
     "recipe_of",
     "recipe_text",
@@ -81,8 +82,13 @@ class Conversion:
 
     @property
     def in_units(self) -> str:
-        """What its depth is, as the end of a sentence."""
-        return self.checkpoint.in_units if self.recipe.scale is None else "in metres"
+        """What its depth is, see ``in_units``."""
+        return in_units(self.checkpoint, self.recipe)
+
+
+def in_units(network: FloatNetwork, recipe: Recipe) -> str:
+    """What the depth of a network's artefact is, as the end of a sentence: a scale makes metres."""
+    return IN_UNITS[network.contract.depth if recipe.scale is None else "metres"]
 
 
 def deployed(checkpoint: FloatNetwork, recipe: Recipe) -> nn.Module:

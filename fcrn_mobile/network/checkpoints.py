@@ -85,11 +85,6 @@ class Checkpoint:
         focal = (camera.focal_px, camera.width_px) if depth == "metres" and camera.relative_focal else (None, None)
         return DepthContract(depth, mean=(0, 0, 0), std=(1, 1, 1), focal_length=focal[0], focal_width=focal[1])
 
-    @property
-    def in_units(self) -> str:
-        """``units`` as the end of a sentence about the network's depth."""
-        return "in metres" if self.units == METRES else "up to an unknown scale"
-
 
 def save_checkpoint(
     network: FCRN,

@@ -46,7 +46,7 @@ def open_exported(spec: NetworkSpec) -> OutsideNetwork:
             f"'{path}' is not a program that torch {torch.__version__} reads ({brief(error, 160)}): export it again"
         ) from error
     contract = contract_for(spec, None, path)
-    size = spec.size or (contract.sizes[0] if contract.sizes else _size(path, program, contract))
+    size = spec.size or contract.usual_size or _size(path, program, contract)
     network = GraphNetwork(program)
     check_finite(str(path), network.state_dict())
     return outside_network(path.stem, network, contract, size, path, sha256_of([path]), "torch.export program")

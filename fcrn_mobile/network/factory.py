@@ -36,7 +36,7 @@ def open_factory(spec: NetworkSpec) -> OutsideNetwork:
     check_finite(spec.model, network.state_dict())
     own = getattr(network, CONTRACT, None) or getattr(module, CONTRACT, None)
     contract = contract_for(spec, own, spec.weights)
-    size = spec.size or (contract.sizes[0] if contract.sizes else None)
+    size = spec.size or contract.usual_size
     if size is None:
         raise InputError(f"'{spec.model}' takes pictures of many sizes: say which with --input-size HxW, or sizes in its contract")
     source = Path(str(module.__file__))

@@ -63,11 +63,6 @@ class FloatNetwork(Protocol):
         ...
 
     @property
-    def in_units(self) -> str:
-        """What its depth is, as the end of a sentence about it: ``in metres``."""
-        ...
-
-    @property
     def network(self) -> nn.Module:
         """N×3×H×W RGB in 0..1 → N×1×h×w, in evaluation mode; it normalises by itself."""
         ...
@@ -172,13 +167,6 @@ class OutsideNetwork:
     def contract(self) -> DepthContract:
         """What picture it takes and what its depth means."""
         return self.network.contract
-
-    @property
-    def in_units(self) -> str:
-        """What its depth is, as the end of a sentence about it."""
-        return {"metres": "in metres", "scale": "up to an unknown scale", "inverse": "as inverse depth up to scale and shift"}[
-            self.contract.depth
-        ]
 
     def deployed(self, form: Form = "four") -> nn.Module:
         """A copy without gradients.

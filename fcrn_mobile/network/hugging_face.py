@@ -116,7 +116,7 @@ def open_folder(spec: NetworkSpec) -> OutsideNetwork:
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"'{folder / _PREPROCESSOR}' has a value of a wrong kind ({brief(error, 120)}): download it again") from error
     contract = contract_for(spec, own, folder / _CONFIG)
-    size = spec.size or (contract.sizes[0] if contract.sizes else size)
+    size = spec.size or contract.usual_size or size
     if size is None:
         raise InputError(f"'{folder}' does not say at what size it runs: give --input-size HxW")
     kind, sha256 = type(network).__name__, sha256_of([folder / _CONFIG, *weights])

@@ -35,7 +35,7 @@ class TorchRuntime:
         if model_config and isinstance(network, Checkpoint):
             contract = read_contract(model_config, contract)
         if size is None:
-            size = contract.sizes[0] if contract.sizes and isinstance(network, Checkpoint) else network.input_size
+            size = (isinstance(network, Checkpoint) and contract.usual_size) or network.input_size
         else:
             contract = contract.at(size)
         # Whatever the network from outside takes, here it takes RGB in 0..1 and gives one map.

@@ -72,7 +72,7 @@ def meta(shape: Sequence[int], dtype: torch.dtype = torch.float32) -> torch.Tens
 def paired(shape: Callable[..., Sequence[int]], *tensors: Tensor, dtype: torch.dtype = torch.float32) -> Probes:
     """Probes of a result whose shape follows from those of tensors."""
     count = max(len(tensor.probes) for tensor in tensors)
-    return tuple(meta(shape(*(tuple(t.probes[at % len(t.probes)].shape) for t in tensors)), dtype) for at in range(count))
+    return tuple(meta(shape(*(tuple(t.probe(at).shape) for t in tensors)), dtype) for at in range(count))
 
 
 def unknown(shape: Shape, dtype: torch.dtype = torch.float32) -> Probes:
@@ -91,7 +91,7 @@ def joined(first: Tensor, second: Tensor) -> Tensor:
     same = first.dtype == second.dtype and first.dtype in ("BOOL", "INT32")
     dtype, kind = (first.dtype, first.probes[0].dtype) if same else ("FLOAT32", torch.float32)
     count = max(len(first.probes), len(second.probes))
-    pairs = [tuple(tuple(each.probes[at % len(each.probes)].shape) for each in (first, second)) for at in range(count)]
+    pairs = [tuple(tuple(each.probe(at).shape) for each in (first, second)) for at in range(count)]
     open_axes = {axis for axis in range(first.rank) if any(a[axis] != b[axis] for a, b in pairs)}
     number = max(count, len(_UNKNOWN)) if open_axes else len(first.probes)
     probes = (
