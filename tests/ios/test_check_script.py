@@ -33,21 +33,75 @@ def test_an_empty_folder_is_no_success(tmp_path: Path) -> None:
     assert parse(tmp_path).returncode == 1
 
 
+PASSES = "def test_one() -> None: pass\n"
+SKIPS = 'import pytest\n\n@pytest.mark.skip(reason="no shellcheck")\ndef test_two() -> None: pass\n'
+
+
+def checkout(folder: Path, tests: str) -> Path:
+    """A copy of the demo, beside tests of its project that are these."""
+    for part in ("scripts", "DepthCore/Sources/DepthCore", "LinuxStubs"):
+        shutil.copytree(IOS_DEMO / part, folder / "ios_demo" / part)
+    (folder / "tests/ios").mkdir(parents=True)
+    (folder / "tests/ios/test_project.py").write_text(tests)
+    return folder / "ios_demo/scripts/check_linux.sh"
+
+
+def commands(folder: Path, **scripts: str) -> Path:
+    """Shell scripts by name."""
+    folder.mkdir()
+    for name, script in scripts.items():
+        (folder / name).write_text(f"#!/bin/bash\n{script}\n")
+        (folder / name).chmod(0o755)
+    return folder
+
+
+def check(script: Path, path: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    cache = {"XDG_CACHE_HOME": str(script.parents[2] / "cache"), "FCRN_SWIFT_BUILD": str(script.parents[2] / "build")}
+    quick = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment = {**os.environ, "PATH": path, "FCRN_PYTHON": sys.executable, **cache, **quick, **settings}
+    return subprocess.run(["bash", str(script)], env=environment, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.parametrize(("asked", "code"), [("", 0), ("install", 3)])
 def test_without_a_compiler_the_check_says_that_it_is_incomplete(asked: str, code: int, tmp_path: Path) -> None:
     """Where Swift was to be installed this is no success; where it was only looked for, the last lines say it."""
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    for tool in ("bash", "cat", "dirname", "mkdir", "nice", "tail"):
+    tools = commands(tmp_path / "bin")
+    for tool in ("bash", "cat", "dirname", "mkdir", "nice", "sed", "tail"):
         (tools / tool).symlink_to(shutil.which(tool) or pytest.fail(f"no {tool}"))
-    environment = {**os.environ, "PATH": str(tools), "XDG_CACHE_HOME": str(tmp_path), "FCRN_PYTHON": sys.executable, "FCRN_SWIFT": asked}
-    script = IOS_DEMO / "scripts/check_linux.sh"
-    result = subprocess.run(["bash", str(script)], env=environment, capture_output=True, text=True, check=False)
+    result = check(checkout(tmp_path, PASSES), str(tools), FCRN_SWIFT=asked)
     assert result.returncode == code, result.stderr
     assert "*** INCOMPLETE: no Swift here." in result.stdout
     assert "To complete it: install mmdebstrap and bubblewrap, then run make ios-check" in result.stdout
     assert "complete: everything" not in result.stdout
     assert ("no mmdebstrap here" in result.stderr) == bool(asked)
+
+
+@pytest.mark.parametrize("tests", [PASSES, PASSES + SKIPS])
+def test_complete_is_said_where_nothing_was_skipped(tests: str, tmp_path: Path) -> None:
+    tools = commands(tmp_path / "bin", swift='echo "Test run with 3 tests passed"', swiftc="exit 0")
+    result = check(checkout(tmp_path, tests), f"{tools}:{os.environ['PATH']}")
+    assert result.returncode == 0, result.stderr
+    said = result.stdout.splitlines()
+    if tests == PASSES:
+        assert said[-1] == "complete: everything that can be checked without a Mac was"
+    else:
+        assert said[-2] == "all that ran passed; not complete, skipped here:"
+        assert said[-1].endswith("no shellcheck")
+
+
+def test_a_long_log_of_failures_is_shown_and_named(tmp_path: Path) -> None:
+    tools = commands(tmp_path / "bin", swift='for i in {1..20000}; do echo "error $i: a line that says what failed"; done; exit 1')
+    result = check(checkout(tmp_path, PASSES), f"{tools}:{os.environ['PATH']}")
+    assert result.returncode == 1
+    said = result.stderr.splitlines()
+    assert said[:60] == [f"error {number}: a line that says what failed" for number in range(1, 61)]
+    assert said[60:] == [f"DepthCore: failed, whole log in {tmp_path}/build/test.log"]
+
+
+def test_a_failing_test_of_the_project_fails_the_check(tmp_path: Path) -> None:
+    result = check(checkout(tmp_path, "def test_one() -> None: assert 1 == 2\n"), os.environ["PATH"])
+    assert result.returncode == 1
+    assert "assert 1 == 2" in result.stderr
 
 
 def test_the_example_of_the_readme_is_the_one_that_is_type_checked() -> None:
