@@ -15,7 +15,7 @@ from fcrn_mobile.data import Source, open_source
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig, preset
 
-pytest_plugins = ["tests.mil.operators_compared", "tests.journeys.command"]
+pytest_plugins = ["tests.mil.operators_compared", "tests.journeys.command", "tests.wheel"]
 
 # Two threads on two cores fight with whatever else runs there; one is as fast for images this small. Commands run as processes, too.
 torch.set_num_threads(1)

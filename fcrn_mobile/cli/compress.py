@@ -10,8 +10,10 @@ from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, progress, write_json
 from fcrn_mobile.cli.model_config import config_words, model_config_option
 from fcrn_mobile.cli.outputs import OutputFile
+from fcrn_mobile.cli.shipped_file import ShippedFile
 from fcrn_mobile.cli.stored import NOT_CORRECTED, unseen_part, weights_json, weights_line
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.shipped import RECIPES
 
 if TYPE_CHECKING:
     from fcrn_mobile.conversion.float_package import FloatPackage
@@ -22,7 +24,7 @@ __all__ = ["command"]
 
 @click.command("compress", cls=Command)
 @click.argument("package")
-@click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), metavar="FILE", help="Recipe, such as export/int8.toml.")
+@click.option("--recipe", "recipe_file", type=ShippedFile(RECIPES), metavar="NAME|FILE", help="Recipe, such as int8 or mine.toml.")
 @click.option("--precision", metavar="P", help="fp16, int8, int4, palette6, sparse50, … instead of a recipe.")
 @click.option("--data", metavar="SPEC", help="Images to correct and calibrate on, such as folder:PATH#train.")
 @click.option("--images", type=int, metavar="N", help="How many of them, instead of the recipe's number.")
@@ -58,7 +60,7 @@ def command(
 
     if bool(recipe_file) == bool(precision):
         problem = "--recipe and --precision exclude each other" if precision else "nothing says how"
-        raise InputError(f"{problem}: give --recipe FILE or --precision P, such as int8")
+        raise InputError(f"{problem}: give --recipe NAME|FILE or --precision P, such as int8")
     recipe = read_recipe(recipe_file) if recipe_file else short_recipe(precision)
     recipe = recipe.calibrated_on(data, images, seed)
     source = open_float_package(Path(package), model_config)

@@ -11,8 +11,10 @@ from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, progress, write_json
 from fcrn_mobile.cli.networks import FORMS_HELP, named_network, network_options
 from fcrn_mobile.cli.outputs import OutputFile
+from fcrn_mobile.cli.shipped_file import ShippedFile
 from fcrn_mobile.cli.stored import NOT_CORRECTED, UNKNOWN_PART, unseen_part, weights_json, weights_line
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.shipped import RECIPES
 
 if TYPE_CHECKING:
     from fcrn_mobile.conversion.recipe import Recipe
@@ -24,7 +26,7 @@ __all__ = ["command"]
 @click.command("export", cls=Command, epilog=FORMS_HELP)
 @click.argument("model")
 @network_options
-@click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), metavar="FILE", help="Recipe, such as export/int8.toml.")
+@click.option("--recipe", "recipe_file", type=ShippedFile(RECIPES), metavar="NAME|FILE", help="Recipe, such as int8 or mine.toml.")
 @click.option("--precision", metavar="P", help="fp32, fp16, int8, int4, palette6, sparse50, … instead of a recipe.")
 @click.option("--calibration", metavar="SPEC", help="Images to correct and measure on, such as folder:PATH#train.")
 @click.option("--calibration-images", "count", type=int, metavar="N", help="How many of them, instead of the recipe's number.")

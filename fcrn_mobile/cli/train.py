@@ -11,8 +11,10 @@ from click.core import ParameterSource
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_metrics, show_progress, write_json
 from fcrn_mobile.cli.outputs import OutputFolder
+from fcrn_mobile.cli.shipped_file import ShippedFile
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.quantize.scheme import LEARNED
+from fcrn_mobile.shipped import CONFIGURATIONS
 
 __all__ = ["Integers", "Numbers", "command", "next_commands"]
 
@@ -44,7 +46,12 @@ class Numbers(Integers):
 
 
 @click.command("train", cls=Command)
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings as TOML; options given beside it win.")
+@click.option(
+    "--config",
+    type=ShippedFile(CONFIGURATIONS),
+    metavar="NAME|FILE",
+    help="Settings as TOML, such as article-1 or mine.toml; options given beside it win.",
+)
 @click.option(
     "--data",
     multiple=True,

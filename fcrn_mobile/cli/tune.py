@@ -12,6 +12,8 @@ from fcrn_mobile.cli.exits import end
 from fcrn_mobile.cli.frames import rule_if_depth, rule_options
 from fcrn_mobile.cli.model_config import config_words, model_config_option
 from fcrn_mobile.cli.outputs import OutputFolder
+from fcrn_mobile.cli.shipped_file import ShippedFile
+from fcrn_mobile.shipped import RECIPES
 
 if TYPE_CHECKING:
     from fcrn_mobile.tuning.result import Tuning
@@ -28,7 +30,7 @@ __all__ = ["command", "print_tuning"]
 @click.option("--images", default=8, show_default=True, type=click.IntRange(min=1), help="To search on.")
 @click.option("--verify-images", default=32, show_default=True, type=click.IntRange(min=2), help="To verify on, others.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Chooses the images.")
-@click.option("--recipe", type=click.Path(path_type=Path), metavar="BASE", help="All else; its target bounds the schemes.")
+@click.option("--recipe", type=ShippedFile(RECIPES), metavar="NAME|FILE", help="All else; its target bounds the schemes.")
 @rule_options
 @model_config_option()
 @click.option("--force", is_flag=True, help="Overwrite the results of an earlier search.")

@@ -14,7 +14,7 @@ from fcrn_mobile.evaluation.budget import check_half, parse_limit
 from fcrn_mobile.network.unpooling import Form
 from fcrn_mobile.package.metadata import COMPUTE_UNITS
 from fcrn_mobile.quantize.scheme import ACTIVATION_NAMES, FLOATS, OPTIONS, TARGETS, Scheme, newest, parse_scheme
-from fcrn_mobile.toml_file import read_toml
+from fcrn_mobile.shipped import RECIPES
 
 __all__ = ["COREML_ONLY", "OUTPUTS", "Calibration", "Override", "Recipe", "Settings", "make_recipe", "make_scale", "read_recipe"]
 
@@ -233,12 +233,12 @@ class Recipe(Settings):
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a recipe.
+    """Read a recipe: a file, or by name one that comes with the tool, such as ``int8``.
 
     Raises:
         InputError: no such file, not TOML, an unknown key, or a value that is not allowed; names file, key and remedy.
     """
-    return make_recipe(read_toml(path, "recipe", "export/fp16.toml"), str(path))
+    return make_recipe(RECIPES.read(path), str(path))
 
 
 def make_recipe(values: dict[str, Any], origin: str) -> Recipe:

@@ -13,7 +13,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.fcrn import FCRNConfig, preset
 from fcrn_mobile.runs.monitor import Monitor
-from fcrn_mobile.toml_file import read_toml
+from fcrn_mobile.shipped import CONFIGURATIONS
 from fcrn_mobile.training.distillation import FineTuning
 from fcrn_mobile.training.hyperparameters import Hyperparameters, setting_kinds
 from fcrn_mobile.whole_file import replaced_whole
@@ -117,12 +117,12 @@ class Settings:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The settings in a TOML configuration, each a top-level key.
+    """The settings in a TOML configuration, each a top-level key: a file, or by name one that comes with the tool, such as ``article-1``.
 
     Raises:
         InputError: no such file, not TOML, an unknown key or a value of the wrong kind; names file, key and remedy.
     """
-    values = read_toml(path, "configuration", "benchmarks/training/paper.toml")
+    values = CONFIGURATIONS.read(path)
     allowed = _kinds(Settings) | setting_kinds()
     allowed.pop("hyper")
     for key, value in values.items():
