@@ -5,7 +5,7 @@ PAIR := .venv/share/test-data
 SUITE := .venv/coreml-suite/.installed
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test true-size lint format clean ios-check shelf correction recovery peers tool-speed mutants coreml-suite pack-training
+.PHONY: demo test true-size lint format clean ios-check ios-faults shelf correction recovery peers tool-speed mutants coreml-suite pack-training
 
 demo: $(READY)  ## the main job on the built-in sample; results in demo/
 	$(BIN)/fcrn-mobile demo
@@ -52,6 +52,9 @@ pack-training: $(READY)  ## the frames of FCRN_TEST_DATA in one file, for traini
 
 ios-check: $(READY)  ## all that can be checked of ios_demo without a Mac; installs Swift into the user's cache once
 	FCRN_SWIFT=install ios_demo/scripts/check_linux.sh
+
+ios-faults: $(READY)  ## faults planted into the app, one at a time, and the check that notices each: a quarter of an hour
+	$(BIN)/python ios_demo/scripts/plant_faults.py
 
 clean:
 	rm -rf .venv demo runs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,16 +1,19 @@
 import CoreMedia
+import CoreVideo
 import Dispatch
 import Foundation
 
 public struct AVMediaType: Hashable, Sendable {
-  public static var video: AVMediaType { fatalError() }
+  let name: String
+  public static let video = AVMediaType(name: "vide")
 }
 
 public class CALayer: NSObject {}
 
 public class AVCaptureDevice: NSObject {
   public struct DeviceType: Hashable, Sendable {
-    public static var builtInWideAngleCamera: DeviceType { fatalError() }
+    let name: String
+    public static let builtInWideAngleCamera = DeviceType(name: "AVCaptureDeviceTypeBuiltInWideAngleCamera")
   }
 
   public enum Position: Int, Sendable {
@@ -19,13 +22,13 @@ public class AVCaptureDevice: NSObject {
 
   public class RotationCoordinator: NSObject {
     public init(device: AVCaptureDevice, previewLayer: CALayer?) {}
-    public var videoRotationAngleForHorizonLevelCapture: CGFloat { fatalError() }
+    public var videoRotationAngleForHorizonLevelCapture: CGFloat { FakeCamera.shared.levelAngle }
   }
 
   public static func `default`(
     _ deviceType: DeviceType, for mediaType: AVMediaType?, position: Position
-  ) -> AVCaptureDevice? { fatalError() }
-  public static func requestAccess(for mediaType: AVMediaType) async -> Bool { fatalError() }
+  ) -> AVCaptureDevice? { position == .back && FakeCamera.shared.exists ? AVCaptureDevice() : nil }
+  public static func requestAccess(for mediaType: AVMediaType) async -> Bool { FakeCamera.shared.isAllowed }
 }
 
 public class AVCaptureInput: NSObject {}
@@ -38,7 +41,9 @@ public class AVCaptureOutput: NSObject {}
 
 public class AVCaptureConnection: NSObject {
   public var videoRotationAngle: CGFloat = 0
-  public func isVideoRotationAngleSupported(_ videoRotationAngle: CGFloat) -> Bool { fatalError() }
+  public func isVideoRotationAngleSupported(_ videoRotationAngle: CGFloat) -> Bool {
+    [0, 90, 180, 270].contains(videoRotationAngle)
+  }
 }
 
 // Optional in Apple's protocol; required here, so that a wrong label doesn't go unseen.
@@ -51,42 +56,149 @@ public class AVCaptureVideoDataOutput: AVCaptureOutput {
   public override init() {}
   public var videoSettings: [String: Any]! = [:]
   public var alwaysDiscardsLateVideoFrames = true
+  private weak var delegate: (any AVCaptureVideoDataOutputSampleBufferDelegate)?
+  private var queue: DispatchQueue?
+  private let lock = NSLock()
+  private var isBusy = false
+
   public func setSampleBufferDelegate(
     _ sampleBufferDelegate: (any AVCaptureVideoDataOutputSampleBufferDelegate)?, queue: DispatchQueue?
-  ) {}
+  ) {
+    (delegate, self.queue) = (sampleBufferDelegate, queue)
+  }
+
+  /// A camera delivers colours in this one format; Core Video raises an exception for others.
+  var format: OSType { videoSettings[kCVPixelBufferPixelFormatTypeKey as String] as? OSType ?? 0 }
+
+  func deliver(_ sample: CMSampleBuffer, from connection: AVCaptureConnection) {
+    let isLate = lock.withLock {
+      defer { isBusy = true }
+      return isBusy
+    }
+    if isLate, alwaysDiscardsLateVideoFrames { return }
+    let work = Delivery(output: self, sample: sample, connection: connection)
+    queue?.async {
+      work.output.delegate?.captureOutput(work.output, didOutput: work.sample, from: work.connection)
+      work.output.lock.withLock { work.output.isBusy = false }
+    }
+  }
+
+  private struct Delivery: @unchecked Sendable {
+    let output: AVCaptureVideoDataOutput
+    let sample: CMSampleBuffer
+    let connection: AVCaptureConnection
+  }
 }
 
-public var AVCaptureSessionErrorKey: String { fatalError() }
-public var AVCaptureSessionInterruptionReasonKey: String { fatalError() }
+public let AVCaptureSessionErrorKey = "AVCaptureSessionErrorKey"
+public let AVCaptureSessionInterruptionReasonKey = "AVCaptureSessionInterruptionReasonKey"
 
 public class AVCaptureSession: NSObject {
   public struct Preset: Hashable, Sendable {
-    public static var hd1280x720: Preset { fatalError() }
+    let name: String
+    public static let hd1280x720 = Preset(name: "AVCaptureSessionPreset1280x720")
   }
 
   public enum InterruptionReason: Int, Sendable {
     case videoDeviceNotAvailableDueToSystemPressure = 5
   }
 
-  public static var runtimeErrorNotification: NSNotification.Name { fatalError() }
-  public static var wasInterruptedNotification: NSNotification.Name { fatalError() }
-  public static var interruptionEndedNotification: NSNotification.Name { fatalError() }
-  public override init() {}
-  public var inputs: [AVCaptureInput] { fatalError() }
-  public var isRunning: Bool { fatalError() }
-  public var isInterrupted: Bool { fatalError() }
-  public var sessionPreset: Preset {
-    get { fatalError() }
-    set {}
+  public static let runtimeErrorNotification = NSNotification.Name("AVCaptureSessionRuntimeErrorNotification")
+  public static let wasInterruptedNotification = NSNotification.Name("AVCaptureSessionWasInterruptedNotification")
+  public static let interruptionEndedNotification = NSNotification.Name("AVCaptureSessionInterruptionEndedNotification")
+
+  public private(set) var inputs: [AVCaptureInput] = []
+  public var isRunning: Bool { lock.withLock { runs } }
+  public var isInterrupted: Bool { FakeCamera.shared.isInterrupted }
+  public var sessionPreset = Preset(name: "AVCaptureSessionPresetHigh")
+  public var synchronizationClock: CMClock? { CMClock() }
+  private let lock = NSLock()
+  private var runs = false
+  private(set) var output: AVCaptureVideoDataOutput?
+  let connection = AVCaptureConnection()
+
+  public override init() {
+    super.init()
+    FakeCamera.shared.session = self
   }
-  public var synchronizationClock: CMClock? { fatalError() }
-  public func canSetSessionPreset(_ preset: Preset) -> Bool { fatalError() }
-  public func canAddInput(_ input: AVCaptureInput) -> Bool { fatalError() }
-  public func canAddOutput(_ output: AVCaptureOutput) -> Bool { fatalError() }
-  public func addInput(_ input: AVCaptureInput) {}
-  public func addOutput(_ output: AVCaptureOutput) {}
+
+  public func canSetSessionPreset(_ preset: Preset) -> Bool { true }
+  public func canAddInput(_ input: AVCaptureInput) -> Bool { inputs.isEmpty }
+  public func canAddOutput(_ output: AVCaptureOutput) -> Bool { output is AVCaptureVideoDataOutput }
+  public func addInput(_ input: AVCaptureInput) { inputs.append(input) }
+  public func addOutput(_ output: AVCaptureOutput) { self.output = output as? AVCaptureVideoDataOutput }
   public func beginConfiguration() {}
   public func commitConfiguration() {}
-  public func startRunning() {}
-  public func stopRunning() {}
+  public func startRunning() {
+    lock.withLock { runs = true }
+    FakeCamera.shared.started()
+  }
+  public func stopRunning() { lock.withLock { runs = false } }
+}
+
+/// The camera of the session that was made last. Its sensor lies as that of a phone: pictures are upright after a turn by the angle of the
+/// connection.
+package final class FakeCamera: @unchecked Sendable {
+  package static let shared = FakeCamera()
+
+  package var exists = true
+  package var isAllowed = true
+  package var isInterrupted = false
+  /// What the phone's position asks for.
+  package var levelAngle: CGFloat = 90
+  package fileprivate(set) weak var session: AVCaptureSession?
+  private let lock = NSLock()
+  private var starts = 0
+
+  package var startCount: Int { lock.withLock { starts } }
+  package var rotationAngle: CGFloat? { session?.connection.videoRotationAngle }
+
+  fileprivate func started() { lock.withLock { starts += 1 } }
+
+  /// As if newly made, with a phone held upright.
+  package func reset() {
+    (exists, isAllowed, isInterrupted, levelAngle) = (true, true, false, 90)
+    lock.withLock { starts = 0 }
+  }
+
+  /// Delivers a picture that a sensor of this size takes, if the session runs.
+  ///
+  /// - Parameter scene: colour, 0 to 255, of a point in the scene, from the left and from above, in shares of what the sensor sees when
+  ///   the phone is held as `levelAngle` says.
+  package func deliver(
+    width: Int, height: Int, seconds: Double = 0, scene: (Double, Double) -> SIMD3<Double>
+  ) {
+    guard let session, session.isRunning, let output = session.output else { return }
+    guard output.format == kCVPixelFormatType_32BGRA else { fatalError("the camera has no pixel format \(output.format)") }
+    let angle = session.connection.videoRotationAngle
+    let isTurned = angle == 90 || angle == 270
+    guard
+      let buffer = CVBuffer(
+        width: isTurned ? height : width, height: isTurned ? width : height, format: output.format)
+    else { return }
+    let tilt = (Int(levelAngle - angle) + 360) % 360
+    for y in 0..<CVPixelBufferGetHeight(buffer) {
+      for x in 0..<CVPixelBufferGetWidth(buffer) {
+        let across = (Double(x) + 0.5) / Double(CVPixelBufferGetWidth(buffer))
+        let down = (Double(y) + 0.5) / Double(CVPixelBufferGetHeight(buffer))
+        let point: (Double, Double)
+        switch tilt {
+        case 90: point = (1 - down, across)
+        case 180: point = (1 - across, 1 - down)
+        case 270: point = (down, 1 - across)
+        default: point = (across, down)
+        }
+        buffer[colour: x, y] = SIMD4(scene(point.0, point.1), 255)
+      }
+    }
+    output.deliver(CMSampleBuffer(image: buffer, time: CMTime(seconds: seconds)), from: session.connection)
+  }
+
+  /// Tells the app what happened to the session.
+  package func post(_ name: NSNotification.Name, _ information: [String: Any] = [:]) {
+    NotificationCenter.default.post(name: name, object: session, userInfo: information)
+  }
+
+  /// The session stops by itself, as after a failure.
+  package func halt() { session?.stopRunning() }
 }

@@ -7,10 +7,12 @@ public typealias CFData = NSData
 public class CFAllocator {}
 
 public class CGColorSpace {}
-public func CGColorSpaceCreateDeviceRGB() -> CGColorSpace { fatalError() }
+public func CGColorSpaceCreateDeviceRGB() -> CGColorSpace { CGColorSpace() }
 
 public class CGDataProvider {
-  public init?(data: CFData) { nil }
+  let bytes: [UInt8]
+
+  public init?(data: CFData) { bytes = [UInt8](data as Data) }
 }
 
 public enum CGImageAlphaInfo: UInt32 {
@@ -27,18 +29,41 @@ public enum CGColorRenderingIntent: Int32 {
 }
 
 public class CGImage {
+  public let width: Int
+  public let height: Int
+  private let bytesPerRow: Int
+  private let alpha: CGImageAlphaInfo
+  private let bytes: [UInt8]
+
+  /// nil where the bytes don't fill the picture.
   public init?(
     width: Int, height: Int, bitsPerComponent: Int, bitsPerPixel: Int, bytesPerRow: Int, space: CGColorSpace,
     bitmapInfo: CGBitmapInfo, provider: CGDataProvider, decode: UnsafePointer<CGFloat>?, shouldInterpolate: Bool,
     intent: CGColorRenderingIntent
-  ) { nil }
-  public var width: Int { fatalError() }
-  public var height: Int { fatalError() }
+  ) {
+    guard let alpha = CGImageAlphaInfo(rawValue: bitmapInfo.rawValue & 0x1f), bitsPerComponent == 8, bitsPerPixel == 32,
+      bytesPerRow >= 4 * width, provider.bytes.count >= bytesPerRow * height
+    else { return nil }
+    (self.width, self.height, self.bytesPerRow, self.alpha) = (width, height, bytesPerRow, alpha)
+    bytes = provider.bytes
+  }
+
+  /// Red, green and blue as a screen shows them; rows from above.
+  package func colour(_ x: Int, _ y: Int) -> [UInt8] {
+    let start = y * bytesPerRow + 4 * x
+    switch alpha {
+    case .first, .premultipliedFirst, .noneSkipFirst: return Array(bytes[start + 1..<start + 4])
+    default: return Array(bytes[start..<start + 3])
+    }
+  }
 }
 
 public struct CGAffineTransform: Sendable {
-  public init(translationX: CGFloat, y: CGFloat) {}
-  public init(scaleX: CGFloat, y: CGFloat) {}
+  package let scale: (x: CGFloat, y: CGFloat)
+  package let offset: (x: CGFloat, y: CGFloat)
+
+  public init(translationX: CGFloat, y: CGFloat) { (scale, offset) = ((1, 1), (translationX, y)) }
+  public init(scaleX: CGFloat, y: CGFloat) { (scale, offset) = ((scaleX, y), (0, 0)) }
 }
 
 // Apple's Foundation has these, Linux's hasn't.
@@ -46,5 +71,6 @@ extension ProcessInfo {
   public enum ThermalState: Int, Sendable {
     case nominal, fair, serious, critical
   }
-  public var thermalState: ThermalState { fatalError() }
+  nonisolated(unsafe) package static var heat = ThermalState.nominal
+  public var thermalState: ThermalState { Self.heat }
 }

@@ -2,20 +2,123 @@ import CoreGraphics
 import CoreVideo
 import Foundation
 
+/// A picture that is computed where it is looked at. Rows count from below, what lies beyond a picture is transparent, and a scaled
+/// picture is interpolated between the centres of the pixels of the picture it is made of: a border mixes with nothing unless it is clamped.
 public class CIImage: NSObject {
-  public init(cvPixelBuffer pixelBuffer: CVPixelBuffer) {}
-  public func cropped(to rect: CGRect) -> CIImage { fatalError() }
-  public func transformed(by matrix: CGAffineTransform) -> CIImage { fatalError() }
-  public func transformed(by matrix: CGAffineTransform, highQualityDownsample: Bool) -> CIImage { fatalError() }
+  public let extent: CGRect
+  /// Colour at the centre of a pixel of what it is made of.
+  private let pixel: (Int, Int) -> SIMD4<Double>
+  private let scale: (x: CGFloat, y: CGFloat)
+  private let offset: (x: CGFloat, y: CGFloat)
+  /// Points averaged along each side of a pixel.
+  private let samples: Int
+
+  private init(
+    extent: CGRect, scale: (x: CGFloat, y: CGFloat) = (1, 1), offset: (x: CGFloat, y: CGFloat) = (0, 0), samples: Int = 1,
+    pixel: @escaping (Int, Int) -> SIMD4<Double>
+  ) {
+    (self.extent, self.scale, self.offset, self.samples, self.pixel) = (extent, scale, offset, samples, pixel)
+  }
+
+  public convenience init(cvPixelBuffer pixelBuffer: CVPixelBuffer) {
+    let (width, height) = (CVPixelBufferGetWidth(pixelBuffer), CVPixelBufferGetHeight(pixelBuffer))
+    self.init(extent: CGRect(x: 0, y: 0, width: CGFloat(width), height: CGFloat(height))) { x, y in
+      guard (0..<width).contains(x), (0..<height).contains(y) else { return .zero }
+      return pixelBuffer[colour: x, height - 1 - y]
+    }
+  }
+
+  /// Cuts before anything is scaled.
+  public func cropped(to rect: CGRect) -> CIImage {
+    precondition(scale == (1, 1) && offset == (0, 0), "the stub crops only what is not transformed yet")
+    return CIImage(extent: extent.intersection(rect)) { [pixel] x, y in
+      rect.contains(CGPoint(x: Double(x) + 0.5, y: Double(y) + 0.5)) ? pixel(x, y) : .zero
+    }
+  }
+
+  public func clampedToExtent() -> CIImage {
+    precondition(scale == (1, 1) && offset == (0, 0), "the stub clamps only what is not transformed yet")
+    let all = CGRect(x: -1e9, y: -1e9, width: 2e9, height: 2e9)
+    // The pixels whose centres lie within.
+    let columns = Int((extent.minX - 0.5).rounded(.up))...Int((extent.maxX - 0.5).rounded(.up)) - 1
+    let rows = Int((extent.minY - 0.5).rounded(.up))...Int((extent.maxY - 0.5).rounded(.up)) - 1
+    return CIImage(extent: all) { [pixel] x, y in
+      pixel(min(max(x, columns.lowerBound), columns.upperBound), min(max(y, rows.lowerBound), rows.upperBound))
+    }
+  }
+
+  public func transformed(by matrix: CGAffineTransform) -> CIImage {
+    transformed(by: matrix, highQualityDownsample: false)
+  }
+
+  public func transformed(by matrix: CGAffineTransform, highQualityDownsample: Bool) -> CIImage {
+    let (sx, sy) = matrix.scale
+    let moved = CGRect(
+      x: extent.minX * sx + matrix.offset.x, y: extent.minY * sy + matrix.offset.y, width: extent.width * sx,
+      height: extent.height * sy)
+    let whole = (x: scale.x * sx, y: scale.y * sy)
+    return CIImage(
+      extent: moved, scale: whole, offset: (offset.x * sx + matrix.offset.x, offset.y * sy + matrix.offset.y),
+      samples: highQualityDownsample ? max(1, Int((1 / min(whole.x, whole.y)).rounded(.up))) : samples, pixel: pixel)
+  }
+
+  /// The pixel whose lower left corner is (x, y).
+  func colour(_ x: Double, _ y: Double) -> SIMD4<Double> {
+    var sum = SIMD4<Double>.zero
+    for row in 0..<samples {
+      for column in 0..<samples {
+        let (dx, dy) = ((Double(column) + 0.5) / Double(samples), (Double(row) + 0.5) / Double(samples))
+        sum += interpolated((x + dx - offset.x) / scale.x - 0.5, (y + dy - offset.y) / scale.y - 0.5)
+      }
+    }
+    return sum / Double(samples * samples)
+  }
+
+  private func interpolated(_ x: Double, _ y: Double) -> SIMD4<Double> {
+    let (left, low) = (x.rounded(.down), y.rounded(.down))
+    let (right, up) = (x - left, y - low)
+    let (column, row) = (Int(left), Int(low))
+    if right == 0, up == 0 { return pixel(column, row) }
+    let below = pixel(column, row) * (1 - right) + pixel(column + 1, row) * right
+    return below * (1 - up) + (pixel(column, row + 1) * (1 - right) + pixel(column + 1, row + 1) * right) * up
+  }
 }
 
 public struct CIContextOption: Hashable, Sendable {
-  public static var cacheIntermediates: CIContextOption { fatalError() }
-  public static var workingColorSpace: CIContextOption { fatalError() }
+  let name: String
+  public static let cacheIntermediates = CIContextOption(name: "cacheIntermediates")
+  public static let workingColorSpace = CIContextOption(name: "workingColorSpace")
 }
 
 public class CIContext: NSObject {
   public init(options: [CIContextOption: Any]? = nil) {}
-  public func render(_ image: CIImage, to buffer: CVPixelBuffer) {}
-  public func createCGImage(_ image: CIImage, from fromRect: CGRect) -> CGImage? { fatalError() }
+
+  public func render(_ image: CIImage, to buffer: CVPixelBuffer) {
+    let height = CVPixelBufferGetHeight(buffer)
+    for y in 0..<height {
+      for x in 0..<CVPixelBufferGetWidth(buffer) {
+        buffer[colour: x, y] = image.colour(Double(x), Double(height - 1 - y))
+      }
+    }
+  }
+
+  public func createCGImage(_ image: CIImage, from fromRect: CGRect) -> CGImage? {
+    let part = image.extent.intersection(fromRect)
+    let (width, height) = (Int(part.width.rounded()), Int(part.height.rounded()))
+    guard width > 0, height > 0 else { return nil }
+    var bytes: [UInt8] = []
+    for y in 0..<height {
+      for x in 0..<width {
+        let colour = image.colour(Double(part.minX) + Double(x), Double(part.maxY) - Double(y + 1))
+        bytes += (0..<4).map { UInt8(min(max(colour[$0].rounded(), 0), 255)) }
+      }
+    }
+    return CGDataProvider(data: NSData(data: Data(bytes))).flatMap {
+      CGImage(
+        width: width, height: height, bitsPerComponent: 8, bitsPerPixel: 32, bytesPerRow: 4 * width,
+        space: CGColorSpaceCreateDeviceRGB(),
+        bitmapInfo: CGBitmapInfo(rawValue: CGImageAlphaInfo.noneSkipLast.rawValue), provider: $0, decode: nil,
+        shouldInterpolate: false, intent: .defaultIntent)
+    }
+  }
 }

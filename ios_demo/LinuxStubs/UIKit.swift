@@ -1,7 +1,8 @@
 import Foundation
 
 @MainActor public class UIApplication: NSObject {
-  public static var didReceiveMemoryWarningNotification: NSNotification.Name { fatalError() }
-  public static var shared: UIApplication { fatalError() }
+  public nonisolated static let didReceiveMemoryWarningNotification = NSNotification.Name(
+    "UIApplicationDidReceiveMemoryWarningNotification")
+  public static let shared = UIApplication()
   public var isIdleTimerDisabled = false
 }

@@ -77,7 +77,8 @@ def stubbed(demo: Path) -> dict[str, set[str]]:
 def foreign_names(demo: Path) -> set[str]:
     """Names in the app's sources that neither the project nor a stub declares."""
     app = _sources(demo, "DepthDemo", "DepthDemoTests")
-    known = {name for path in (*app, *_sources(demo, "DepthCore/Sources/DepthCore", "LinuxStubs")) for name in _bound(_parse(path))}
+    known = {name for path in (*app, *_sources(demo, "DepthCore/Sources/DepthCore")) for name in _bound(_walk(_parse(path)))}
+    known |= {name for stub in _sources(demo, "LinuxStubs") for name in _bound(_surface(_parse(stub)))}
     return {use.name for use in uses(demo) if use.name[0] not in "$_"} - known - _WORDS
 
 
@@ -120,12 +121,23 @@ def _declared(node: Node, outer: tuple[str, ...]) -> Iterator[str]:
         if child.type not in _DECLARATIONS:
             yield from _declared(child, outer)
             continue
+        if _is_control(child):
+            continue
         for name in _names(child):
             if not _is_extension(child):
                 yield ".".join((*outer, name))
             body = child.child_by_field_name("body")
             if body is not None and child.type in ("class_declaration", "protocol_declaration"):
                 yield from _declared(body, (*outer, name))
+
+
+def _is_control(node: Node) -> bool:
+    """Whether a stub declares it for tests and for itself: what stands for an API is public, or belongs to something public."""
+    if node.type == "enum_entry" or (node.type.startswith("protocol_") and node.type != "protocol_declaration"):
+        return False
+    words = {_text(word) for part in node.children if part.type == "modifiers" for word in _walk(part)}
+    is_requirement = node.parent is not None and node.parent.type == "protocol_body"
+    return not (words & {"public", "open"} or is_requirement or _is_extension(node))
 
 
 def _is_extension(node: Node) -> bool:
@@ -163,9 +175,9 @@ def _last(name: str) -> str:
     return outer[-1] if last == "init" and outer else last
 
 
-def _bound(root: Node) -> Iterator[str]:
-    """Names that a file gives to something, argument labels included."""
-    for node in _walk(root):
+def _bound(nodes: Iterator[Node]) -> Iterator[str]:
+    """Names that parts of a file give to something, argument labels included."""
+    for node in nodes:
         if node.type in _DECLARATIONS and not _is_extension(node):
             yield from (re.split(r"[(:]", name)[0].strip("`") for name in _names(node))
         if node.type in _BINDING:
@@ -201,6 +213,14 @@ def _walk(node: Node) -> Iterator[Node]:
     yield node
     for child in node.children:
         yield from _walk(child)
+
+
+def _surface(node: Node) -> Iterator[Node]:
+    """Of a stub only what it declares of Apple's: neither controls nor what stands in functions."""
+    yield node
+    for child in node.children:
+        if child.type not in ("function_body", "computed_property") and not (child.type in _DECLARATIONS and _is_control(child)):
+            yield from _surface(child)
 
 
 def _shown(number: Version) -> str:

@@ -108,4 +108,4 @@ def test_the_example_of_the_readme_is_the_one_that_is_type_checked() -> None:
     example = (IOS_DEMO / "LinuxStubs/Example/OwnApp.swift").read_text().partition("final class")[2]
     assert f"```swift\nfinal class{example}```" in (IOS_DEMO / "README.md").read_text()
     taken = "DepthDemo/Depth/{DepthModel,DepthReading,VisionDepthModel}.swift"
-    assert taken in (IOS_DEMO / "scripts/typecheck_app.sh").read_text()
+    assert taken in (IOS_DEMO / "scripts/test_app.sh").read_text()

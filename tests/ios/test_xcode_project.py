@@ -54,6 +54,15 @@ def test_folders_and_package_of_the_project_exist(project: dict[str, Any]) -> No
     assert f'.library(name: "{product["productName"]}"' in manifest
 
 
+def test_each_target_builds_the_sources_of_its_folders(project: dict[str, Any]) -> None:
+    objects = project["objects"]
+    built = {
+        target["name"]: [objects[key]["path"] for key in target.get("fileSystemSynchronizedGroups", [])]
+        for target in of_kind(project, "PBXNativeTarget")
+    }
+    assert built == {"DepthDemo": ["DepthDemo", "Models"], "DepthDemoTests": ["DepthDemoTests"]}
+
+
 def test_every_path_of_the_project_is_there(project: dict[str, Any]) -> None:
     objects = project["objects"]
     groups = {child: group for group in of_kind(project, "PBXGroup") for child in group["children"]}
@@ -98,6 +107,8 @@ def test_the_app_is_built_by_the_rules_that_are_checked_here() -> None:
         assert settings["SWIFT_VERSION"] == "6.0"
         assert settings["IPHONEOS_DEPLOYMENT_TARGET"] == "17.0"
         assert settings["DEVELOPMENT_TEAM"] == ""
+        # Info.plist holds only what no INFOPLIST_KEY_ can say: without the rest an app has no identifier, version or launch screen.
+        assert settings["GENERATE_INFOPLIST_FILE"] == "YES"
     assert release["SWIFT_OPTIMIZATION_LEVEL"] == "-O"
     # No class is generated for a model: the app builds without one.
     assert app["COREML_CODEGEN_LANGUAGE"] == "None"

@@ -33,15 +33,17 @@ final class DirectDepthModel: DepthModel {
   /// Crops the centre of the image and scales it into the input.
   private func fit(_ pixels: CVPixelBuffer) {
     let size = PixelSize(width: CVPixelBufferGetWidth(pixels), height: CVPixelBufferGetHeight(pixels))
+    // Beyond the border lies nothing, which would darken the pixels beside it.
+    let whole = CIImage(cvPixelBuffer: pixels).clampedToExtent()
     guard size != contract.inputSize else {
-      context.render(CIImage(cvPixelBuffer: pixels), to: input)
+      context.render(whole, to: input)
       return
     }
     let geometry = contract.geometry(of: size)
     // Core Image counts rows from below; a centred crop is the same seen from there.
     let scale = CGFloat(contract.inputSize.width) / geometry.crop.width
-    let image = CIImage(cvPixelBuffer: pixels)
-      .cropped(to: geometry.crop)
+    let image =
+      whole
       .transformed(by: CGAffineTransform(translationX: -geometry.crop.minX, y: -geometry.crop.minY))
       .transformed(by: CGAffineTransform(scaleX: scale, y: scale), highQualityDownsample: true)
     context.render(image, to: input)

@@ -17,12 +17,19 @@ struct LiveFrame: @unchecked Sendable {
   let figures: LiveFigures
 }
 
+/// What became of one camera image.
+struct LiveResult: @unchecked Sendable {
+  /// Which loading of a model worked on it.
+  let model: UUID
+  let frame: Result<LiveFrame, any Error>
+}
+
 /// Turns camera images into depth maps, one at a time on the camera's queue, with the model that is chosen at the time.
 final class LivePipeline: @unchecked Sendable {
   /// Newest frame only: a screen that is busy never makes the camera wait.
-  let frames: AsyncStream<Result<LiveFrame, any Error>>
+  let results: AsyncStream<LiveResult>
 
-  private let continuation: AsyncStream<Result<LiveFrame, any Error>>.Continuation
+  private let continuation: AsyncStream<LiveResult>.Continuation
   private let context = CIContext(options: [.cacheIntermediates: false])
   private let lock = NSLock()
   // Guarded by `lock`.
@@ -33,7 +40,7 @@ final class LivePipeline: @unchecked Sendable {
   private var meter = FPSMeter()
 
   init() {
-    (frames, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    (results, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
 
   /// Uses another model from the next image on. Not on the caller's actor: Vision prepares the model here.
@@ -51,12 +58,12 @@ final class LivePipeline: @unchecked Sendable {
   /// Works on one image; called on the camera's queue.
   func process(_ frame: CameraFrame) {
     guard let (model, opened) = lock.withLock({ current }) else { return }
-    continuation.yield(
-      Result {
-        // Apple asks apps to do next to nothing then, and figures of such a device say nothing.
-        if Device.thermalState == .critical { throw PictureProblem.tooHot }
-        return try show(frame, model, opened)
-      })
+    let shown = Result {
+      // Apple asks apps to do next to nothing then, and figures of such a device say nothing.
+      if Device.thermalState == .critical { throw PictureProblem.tooHot }
+      return try show(frame, model, opened)
+    }
+    continuation.yield(LiveResult(model: opened.id, frame: shown))
   }
 
   private func show(_ frame: CameraFrame, _ model: any DepthModel, _ opened: OpenedModel) throws -> LiveFrame {

@@ -50,8 +50,8 @@ final class LiveState {
     Task { [weak self] in
       for await problem in problems { self?.cameraProblem = problem?.localizedDescription }
     }
-    Task { [weak self, frames = pipeline.frames] in
-      for await result in frames { self?.take(result) }
+    Task { [weak self, results = pipeline.results] in
+      for await result in results { self?.take(result) }
     }
     _ = NotificationCenter.default.addObserver(
       forName: UIApplication.didReceiveMemoryWarningNotification, object: nil, queue: .main
@@ -151,8 +151,10 @@ final class LiveState {
     frame = nil
   }
 
-  private func take(_ result: Result<LiveFrame, any Error>) {
-    switch result {
+  /// Shows a result, unless its model was closed while it worked.
+  private func take(_ result: LiveResult) {
+    guard result.model == opened?.id else { return }
+    switch result.frame {
     case .success(let next):
       frame = next
       if modelProblem != nil { modelProblem = nil }

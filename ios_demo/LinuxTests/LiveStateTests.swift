@@ -1,0 +1,174 @@
+import AVFoundation
+import CoreGraphics
+import CoreML
+import CoreMedia
+import DepthCore
+import XCTest
+
+@testable import DepthDemo
+
+/// The live screen with a camera and a model that are not there.
+final class LiveStateTests: XCTestCase {
+  override func setUp() async throws { try startOver() }
+
+  /// A live screen whose model is open and whose camera runs upright.
+  @MainActor private func live(_ package: Package = Package()) async throws -> LiveState {
+    try package.write()
+    let state = LiveState()
+    await state.start()
+    await state.waitUntilOpened()
+    XCTAssertNil(state.problem)
+    // The first image says how the camera is held, the next ones are upright.
+    let turned = FakeCamera.shared
+    try await eventually {
+      turned.deliver(width: 64, height: 36, scene: slope)
+      return turned.rotationAngle == turned.levelAngle
+    }
+    return state
+  }
+
+  /// The next frame that shows upright images.
+  @MainActor private func frame(of state: LiveState, seconds: Double = 0) async throws -> LiveFrame {
+    // One may be with the model and one with the screen since before.
+    var frames: [LiveFrame] = []
+    state.observeFrames { frames.append($0) }
+    defer { state.observeFrames(nil) }
+    try await eventually {
+      FakeCamera.shared.deliver(width: 64, height: 36, seconds: seconds, scene: slope)
+      return frames.count > 3
+    }
+    return try XCTUnwrap(frames.last)
+  }
+
+  @MainActor func testAFrameShowsWhatTheCameraSees() async throws {
+    for angle in [90, 0, 180] as [CGFloat] {
+      FakeCamera.shared.levelAngle = angle
+      let state = try await live()
+      let frame = try await frame(of: state)
+      XCTAssertEqual(FakeCamera.shared.rotationAngle, angle)
+      let fault = error(of: frame.depth, aspect: angle == 90 ? 36.0 / 64 : 64.0 / 36)
+      XCTAssertLessThan(fault, rounding)
+      XCTAssertEqual(frame.depthPicture.width, 16)
+      // Near is at the upper left of the scene, and near is bright.
+      let (near, far) = (frame.depthPicture.colour(0, 0), frame.depthPicture.colour(15, 11))
+      XCTAssertTrue(near.map(Int.init).reduce(0, +) > 500 && far.map(Int.init).reduce(0, +) < 100)
+      await state.pause()
+    }
+  }
+
+  @MainActor func testThePhotoIsThePartThatTheModelSaw() async throws {
+    let state = try await live()
+    let frame = try await frame(of: state)
+    XCTAssertEqual([frame.photo.width, frame.photo.height], [36, 27])
+    let corner = frame.photo.colour(0, 0)
+    XCTAssertTrue(corner[0] < 8 && abs(Int(corner[1]) - 255 * 37 / 128) < 8 && corner[2] == 200)
+  }
+
+  @MainActor func testTheUnitIsTheModels() async throws {
+    for (words, unit) in [("metres", DepthUnit.metres), ("up to scale", .relative)] {
+      let state = try await live(Package(units: words))
+      let frame = try await frame(of: state)
+      XCTAssertEqual(frame.figures.unit, unit)
+      await state.pause()
+    }
+  }
+
+  @MainActor func testTheAgeOfAnImageCounts() async throws {
+    CMClock.seconds = 100
+    let frame = try await frame(of: live(), seconds: 99)
+    XCTAssertTrue(frame.endToEndMS >= 1000 && frame.endToEndMS < 20_000)
+  }
+
+  @MainActor func testAModelRunsWhereItsRecipeSays() async throws {
+    let state = try await live(Package(computeUnits: "cpuOnly"))
+    XCTAssertEqual(state.computeUnits, .cpuOnly)
+    XCTAssertEqual(state.opened?.computeUnits, .cpuOnly)
+    XCTAssertEqual(FakeCoreML.shared.loads.last, .cpuOnly)
+  }
+
+  @MainActor func testOtherComputeUnitsOpenItAgain() async throws {
+    let state = try await live()
+    let first = state.opened?.id
+    state.computeUnits = .all
+    await state.waitUntilOpened()
+    XCTAssertEqual(FakeCoreML.shared.loads.last, .all)
+    XCTAssertTrue(state.opened?.id != first && state.opened != nil)
+  }
+
+  @MainActor func testImagesThatComeMeanwhileAreDropped() async throws {
+    let state = try await live()
+    _ = try await frame(of: state)
+    let gate = Gate()
+    FakeCoreML.shared.reset { gate.wait() }
+    try await eventually {
+      FakeCamera.shared.deliver(width: 64, height: 36, scene: slope)
+      return gate.waiters == 1
+    }
+    for _ in 0..<5 { FakeCamera.shared.deliver(width: 64, height: 36, scene: slope) }
+    gate.open()
+    await state.pause()
+    XCTAssertEqual(FakeCoreML.shared.predictions.count, 1)
+  }
+
+  @MainActor func testAFrameOfAClosedModelIsNotShown() async throws {
+    let state = try await live()
+    _ = try await frame(of: state)
+    let gate = Gate()
+    FakeCoreML.shared.reset { gate.wait() }
+    try await eventually {
+      FakeCamera.shared.deliver(width: 64, height: 36, scene: slope)
+      return gate.waiters == 1
+    }
+    state.selection = nil
+    await state.waitUntilOpened()
+    XCTAssertTrue(state.frame == nil)
+    gate.open()
+    // What the pipeline still gives has come by then.
+    for _ in 0..<100 { try await Task.sleep(for: .milliseconds(5)) }
+    XCTAssertTrue(state.frame == nil)
+  }
+
+  @MainActor func testADeviceThatIsTooHotShowsNoDepth() async throws {
+    let state = try await live()
+    ProcessInfo.heat = .critical
+    try await eventually {
+      FakeCamera.shared.deliver(width: 64, height: 36, scene: slope)
+      return state.problem == PictureProblem.tooHot.localizedDescription
+    }
+    ProcessInfo.heat = .nominal
+    try await eventually {
+      FakeCamera.shared.deliver(width: 64, height: 36, scene: slope)
+      return state.problem == nil
+    }
+  }
+
+  @MainActor func testADeniedCameraIsSaid() async throws {
+    FakeCamera.shared.isAllowed = false
+    let state = LiveState()
+    await state.start()
+    XCTAssertEqual(state.cameraProblem, CameraProblem.denied.localizedDescription)
+    FakeCamera.shared.isAllowed = true
+    FakeCamera.shared.exists = false
+    await state.start()
+    XCTAssertEqual(state.cameraProblem, CameraProblem.missing.localizedDescription)
+  }
+
+  @MainActor func testAnInterruptionIsSaidUntilItEnds() async throws {
+    let state = try await live()
+    FakeCamera.shared.post(AVCaptureSession.wasInterruptedNotification, [AVCaptureSessionInterruptionReasonKey: 5])
+    try await eventually { state.cameraProblem == CameraProblem.pressure.localizedDescription }
+    FakeCamera.shared.post(AVCaptureSession.wasInterruptedNotification)
+    try await eventually { state.cameraProblem == CameraProblem.interrupted.localizedDescription }
+    FakeCamera.shared.post(AVCaptureSession.interruptionEndedNotification)
+    try await eventually { state.cameraProblem == nil }
+  }
+
+  @MainActor func testAReplacedPackageIsOpenedWhenTheAppComesBack() async throws {
+    let state = try await live(Package(precision: "fp16"))
+    try Package(precision: "int8").write()
+    await state.start()
+    await state.waitUntilOpened()
+    let frame = try await frame(of: state)
+    XCTAssertEqual(frame.figures.precision, "int8")
+  }
+}

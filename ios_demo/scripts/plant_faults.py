@@ -1,0 +1,167 @@
+"""Plant one fault at a time into a copy of the demo and see whether the checks that run on Linux notice it.
+
+    .venv/bin/python ios_demo/scripts/plant_faults.py [--only WORD]
+
+Prints a table and exits with 1 where a fault went unseen. Needs Swift as ``make ios-check`` installs it; a quarter of an hour.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+__all__ = ["FAULTS", "Fault", "main", "planted"]
+
+IOS_DEMO = Path(__file__).resolve().parents[1]
+#: Below tests/ios: those that read the project and the sources, not the figures of Python.
+PROJECT_TESTS = ("test_xcode_project.py", "test_api_availability.py")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A change of one place in one file, and the check that has to fail."""
+
+    name: str
+    file: str
+    right: str
+    wrong: str
+    check: Literal["app", "project"] = "app"
+
+
+FAULTS = (
+    Fault("cpuAndGPU runs on cpuOnly", "DepthDemo/Models/OpenedModel.swift", "case .cpuAndGPU: .cpuAndGPU", "case .cpuAndGPU: .cpuOnly"),
+    Fault(
+        "images turned by 90° too much", "DepthDemo/Camera/Camera.swift",
+        "rotation?.videoRotationAngleForHorizonLevelCapture,", "(rotation?.videoRotationAngleForHorizonLevelCapture).map({ $0 + 90 }),",
+    ),
+    Fault(
+        "bytesPerRow ignored", "DepthDemo/Depth/DepthReading.swift",
+        "bytesPerRow: CVPixelBufferGetBytesPerRow(pixels)", "bytesPerRow: CVPixelBufferGetWidth(pixels) * scalar.size",
+    ),
+    Fault("Vision stretches, does not crop", "DepthDemo/Depth/VisionDepthModel.swift", "= .centerCrop", "= .scaleFill"),
+    Fault("Core ML stretches, does not crop", "DepthDemo/Depth/DirectDepthModel.swift", "mode: .centerCrop", "mode: .scaleFill"),
+    Fault(
+        "pixel buffer not unlocked", "DepthDemo/Depth/DepthReading.swift",
+        "defer { CVPixelBufferUnlockBaseAddress(pixels, .readOnly) }\n", "",
+    ),
+    Fault(
+        "late frames queued", "DepthDemo/Camera/Camera.swift",
+        "output.alwaysDiscardsLateVideoFrames = true", "output.alwaysDiscardsLateVideoFrames = false",
+    ),
+    Fault(
+        "output backing of another format", "DepthDemo/Depth/DirectDepthModel.swift",
+        "makePixelBuffer(contract.depthSize, format: kCVPixelFormatType_OneComponent16Half)",
+        "makePixelBuffer(contract.depthSize, format: kCVPixelFormatType_OneComponent32Float)",
+    ),
+    Fault(
+        "output backing not used", "DepthDemo/Depth/DirectDepthModel.swift",
+        "    options.outputBackings = [contract.outputName: try Self.backing(for: opened)]\n", "    _ = try Self.backing(for: opened)\n",
+    ),
+    Fault(
+        "camera in ARGB", "DepthDemo/Camera/Camera.swift",
+        "kCVPixelBufferPixelFormatTypeKey as String: kCVPixelFormatType_32BGRA",
+        "kCVPixelBufferPixelFormatTypeKey as String: kCVPixelFormatType_32ARGB",
+    ),
+    Fault(
+        "model's input in ARGB", "DepthDemo/Depth/DirectDepthModel.swift",
+        "makePixelBuffer(contract.inputSize, format: kCVPixelFormatType_32BGRA)",
+        "makePixelBuffer(contract.inputSize, format: kCVPixelFormatType_32ARGB)",
+    ),
+    Fault(
+        "colours begin with the skipped byte", "DepthDemo/Live/Picture.swift",
+        "CGImageAlphaInfo.noneSkipLast", "CGImageAlphaInfo.noneSkipFirst",
+    ),
+    Fault("always metres", "DepthDemo/Live/LivePipeline.swift", "unit: opened.contract.unit,", "unit: .metres,"),
+    Fault(
+        "a frame of a closed model is shown", "DepthDemo/Live/LiveState.swift",
+        "    guard result.model == opened?.id else { return }\n", "",
+    ),
+    Fault(
+        "border not clamped", "DepthDemo/Depth/DirectDepthModel.swift",
+        "CIImage(cvPixelBuffer: pixels).clampedToExtent()", "CIImage(cvPixelBuffer: pixels)",
+    ),
+    Fault(
+        "target without its folder", "DepthDemo.xcodeproj/project.pbxproj",
+        "\t\t\t\tF0C400000000000000000007 /* DepthDemo */,\n\t\t\t\tF0C400000000000000000008 /* Models */,\n\t\t\t);\n\t\t\tname",
+        "\t\t\t\tF0C400000000000000000008 /* Models */,\n\t\t\t);\n\t\t\tname", "project",
+    ),
+    Fault(
+        "no Info.plist is generated", "Config/Project.xcconfig",
+        "GENERATE_INFOPLIST_FILE = YES", "GENERATE_INFOPLIST_FILE = NO", "project",
+    ),
+    Fault(
+        "deployment target lowered", "Config/Project.xcconfig",
+        "IPHONEOS_DEPLOYMENT_TARGET = 17.0", "IPHONEOS_DEPLOYMENT_TARGET = 16.0", "project",
+    ),
+)  # fmt: skip
+
+
+def planted(fault: Fault, source: str) -> str:
+    """The source with the fault; ``ValueError`` where the place that it changes is not there exactly once."""
+    if source.count(fault.right) != 1:
+        raise ValueError(f"{fault.file}: {fault.right.strip()!r} is there {source.count(fault.right)} times, not once: mend '{fault.name}'")
+    return source.replace(fault.right, fault.wrong)
+
+
+def check(demo: Path, kind: str, build: Path) -> "subprocess.CompletedProcess[str]":
+    """What the check of that kind says to a demo; tests of the project lie beside it."""
+    environment = {**os.environ, "FCRN_PYTHON": sys.executable, "FCRN_SWIFT_BUILD": str(build)}
+    command = [str(demo / "scripts/check_linux.sh"), "bash", "-c", 'bash "$DEMO/scripts/test_app.sh" "$DEMO" "$BUILD"']
+    if kind == "project":
+        tests = [str(demo.parent / "tests/ios" / name) for name in PROJECT_TESTS]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(demo.parent), *tests]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def copy(folder: Path) -> Path:
+    """The demo and the tests of its project."""
+    demo = folder / "ios_demo"
+    shutil.copytree(IOS_DEMO, demo)
+    (folder / "tests/ios").mkdir(parents=True)
+    for name in PROJECT_TESTS:
+        shutil.copy2(IOS_DEMO.parent / "tests/ios" / name, folder / "tests/ios")
+    return demo
+
+
+def reason(result: "subprocess.CompletedProcess[str]") -> str:
+    """The line that says what failed: of a test, or of the compiler."""
+    lines = (result.stdout + result.stderr).splitlines()
+    said = [line for line in lines if line.startswith(("failed: ", "FAILED ")) or ": error: " in line or "Fatal error: " in line]
+    return (said or lines or ["nothing said"])[0].removeprefix("failed: ").removeprefix("FAILED ")[:110]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Plant the faults; 0 if all were noticed, 2 if the check fails without any."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--only", default="", metavar="WORD", help="faults whose name has this word")
+    word = parser.parse_args(arguments).only
+    faults = [fault for fault in FAULTS if word in fault.name]
+    unseen = 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        demo = copy(folder)
+        for kind in sorted({fault.check for fault in faults}):
+            if (result := check(demo, kind, folder / "build")).returncode != 0:
+                print(f"the check fails without any fault: {reason(result)}", file=sys.stderr)
+                return 2
+        print("| fault | where | noticed by |\n|-|-|-|", flush=True)
+        for fault in faults:
+            file = demo / fault.file
+            right = file.read_text()
+            file.write_text(planted(fault, right))
+            result = check(demo, fault.check, folder / "build")
+            file.write_text(right)
+            unseen += result.returncode == 0
+            print(f"| {fault.name} | {Path(fault.file).name} | {reason(result) if result.returncode else '**nothing**'} |", flush=True)
+    print(f"{len(faults) - unseen} of {len(faults)} noticed")
+    return 1 if unseen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+IOS_DEMO = Path(__file__).resolve().parents[2] / "ios_demo"
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("plant_faults", IOS_DEMO / "scripts/plant_faults.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["plant_faults"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_fault_can_still_be_planted(script: ModuleType) -> None:
+    for fault in script.FAULTS:
+        right = (IOS_DEMO / fault.file).read_text()
+        assert script.planted(fault, right) != right
+    names = [fault.name for fault in script.FAULTS]
+    assert len(set(names)) == len(names) >= 16
+
+
+def test_a_place_that_is_gone_is_named(script: ModuleType) -> None:
+    with pytest.raises(ValueError, match="is there 0 times, not once: mend 'cpuAndGPU runs on cpuOnly'"):
+        script.planted(script.FAULTS[0], "struct A {}")
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        ("2 passed\nfailed: A.testB: /tmp/A.swift:3: 1 is not 2\n", "A.testB: /tmp/A.swift:3: 1 is not 2"),
+        ("FAILED tests/ios/test_a.py::test_b - AssertionError\n", "tests/ios/test_a.py::test_b - AssertionError"),
+        ("/tmp/A.swift:3:1: error: no such name\n", "/tmp/A.swift:3:1: error: no such name"),
+        ("", "nothing said"),
+    ],
+)
+def test_the_table_says_what_failed(script: ModuleType, output: str, line: str) -> None:
+    assert script.reason(subprocess.CompletedProcess([], 1, output, "")) == line
