@@ -3,9 +3,10 @@ BIN := .venv/bin
 READY := .venv/.installed
 PAIR := .venv/share/test-data
 SUITE := .venv/coreml-suite/.installed
+SITE := .venv/site
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test true-size lint format clean ios-check ios-faults shelf correction recovery peers tool-speed mutants coreml-suite pack-training
+.PHONY: demo test true-size lint format docs clean ios-check ios-faults shelf correction recovery peers tool-speed mutants coreml-suite pack-training
 
 demo: $(READY)  ## the main job on the built-in sample; results in demo/
 	$(BIN)/fcrn-mobile demo
@@ -17,7 +18,7 @@ test: $(READY) $(PAIR)  ## the whole suite; set FCRN_TEST_DATA to include real i
 true-size: $(READY)  ## Depth Anything V2 small, DPT and GLPN of true size, random weights, from folder to validated package: an hour
 	$(BIN)/pytest -m true_size
 
-lint: $(READY)
+lint: $(READY) docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -56,6 +57,10 @@ ios-check: $(READY)  ## all that can be checked of ios_demo without a Mac; insta
 ios-faults: $(READY)  ## faults planted into the app, one at a time, and the check that notices each: a quarter of an hour
 	$(BIN)/python ios_demo/scripts/plant_faults.py
 
+docs: $(SITE)/.installed  ## the documentation as a site, strictly: build/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet --strict
+	$(SITE)/bin/python docs/site_check.py build/site
+
 clean:
 	rm -rf .venv demo runs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -71,6 +76,14 @@ $(READY): pyproject.toml constraints.txt
 $(PAIR): | $(READY)
 	-$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --python-version 38 --abi cp38 \
 	  --platform manylinux1_x86_64 --dest $@ scikit-image==0.17.2
+
+# The extra 'docs' beside the project's own packages, which this environment sees; nothing that is not pinned.
+$(SITE)/.installed: pyproject.toml constraints.txt | $(READY)
+	$(BIN)/python -m venv $(SITE)
+	$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > $$($(SITE)/bin/python -c 'import site; print(site.getsitepackages()[0])')/project.pth
+	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"])')
+	touch $@
 
 # What coremltools' tests ask for beside the project's own packages, which this environment sees.
 $(SUITE): $(READY)

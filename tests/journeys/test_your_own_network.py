@@ -1,7 +1,5 @@
 """docs/your-own-network.md, executed as written: its files are written, its Python and its commands run, in their order."""
 
-import re
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +10,9 @@ import pytest
 from PIL import Image
 
 from fcrn_mobile.depth_contract import read_contract
+from tests.journeys.page import blocks, perform, read_page
 
-TEXT = (Path(__file__).parents[2] / "docs" / "your-own-network.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+TEXT = read_page("your-own-network.md")
 
 
 @pytest.fixture
@@ -30,28 +28,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_page_does_what_it_says(folder: Path, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    outputs: list[str] = []
-    for language, name, text in BLOCKS:
-        if language == "python" and name:
-            (folder / name).write_text(text)
-        elif language == "python":
-            exec(compile(text, "your-own-network.md", "exec"), {})
-        elif language == "toml":
-            (folder / "contract.toml").write_text(text)
-            assert read_contract(folder / "contract.toml").depth == "inverse"
-        elif language == "sh":
-            for line in text.splitlines():
-                tool, *words = shlex.split(line)
-                result = call(*words)
-                assert tool == "fcrn-mobile" and result.returncode == 0, (line, result.stderr)
-                outputs.append(result.stdout)
+    results = perform(TEXT, folder, call)
     monkeypatch.delitem(sys.modules, "unet")
-    whole = "".join(outputs)
+    assert read_contract(folder / "contract.toml").depth == "inverse"
+    whole = "".join(result.stdout for result in results)
     assert "its graph was taken by torch.jit.trace" in whole
     assert whole.count("budget fidelity=0.05 held") == 3
     assert len(list((folder / "depth").glob("*.depth.png"))) == 12
 
 
 def test_the_unet_takes_30_lines() -> None:
-    code = next(text for _, name, text in BLOCKS if name == "unet.py")
+    code = next(text for _, name, text in blocks(TEXT) if name == "unet.py")
     assert sum(1 for line in code.splitlines() if line.strip()) <= 30
