@@ -25,7 +25,7 @@ __all__ = [
 
 #: Everything went well, every budget held.
 HELD = 0
-#: A budget was measured and is broken; nothing else gives this code.
+#: A budget was measured and is broken, or ``doctor --strict`` found an error; nothing else gives this code.
 BROKEN = 1
 #: Bad use or bad input.
 BAD_INPUT = 2

@@ -37,6 +37,7 @@ COMMANDS = {
     "predict": "Depth maps of pictures and videos, and point clouds.",
     "run": "Run any .mlpackage on files, through the MIL runtime.",
     "inspect": "What is inside a checkpoint or artefact.",
+    "doctor": "What an .mlpackage or .mlmodel will meet on a device: published hazards, looked for without running it.",
     "ios-install": "Copy an .mlpackage into the iOS app, after checking that the app can show its depth.",
 }
 
@@ -80,7 +81,8 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 fine, every budget held; 1 a measured budget is broken; 2 bad use or input; 3 unexpected; 130 interrupted.",
+    epilog="Exit codes: 0 fine, every budget held; 1 a measured budget is broken, or an error of doctor --strict; 2 bad use or input; "
+    "3 unexpected; 130 interrupted.",
 )
 @click.option("--debug", is_flag=True, help="Show tracebacks; anywhere on the line.")
 @click.version_option(fcrn_mobile.__version__)
@@ -95,8 +97,8 @@ def main(context: click.Context, debug: bool) -> None:
 def run() -> None:
     """Run the command line and exit with its code.
 
-    0: fine, every budget held. 1: a measured budget is broken, and nothing else. 2: bad use or input. 3: an exception that nobody
-    expected. 130: interrupted.
+    0: fine, every budget held. 1: a measured budget is broken, or ``doctor --strict`` found an error; nothing else. 2: bad use or
+    input. 3: an exception that nobody expected. 130: interrupted.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

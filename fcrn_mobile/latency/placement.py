@@ -10,7 +10,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from fcrn_mobile.latency.sources import Sources, sources
+from fcrn_mobile.latency.sources import Source, Sources, sources
 from fcrn_mobile.mil.graph import Graph, Node, Tensor
 from fcrn_mobile.mil.shapes import by
 
@@ -25,6 +25,7 @@ __all__ = [
     "StoredTensor",
     "StoredWeights",
     "Verdict",
+    "case_sources",
     "describe",
     "judge",
     "padding",
@@ -39,11 +40,12 @@ RULES = Path(__file__).with_name("placement_rules.toml")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is published about one operator: ``runs``, ``falls back`` or ``unknown``; why; keys of the sources."""
+    """What is published about one operator: ``runs``, ``falls back`` or ``unknown``; why; keys of the sources; which case of it."""
 
     verdict: str
     reason: str
     sources: tuple[str, ...]
+    case: str = ""
 
 
 _UNPUBLISHED = Verdict("unknown", "nobody published whether the engine runs it", ())
@@ -61,13 +63,14 @@ class Segment:
 
 @dataclass(frozen=True)
 class Placed:
-    """An operator, its name in the program, and the verdict on it."""
+    """An operator, its name in the program, and the verdict on it; ``case``: the property that it is about, empty for its kind."""
 
     operator: str
     name: str
     verdict: str
     reason: str
     sources: tuple[str, ...]
+    case: str = ""
 
 
 @dataclass(frozen=True)
@@ -215,6 +218,13 @@ def judge(node: Node) -> Verdict:
     return min(matching, key=lambda rule: (not rule.property, order.index(rule.verdict.verdict))).verdict if matching else _UNPUBLISHED
 
 
+def case_sources(case: str) -> tuple[Source, ...]:
+    """Who published the rules about a case, such as ``kernel width``; empty for those about operators as such."""
+    keys = [key for rule in _rules() if rule.property == case for key in rule.verdict.sources]
+    publications = sources(_published()["sources"])
+    return tuple(publications[key] for key in dict.fromkeys(keys))
+
+
 def _properties(node: Node) -> dict[str, Any]:
     """What rules can be about: ``dtype``, ``rank``, ``longest axis``, ``unknown axes`` of its results, settings where it has them."""
     shapes = [tensor.shape for tensor in node.outputs]
@@ -304,7 +314,7 @@ def _rules() -> tuple[_Rule, ...]:
     return tuple(
         _Rule(
             tuple(entry["operators"]),
-            Verdict(entry["verdict"], entry["reason"], tuple(entry["sources"])),
+            Verdict(entry["verdict"], entry["reason"], tuple(entry["sources"]), entry.get("property", "")),
             entry.get("property", ""),
             entry.get("above"),
             frozenset(entry.get("one_of", ())),

@@ -158,7 +158,7 @@ def test_a_placement_as_json_has_the_words_and_keys_that_its_readers_know(tmp_pa
     assert list(written) == ["basis", "counts", "segments", "operators", "alignment", "weights", "sources"]
     assert written["basis"] == "published rules, not run on a device"
     assert written["segments"] == [{"unit": "ANE", "operators": 1, "first": name, "last": name}]
-    assert list(written["operators"][0]) == ["operator", "name", "verdict", "reason", "sources"]
+    assert list(written["operators"][0]) == ["operator", "name", "verdict", "reason", "sources", "case"]
     padded = {"name": name, "shape": [1, 4, 8, 1], "dtype": "FLOAT16", "factor": 32.0, "boundary": True}
     assert written["alignment"]["padded"] == [padded]
     assert list(written["alignment"]) == ["results", "bytes", "padded_bytes", "padded", "sources", "reason"]
