@@ -110,7 +110,7 @@ def commands() -> str:
         records = [record for param in command.get_params(inner) if (record := param.get_help_record(inner))]
         options = table(("option", ""), ([f"`{option}`", html_text(text)] for option, text in records))
         help_text = re.sub(r"\s*\n\s*\n\s*", "\n\n", html_text(inspect.cleandoc(command.help or "")))
-        parts.append(f"## {name}\n\n```text\n{usage}\n```\n\n{help_text}\n\n{options}\n")
+        parts.append(f"## {name}\n\n```text\n{usage}\n```\n\n{help_text}\n\n<div class='options' markdown>\n\n{options}\n\n</div>\n")
     return "\n".join(parts)
 
 
@@ -171,12 +171,15 @@ def operators() -> str:
 
 
 def docstrings() -> str:
-    """What mkdocstrings makes of the public names; it reads the sources without importing them."""
+    """What mkdocstrings makes of the public names; it reads the sources without importing them. Of a class, what the page promises."""
     import fcrn_mobile
 
-    names = ("Program", "simulated_core_ml")
-    public = [*(f"fcrn_mobile.{name}" for name in fcrn_mobile.__all__ if name not in names), *(f"fcrn_mobile.mil.{name}" for name in names)]
-    return "\n\n".join(["## Docstrings", *(f"::: {name}" for name in public)])
+    promised = re.findall(r"^\| `Program\.(\w+)\(", (ROOT / "docs/reference/api.md").read_text(encoding="utf-8"), re.MULTILINE)
+    members = {"fcrn_mobile.mil.Program": promised, "fcrn_mobile.Recipe": ["__init__"]}
+    names = [*(f"fcrn_mobile.{name}" for name in fcrn_mobile.__all__ if name != "Program"), *members, "fcrn_mobile.mil.simulated_core_ml"]
+    options = {name: f"\n    options:\n      members: {promised}" for name, promised in members.items()}
+    blocks = [f"::: {name}{options.get(name, '')}" for name in dict.fromkeys(names)]
+    return "\n\n".join(["## Docstrings", *blocks])
 
 
 #: What stands for ``<!-- generated: WHAT -->``.

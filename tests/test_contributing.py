@@ -24,9 +24,13 @@ class Block:
     text: str
 
 
+def section(heading: str) -> str:
+    (text,) = (part for part in re.split(r"^## ", TEXT, flags=re.MULTILINE) if part.startswith(f"{heading}\n"))
+    return text
+
+
 def blocks(heading: str) -> list[Block]:
-    (section,) = (part for part in re.split(r"^## ", TEXT, flags=re.MULTILINE) if part.startswith(f"{heading}\n"))
-    return [Block(*parts) for parts in re.findall(r"^```(\w+) (\S+)\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)]
+    return [Block(*parts) for parts in re.findall(r"^```(\w+) (\S+)\n(.*?)^```$", section(heading), re.MULTILINE | re.DOTALL)]
 
 
 def apply(block: Block, root: Path) -> None:
@@ -62,9 +66,16 @@ def test_an_addition_takes_two_files_at_most_and_works(heading: str, tmp_path: P
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.parametrize("heading", ADDITIONS)
+def test_a_section_names_the_file_of_its_test(heading: str) -> None:
+    (line,) = re.findall(r"^Test: (.*)$", section(heading), re.MULTILINE)
+    files = re.findall(r"`(tests/[\w/]+\.py)`", line)
+    assert files and [file for file in files if not (ROOT / file).is_file()] == []
+
+
 def test_every_section_with_a_check_is_performed() -> None:
     sections = re.split(r"^## ", TEXT, flags=re.MULTILINE)[1:]
-    assert {section.partition("\n")[0] for section in sections if "```python check" in section} == set(ADDITIONS)
+    assert {text.partition("\n")[0] for text in sections if "```python check" in text} == set(ADDITIONS)
 
 
 @pytest.mark.parametrize("heading", ADDITIONS)
