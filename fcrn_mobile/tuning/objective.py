@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from fcrn_mobile.latency.estimate import Coefficients, Work, chip_fits, latency_ms, matrix
+from fcrn_mobile.latency.constants import Coefficients, chip_fits, latency_ms
+from fcrn_mobile.latency.work import Work, matrix
 from fcrn_mobile.mil.operation import every
 from fcrn_mobile.tuning.candidates import FLOAT, Candidate
 from fcrn_mobile.tuning.choice import Option

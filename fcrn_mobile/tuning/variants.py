@@ -10,7 +10,7 @@ from fcrn_mobile.conversion.compress import compress
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.weights import package_weights
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.latency.estimate import FREE, Work, work
+from fcrn_mobile.latency.work import FREE, Work, work
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.graph import read_graph
 from fcrn_mobile.mil.operation import every

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from fcrn_mobile.latency.estimate import FITTED, Coefficients, Work, latency_ms, matrix
+from fcrn_mobile.latency.constants import FITTED, Coefficients, latency_ms
+from fcrn_mobile.latency.work import Work, matrix
 from fcrn_mobile.mil.operation import Operation
 from fcrn_mobile.tuning.candidates import Candidate
 from fcrn_mobile.tuning.measured import Sensitivities
