@@ -73,7 +73,7 @@ def group(problem: Problem, name: str, sort: str) -> Array:
 
 
 def bounds(ratios: Array) -> tuple[float, float]:
-    """Between which multiples of their estimates ``COVERAGE`` of the latencies lie, as many below as above; the estimate is between them."""
+    """Between which multiples of their estimates ``COVERAGE`` of the latencies lie, as many below as above; the estimate lies there too."""
     tail = (1 - COVERAGE) / 2
     low, high = np.quantile(ratios, (tail, 1 - tail), method="weibull")  # unbiased for the share that the next one is held with
     return min(float(low), 1.0), max(float(high), 1.0)

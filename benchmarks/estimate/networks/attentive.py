@@ -7,7 +7,7 @@ __all__ = ["iformer", "mobilevit", "mobilevitv2", "shvit"]
 
 
 def shvit(size: int, backbone: bool, blocks: tuple[int, ...], widths: tuple[int, ...], attended: tuple[int, ...]) -> Network:
-    """SHViT (Yun and Ro 2024, arXiv 2401.16456): 16 times smaller at once, one head over a part of the channels from the second stage on."""
+    """SHViT (Yun and Ro 2024, arXiv 2401.16456): 16 times smaller at once, one head over some channels from the second stage on."""
     first = widths[0]
     network = Network(3, size, size)
     for part in (8, 4, 2, 1):
