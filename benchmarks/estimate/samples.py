@@ -83,7 +83,7 @@ def _sample(row: dict[str, str]) -> Sample:
         operators, precision = matrix(network.work(2 / ratio)), "" if ratio == 1 else f", weights ÷{ratio:g}"
     return Sample(
         chip=row["chip"],
-        network=base,
+        network="zipdepth" if family == "zipdepth" else base,  # one network with three heads
         case=row["network"] + precision,
         family=family,
         ms=float(row["ms"]),
