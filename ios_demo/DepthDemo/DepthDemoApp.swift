@@ -8,6 +8,8 @@ struct DepthDemoApp: App {
   @Environment(\.scenePhase) private var phase
   @State private var live: LiveState
   @State private var benchmark: BenchmarkState
+  /// Windows share one session, which the first of them begins.
+  @State private var hasBegun = false
   private let purpose = Purpose.ofThisLaunch
 
   init() {
@@ -23,6 +25,8 @@ struct DepthDemoApp: App {
         BenchmarkView(state: benchmark).tabItem { Label("Benchmark", systemImage: "stopwatch") }
       }
       .task {
+        guard !hasBegun else { return }
+        hasBegun = true
         // A screen that goes dark would end a measurement.
         UIApplication.shared.isIdleTimerDisabled = true
         switch purpose {

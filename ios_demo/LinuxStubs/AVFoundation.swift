@@ -90,6 +90,14 @@ public class AVCaptureVideoDataOutput: AVCaptureOutput {
   }
 }
 
+public struct AVError: Error {
+  public enum Code: Int, Sendable {
+    case mediaServicesWereReset = -11819
+  }
+  public let code: Code
+  package init(_ code: Code) { self.code = code }
+}
+
 public let AVCaptureSessionErrorKey = "AVCaptureSessionErrorKey"
 public let AVCaptureSessionInterruptionReasonKey = "AVCaptureSessionInterruptionReasonKey"
 

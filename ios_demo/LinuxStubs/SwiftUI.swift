@@ -93,11 +93,21 @@ extension Bindable where Value: AnyObject & Observable {
 }
 public struct EnvironmentValues {
   public var scenePhase: ScenePhase { fatalError() }
+  public var verticalSizeClass: UserInterfaceSizeClass? { fatalError() }
+  public var dynamicTypeSize: DynamicTypeSize { fatalError() }
+}
+public enum UserInterfaceSizeClass: Sendable { case compact, regular }
+public enum DynamicTypeSize: Comparable, Sendable {
+  case large, xxxLarge, accessibility1
+  public var isAccessibilitySize: Bool { fatalError() }
 }
 public enum ScenePhase: Comparable, Sendable { case background, inactive, active }
 
 public struct HorizontalAlignment: Sendable {
   public static let leading = HorizontalAlignment(), center = HorizontalAlignment(), trailing = HorizontalAlignment()
+}
+public struct VerticalAlignment: Sendable {
+  public static let top = VerticalAlignment(), center = VerticalAlignment()
 }
 public struct Alignment: Sendable {
   public static let center = Alignment(), leading = Alignment(), trailing = Alignment(), topLeading = Alignment()
@@ -144,6 +154,14 @@ extension Label where Title == Text, Icon == Image {
 
 public struct VStack<Content: View>: PrimitiveView {
   public init(alignment: HorizontalAlignment = .center, spacing: CGFloat? = nil, @ViewBuilder content: () -> Content) {}
+}
+public struct HStack<Content: View>: PrimitiveView {
+  public init(alignment: VerticalAlignment = .center, spacing: CGFloat? = nil, @ViewBuilder content: () -> Content) {}
+}
+public struct ScrollView<Content: View>: PrimitiveView { public init(@ViewBuilder content: () -> Content) {} }
+public struct Link<Label: View>: PrimitiveView {}
+extension Link where Label == Text {
+  public init(_ titleKey: LocalizedStringKey, destination: URL) {}
 }
 public struct ZStack<Content: View>: PrimitiveView {
   public init(alignment: Alignment = .center, @ViewBuilder content: () -> Content) {}
@@ -228,6 +246,8 @@ extension View {
   public func onTapGesture(count: Int = 1, perform action: @escaping (CGPoint) -> Void) -> some View { self }
   public func aspectRatio(_ aspectRatio: CGFloat? = nil, contentMode: ContentMode) -> some View { self }
   public func position(x: CGFloat = 0, y: CGFloat = 0) -> some View { self }
+  public func allowsHitTesting(_ enabled: Bool) -> some View { self }
+  public func dynamicTypeSize<T: RangeExpression>(_ range: T) -> some View where T.Bound == DynamicTypeSize { self }
   public func font(_ font: Font?) -> some View { self }
   public func disabled(_ disabled: Bool) -> some View { self }
   public func navigationTitle(_ titleKey: LocalizedStringKey) -> some View { self }

@@ -1,8 +1,15 @@
 import Foundation
 
+@MainActor public class UIDevice: NSObject {
+  public static let current = UIDevice()
+  package static var version = "17.4.1"
+  public var systemVersion: String { Self.version }
+}
+
 @MainActor public class UIApplication: NSObject {
   public nonisolated static let didReceiveMemoryWarningNotification = NSNotification.Name(
     "UIApplicationDidReceiveMemoryWarningNotification")
+  public nonisolated static let openSettingsURLString = "app-settings:"
   public static let shared = UIApplication()
   public var isIdleTimerDisabled = false
 }

@@ -48,9 +48,10 @@ final class LiveStateTests: XCTestCase {
       XCTAssertEqual(FakeCamera.shared.rotationAngle, angle)
       let fault = error(of: frame.depth, aspect: angle == 90 ? 36.0 / 64 : 64.0 / 36)
       XCTAssertLessThan(fault, rounding)
-      XCTAssertEqual(frame.depthPicture.width, 16)
+      XCTAssertEqual(frame.depthPicture?.width, 16)
       // Near is at the upper left of the scene, and near is bright.
-      let (near, far) = (frame.depthPicture.colour(0, 0), frame.depthPicture.colour(15, 11))
+      let picture = try XCTUnwrap(frame.depthPicture)
+      let (near, far) = (picture.colour(0, 0), picture.colour(15, 11))
       XCTAssertTrue(near.map(Int.init).reduce(0, +) > 500 && far.map(Int.init).reduce(0, +) < 100)
       await state.pause()
     }
@@ -59,8 +60,9 @@ final class LiveStateTests: XCTestCase {
   @MainActor func testThePhotoIsThePartThatTheModelSaw() async throws {
     let state = try await live()
     let frame = try await frame(of: state)
-    XCTAssertEqual([frame.photo.width, frame.photo.height], [36, 27])
-    let corner = frame.photo.colour(0, 0)
+    let photo = try XCTUnwrap(frame.photo)
+    XCTAssertEqual([photo.width, photo.height], [36, 27])
+    let corner = photo.colour(0, 0)
     XCTAssertTrue(corner[0] < 8 && abs(Int(corner[1]) - 255 * 37 / 128) < 8 && corner[2] == 200)
   }
 
@@ -83,7 +85,24 @@ final class LiveStateTests: XCTestCase {
     let state = try await live(Package(computeUnits: "cpuOnly"))
     XCTAssertEqual(state.computeUnits, .cpuOnly)
     XCTAssertEqual(state.opened?.computeUnits, .cpuOnly)
-    XCTAssertEqual(FakeCoreML.shared.loads.last, .cpuOnly)
+    XCTAssertEqual(FakeCoreML.shared.loads, [.cpuOnly])
+    // Set otherwise, it stays so until another model is chosen.
+    state.computeUnits = .all
+    await state.waitUntilOpened()
+    XCTAssertEqual(FakeCoreML.shared.loads, [.cpuOnly, .all])
+    state.selection = try Package(name: "Other", computeUnits: "cpuAndGPU").write()
+    await state.waitUntilOpened()
+    XCTAssertEqual(FakeCoreML.shared.loads, [.cpuOnly, .all, .cpuAndGPU])
+  }
+
+  @MainActor func testAModelForANewerSystemIsNotEvenCompiled() async throws {
+    let state = try await live()
+    FakeCoreML.shared.reset()
+    state.selection = try Package(name: "Newer", precision: "newer", target: "iOS18").write()
+    await state.waitUntilOpened()
+    let problem = "Newer needs iOS 18, this is iOS 17: export it with an older target in its recipe."
+    XCTAssertEqual(state.problem, problem)
+    XCTAssertEqual(FakeCoreML.shared.compileCount, 0)
   }
 
   @MainActor func testOtherComputeUnitsOpenItAgain() async throws {
@@ -142,23 +161,74 @@ final class LiveStateTests: XCTestCase {
     }
   }
 
+  @MainActor func testSeriousHeatLeavesFramesOutAndSaysSo() async throws {
+    let state = try await live()
+    ProcessInfo.heat = .serious
+    let frame = try await frame(of: state)
+    XCTAssertEqual(frame.figures.lines[4], "thermal serious: 10 FPS at most")
+    FakeCoreML.shared.reset()
+    let start = ContinuousClock.now
+    var seconds = 0.0
+    try await eventually {
+      FakeCamera.shared.deliver(width: 64, height: 36, scene: slope)
+      seconds = (ContinuousClock.now - start).milliseconds / 1000
+      return seconds > 1
+    }
+    XCTAssertLessThan(Double(FakeCoreML.shared.predictions.count), 10 * seconds + 2)
+    XCTAssertLessThan(0, FakeCoreML.shared.predictions.count)
+  }
+
+  @MainActor func testOnlyWhatIsShownIsDrawn() async throws {
+    let state = try await live()
+    for (layout, drawn) in [(LiveLayout.photo, [true, false]), (.depth, [false, true]), (.split, [true, true])] {
+      state.layout = layout
+      let frame = try await frame(of: state)
+      XCTAssertEqual([frame.photo != nil, frame.depthPicture != nil], drawn)
+    }
+    state.isMeasured = true
+    let frame = try await frame(of: state)
+    XCTAssertTrue(frame.photo == nil && frame.depthPicture == nil && state.frame == nil)
+    state.isMeasured = false
+    try await eventually {
+      FakeCamera.shared.deliver(width: 64, height: 36, scene: slope)
+      return state.frame?.photo != nil
+    }
+  }
+
+  @MainActor func testTheCameraGoesOnAfterAResetOfMediaServices() async throws {
+    let state = try await live()
+    XCTAssertEqual(FakeCamera.shared.startCount, 1)
+    FakeCamera.shared.halt()
+    let reset = AVError(.mediaServicesWereReset)
+    FakeCamera.shared.post(AVCaptureSession.runtimeErrorNotification, [AVCaptureSessionErrorKey: reset])
+    try await eventually { FakeCamera.shared.startCount == 2 }
+    XCTAssertNil(state.problem)
+    await state.pause()
+    FakeCamera.shared.post(AVCaptureSession.runtimeErrorNotification, [AVCaptureSessionErrorKey: reset])
+    for _ in 0..<20 { try await Task.sleep(for: .milliseconds(5)) }
+    XCTAssertEqual(FakeCamera.shared.startCount, 2)
+    FakeCamera.shared.post(AVCaptureSession.runtimeErrorNotification, [AVCaptureSessionErrorKey: FakeProblem("broken")])
+    try await eventually { state.problem?.hasPrefix("The camera stopped: broken") == true }
+  }
+
   @MainActor func testADeniedCameraIsSaid() async throws {
     FakeCamera.shared.isAllowed = false
     let state = LiveState()
     await state.start()
-    XCTAssertEqual(state.cameraProblem, CameraProblem.denied.localizedDescription)
+    XCTAssertTrue(state.cameraProblem?.isDenied == true && state.problem?.contains("Settings") == true)
     FakeCamera.shared.isAllowed = true
     FakeCamera.shared.exists = false
     await state.start()
-    XCTAssertEqual(state.cameraProblem, CameraProblem.missing.localizedDescription)
+    XCTAssertEqual(state.problem, CameraProblem.missing.localizedDescription)
+    XCTAssertTrue(state.cameraProblem?.isDenied == false)
   }
 
   @MainActor func testAnInterruptionIsSaidUntilItEnds() async throws {
     let state = try await live()
     FakeCamera.shared.post(AVCaptureSession.wasInterruptedNotification, [AVCaptureSessionInterruptionReasonKey: 5])
-    try await eventually { state.cameraProblem == CameraProblem.pressure.localizedDescription }
+    try await eventually { state.problem == CameraProblem.pressure.localizedDescription }
     FakeCamera.shared.post(AVCaptureSession.wasInterruptedNotification)
-    try await eventually { state.cameraProblem == CameraProblem.interrupted.localizedDescription }
+    try await eventually { state.problem == CameraProblem.interrupted.localizedDescription }
     FakeCamera.shared.post(AVCaptureSession.interruptionEndedNotification)
     try await eventually { state.cameraProblem == nil }
   }

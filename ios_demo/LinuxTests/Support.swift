@@ -50,23 +50,38 @@ struct Package {
   var units = "metres"
   var computeUnits = "cpuAndGPU"
   var precision = "fp16"
+  var target = "iOS17"
 
   var metadata: [String: String] {
     [
       "fcrn_mobile.output_units": units,
       "fcrn_mobile.recipe":
-        #"{"name":"r","precision":"\#(precision)","output":"\#(output)","compute_units":"\#(computeUnits)"}"#,
+        #"{"name":"r","precision":"\#(precision)","output":"\#(output)","compute_units":"\#(computeUnits)","target":"\#(target)"}"#,
     ]
   }
 
   @discardableResult func write() throws -> FoundModel {
     let folder = try documentsFolder().appendingPathComponent("\(name).mlpackage", isDirectory: true)
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let data = folder.appendingPathComponent("Data")
+    try FileManager.default.createDirectory(at: data, withIntermediateDirectories: true)
     let model = FakeModel(inputSize: [16, 12], depthSize: [16, 12], output: output, metadata: metadata)
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
     try encoder.encode(model).write(to: folder.appendingPathComponent("fake.json"))
+    try specification.write(to: folder.appendingPathComponent("Data/model.mlmodel"))
+    let manifest = #"{"rootModelIdentifier":"A","itemInfoEntries":{"A":{"path":"model.mlmodel"}}}"#
+    try Data(manifest.utf8).write(to: folder.appendingPathComponent("Manifest.json"))
     return FoundModel(url: folder)
+  }
+
+  /// Version 8 and the metadata, in Protocol Buffers' wire format.
+  private var specification: Data {
+    func field(_ number: UInt8, _ content: Data) -> Data {
+      let key = number < 16 ? Data([number << 3 | 2]) : Data([number << 3 | 0x82, number >> 4])
+      return key + Data([UInt8(content.count & 0x7f) | 0x80, UInt8(content.count >> 7)]) + content
+    }
+    let entries = metadata.sorted { $0.key < $1.key }.map { field(100, field(1, Data($0.key.utf8)) + field(2, Data($0.value.utf8))) }
+    return Data([1 << 3, 8]) + field(2, field(100, entries.reduce(Data(), +)))
   }
 
   func open(on units: ComputeUnits = .cpuOnly) async throws -> OpenedModel {

@@ -20,6 +20,7 @@ from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.network.training_record import UP_TO_SCALE, TrainingRecord
 from fcrn_mobile.palette import DEPTH, depth_colours
+from fcrn_mobile.quiet import quiet_coremltools
 from fcrn_mobile.report.figures import colour_map
 
 IOS_DEMO = Path(__file__).resolve().parent.parent
@@ -46,6 +47,7 @@ def fixtures() -> dict[Path, bytes]:
         "bench_device.json": _json(_device_report()),
         "bench_host.json": _json(_host_report()),
         "contract.json": _json(_contract()),
+        **_specification(),
         "contract_violations.json": _json(_violations()),
     }
     return {TABLE: _table()} | {FIXTURES / name: content for name, content in files.items()}
@@ -190,6 +192,21 @@ def _contract() -> dict[str, Any]:
         "fcrn_mobile.recipe": json.dumps({key: settings[key] for key in RECIPE_KEYS} | {"of_a_later_version": [1.5, True]}),
     }
     return {"metadata": metadata, "input": [96, 64], "depth": [48, 32]}
+
+
+def _specification() -> dict[str, bytes]:
+    """A model without layers as coremltools writes it, for iOS 16 by its version and for iOS 18 by its recipe."""
+    with quiet_coremltools():
+        from coremltools.proto import Model_pb2
+    recipe = json.dumps({"name": "example", "compute_units": "cpuAndGPU", "target": "iOS18"})
+    user_defined = {"fcrn_mobile.recipe": recipe, "fcrn_mobile.output_units": "metres", "of_a_later_version": "ä"}
+    model = Model_pb2.Model(specificationVersion=7)
+    model.description.metadata.author = "made up"
+    model.description.metadata.userDefined.update(user_defined)
+    return {
+        "specification.mlmodel": model.SerializeToString(deterministic=True),
+        "specification.json": _json({"specificationVersion": 7, "userDefined": user_defined}),
+    }
 
 
 def _violations() -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ Prints a table and exits with 1 where a fault went unseen. Needs Swift as ``make
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -133,7 +134,8 @@ def reason(result: "subprocess.CompletedProcess[str]") -> str:
     """The line that says what failed: of a test, or of the compiler."""
     lines = (result.stdout + result.stderr).splitlines()
     said = [line for line in lines if line.startswith(("failed: ", "FAILED ")) or ": error: " in line or "Fatal error: " in line]
-    return (said or lines or ["nothing said"])[0].removeprefix("failed: ").removeprefix("FAILED ")[:110]
+    line = (said or lines or ["nothing said"])[0].removeprefix("failed: ").removeprefix("FAILED ")
+    return re.sub(r"/\S*/", "", line) if said and said[0].startswith("failed: ") else line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

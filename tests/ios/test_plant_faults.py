@@ -35,7 +35,7 @@ def test_a_place_that_is_gone_is_named(script: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("output", "line"),
     [
-        ("2 passed\nfailed: A.testB: /tmp/A.swift:3: 1 is not 2\n", "A.testB: /tmp/A.swift:3: 1 is not 2"),
+        ("2 passed\nfailed: A.testB: /tmp/A.swift:3: 1 is not 2\n", "A.testB: A.swift:3: 1 is not 2"),
         ("FAILED tests/ios/test_a.py::test_b - AssertionError\n", "tests/ios/test_a.py::test_b - AssertionError"),
         ("/tmp/A.swift:3:1: error: no such name\n", "/tmp/A.swift:3:1: error: no such name"),
         ("", "nothing said"),

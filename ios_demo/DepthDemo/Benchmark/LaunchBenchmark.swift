@@ -14,7 +14,7 @@ struct LaunchBenchmark {
       benchmark.set(launch)
       if launch.isLive {
         await live.start()
-        if let problem = live.cameraProblem { throw BenchmarkProblem.noFrames(problem) }
+        if let problem = live.cameraProblem { throw BenchmarkProblem.noFrames(problem.localizedDescription) }
       }
       let models = try await live.store.find()
       guard !models.isEmpty else { throw BenchmarkProblem.noModel }

@@ -22,6 +22,8 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
   private let onProblem: @Sendable (CameraProblem?) -> Void
   private var rotation: AVCaptureDevice.RotationCoordinator?
   private var observers: [any NSObjectProtocol] = []
+  /// Whether it was started, and not stopped since.
+  private var isWanted = false
 
   /// - Parameters:
   ///   - onFrame: called on the camera's queue.
@@ -49,6 +51,7 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
         continuation.resume(
           with: Result {
             if self.session.inputs.isEmpty { try self.configure() }
+            self.isWanted = true
             if !self.session.isRunning { self.session.startRunning() }
             return !self.session.isInterrupted
           })
@@ -60,6 +63,7 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
   func stop() async {
     await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
       queue.async {
+        self.isWanted = false
         if self.session.isRunning { self.session.stopRunning() }
         continuation.resume()
       }
@@ -81,8 +85,12 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
     output.alwaysDiscardsLateVideoFrames = true
     output.setSampleBufferDelegate(self, queue: queue)
     rotation = AVCaptureDevice.RotationCoordinator(device: device, previewLayer: nil)
-    observe(AVCaptureSession.runtimeErrorNotification) { note in
+    observe(AVCaptureSession.runtimeErrorNotification) { [weak self] note in
       let error = note.userInfo?[AVCaptureSessionErrorKey] as? any Error
+      if let self, (error as? AVError)?.code == .mediaServicesWereReset {
+        self.restart()
+        return nil
+      }
       return .stopped(error?.localizedDescription ?? "no reason given")
     }
     // The session goes on by itself afterwards.
@@ -92,6 +100,13 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
       return reason == .videoDeviceNotAvailableDueToSystemPressure ? .pressure : .interrupted
     }
     observe(AVCaptureSession.interruptionEndedNotification) { _ in nil }
+  }
+
+  /// Goes on after the system's media services began anew.
+  private func restart() {
+    queue.async {
+      if self.isWanted, !self.session.isRunning { self.session.startRunning() }
+    }
   }
 
   private func observe(_ name: Notification.Name, problem: @escaping @Sendable (Notification) -> CameraProblem?) {
@@ -134,9 +149,18 @@ enum CameraProblem: LocalizedError {
   case pressure
   case stopped(String)
 
+  init(_ error: any Error) {
+    self = error as? CameraProblem ?? .stopped(error.localizedDescription)
+  }
+
+  /// Whether the user can change it in Settings.
+  var isDenied: Bool {
+    if case .denied = self { true } else { false }
+  }
+
   var errorDescription: String? {
     switch self {
-    case .denied: "No access to the camera: allow it in Settings › Privacy & Security › Camera."
+    case .denied: "No access to the camera: allow it in Settings."
     case .missing: "This device has no back camera."
     case .refused: "The camera cannot be used now: another app may hold it."
     case .interrupted: "Something else uses the camera; it goes on when that ends."

@@ -8,13 +8,21 @@ import Foundation
 struct LiveFrame: @unchecked Sendable {
   /// Which loading of a model worked on it.
   let model: UUID
-  /// The part of the camera image that the model saw.
-  let photo: CGImage
-  let depthPicture: CGImage
+  /// The part of the camera image that the model saw; nil where it is not shown.
+  let photo: CGImage?
+  /// nil where it is not shown.
+  let depthPicture: CGImage?
   let depth: DepthPlane
   /// From the capture of the image to the finished depth map.
   let endToEndMS: Double
   let figures: LiveFigures
+}
+
+/// The pictures of a frame that a screen shows.
+struct LiveParts: OptionSet, Sendable {
+  let rawValue: Int
+  static let photo = LiveParts(rawValue: 1)
+  static let depth = LiveParts(rawValue: 2)
 }
 
 /// What became of one camera image.
@@ -24,7 +32,8 @@ struct LiveResult: @unchecked Sendable {
   let frame: Result<LiveFrame, any Error>
 }
 
-/// Turns camera images into depth maps, one at a time on the camera's queue, with the model that is chosen at the time.
+/// Turns camera images into depth maps, one at a time on the camera's queue, with the model that is chosen at the time. Pictures of them are
+/// drawn on a queue of their own, so that the camera doesn't wait; of those that come faster than they are drawn the newest is.
 final class LivePipeline: @unchecked Sendable {
   /// Newest frame only: a screen that is busy never makes the camera wait.
   let results: AsyncStream<LiveResult>
@@ -32,12 +41,26 @@ final class LivePipeline: @unchecked Sendable {
   private let continuation: AsyncStream<LiveResult>.Continuation
   private let context = CIContext(options: [.cacheIntermediates: false])
   private let lock = NSLock()
+  private let drawing = DispatchQueue(label: "pictures", qos: .userInitiated, autoreleaseFrequency: .workItem)
   // Guarded by `lock`.
   private var current: (model: any DepthModel, opened: OpenedModel)?
+  private var parts: LiveParts = [.photo, .depth]
+  private var waiting: Seen?
+  private var isDrawing = false
   // Touched by `process` only, which the camera's queue calls.
   private var shown: ObjectIdentifier?
   private var normalizer = DepthNormalizer()
   private var meter = FPSMeter()
+  private var limiter = FrameRateLimiter()
+
+  /// A camera image and what the model made of it.
+  private struct Seen: @unchecked Sendable {
+    let pixels: CVPixelBuffer
+    let opened: OpenedModel
+    let depth: DepthPlane
+    let figures: LiveFigures
+    let endToEndMS: Double
+  }
 
   init() {
     (results, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -55,18 +78,61 @@ final class LivePipeline: @unchecked Sendable {
     lock.withLock { current = nil }
   }
 
+  /// Draws these pictures from the next image on.
+  func show(_ parts: LiveParts) {
+    lock.withLock { self.parts = parts }
+  }
+
   /// Works on one image; called on the camera's queue.
   func process(_ frame: CameraFrame) {
     guard let (model, opened) = lock.withLock({ current }) else { return }
-    let shown = Result {
+    let heat = Device.thermalState
+    do {
       // Apple asks apps to do next to nothing then, and figures of such a device say nothing.
-      if Device.thermalState == .critical { throw PictureProblem.tooHot }
-      return try show(frame, model, opened)
+      if heat == .critical { throw PictureProblem.tooHot }
+      let seconds = BenchmarkSensors.monotonicTime().milliseconds / 1000
+      guard limiter.admits(at: seconds, limit: heat.frameRateLimit) else { return }
+      draw(try look(frame, model, opened, heat))
+    } catch {
+      continuation.yield(LiveResult(model: opened.id, frame: .failure(error)))
     }
-    continuation.yield(LiveResult(model: opened.id, frame: shown))
   }
 
-  private func show(_ frame: CameraFrame, _ model: any DepthModel, _ opened: OpenedModel) throws -> LiveFrame {
+  /// Draws it next, in place of one that waits.
+  private func draw(_ seen: Seen) {
+    let isIdle = lock.withLock {
+      defer { isDrawing = true }
+      waiting = seen
+      return !isDrawing
+    }
+    if isIdle { drawing.async { self.drawWaiting() } }
+  }
+
+  private func drawWaiting() {
+    while let (seen, parts) = nextToDraw() {
+      let frame = Result {
+        LiveFrame(
+          model: seen.opened.id,
+          photo: parts.contains(.photo) ? try photo(seen.pixels, seen.opened.contract) : nil,
+          depthPicture: parts.contains(.depth)
+            ? try makePicture(rgba: Colormap.depth.rgba(of: seen.depth, in: seen.figures.range), of: seen.depth) : nil,
+          depth: seen.depth, endToEndMS: seen.endToEndMS, figures: seen.figures)
+      }
+      continuation.yield(LiveResult(model: seen.opened.id, frame: frame))
+    }
+  }
+
+  private func nextToDraw() -> (Seen, LiveParts)? {
+    lock.withLock {
+      defer { waiting = nil }
+      isDrawing = waiting != nil
+      return waiting.map { ($0, parts) }
+    }
+  }
+
+  private func look(
+    _ frame: CameraFrame, _ model: any DepthModel, _ opened: OpenedModel, _ heat: ThermalState
+  ) throws -> Seen {
     startOver(with: model)
     let delivered = ContinuousClock.now
     let output = try model.infer(frame.pixels)
@@ -75,17 +141,14 @@ final class LivePipeline: @unchecked Sendable {
     let finished = ContinuousClock.now
     let range = normalizer.range(of: depth)
     let endToEndMS = (frame.age + (finished - delivered)).milliseconds
-    return LiveFrame(
-      model: opened.id,
-      photo: try photo(frame.pixels, opened.contract),
-      depthPicture: try makePicture(rgba: Colormap.depth.rgba(of: depth, in: range), of: depth),
-      depth: depth,
-      endToEndMS: endToEndMS,
+    return Seen(
+      pixels: frame.pixels, opened: opened, depth: depth,
       figures: LiveFigures(
         framesPerSecond: meter.tick(at: BenchmarkSensors.monotonicTime().milliseconds / 1000),
         inferenceMS: (inferred - delivered).milliseconds, endToEndMS: endToEndMS, range: range,
-        unit: opened.contract.unit, thermalState: Device.thermalState, computeUnits: opened.computeUnits,
-        precision: opened.contract.recipe?.precision ?? "precision unknown"))
+        unit: opened.contract.unit, thermalState: heat, computeUnits: opened.computeUnits,
+        precision: opened.contract.recipe?.precision ?? "precision unknown"),
+      endToEndMS: endToEndMS)
   }
 
   /// Neither range nor rate of one model say anything about the next.

@@ -3,6 +3,23 @@ import Foundation
 import Observation
 import UIKit
 
+/// How the live picture is shown.
+enum LiveLayout: String, CaseIterable, Identifiable {
+  case photo = "RGB"
+  case depth = "Depth"
+  case split = "Split"
+
+  var id: Self { self }
+
+  var parts: LiveParts {
+    switch self {
+    case .photo: .photo
+    case .depth: .depth
+    case .split: [.photo, .depth]
+    }
+  }
+}
+
 /// What the live screen shows, and what it is set to.
 @MainActor @Observable
 final class LiveState {
@@ -13,8 +30,10 @@ final class LiveState {
   /// Whether a benchmark has the device to itself.
   private(set) var isPaused = false
   /// Whether a benchmark measures this view: then it is not to be set to anything else.
-  var isMeasured = false
-  private(set) var cameraProblem: String?
+  var isMeasured = false { didSet { drawWhatIsShown() } }
+  /// The same in every window: what none shows is not drawn.
+  var layout = LiveLayout.split { didSet { drawWhatIsShown() } }
+  private(set) var cameraProblem: CameraProblem?
   private var modelProblem: String?
   private var memoryProblem: String?
 
@@ -26,21 +45,25 @@ final class LiveState {
     }
   }
   /// Where the chosen model runs: as its recipe asks, until it is set otherwise.
-  var computeUnits = ComputeUnits.cpuAndNeuralEngine {
-    didSet {
+  var computeUnits: ComputeUnits {
+    get { units }
+    set {
       followsRecipe = false
-      if computeUnits != oldValue { reopen() }
+      if newValue == units { return }
+      units = newValue
+      reopen()
     }
   }
   var path = InferencePath.vision { didSet { if path != oldValue { reopen() } } }
 
   /// What keeps the live view from running, in words.
-  var problem: String? { cameraProblem ?? modelProblem ?? memoryProblem }
+  var problem: String? { cameraProblem?.localizedDescription ?? modelProblem ?? memoryProblem }
 
-  let store = ModelStore()
+  let store = ModelStore(iOS: Int(UIDevice.current.systemVersion.prefix { $0 != "." }))
   private let pipeline = LivePipeline()
   private let camera: Camera
   private var opening: Task<Void, Never>?
+  private var units = ComputeUnits.cpuAndNeuralEngine
   private var followsRecipe = false
   private var onFrame: ((LiveFrame) -> Void)?
 
@@ -48,7 +71,7 @@ final class LiveState {
     let (problems, report) = AsyncStream<CameraProblem?>.makeStream()
     camera = Camera(onFrame: { [pipeline] in pipeline.process($0) }, onProblem: { report.yield($0) })
     Task { [weak self] in
-      for await problem in problems { self?.cameraProblem = problem?.localizedDescription }
+      for await problem in problems { self?.cameraProblem = problem }
     }
     Task { [weak self, results = pipeline.results] in
       for await result in results { self?.take(result) }
@@ -68,7 +91,7 @@ final class LiveState {
     do {
       if try await camera.start() { cameraProblem = nil }
     } catch {
-      cameraProblem = error.localizedDescription
+      cameraProblem = CameraProblem(error)
     }
   }
 
@@ -130,13 +153,15 @@ final class LiveState {
     (modelProblem, memoryProblem) = (nil, nil)
     guard !Task.isCancelled, let selection else { return }
     do {
-      let next = try await store.open(selection, computeUnits: computeUnits)
+      if followsRecipe, let asked = await store.computeUnits(for: selection) { units = asked }
       if Task.isCancelled { return }
-      if followsRecipe, let units = next.contract.recipe?.computeUnits {
-        // Does nothing more where they are the same, or else opens the model again.
-        computeUnits = units
-        if Task.isCancelled { return }
+      var next = try await store.open(selection, computeUnits: units)
+      // What Xcode compiled tells its recipe only when it is open.
+      if followsRecipe, !Task.isCancelled, let asked = next.contract.recipe?.computeUnits, asked != units {
+        units = asked
+        next = try await store.open(selection, computeUnits: units)
       }
+      if Task.isCancelled { return }
       try await pipeline.use(next, path: path)
       if !Task.isCancelled { opened = next }
     } catch {
@@ -151,12 +176,18 @@ final class LiveState {
     frame = nil
   }
 
+  private func drawWhatIsShown() {
+    pipeline.show(isMeasured ? [] : layout.parts)
+    if isMeasured { frame = nil }
+  }
+
   /// Shows a result, unless its model was closed while it worked.
   private func take(_ result: LiveResult) {
     guard result.model == opened?.id else { return }
     switch result.frame {
     case .success(let next):
-      frame = next
+      // While it is measured, nothing is drawn beside the predictions.
+      if !isMeasured { frame = next }
       if modelProblem != nil { modelProblem = nil }
       onFrame?(next)
     case .failure(let error):

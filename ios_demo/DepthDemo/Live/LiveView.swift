@@ -1,39 +1,72 @@
 import DepthCore
 import Foundation
 import SwiftUI
+import UIKit
 
-/// How the live picture is shown.
-enum LiveLayout: String, CaseIterable, Identifiable {
-  case photo = "RGB"
-  case depth = "Depth"
-  case split = "Split"
-
-  var id: Self { self }
-}
-
-/// Camera and depth map, with figures over it and settings below.
+/// Camera and depth map, with figures over it and settings below, or beside it where there is little height.
+///
+/// What changes with every frame, and what doesn't, are views of their own: 30 frames a second don't build menus anew.
 struct LiveView: View {
-  @Bindable var state: LiveState
-  @State private var layout = LiveLayout.split
-  @State private var tapped: CGPoint?
+  let state: LiveState
+  @Environment(\.verticalSizeClass) private var height
+  @Environment(\.dynamicTypeSize) private var typeSize
 
   var body: some View {
-    VStack(spacing: 12) {
-      if let problem = state.problem { ProblemBanner(text: problem) }
-      picture
-      Picker("View", selection: $layout) {
-        ForEach(LiveLayout.allCases) { Text($0.rawValue).tag($0) }
+    if height == .compact {
+      HStack(alignment: .top, spacing: 12) {
+        LivePane(state: state)
+        ScrollView {
+          VStack(spacing: 12) {
+            LiveProblem(state: state)
+            LiveSettings(state: state)
+          }
+        }
+        .frame(maxWidth: 320)
       }
-      .pickerStyle(.segmented)
-      settings.disabled(state.isMeasured)
+      .padding()
+    } else if typeSize.isAccessibilitySize {
+      ScrollView { stack }
+    } else {
+      stack
+    }
+  }
+
+  private var stack: some View {
+    VStack(spacing: 12) {
+      LiveProblem(state: state)
+      LivePane(state: state)
+      LiveSettings(state: state)
     }
     .padding()
   }
+}
 
-  @ViewBuilder private var picture: some View {
+/// What keeps the view from running, and the way to change it.
+private struct LiveProblem: View {
+  let state: LiveState
+
+  var body: some View {
+    if let problem = state.problem {
+      ProblemBanner(text: problem)
+      if state.cameraProblem?.isDenied == true, let settings = URL(string: UIApplication.openSettingsURLString) {
+        Link("Open Settings", destination: settings)
+      }
+    }
+  }
+}
+
+/// The picture, or why there is none.
+private struct LivePane: View {
+  let state: LiveState
+  @State private var tapped: CGPoint?
+
+  var body: some View {
     if let frame = state.frame {
-      LivePicture(frame: frame, layout: layout, tapped: $tapped)
+      LivePicture(frame: frame, layout: state.layout, tapped: $tapped)
         .overlay(alignment: .topLeading) { HUD(figures: frame.figures) }
+    } else if state.isMeasured {
+      ContentUnavailableView(
+        "Measured", systemImage: "stopwatch", description: Text("Nothing is drawn while the camera is measured."))
     } else if state.isPaused {
       ContentUnavailableView(
         "Paused", systemImage: "stopwatch", description: Text("The benchmark has the device to itself."))
@@ -48,20 +81,32 @@ struct LiveView: View {
       ContentUnavailableView("No picture", systemImage: "camera", description: Text("Waiting for the camera."))
     }
   }
+}
 
-  private var settings: some View {
+/// What is shown, and which model runs how.
+private struct LiveSettings: View {
+  @Bindable var state: LiveState
+
+  var body: some View {
     VStack {
-      Picker("Model", selection: $state.selection) {
-        if state.selection == nil { Text("None").tag(FoundModel?.none) }
-        ForEach(state.models) { Text($0.name).tag(FoundModel?.some($0)) }
-      }
-      Picker("Compute units", selection: $state.computeUnits) {
-        ForEach(ComputeUnits.allCases, id: \.self) { Text($0.title).tag($0) }
-      }
-      Picker("Through", selection: $state.path) {
-        ForEach(InferencePath.allCases) { Text($0.title).tag($0) }
+      Picker("View", selection: $state.layout) {
+        ForEach(LiveLayout.allCases) { Text($0.rawValue).tag($0) }
       }
       .pickerStyle(.segmented)
+      VStack {
+        Picker("Model", selection: $state.selection) {
+          if state.selection == nil { Text("None").tag(FoundModel?.none) }
+          ForEach(state.models) { Text($0.name).tag(FoundModel?.some($0)) }
+        }
+        Picker("Compute units", selection: $state.computeUnits) {
+          ForEach(ComputeUnits.allCases, id: \.self) { Text($0.title).tag($0) }
+        }
+        Picker("Through", selection: $state.path) {
+          ForEach(InferencePath.allCases) { Text($0.title).tag($0) }
+        }
+        .pickerStyle(.segmented)
+      }
+      .disabled(state.isMeasured)
     }
   }
 }
@@ -75,9 +120,9 @@ private struct LivePicture: View {
   var body: some View {
     GeometryReader { space in
       ZStack(alignment: .topLeading) {
-        if layout != .depth { image(frame.photo) }
-        if layout != .photo {
-          image(frame.depthPicture)
+        if layout != .depth, let photo = frame.photo { image(photo) }
+        if layout != .photo, let depth = frame.depthPicture {
+          image(depth)
             .mask(alignment: .trailing) {
               Rectangle().frame(width: layout == .split ? space.size.width / 2 : space.size.width)
             }
@@ -127,6 +172,9 @@ private struct HUD: View {
     .padding(8)
     .background(.ultraThinMaterial, in: RoundedRectangle(cornerRadius: 8))
     .padding(8)
+    // It covers a part of the picture, whose depth can be read there too, and must leave most of it to see.
+    .allowsHitTesting(false)
+    .dynamicTypeSize(...DynamicTypeSize.xxxLarge)
     .accessibilityElement(children: .combine)
   }
 }

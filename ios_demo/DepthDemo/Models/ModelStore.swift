@@ -17,6 +17,12 @@ actor ModelStore {
   private static let suffixes = ["mlmodelc", "mlpackage", "mlmodel"]
 
   private let files = FileManager.default
+  /// Major version of the system; nil where it is not looked at.
+  private let iOS: Int?
+
+  init(iOS: Int? = nil) {
+    self.iOS = iOS
+  }
 
   /// Models in the app's bundle and in Documents, by name.
   func find() throws -> [FoundModel] {
@@ -42,8 +48,18 @@ actor ModelStore {
     }
   }
 
+  /// Where the recipe of a package asks to run it, read before Core ML opens it; nil where it is not known.
+  func computeUnits(for found: FoundModel) -> ComputeUnits? {
+    (try? PackageMetadata(package: found.url))?.computeUnits
+  }
+
   /// Compiles and loads a model.
+  ///
+  /// - Throws: `ModelProblem`; of a model that this system is too old for before Core ML is asked.
   func open(_ found: FoundModel, computeUnits: ComputeUnits) async throws -> OpenedModel {
+    if let iOS, let oldest = (try? PackageMetadata(package: found.url))?.oldestIOS, oldest > iOS {
+      throw ModelProblem.system(found.name, needs: oldest, runs: iOS)
+    }
     let compiled = try await compile(found)
     do {
       do {

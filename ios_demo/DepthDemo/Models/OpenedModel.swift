@@ -45,11 +45,14 @@ struct CompiledModel: Sendable {
 enum ModelProblem: LocalizedError {
   case contract(String, ContractViolation)
   case unreadable(String, any Error)
+  case system(String, needs: Int, runs: Int)
 
   var errorDescription: String? {
     switch self {
     case .contract(let name, let violation): "\(name) doesn't fit: \(violation)."
     case .unreadable(let name, let error): "\(name) cannot be opened: \(error.localizedDescription)"
+    case .system(let name, let needs, let runs):
+      "\(name) needs iOS \(needs), this is iOS \(runs): export it with an older target in its recipe."
     }
   }
 }

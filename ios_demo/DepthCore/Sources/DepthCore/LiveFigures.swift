@@ -34,9 +34,14 @@ public struct LiveFigures: Sendable, Equatable {
       "inference \(Self.decimal(inferenceMS)) ms",
       "end to end \(Self.decimal(endToEndMS)) ms",
       unit.text(range),
-      "thermal \(thermalState?.rawValue ?? Self.unknown)",
+      "thermal \(thermalState?.rawValue ?? Self.unknown)\(limit)",
       "\(computeUnits?.title ?? Self.unknown), \(precision)",
     ]
+  }
+
+  /// Says that frames are left out on purpose.
+  private var limit: String {
+    thermalState?.frameRateLimit.map { String(format: ": %.0f FPS at most", $0) } ?? ""
   }
 
   private static let unknown = "–"

@@ -24,6 +24,13 @@ struct LiveFiguresTests {
     #expect(!figures.lines.joined().contains("0.0"))
   }
 
+  @Test func framesThatHeatLeavesOutAreSaid() {
+    let figures = LiveFigures(
+      framesPerSecond: 10, inferenceMS: 8, endToEndMS: 21, range: range, unit: .metres, thermalState: .serious,
+      computeUnits: .all, precision: "fp16")
+    #expect(figures.lines[4] == "thermal serious: 10 FPS at most")
+  }
+
   @Test func aDistanceIsInCentimetresOrSaidToBeMissing() {
     #expect(["2.34 m", "2.35 m"].contains(DepthUnit.metres.text(2.345)))
     #expect(DepthUnit.metres.text(12) == "12.00 m")
