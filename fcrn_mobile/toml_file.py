@@ -1,12 +1,13 @@
 """Reading of what a user writes as TOML."""
 
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from fcrn_mobile.errors import InputError
 
-__all__ = ["read_toml"]
+__all__ = ["known_keys", "read_toml"]
 
 
 def read_toml(path: Path, what: str, example: str) -> dict[str, Any]:
@@ -28,3 +29,15 @@ def read_toml(path: Path, what: str, example: str) -> dict[str, Any]:
         raise InputError(f"cannot read {what} '{path}': {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{what} '{path}' is not valid TOML: {error}") from error
+
+
+def known_keys(values: dict[str, Any], allowed: Collection[str]) -> dict[str, Any]:
+    """A table, once all of its keys are allowed.
+
+    Raises:
+        InputError: one is not; names it, and those that are.
+    """
+    for key in values:
+        if key not in allowed:
+            raise InputError(f"unknown key '{key}': allowed are {', '.join(sorted(allowed))}")
+    return values

@@ -9,12 +9,15 @@ from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, progress, size_option, write_json
 from fcrn_mobile.cli.exits import end
 from fcrn_mobile.cli.frames import rule_if_depth, rule_options, skip_bad_option, sound_frames
+from fcrn_mobile.cli.gate import Gate, gate_options, print_changes
 from fcrn_mobile.cli.model_config import model_config_option, model_configs
 from fcrn_mobile.cli.page import html_options, write_page
 from fcrn_mobile.evaluation.formulas import shown
 from fcrn_mobile.runtimes.backends import is_on_device
 
 if TYPE_CHECKING:
+    from fcrn_mobile.data.source import Source
+    from fcrn_mobile.runtimes import Runtime
     from fcrn_mobile.validation.result import Drift, Validation
 
 __all__ = ["command", "print_drift"]
@@ -33,6 +36,7 @@ __all__ = ["command", "print_drift"]
 @click.option("--arithmetic", default="float16", show_default=True, metavar="float16|float32|ane", help="Of the mil backend; a simulation.")
 @model_config_option(several=True)
 @size_option
+@gate_options
 @html_options
 @json_option
 def command(
@@ -53,35 +57,69 @@ def command(
     """Drift of CANDIDATES from REFERENCE; exit code 1 if one breaks its budget."""
     from fcrn_mobile.data.spec import open_images
     from fcrn_mobile.evaluation.budget import parse_limit
-    from fcrn_mobile.runtimes import open_runtime
+    from fcrn_mobile.report.gate import Outcome, broken_operators
     from fcrn_mobile.validation.drift import validate
 
+    gate = Gate.taken_from(how)
+    baseline = gate.read_baseline()
     limits = [parse_limit(text) for text in budgets]
     rule = rule_if_depth(data, **how)
     source, left_out = sound_frames(open_images(data), rule, skip_bad)
     configs = model_configs((reference, *candidates), model_config)
-    runtimes = [
-        open_runtime(path, backend, arithmetic, model_config=configs.get(str(Path(path))), size=size)  # type: ignore[arg-type] # checked when opened
-        for path in candidates
-    ]
-    base = open_runtime(reference, arithmetic="float32", model_config=configs.get(str(Path(reference))), size=size)
+    base, runtimes = _open(reference, candidates, backend, arithmetic, configs, size)
+    if baseline:
+        baseline.require_same(base, data, rule, source.names)
     with progress("validate") as on_frame:
         result = validate(base, runtimes, source, rule, limits, data, on_frame, left_out)
-    if html:
-        from fcrn_mobile.report.html import Page
-        from fcrn_mobile.report.operators import operators
-        from fcrn_mobile.report.scenes import show
-
+    ops = {}
+    if gate.names_operators:
         with progress("operators") as on_image:
-            ops = operators(source, reference, result, arithmetic, on_image, configs)  # type: ignore[arg-type] # checked when opened
-        write_page(Page(result, show(source, base, runtimes, result), ops=ops), html, force)
+            ops = broken_operators(source, reference, result, arithmetic, on_image, configs)  # type: ignore[arg-type] # checked when opened
+    outcome = Outcome(result, ops, baseline.changes(result) if baseline else ())
+    gate.write([outcome])
+    if html:
+        _write_page(html, force, source, reference, base, runtimes, result, arithmetic, configs)
     if json_out:
         write_json(json_out, result.to_json())
     if json_out != "-":
         print_drift(result)
+        print_changes(outcome)
         if html:
             print(f"written: {html}")
     end(result.held)
+
+
+def _open(
+    reference: str, candidates: tuple[str, ...], backend: str, arithmetic: Any, configs: dict[str, Path], size: tuple[int, int] | None
+) -> "tuple[Runtime, list[Runtime]]":
+    from fcrn_mobile.runtimes import open_runtime
+
+    configs_of = [configs.get(str(Path(model))) for model in (*candidates, reference)]
+    runtimes = [
+        open_runtime(path, backend, arithmetic, model_config=config, size=size)
+        for path, config in zip(candidates, configs_of[:-1], strict=True)
+    ]
+    return open_runtime(reference, arithmetic="float32", model_config=configs_of[-1], size=size), runtimes
+
+
+def _write_page(
+    html: Path,
+    force: bool,
+    source: "Source",
+    reference: str,
+    base: "Runtime",
+    runtimes: "list[Runtime]",
+    result: "Validation",
+    arithmetic: Any,
+    configs: dict[str, Path],
+) -> None:
+    from fcrn_mobile.report.html import Page
+    from fcrn_mobile.report.operators import operators
+    from fcrn_mobile.report.scenes import show
+
+    with progress("operators") as on_image:
+        ops = operators(source, reference, result, arithmetic, on_image, configs)
+    write_page(Page(result, show(source, base, runtimes, result), ops=ops), html, force)
 
 
 def print_drift(result: "Validation") -> None:

@@ -15,6 +15,7 @@ from fcrn_mobile.network.unpooling import Form
 from fcrn_mobile.package.metadata import COMPUTE_UNITS
 from fcrn_mobile.quantize.scheme import ACTIVATION_NAMES, FLOATS, OPTIONS, TARGETS, Scheme, newest, parse_scheme
 from fcrn_mobile.shipped import RECIPES
+from fcrn_mobile.toml_file import known_keys
 
 __all__ = ["COREML_ONLY", "OUTPUTS", "Calibration", "Override", "Recipe", "Settings", "make_recipe", "make_scale", "read_recipe"]
 
@@ -251,7 +252,7 @@ def make_recipe(values: dict[str, Any], origin: str) -> Recipe:
 
 def _recipe(values: dict[str, Any]) -> Recipe:
     settings = [f.name for f in fields(Recipe) if f.name != "options"]
-    values = {key: value for key, value in _known(values, (*settings, *OPTIONS)).items() if value is not None}
+    values = {key: value for key, value in known_keys(values, (*settings, *OPTIONS)).items() if value is not None}
     for key, choices in _CHOICES.items():
         if key in values and values[key] not in choices:
             raise InputError(f"{key} is '{values[key]}': use one of {', '.join(choices)}")
@@ -276,13 +277,6 @@ def _recipe(values: dict[str, Any]) -> Recipe:
     return recipe
 
 
-def _known(values: dict[str, Any], allowed: Collection[str]) -> dict[str, Any]:
-    for key in values:
-        if key not in allowed:
-            raise InputError(f"unknown key '{key}': allowed are {', '.join(sorted(allowed))}")
-    return values
-
-
 def _overrides(value: object) -> tuple[Override, ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(item, dict) for item in value):
         raise InputError(f'ops is {value!r}: write a table [[ops]] with match = "…" and precision = "…" for each')
@@ -296,7 +290,7 @@ def _overrides(value: object) -> tuple[Override, ...]:
 
 
 def _override(values: dict[str, Any]) -> Override:
-    values = dict(_known(values, ("match", "precision", "activations", *OPTIONS)))
+    values = dict(known_keys(values, ("match", "precision", "activations", *OPTIONS)))
     match, activations = values.pop("match", None), values.pop("activations", "")
     precision = values.pop("precision", "" if activations and not values else None)
     patterns = (match,) if isinstance(match, str) else match
@@ -316,7 +310,7 @@ def _calibration(value: object) -> Calibration:
     allowed = [f.name for f in fields(Calibration)]
     if not isinstance(value, dict):
         raise InputError(f"calibration is {value!r}: write a table [calibration] with {', '.join(allowed)}")
-    _known(value, allowed)
+    known_keys(value, allowed)
     calibration = Calibration(**value)
     if not isinstance(calibration.data, str) or ("data" in value and not calibration.data):
         raise InputError(f'calibration.data is {calibration.data!r}: give a data spec such as "sample" or "folder:PATH"')

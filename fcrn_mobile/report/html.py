@@ -21,6 +21,7 @@ from fcrn_mobile.latency.latency import Latency, machine
 from fcrn_mobile.latency.reports import DeviceReport, differences
 from fcrn_mobile.report import charts, scenes, verdict
 from fcrn_mobile.report.operators import Operators, OpRow
+from fcrn_mobile.report.ranks import deciding, ranks
 from fcrn_mobile.report.scenes import Scale, Scene
 from fcrn_mobile.runtimes.backends import is_on_device
 from fcrn_mobile.validation.result import Drift, Validation
@@ -101,7 +102,7 @@ def _drift(page: Page) -> dict[str, Any]:
     assert validation is not None
     names = labels(validation)
     engines = list(dict.fromkeys(candidate.engine for candidate in validation.candidates))
-    deciding = scenes.deciding(validation)
+    farthest = deciding(validation)
     return {
         "state": verdict.state(validation),
         "doubtful": validation.standing is not None and validation.standing.fails,
@@ -118,8 +119,8 @@ def _drift(page: Page) -> dict[str, Any]:
         "recipes": _recipes(validation),
         "scenes": _scenes(shown, names, validation.depth),
         "unit": _unit(validation.depth),
-        "chosen_by": names[validation.candidates.index(deciding)],
-        "per_image": charts.drift_per_image(validation, list(scenes.ranks(deciding).values()) if shown else ()),
+        "chosen_by": names[validation.candidates.index(farthest)],
+        "per_image": charts.drift_per_image(validation, list(ranks(farthest).values()) if shown else ()),
         "sizes": charts.size_against_drift(validation) if len(names) > 1 else None,
         "unplotted": sum(not math.isfinite(image.fidelity) for candidate in validation.candidates for image in candidate.per_image),
     }

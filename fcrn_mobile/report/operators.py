@@ -10,7 +10,7 @@ from fcrn_mobile.mil.arithmetic import Arithmetic
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.package.reading import SUFFIXES
 from fcrn_mobile.progress import OnStep
-from fcrn_mobile.report.scenes import deciding, ranks
+from fcrn_mobile.report.ranks import deciding, ranks
 from fcrn_mobile.validation.attribution import attribute
 from fcrn_mobile.validation.float_program import float_program
 from fcrn_mobile.validation.op_drift import OpDrift

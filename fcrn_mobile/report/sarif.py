@@ -1,5 +1,6 @@
 """Findings as SARIF 2.1.0, which code review tools read (docs.oasis-open.org/sarif/sarif/v2.1.0)."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -90,4 +91,4 @@ def _result(result: SarifResult, index: int) -> dict[str, Any]:
 
 def _uri(path: str | PurePath) -> str:
     """A path as a URI reference (§3.4.3): relative ones stay so, absolute ones name the scheme."""
-    return Path(path).as_uri() if Path(path).is_absolute() else quote(PurePath(path).as_posix())
+    return Path(path).as_uri() if Path(path).is_absolute() else quote(os.fsencode(PurePath(path).as_posix()))

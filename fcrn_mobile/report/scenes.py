@@ -16,22 +16,21 @@ from fcrn_mobile.data.source import Source
 from fcrn_mobile.evaluation.focus import focus_on
 from fcrn_mobile.palette import DEPTH, INVERSE_DEPTH, INVERSE_SIGNED_DIFFERENCE, SIGNED_DIFFERENCE, UNKNOWN
 from fcrn_mobile.report.figures import SPARSE
+from fcrn_mobile.report.ranks import deciding, ranks
 from fcrn_mobile.runtimes import Runtime
 from fcrn_mobile.validation.fidelity import same_size
-from fcrn_mobile.validation.result import Drift, Validation
+from fcrn_mobile.validation.result import Validation
 
 __all__ = [
     "WIDTH",
     "Depth",
     "Scale",
     "Scene",
-    "deciding",
     "depth_picture",
     "depth_scale",
     "difference_picture",
     "difference_scale",
     "photo",
-    "ranks",
     "show",
 ]
 
@@ -100,18 +99,6 @@ class Scale:
         digits = max(0, 1 - math.floor(math.log10(max((self.high - self.low) / (count - 1), 1e-9))))
         signed = "+" if self.low < 0 else ""
         return [f"{value:{signed if abs(value) > 1e-12 else ''}.{min(digits, 6)}f}".replace("-", "−") for value in values]
-
-
-def deciding(validation: Validation) -> Drift:
-    """The candidate that drifts most: its fidelity ranks the images."""
-    return max(validation.candidates, key=lambda candidate: _or_infinite(candidate.fidelity.abs_rel))
-
-
-def ranks(drift: Drift) -> dict[str, int]:
-    """Index of the best, the median and the worst image by fidelity; a NaN counts as worst. Fewer than three images have fewer ranks."""
-    order = sorted(range(len(drift.per_image)), key=lambda index: _or_infinite(drift.per_image[index].fidelity))
-    places = {"worst": order[-1], "best": order[0], "median": order[(len(order) - 1) // 2]}
-    return {rank: places[rank] for rank in (("best", "median", "worst"), ("best", "worst"), ("worst",))[max(0, 3 - len(order))]}
 
 
 def show(source: Source, reference: Runtime, candidates: Sequence[Runtime], validation: Validation) -> tuple[Scene, ...]:
@@ -207,7 +194,3 @@ def _data_uri(picture: Image.Image, kind: str, **settings: bool | int) -> str:
     data = io.BytesIO()
     picture.save(data, kind, **settings)
     return f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode()}"
-
-
-def _or_infinite(value: float) -> float:
-    return math.inf if math.isnan(value) else value

@@ -8,7 +8,7 @@ from fcrn_mobile.evaluation.budget import BOUNDARY, FIDELITY, Check
 from fcrn_mobile.latency.latency import Latency
 from fcrn_mobile.validation.result import Drift, Validation
 
-__all__ = ["WORDS", "Sentence", "amount", "headline", "sentence", "sentences", "shortest", "state"]
+__all__ = ["WORDS", "Sentence", "amount", "headline", "judged", "not_finite", "sentence", "sentences", "shortest", "state"]
 
 #: Verdict → how it is written out.
 WORDS = {"held": "HELD", "broken": "BROKEN", "no budget": "NO BUDGET"}
@@ -59,11 +59,9 @@ def sentences(validation: Validation, names: Sequence[str]) -> list[Sentence]:
 
 def sentence(drift: Drift, name: str) -> Sentence:
     """Why a candidate has its verdict."""
-    reasons = [_judged(check) for check in drift.checks]
-    if lost := drift.not_finite:
-        images = sum(not math.isfinite(image.fidelity) for image in drift.per_image)
-        where = f" on {images} of {len(drift.per_image)} images" if images else ""
-        reasons.insert(0, f"its output is not finite{where}, so there is no value for {', '.join(lost)}")
+    reasons = [judged(check) for check in drift.checks]
+    if drift.not_finite:
+        reasons.insert(0, not_finite(drift))
     if drift.overflow:
         reasons.append(f"first tensor to overflow: {drift.overflow}")
     if drift.verdict == "no budget":
@@ -90,7 +88,15 @@ def amount(value: float, relative: bool = False) -> str:
     return f"{scaled:.2g}{unit}" if tight else f"{scaled:.2f}%" if relative else f"{scaled:.4f}"
 
 
-def _judged(check: Check) -> str:
+def not_finite(drift: Drift) -> str:
+    """Which figures of a candidate are not finite, and on how many images."""
+    images = sum(not math.isfinite(image.fidelity) for image in drift.per_image)
+    where = f" on {images} of {len(drift.per_image)} images" if images else ""
+    return f"its output is not finite{where}, so there is no value for {', '.join(drift.not_finite)}"
+
+
+def judged(check: Check) -> str:
+    """What a budget allows, what was measured, and whether that holds."""
     limit, value = check.limit, check.value
     measured = amount(value, limit.relative)
     if limit.metric == FIDELITY:

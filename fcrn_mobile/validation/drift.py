@@ -111,6 +111,7 @@ def validate(
     data: str = "",
     on_frame: OnStep | None = None,
     left_out: str = "",
+    budgets: Sequence[Sequence[Limit]] = (),
 ) -> Validation:
     """Run reference and candidates over the same frames, all aligned with the truth in one way: as the reference's depth asks for.
 
@@ -120,16 +121,15 @@ def validate(
         source: frames with true depth, or pictures alone.
         rule: the metrics' protocol, see ``meaning.settled``; None for pictures alone: fidelity needs no truth.
         limits: budgets of every candidate; without any, each is held to the budget in its own metadata.
-        data: the source's spec, for the record.
+        data, left_out: the source's spec, and a line on frames that it had and could not read, for the record.
         on_frame: progress.
-        left_out: a line on frames that the source had and could not read, for the record.
+        budgets: of each candidate instead, in their order; an empty one leaves it to its metadata.
 
     Raises:
         InputError: a frame without a valid pixel, or no frame; a recipe in a candidate's metadata that is not readable; a frame that a
             candidate was calibrated on; a budget on a metric without true depth; depth that does not mean what the reference's does.
     """
-    budgets = [list(limits) or recipe_limits(candidate) for candidate in candidates]
-    check_without_truth([] if rule else [limit for budget in budgets for limit in budget], data)
+    budgets = _budgets(candidates, budgets or [limits] * len(candidates), rule, data)
     _check_unseen(source, frozenset().union(*(calibrated_on(candidate.metadata) for candidate in candidates)), data)
     rule, depth = _common(rule, reference, candidates)
     inverse = depth == "inverse"
@@ -152,6 +152,15 @@ def validate(
         focus=focus.at(width) if truth else Focus(),
         depth=depth,
     )
+
+
+def _budgets(
+    candidates: Sequence[Runtime], budgets: Sequence[Sequence[Limit]], rule: EvaluationProtocol | None, data: str
+) -> list[list[Limit]]:
+    """What each candidate is held to: its own metadata's where nothing else is."""
+    limits = [list(budget) or recipe_limits(candidate) for budget, candidate in zip(budgets, candidates, strict=True)]
+    check_without_truth([] if rule else [limit for budget in limits for limit in budget], data)
+    return limits
 
 
 def _meter(candidate: Runtime, reference: Runtime, source: Source, rule: EvaluationProtocol | None, inverse: bool) -> _CandidateMeter:

@@ -88,7 +88,11 @@ def test_a_folder_that_cannot_be_made_is_refused_before_any_work(name: str, opti
     refused(ask(name, option, "new"), option, "cannot be a folder")
 
 
-@pytest.mark.parametrize(("name", "option"), [pair for pair in options(OutputFile) if pair[1] not in ("--json", "--sarif")])
+#: Results of commands that run again and again.
+RUN_AGAIN = ("--json", "--junit", "--markdown", "--sarif")
+
+
+@pytest.mark.parametrize(("name", "option"), [pair for pair in options(OutputFile) if pair[1] not in RUN_AGAIN])
 def test_a_file_that_exists_needs_force_where_there_is_such_an_option(name: str, option: str, ask, tmp_path) -> None:
     good = good_name(name, option)
     (tmp_path / good).write_text("mine")

@@ -13,7 +13,7 @@ from fcrn_mobile.network.checkpoints import load_checkpoint, save_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.report.operators import operators
-from fcrn_mobile.report.scenes import ranks
+from fcrn_mobile.report.ranks import ranks
 from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.validation.attribution import Attribution, attribute
 from fcrn_mobile.validation.drift import validate

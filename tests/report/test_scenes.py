@@ -7,17 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fcrn_mobile.report.ranks import deciding, ranks
 from fcrn_mobile.report.scenes import (
     WIDTH,
     Scale,
     Scene,
-    deciding,
     depth_picture,
     depth_scale,
     difference_picture,
     difference_scale,
     photo,
-    ranks,
 )
 from tests.report.page import drift_of, validated
 

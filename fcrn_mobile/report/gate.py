@@ -1,0 +1,121 @@
+"""A validation as gates in CI read it: a case for every budget, with the operator that a broken one comes from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from fcrn_mobile.data.grammar import portable
+from fcrn_mobile.data.source import Source
+from fcrn_mobile.mil.arithmetic import Arithmetic
+from fcrn_mobile.progress import OnStep
+from fcrn_mobile.report.operators import Operators, operators
+from fcrn_mobile.report.sarif import SarifResult, SarifRule, sarif
+from fcrn_mobile.report.verdict import amount, judged, not_finite
+from fcrn_mobile.validation.baseline import Change
+from fcrn_mobile.validation.result import Drift, Validation
+
+__all__ = ["FINITE", "Case", "Outcome", "broken_operators", "gate_sarif"]
+
+#: What a case is about whose figures are not finite numbers.
+FINITE = "finite"
+#: What to do about a broken budget.
+_REMEDY = "'fcrn-mobile diagnose' shows every operator's part; a finer precision for the worst one, or 'fcrn-mobile tune', helps."
+
+
+@dataclass(frozen=True)
+class Case:
+    """One budget of one candidate.
+
+    Attributes:
+        model, path: of the candidate.
+        metric: that is bounded; ``FINITE``; empty for a candidate without any budget.
+        limit: as written; empty where there is none.
+        held: whether it is; None for a candidate without a budget.
+        text: what is to be said about it.
+        operator: the one that the drift comes from first of all; empty where it is held, or where operators cannot be compared.
+    """
+
+    model: str
+    path: str
+    metric: str
+    limit: str
+    held: bool | None
+    text: str
+    operator: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A validation with what a gate adds.
+
+    Attributes:
+        validation: as it is.
+        operators: drift by operator of broken candidates, by path, see ``broken_operators``.
+        changes: since the last run, see ``validation/baseline.py``.
+        exported: artefacts that were made anew before → why.
+    """
+
+    validation: Validation
+    operators: Mapping[str, Operators] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()
+    exported: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """What was measured on what."""
+        return f"{self.validation.reference_name} on {portable(self.validation.data)}"
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """All of them, candidate by candidate."""
+        return tuple(case for candidate in self.validation.candidates for case in self._cases(candidate))
+
+    def _cases(self, candidate: Drift) -> list[Case]:
+        ops = self.operators.get(candidate.path)
+        operator = ops.rows[0].name if ops and ops.rows else ""
+        whence = f"; most of it comes from {operator} (alone {amount(ops.rows[0].own_drift)})" if ops and operator else ""
+        if ops and not operator:
+            whence = f"; operators: {ops.missing}"
+        cases = []
+        if candidate.not_finite:
+            cases.append(Case(candidate.name, candidate.path, FINITE, "", False, not_finite(candidate) + whence, operator))
+        for check in candidate.checks:
+            text, limit = judged(check), check.limit
+            own = ("", "") if check.held else (whence, operator)
+            cases.append(Case(candidate.name, candidate.path, limit.metric, limit.text, check.held, text + own[0], own[1]))
+        return cases or [Case(candidate.name, candidate.path, "", "", None, "no budget: drift is measured, not judged")]
+
+
+def broken_operators(
+    source: Source,
+    reference: str,
+    validation: Validation,
+    arithmetic: Arithmetic = "float16",
+    on_image: OnStep | None = None,
+    configs: Mapping[str, Path] | None = None,
+) -> dict[str, Operators]:
+    """Drift by operator of every candidate that breaks its budget, by its path; arguments as of ``operators``."""
+    broken = [candidate for candidate in validation.candidates if candidate.verdict == "broken"]
+    return {
+        candidate.path: operators(source, reference, replace(validation, candidates=(candidate,)), arithmetic, on_image, configs)
+        for candidate in broken
+    }
+
+
+def gate_sarif(outcomes: Sequence[Outcome], project: Path | None = None) -> dict[str, Any]:
+    """Broken budgets as SARIF, a rule for each metric.
+
+    Args:
+        outcomes: of the run.
+        project: the file that names the artefacts; a result then points to the line there, else to the artefact.
+    """
+    lines = project.read_text(encoding="utf-8").splitlines() if project else []
+    rules: dict[str, SarifRule] = {}
+    results = []
+    for case in (case for outcome in outcomes for case in outcome.cases if case.held is False):
+        rules[case.metric] = SarifRule(f"budget-{case.metric}", f"The budget on {case.metric} is broken.", _REMEDY)
+        line = next((number for number, text in enumerate(lines, 1) if f'"{case.path}"' in text), None)
+        message = f"{case.model}, {case.metric}: {case.text}"
+        results.append(SarifResult(f"budget-{case.metric}", "error", message, project or case.path, line, case.operator))
+    return sarif(list(rules.values()), results)

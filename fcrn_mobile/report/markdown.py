@@ -1,0 +1,70 @@
+"""Outcomes as Markdown: what a pull request or a job's summary shows."""
+
+import math
+from collections.abc import Sequence
+
+from fcrn_mobile.data.grammar import portable
+from fcrn_mobile.evaluation.budget import FIDELITY
+from fcrn_mobile.report.gate import Outcome
+from fcrn_mobile.report.verdict import WORDS, headline
+from fcrn_mobile.runtimes.backends import is_on_device
+from fcrn_mobile.text import printable
+from fcrn_mobile.validation.baseline import Change
+from fcrn_mobile.validation.result import Validation
+
+__all__ = ["markdown"]
+
+#: Of the metrics against the truth, the one that is shown.
+_ABS_REL = "abs_rel"
+
+
+def markdown(outcomes: Sequence[Outcome]) -> str:
+    """A section for each validation: the verdict, a table of candidates, what is broken, what changed since the last run."""
+    return printable("\n".join(_section(outcome) for outcome in outcomes))
+
+
+def _section(outcome: Outcome) -> str:
+    validation = outcome.validation
+    candidates = validation.candidates
+    engines = list(dict.fromkeys(candidate.engine for candidate in candidates))
+    where = "; ".join(engines) + ("" if any(map(is_on_device, engines)) else "; not run on a device")
+    rule = validation.rule.text if validation.rule else "fidelity alone, no true depth"
+    images = validation.reference_metrics["images"]
+    lines = [f"### {_cell(headline(validation, [candidate.name for candidate in candidates]))}", ""]
+    lines += [f"{images} images of {_cell(portable(validation.data))}, {rule}. Candidates ran on {where}.", ""]
+    lines += [*_candidates(validation), ""]
+    lines += [f"- **{_cell(case.model)}**, {case.metric}: {_cell(case.text)}" for case in outcome.cases if case.held is False]
+    lines += [f"- {_cell(path)} was exported: {_cell(reason)}" for path, reason in outcome.exported.items()]
+    lines += [f"- warning: {_cell(warning)}" for warning in validation.warnings]
+    if outcome.changes:
+        rows = [[each.model, each.figure, f"{each.before:.4f}", f"{each.now:.4f}", _change(each)] for each in outcome.changes]
+        lines += ["", "Since the last run:", "", *_table(["model", "figure", "then", "now", "change"], rows)]
+    return "\n".join([*lines, ""])
+
+
+def _candidates(validation: Validation) -> list[str]:
+    """The table of models; without true depth it has no metric."""
+    metrics = [_ABS_REL] if validation.rule else []
+    own = [f"{validation.reference_metrics[key]:.4f}" for key in metrics]
+    rows = [[f"{validation.reference_name} (reference)", f"{validation.reference_size_bytes / 1e6:.1f}", *own, "", "", ""]]
+    for candidate in validation.candidates:
+        own = [f"{candidate.metrics[key]:.4f} ({candidate.change[key]:+.4f})" for key in metrics]
+        budget = ", ".join(check.limit.text for check in candidate.checks)
+        figures = [f"{candidate.size_bytes / 1e6:.1f}", *own, f"{candidate.fidelity.abs_rel:.4f}"]
+        rows.append([candidate.name, *figures, budget, WORDS[candidate.verdict]])
+    return _table(["model", "MB", *metrics, FIDELITY, "budget", "verdict"], rows)
+
+
+def _change(change: Change) -> str:
+    difference = change.now - change.before
+    return f"{difference:+.4f}" if math.isfinite(difference) else "–"
+
+
+def _table(columns: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *([_cell(cell) for cell in row] for row in rows)]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def _cell(text: str) -> str:
+    """Text that Markdown shows as it is, in one line."""
+    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*").split())

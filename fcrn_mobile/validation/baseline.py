@@ -1,0 +1,120 @@
+"""The last run's JSON, held beside this run: what changed, where both measured the same thing."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.budget import FIDELITY
+from fcrn_mobile.evaluation.formulas import shown
+from fcrn_mobile.evaluation.meaning import depth_of, settled
+from fcrn_mobile.evaluation.metrics import EvaluationProtocol
+from fcrn_mobile.json_text import plain
+from fcrn_mobile.runtimes import Runtime
+from fcrn_mobile.validation.result import Validation
+
+__all__ = ["Baseline", "Change", "read_baseline"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One figure of one candidate, then and now."""
+
+    model: str
+    figure: str
+    before: float
+    now: float
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What ``validate --json`` or ``check --json`` wrote.
+
+    Attributes:
+        path: of the file.
+        runs: validations as JSON, by their reference's name.
+    """
+
+    path: Path
+    runs: Mapping[str, dict[str, Any]]
+
+    def require_same(self, reference: Runtime, data: str, rule: EvaluationProtocol | None, images: Sequence[str]) -> None:
+        """Pass if the run of a reference measured what is to be measured now; before any of that is done.
+
+        Args:
+            reference: whose depth says how it is aligned, where the rule leaves that open.
+            data: the source's spec.
+            rule: the protocol; None for pictures without depth.
+            images: names of the frames.
+
+        Raises:
+            InputError: there is no such run, or its data, frames, protocol, range or alignment are others.
+        """
+        name = reference.name
+        if name not in self.runs:
+            raise InputError(f"'{self.path}' has no run against '{name}' but against {', '.join(self.runs)}: give that one's JSON")
+        run = self.runs[name]
+        own = settled(rule, depth_of(reference), name).to_json() if rule else {}
+        terms = {"data": data} | _terms(own) | {"frames": list(images)}
+        former = {"data": run["data"]} | _terms(run.get("rule") or {}) | {"frames": _frames(run)}
+        for what in terms | former:
+            before, now = (each.get(what, "none") for each in (former, terms))
+            if before != now:
+                change = f"are others ({len(before)} then, {len(now)} now)" if what == "frames" else f"was {before} and is {now} now"
+                remedy = "measure both alike, or leave --baseline out"
+                raise InputError(f"'{self.path}' does not compare with this run, {what} {change}: {remedy}")
+
+    def changes(self, validation: Validation) -> tuple[Change, ...]:
+        """The figures of every candidate that both runs have, in the order of this one."""
+        former = {candidate["name"]: candidate for candidate in self.runs.get(validation.reference_name, {}).get("candidates", [])}
+        changes: list[Change] = []
+        for candidate in validation.candidates:
+            if before := former.get(candidate.name):
+                metrics = [key for key in shown() if candidate.metrics]
+                values = {FIDELITY: (before["fidelity"]["abs_rel"], candidate.fidelity.abs_rel)}
+                values |= {key: (before["metrics"].get(key), candidate.metrics[key]) for key in metrics}
+                values["MB"] = before["size_bytes"] / 1e6, candidate.size_bytes / 1e6
+                # JSON has null for what was not finite.
+                changes += [Change(candidate.name, key, float("nan") if then is None else then, now) for key, (then, now) in values.items()]
+        return tuple(changes)
+
+
+def read_baseline(path: Path) -> Baseline:
+    """Read the JSON of a ``validate`` or a ``check``.
+
+    Raises:
+        InputError: unreadable, or JSON of something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        runs = {run["reference"]["name"]: run for run in content.get("validations", [content])}
+        for run in runs.values():
+            _check(run)
+        return Baseline(path, runs)
+    except OSError as error:
+        raise InputError(f"cannot read baseline '{path}' ({error.strerror}): give what validate --json or check --json wrote") from error
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"'{path}' is no baseline: give what validate --json or check --json wrote") from error
+
+
+def _terms(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """A protocol as JSON, under the words that people know its parts by."""
+    words = {"name": "protocol", "alignment": "alignment"}
+    return {words.get(key, key): value for key, value in plain(dict(rule)).items()}
+
+
+def _frames(run: Mapping[str, Any]) -> list[str]:
+    return [image["name"] for image in run["candidates"][0]["per_image"]]
+
+
+def _check(run: Mapping[str, Any]) -> None:
+    """Look at all that ``Baseline`` reads.
+
+    Raises:
+        LookupError, TypeError, AttributeError, ValueError: something is not there, or of another kind.
+    """
+    _ = run["data"], dict(run.get("rule") or {}), _frames(run)
+    for candidate in run["candidates"]:
+        _ = candidate["name"], candidate["metrics"].get, candidate["size_bytes"] + 0, candidate["fidelity"]["abs_rel"]

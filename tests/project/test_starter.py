@@ -1,0 +1,48 @@
+"""The first project file."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from fcrn_mobile.conversion.export import export
+from fcrn_mobile.conversion.recipe import read_recipe
+from fcrn_mobile.network.checkpoints import load_checkpoint
+from fcrn_mobile.project.project_file import Artefact, read_project
+from fcrn_mobile.project.starter import starter
+from tests.project.small import save_small
+
+
+def project_of(folder: Path) -> tuple[str, dict[str, tuple[Artefact, ...]], str]:
+    text = starter(folder)
+    (folder / "depth.toml").write_text(text)
+    project = read_project(folder / "depth.toml")
+    return project.data, {model.reference: model.artefacts for model in project.models}, text
+
+
+def test_an_empty_folder_gets_the_builtin_network(tmp_path: Path) -> None:
+    data, models, _ = project_of(tmp_path)
+    packages = (Artefact("models/builtin-fp16.mlpackage", "fp16"), Artefact("models/builtin-int8.mlpackage", "int8"))
+    assert (data, models) == ("sample#val", {"builtin": packages})
+
+
+def test_runs_packages_recipes_and_frames_are_seen(tmp_path: Path) -> None:
+    best = save_small(tmp_path / "runs/mine/best.safetensors")
+    save_small(tmp_path / "runs/mine/last.safetensors", seed=1)
+    stranger = load_checkpoint(str(save_small(tmp_path / "gone.safetensors", seed=2)))
+    (tmp_path / "gone.safetensors").unlink()
+    (tmp_path / "half.toml").write_text('name = "half"\nprecision = "fp16"\nbudget = { fidelity = "0.02" }\n')
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "app"\n')
+    (tmp_path / "notes.safetensors").write_bytes(b"nothing")
+    network = load_checkpoint(str(best))
+    for name, of, recipe in (("a", network, tmp_path / "half.toml"), ("b", network, Path("fp16")), ("c", stranger, Path("fp16"))):
+        export(of, read_recipe(recipe), tmp_path / f"{name}.mlpackage")
+    rng = np.random.default_rng(0)
+    for index in range(12):
+        for kind, pixels in (("rgb", rng.integers(0, 256, (8, 8, 3), np.uint8)), ("depth", np.full((8, 8), 2000, np.uint16))):
+            (tmp_path / "my#rooms" / kind).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / f"my#rooms/{kind}/{index:02}.png")
+    data, models, text = project_of(tmp_path)
+    assert data == "folder:my%23rooms#val"
+    assert models == {"runs/mine/best.safetensors": (Artefact("a.mlpackage", "half.toml"), Artefact("b.mlpackage", "fp16"))}
+    assert "# c.mlpackage: its checkpoint is not here" in text
