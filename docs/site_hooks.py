@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: Pages of the repository that the site has too, beside those of ``docs/``.
 FOLDERS = ("benchmarks", "export", "fcrn_mobile", "ios_demo")
 PREFIX = "repository/"
+PICTURES = (".png", ".svg", ".jpg")
 #: A block of code, code in a line, or a link; what begins first counts, so that links may hold code and code no links.
 _LINK = re.compile(r"^```.*?^```$|`[^`\n]+`|(!?)\[([^\]]*)\]\(([^)\s]+)\)", re.MULTILINE | re.DOTALL)
 
@@ -29,11 +30,22 @@ def pages() -> list[str]:
     return ["CHANGELOG.md", "CONTRIBUTING.md", *others]
 
 
+def pictures() -> list[str]:
+    """Paths of pictures outside ``docs/`` that pages show."""
+    shown = [
+        posixpath.normpath(posixpath.join(posixpath.dirname(page), target))
+        for page in [*pages(), *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").rglob("*.md")))]
+        for mark, _, target in _LINK.findall((ROOT / page).read_text(encoding="utf-8"))
+        if mark and ":" not in target
+    ]
+    return sorted({path for path in shown if not path.startswith("docs/")})
+
+
 def site_path(path: str) -> str | None:
     """Where a file of the repository is on the site; None if it is not there."""
     if path.startswith("docs/"):
         return path.removeprefix("docs/")
-    return PREFIX + path if path.endswith((".md", ".png", ".jpg")) and path != "README.md" else None
+    return PREFIX + path if path.endswith((".md", *PICTURES)) and path != "README.md" else None
 
 
 def repository_path(uri: str) -> str:
@@ -73,8 +85,7 @@ def on_files(files: Any, config: Any) -> Any:
     """Add the pages and pictures that lie outside ``docs/``."""
     from mkdocs.structure.files import File
 
-    pictures = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "ios_demo" / "docs").glob("*.png"))]
-    for path in [*pages(), *pictures]:
+    for path in [*pages(), *pictures()]:
         files.append(File.generated(config, PREFIX + path, abs_src_path=str(ROOT / path)))
     return files
 
