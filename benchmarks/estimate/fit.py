@@ -2,9 +2,9 @@
 
     python benchmarks/estimate/fit.py [--check] [--with REPORT.json ... --packages FOLDER [--out FILE]]
 
-Reads ``latencies.csv`` and ``sources.toml`` here and ``chips.toml`` of ``fcrn_mobile/latency``; writes ``fitted.json`` beside that, and
-``benchmarks/results/estimate.json`` and ``estimate.svg``. ``--check`` only compares. ``--with`` adds a user's own latencies, prints what
-changes, and writes nothing but ``--out``. Deterministic. How it is fitted: docs/estimate.md.
+Reads ``latencies.csv`` and ``sources.toml`` here and ``chips.toml`` of ``fcrn_mobile/latency``; writes ``fitted.json`` beside that,
+``benchmarks/results/estimate.json`` and ``docs/estimate.svg``. ``--check`` only compares. ``--with`` adds a user's own latencies, prints
+what changes, and writes nothing but ``--out``. Deterministic. How it is fitted: docs/estimate.md.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from fcrn_mobile.latency.constants import COVERAGE, FITTED
 from fcrn_mobile.latency.work import totals
 
 RESULTS = Path(__file__).parents[1] / "results" / "estimate.json"
+PICTURE = Path(__file__).parents[2] / "docs" / "estimate.svg"
 #: A chip with fewer networks than this follows the others, and has no interval of its own.
 FEW = 12
 
@@ -214,7 +215,7 @@ def main() -> int:
 
     FITTED.write_text(constants)
     RESULTS.write_text(_json(results))
-    draw(results["latencies"], RESULTS.with_suffix(".svg"))
+    draw(results["latencies"], PICTURE)
     return 0
 
 

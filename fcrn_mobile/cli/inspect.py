@@ -11,6 +11,7 @@ from fcrn_mobile.cli.model_config import model_config_option
 from fcrn_mobile.errors import InputError
 
 if TYPE_CHECKING:
+    from fcrn_mobile.latency.compute_plan import Comparison
     from fcrn_mobile.latency.estimate import Estimate
     from fcrn_mobile.latency.placement import Placement
 
@@ -30,12 +31,16 @@ _MOST_DAMAGES = 8
 @click.argument("model")
 @click.option("--function", help="Of a package with several; else its default.")
 @click.option("--estimate", "estimated", is_flag=True, help="Estimate latency on Apple chips from published ones (Core ML models only).")
+@click.option("--plan", "plans", multiple=True, type=click.Path(path_type=Path), help="Compute plan of Core ML, by a Mac or the app.")
 @model_config_option()
 @json_option
-def command(model: str, function: str | None, estimated: bool, model_config: Path | None, json_out: str | None) -> None:
+def command(
+    model: str, function: str | None, estimated: bool, plans: tuple[Path, ...], model_config: Path | None, json_out: str | None
+) -> None:
     """What MODEL takes and gives, its operators, weights, cost and metadata; of Core ML models, where their operators would run.
 
-    Placement follows published rules and latencies are estimates: neither ran on a device.
+    Placement follows published rules and latencies are estimates: neither ran on a device. --plan sets what Core ML planned beside the
+    rules, and counts where they were right.
     """
     from fcrn_mobile.conversion.export import artefact_size
 
@@ -43,9 +48,9 @@ def command(model: str, function: str | None, estimated: bool, model_config: Pat
         from fcrn_mobile.mil.summary import summarise
 
         summary = vars(summarise(Path(model), function))
-        facts = {"model": model, "size_bytes": artefact_size(Path(model)), **summary, **_on_device(Path(model), function, estimated)}
-    elif estimated:
-        raise InputError(f"'{model}' has no operators to estimate: export it to an .mlpackage first")
+        facts = {"model": model, "size_bytes": artefact_size(Path(model)), **summary, **_on_device(Path(model), function, estimated, plans)}
+    elif estimated or plans:
+        raise InputError(f"'{model}' has no operators to estimate or to find in a plan: export it to an .mlpackage first")
     elif model.rstrip("/").endswith(".aimodel"):
         from fcrn_mobile.runtimes.coreai_runtime import summarise as summarise_asset
 
@@ -76,17 +81,24 @@ def _contract(model: Path, facts: dict[str, Any], model_config: Path | None) -> 
     return {"contract": contract.to_dict()} if contract else {}
 
 
-def _on_device(package: Path, function: str | None, estimated: bool) -> dict[str, Any]:
+def _on_device(package: Path, function: str | None, estimated: bool, plans: tuple[Path, ...]) -> dict[str, Any]:
+    from fcrn_mobile.latency.compute_plan import compare, read_plans
     from fcrn_mobile.latency.estimate import estimate
     from fcrn_mobile.latency.placement import place
     from fcrn_mobile.mil.graph import read_graph
 
     graph = read_graph(package, function)
     if not graph.nodes:
-        if estimated:
-            raise InputError(f"'{package}' has no operators to estimate: leave --estimate out")
+        if estimated or plans:
+            raise InputError(f"'{package}' has no operators to estimate or to find in a plan: leave --estimate and --plan out")
         return {}
-    return {"placement": place(graph), **({"estimate": estimate(graph)} if estimated else {})}
+    placement = place(graph)
+    comparisons = [compare(placement, plan) for path in plans for plan in read_plans(path, package.stem)]
+    return {
+        "placement": placement,
+        **({"plans": comparisons} if plans else {}),
+        **({"estimate": estimate(graph)} if estimated else {}),
+    }
 
 
 def _network_facts(model: str) -> dict[str, Any]:
@@ -122,6 +134,8 @@ def _print(facts: dict[str, Any]) -> None:
             print(f"{key:12} {value / 1e6:.1f} M")
         elif key == "placement":
             _print_placement(value)
+        elif key == "plans":
+            _print_plans(value)
         elif key == "estimate":
             _print_estimate(value)
         elif isinstance(value, dict):
@@ -157,6 +171,14 @@ def _print_placement(placement: "Placement") -> None:
     print(f"placement: {BASIS}")
     for name, text in describe(placement).items():
         print(f"  {name:36} {text}")
+
+
+def _print_plans(comparisons: "list[Comparison]") -> None:
+    from fcrn_mobile.latency.compute_plan import describe
+
+    print("plans: of Core ML, beside the published rules")
+    for line in describe(comparisons):
+        print(f"  {line}")
 
 
 def _print_estimate(estimate: "Estimate") -> None:

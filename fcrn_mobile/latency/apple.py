@@ -20,7 +20,7 @@ from fcrn_mobile.package.metadata import COMPUTE_UNITS
 from fcrn_mobile.quiet import quiet_coremltools
 from fcrn_mobile.runtimes.runtime import model_name
 
-__all__ = ["ANY_DEVICE", "benchmark", "choose_device", "measure", "preferred_units"]
+__all__ = ["ANY_DEVICE", "benchmark", "choose_device", "measure", "planned_operators", "preferred_units"]
 
 #: Class of a compute device of coremltools → what it is called here.
 _DEVICES = {"MLNeuralEngineComputeDevice": "neuralEngine", "MLGPUComputeDevice": "gpu", "MLCPUComputeDevice": "cpu"}
@@ -105,6 +105,25 @@ def preferred_units(plan: Any) -> dict[str, int]:
         return {}
     usages = (plan.get_compute_device_usage_for_mlprogram_operation(op) for op in program.functions["main"].block.operations)
     return dict(Counter(_unit(usage.preferred_compute_device) for usage in usages if usage is not None))
+
+
+def planned_operators(plan: Any) -> list[dict[str, Any]]:
+    """Operators of the main function as ``compute_plan.py`` reads them, for a file; those without a plan, such as constants, left out.
+
+    Args:
+        plan: an ``MLComputePlan`` of coremltools.
+    """
+    program = plan.model_structure.program
+    rows: list[dict[str, Any]] = []
+    for operation in program.functions["main"].block.operations if program else ():
+        usage = plan.get_compute_device_usage_for_mlprogram_operation(operation)
+        if usage is not None and operation.outputs:
+            cost = plan.get_estimated_cost_for_mlprogram_operation(operation)
+            units = [_unit(device) for device in usage.supported_compute_devices]
+            row: dict[str, Any] = {"operator": operation.operator_name.rpartition(".")[2], "output": operation.outputs[0].name}
+            row |= {"preferred": _unit(usage.preferred_compute_device), "supported": units}
+            rows.append(row | {"cost": None if cost is None else cost.weight})
+    return rows
 
 
 def choose_device(connected: Iterable[Any], name: str) -> Any:

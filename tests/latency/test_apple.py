@@ -1,6 +1,7 @@
 """Reading and choosing only, with stand-ins for coremltools' objects: none of this ran on a Mac or a device."""
 
 import asyncio
+import json
 import platform
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,8 @@ from coremltools.models.compute_device import MLCPUComputeDevice, MLNeuralEngine
 from coremltools.models.ml_program.experimental.perf_utils import MLModelBenchmarker
 
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.latency.apple import ANY_DEVICE, benchmark, choose_device, measure, preferred_units
+from fcrn_mobile.latency.apple import ANY_DEVICE, benchmark, choose_device, measure, planned_operators, preferred_units
+from fcrn_mobile.latency.compute_plan import read_plans
 from fcrn_mobile.latency.worker import Opened
 
 OPENED = Opened("net", "coreml", {"fcrn_mobile.checkpoint_sha256": "ab" * 32}, "cpuAndNeuralEngine", None, 0.0)
@@ -53,6 +55,33 @@ def test_the_plan_is_counted_by_preferred_unit() -> None:
     assert preferred_units(plan) == {"neuralEngine": 2, "cpu": 1}
     plan.model_structure.program = None
     assert preferred_units(plan) == {}
+
+
+def test_the_plan_is_listed_by_operator_as_inspect_reads_it(tmp_path: Path) -> None:
+    engine, processor = (object.__new__(kind) for kind in (MLNeuralEngineComputeDevice, MLCPUComputeDevice))
+    usages = {
+        "conv_0": SimpleNamespace(preferred_compute_device=engine, supported_compute_devices=[processor, engine]),
+        "top": SimpleNamespace(preferred_compute_device=processor, supported_compute_devices=[processor]),
+    }
+    names = (("ios16.const", "weight"), ("ios16.conv", "conv_0"), ("ios17.topk", "top"))
+    operations = [SimpleNamespace(operator_name=kind, outputs=[SimpleNamespace(name=name)]) for kind, name in names]
+    costs = {"top": SimpleNamespace(weight=0.75)}
+    main = SimpleNamespace(block=SimpleNamespace(operations=operations))
+    plan = SimpleNamespace(
+        model_structure=SimpleNamespace(program=SimpleNamespace(functions={"main": main})),
+        get_compute_device_usage_for_mlprogram_operation=lambda operation: usages.get(operation.outputs[0].name),
+        get_estimated_cost_for_mlprogram_operation=lambda operation: costs.get(operation.outputs[0].name),
+    )
+    rows = planned_operators(plan)
+    assert rows == [
+        {"operator": "conv", "output": "conv_0", "preferred": "neuralEngine", "supported": ["cpu", "neuralEngine"], "cost": None},
+        {"operator": "topk", "output": "top", "preferred": "cpu", "supported": ["cpu"], "cost": 0.75},
+    ]
+    (tmp_path / "plan.json").write_text(json.dumps({"operators": rows}))
+    (read,) = read_plans(tmp_path / "plan.json", "model")
+    assert [(op.operator, op.output, op.on_engine) for op in read.operators] == [("conv", "conv_0", True), ("topk", "top", False)]
+    plan.model_structure.program = None
+    assert planned_operators(plan) == []
 
 
 def test_a_device_is_chosen_by_name_or_udid_and_never_guessed() -> None:
