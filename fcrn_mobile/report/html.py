@@ -1,4 +1,7 @@
-"""A validation or a benchmark as one page of HTML that needs nothing else: no network, no script, pictures inside."""
+"""A validation or a benchmark as one page of HTML that needs nothing else: no network, pictures inside.
+
+It is whole without scripts; its own one lays the reference over a candidate's depth and reads depth under the pointer.
+"""
 
 import json
 import math
@@ -202,12 +205,15 @@ def _scenes(shown: Sequence[Scene], names: Sequence[str], meaning: Depth) -> dic
                 "ratio": f"{scene.image.shape[1]} / {scene.image.shape[0]}",
                 "image": scenes.photo(scene.image),
                 "true": scenes.depth_picture(scene.true, metres) if np.isfinite(scene.true).any() else None,
+                "true_values": scenes.stored_values(scene.true),
                 "expected": scenes.depth_picture(scene.expected, depth),
+                "expected_values": scenes.stored_values(scene.expected, inverse),
                 "candidates": [
                     {
                         "name": name,
                         "drift": scene.drifts[index],
                         "depth": scenes.depth_picture(scene.predictions[index], depth),
+                        "stored": scenes.stored_values(scene.predictions[index], inverse),
                         "difference": scenes.difference_picture(scene.predictions[index], scene.expected, differences[index]),
                         "limit": differences[index].limit,
                     }

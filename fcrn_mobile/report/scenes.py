@@ -32,6 +32,7 @@ __all__ = [
     "difference_scale",
     "photo",
     "show",
+    "stored_values",
 ]
 
 #: Pixels across; more than a phone or a column of the page shows.
@@ -101,6 +102,20 @@ class Scale:
         return [f"{value:{signed if abs(value) > 1e-12 else ''}.{min(digits, 6)}f}".replace("-", "−") for value in values]
 
 
+@dataclass(frozen=True)
+class Values:
+    """The values of a map in a picture, for a script to read: value = low + span · (256 · red + green) / 65535, known where blue is not 0.
+
+    Attributes:
+        picture: PNG data URI.
+        low, span: the smallest known value, and from there to the largest.
+    """
+
+    picture: str
+    low: float
+    span: float
+
+
 def show(source: Source, reference: Runtime, candidates: Sequence[Runtime], validation: Validation) -> tuple[Scene, ...]:
     """Predict the chosen frames once more.
 
@@ -146,6 +161,18 @@ def depth_picture(depth: Depth, scale: Scale) -> str:
         height, width = small.shape
         small = np.min([padded[y : y + height, x : x + width] for y in range(3) for x in range(3)], axis=0)
     return scale.picture(sign * small, ~np.isfinite(small))
+
+
+def stored_values(depth: Depth, inverse: bool = False) -> Values:
+    """A map's values, of the pixels that ``depth_picture`` shows."""
+    sign = -1 if inverse else 1
+    values = sign * _nearest_of_blocks(np.where(_known(depth, inverse), sign * depth, np.inf))
+    mask = np.isfinite(values)
+    low, high = (float(values[mask].min()), float(values[mask].max())) if mask.any() else (0.0, 0.0)
+    span = high - low
+    steps = np.round((np.where(mask, values, low) - low) / (span or 1.0) * 65535).astype(np.uint16)
+    channels = np.stack([steps >> 8, steps & 255, np.where(mask, 255, 0)], axis=2).astype(np.uint8)
+    return Values(_data_uri(Image.fromarray(channels), "png", optimize=True), low, span)
 
 
 def difference_picture(prediction: Depth, expected: Depth, scale: Scale) -> str:

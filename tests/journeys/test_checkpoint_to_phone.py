@@ -18,5 +18,5 @@ def test_the_page_does_what_it_says(tmp_path: Path, call: Callable[..., Any]) ->
     assert "mixed: budget fidelity=0.05 held" in whole
     assert sum("BROKEN" in result.stdout for result in results) == 1
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "<script" not in page and "http://" not in page.replace("http://www.w3.org/", "")
+    assert page.count("<script>") == 1 and 'src="http' not in page
     assert (tmp_path / "Models" / "mixed.mlpackage").is_dir()
