@@ -72,7 +72,7 @@ def rewritten(markdown: str, uri: str) -> str:
         return f"{mark}[{text}]({posixpath.relpath(there, posixpath.dirname(uri) or '.')}{hash_mark}{anchor})"
 
     titled = re.sub(r"^```(\w+) (\S[^\n]*)$", r'```\1 title="\2"', _LINK.sub(link, markdown), flags=re.MULTILINE)
-    return titled.replace("```sh\n", "```console\n")
+    return titled.replace("```sh\n", "```bash\n")
 
 
 def on_config(config: Any) -> Any:
