@@ -43,7 +43,7 @@ def _chip(problem: Problem, fit: Fit, left_out: Array, name: str) -> dict[str, A
     errors = np.abs(left_out / problem.ms - 1)[here]
     constants, direct = problem.coefficients(fit, name)
     costs = [totals(s.operators).to_json() for s in samples]
-    entry = chips()[name]
+    entry, shared = chips()[name], len({s.network for s in samples}) < FEW
     return {
         "device": entry["device"],
         "dispatch": entry["dispatch"],
@@ -51,14 +51,20 @@ def _chip(problem: Problem, fit: Fit, left_out: Array, name: str) -> dict[str, A
         "direct_floor_ms": round(direct, 6),
         "rows": len(samples),
         "networks": len({s.network for s in samples}),
-        "shared": len({s.network for s in samples}) < FEW,
+        "shared": shared,
         "median_error": round(float(np.median(errors)), 4),
         "worst_error": round(float(errors.max()), 4),
         "intervals": {sort: interval(problem, left_out, name, sort) for sort in ("classifier", "map")},
-        "fastest_ms": min(s.ms for s in samples),
+        "fastest_ms": min(s.ms for s in samples + (_of_known_chips(problem) if shared else [])),
         "range": {key: round(max(cost[key] for cost in costs), 4) for key in costs[0]},
         "sources": sorted({s.source for s in samples}),
     }
+
+
+def _of_known_chips(problem: Problem) -> list[Sample]:
+    """Latencies of the chips that have many, whose floors the others follow."""
+    known = [name for name in problem.names if len({s.network for s in problem.samples if s.chip == name}) >= FEW]
+    return [s for s in problem.samples if s.chip in known]
 
 
 def group(problem: Problem, name: str, sort: str) -> Array:

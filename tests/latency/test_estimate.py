@@ -21,7 +21,7 @@ from tests.mil.build import convert, ct, mb, save_program
 
 STORED: dict[str, Any] = json.loads(FITTED.read_text())
 
-CHIPS_WITHOUT_DATA = {"A18"}
+CHIPS_WITHOUT_DATA = {"A18", "M6"}
 
 
 class Block(nn.Module):
@@ -81,7 +81,7 @@ def test_a_chip_without_published_figures_gets_none(packages: dict[str, Path]) -
 
 def test_an_estimate_as_json_has_the_words_and_keys_that_its_readers_know(packages: dict[str, Path]) -> None:
     written = plain(estimate(read_graph(packages["fp16"])))
-    assert list(written) == ["basis", "assumption", "interval", "network", "chips", "sources"]
+    assert list(written) == ["basis", "assumption", "interval", "network", "departures", "chips", "sources"]
     assert written["interval"] == "estimate, 80% interval, leave-one-network-out"
     assert list(written["network"]) == ["GMACs", "weights MB", "activations MB"]
     fit = ["device", "dispatch", "rows", "networks", "shared", "median_error", "worst_error", "sources"]
@@ -144,6 +144,19 @@ def test_a_network_larger_than_all_that_was_fitted_is_named(tmp_path: Path) -> N
     (a16,) = [chip for chip in found.chips if chip.chip == "A16"]
     assert [text.split(" (")[0] for text in a16.outside] == ["GMACs 155", "weights MB 75.5"]
     assert any("beyond what was fitted" in note and "A16" in note for note in notes(found))
+
+
+def test_parts_that_leave_the_engine_are_counted_and_named(tmp_path: Path) -> None:
+    """A convolution of width 17 falls back by the published rules; between two of them one of width 3 does not."""
+
+    def body(x: Any) -> Any:
+        for width in (3, 17, 3, 17):
+            x = mb.conv(x=x, weight=np.ones((32, 32, 1, width), np.float16), pad_type="same")
+        return x
+
+    left = estimate(read_graph(save_program(tmp_path, body, [np.zeros((1, 32, 256, 256), np.float16)])))
+    assert left.departures == 2
+    assert any("2 parts leave the engine" in note and "0.6 to 1.75 ms" in note for note in notes(left))
 
 
 def test_inspect_prints_every_figure_with_its_interval_and_the_word_estimate(packages: dict[str, Path]) -> None:
