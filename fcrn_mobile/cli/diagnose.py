@@ -77,6 +77,7 @@ def command(
 def print_attribution(result: "Attribution", title: str) -> None:
     """The table of the worst operators, where the ratio falls most, and the verdict."""
     from fcrn_mobile.mil.arithmetic import SHOWN_AS
+    from fcrn_mobile.validation.fidelity import FORMULAS
 
     worst = result.worst[:SHOWN]
     over, clipped = any(op.beyond for op in worst), any(op.clipped for op in worst)
@@ -87,7 +88,8 @@ def print_attribution(result: "Attribution", title: str) -> None:
         shares = [*([_share(op.beyond)] * over), *([_share(op.clipped)] * clipped)]
         rows.append([_called(op), f"{op.own_drift:.6f}", *ratios, *shares])
     print_table(f"Drift by operator, {title}", columns, rows)
-    print("own drift: abs_rel of the output with only this operator as in the candidate, float32 arithmetic")
+    print("own drift: fidelity of the output with only this operator as in the candidate, float32 arithmetic")
+    print(f"fidelity: {FORMULAS[result.fidelity.depth]}")
     print("dB: signal-to-noise ratio against the float program, of its weights, of its worst input, of its result")
     print(f"candidate ran in {SHOWN_AS[result.arithmetic]}, not on a device; its output drifts {result.fidelity.abs_rel:.6f} in all")
     apart = f"{len(result.ops) - len(result.matched)} of the candidate, {result.reference_only} of the reference"

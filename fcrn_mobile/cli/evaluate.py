@@ -231,7 +231,7 @@ def _draw_panels(runtime: "Runtime", source: "Source", result: "DepthMetrics", f
     for rank, name in zip(_RANKS, (ranked[0], ranked[(len(ranked) - 1) // 2], ranked[-1]), strict=True):
         sample = source[source.names.index(name)]
         height, width = sample.depth.shape
-        prediction = focus(runtime.predict(sample.image), sample.image.shape[1])
+        prediction = focus(runtime.predict(sample.image), sample.image.shape[:2])
         predicted = align(prediction, height, width, result.rule, sample.depth, result.inverse)
         own = result.per_image[name]
         figures = f"abs_rel {own['abs_rel']:.3f}   rmse {own['rmse']:.2f} m   log10 {own['log10']:.3f}   delta1 {own['delta1']:.3f}"

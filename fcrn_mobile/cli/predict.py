@@ -73,9 +73,9 @@ def command(
 ) -> None:
     """Depth of INPUTS, which are pictures, folders of pictures, and videos.
 
-    A picture gives NAME.png, itself beside its depth in colours, and NAME.depth.png in 16-bit millimetres; with --pointcloud NAME.ply too
-    (metres; x right, y down, z forward). A video gives NAME.mp4, itself beside its depth in colours, without sound; that needs the
-    extra `video`.
+    A picture gives NAME.png, itself beside its depth in colours, and NAME.depth.png: 16-bit millimetres, of inverse depth 1 to 65535 from
+    its smallest value to its largest; with --pointcloud NAME.ply too (metres; x right, y down, z forward). A video gives NAME.mp4, itself
+    beside its depth in colours, without sound; that needs the extra `video`.
     """
     from fcrn_mobile.data.inputs import expand, is_video
     from fcrn_mobile.report.predictions import DepthWriter, check_results

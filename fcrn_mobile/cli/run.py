@@ -82,6 +82,9 @@ def _values(program: "Program", files: dict[str, str], size: tuple[int, int] | N
     """A value for every input that is given, once it is sure that the program takes it; ``size``: of its pictures."""
     from fcrn_mobile.mil.files import read_input
 
+    images = [feature.name for feature in program.inputs if feature.kind == "image"]
+    if size and all(Path(files.get(name, ".npy")).suffix == ".npy" for name in images):
+        raise InputError("--size is of pictures, and no input is one (an .npy goes in as it is): leave --size out")
     values = {feature.name: read_input(feature, files[feature.name], size) for feature in program.inputs if feature.name in files}
     program.start(values, program.make_state())
     return values

@@ -125,6 +125,7 @@ def _write_page(
 def print_drift(result: "Validation") -> None:
     """The table of a validation, and one line per budget."""
     from fcrn_mobile.evaluation.align import NONE
+    from fcrn_mobile.validation.fidelity import FORMULAS
 
     images = result.reference_metrics["images"]
     for warning in result.warnings:
@@ -150,7 +151,7 @@ def print_drift(result: "Validation") -> None:
         print(f"metrics are of predictions brought to the truth ({result.rule.alignment}), image by image: they say nothing of metres")
     if note := str(result.focus):
         print(note)
-    print("fidelity: mean |candidate - reference| / reference of the depth maps; edges: their boundary_drift; dB: their PSNR")
+    print(f"fidelity: {FORMULAS[result.depth]}; edges: their boundary_drift; dB: their PSNR")
     for candidate in result.candidates:
         if candidate.overflow:
             print(f"{candidate.name}: first tensor to overflow: {candidate.overflow}")

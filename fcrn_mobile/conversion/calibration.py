@@ -31,6 +31,8 @@ __all__ = [
 
 #: Of a fingerprint: 64 images take 700 characters, and two different images of a million share one with a chance of 3e-8.
 _BYTES = 8
+#: What names images, as both commands that look at them call it.
+_REMEDY = "give --calibration SPEC#split (of compress --data SPEC#split), or data in the recipe's [calibration]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,10 +67,7 @@ def measuring_images(recipe: Recipe) -> CalibrationImages | None:
     """
     calibration, quantizes = recipe.calibration, recipe.activations == "int8"
     if quantizes and (calibration is None or not calibration.data):
-        raise InputError(
-            f"recipe '{recipe.name}' asks for int8 activations, whose ranges are measured on images: "
-            "give --calibration SPEC#split, or data in the recipe's [calibration]"
-        )
+        raise InputError(f"recipe '{recipe.name}' asks for int8 activations, whose ranges are measured on images: {_REMEDY}")
     if calibration is None or not (quantizes or (recipe.correct and recipe.correct.sees_images)):
         return None
     return calibration_images(calibration.data, calibration.images, calibration.seed)
@@ -86,7 +85,7 @@ def calibration_images(data: str, count: int, seed: int = 0) -> CalibrationImage
         InputError: no spec, unknown form or split, or fewer images than asked for.
     """
     if not data:
-        raise InputError("no calibration data: give --calibration SPEC#split, or data in the recipe's [calibration]")
+        raise InputError(f"no calibration data: {_REMEDY}")
     source = open_images(data)
     if not 1 <= count <= len(source):
         raise InputError(

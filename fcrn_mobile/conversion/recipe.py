@@ -212,7 +212,8 @@ class Recipe(Settings):
         try:
             return replace(self, calibration=_calibration(values | changes))
         except InputError as error:
-            raise InputError(f"recipe '{self.name}' with --calibration {data or ''}: {error}") from error
+            settings = ", ".join(f"calibration.{key} = {value!r}" for key, value in changes.items())
+            raise InputError(f"recipe '{self.name}' with {settings}: {error}") from error
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as written into the artefact's metadata; ``make_recipe`` reads them back."""

@@ -58,6 +58,17 @@ class Frame:
         return depth
 
     @property
+    def width(self) -> float:
+        """What the model's picture spans from side to side, in pixels of the picture: a crop is narrower, bars beside it count."""
+        if self.framing == "crop":
+            _, (left, right) = self._middle
+            return right - left
+        if self.framing == "letterbox":
+            _, (left, right) = self._inside
+            return self.picture[1] * self.model[1] / (right - left)
+        return self.picture[1]
+
+    @property
     def _middle(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Rows and columns of the picture that a crop keeps."""
         scale = min(side / length for side, length in zip(self.picture, self.model, strict=True))

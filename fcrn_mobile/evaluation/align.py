@@ -37,7 +37,7 @@ def aligned(prediction: Array, depth: Array, counted: NDArray[np.bool_], alignme
         inverse: whether the prediction is inverse depth.
 
     Raises:
-        InputError: a median that no factor scales to the truth, or inverse depth not above 0 that is to meet the truth as depth by a line.
+        InputError: a median that no factor scales to the truth, or values not above 0 whose inverse is to meet the truth by a line.
     """
     values = prediction.astype(np.float64)
     if inverse != (alignment == INVERSE_LINE):
@@ -46,10 +46,11 @@ def aligned(prediction: Array, depth: Array, counted: NDArray[np.bool_], alignme
         return values
     if alignment == MEDIAN:
         return values * median_scale(values[counted], depth[counted])
-    if inverse and alignment == LINE and (lost := int(np.sum(np.isfinite(prediction) & np.isinf(values) & counted))):
+    if lost := int(np.sum(np.isfinite(prediction) & np.isinf(values) & counted)):
+        what, remedy = ("inverse depth", INVERSE_LINE) if inverse else ("depth", LINE)
         raise InputError(
-            f"{lost} of {int(counted.sum())} pixels of the inverse depth are not above 0, infinitely far, where no line fits: "
-            f"evaluate with --align {INVERSE_LINE}"
+            f"{lost} of {int(counted.sum())} pixels of the {what} are not above 0, so that their inverse is infinite and no line "
+            f"fits: evaluate with --align {remedy}"
         )
     true = depth[counted].astype(np.float64)
     scale, shift = least_squares(values[counted], 1 / true if alignment == INVERSE_LINE else true)

@@ -51,9 +51,9 @@ def evaluate(
     metrics = DepthMetrics(rule, depth == "inverse", sums={} if resampled else None)
     for index in range(len(source)):
         sample = source[index]
-        width = sample.image.shape[1]
-        prediction = focus(model.predict(sample.image), width)
-        metrics.focus = focus.at(width) if index == 0 else metrics.focus
+        picture = sample.image.shape[:2]
+        prediction = focus(model.predict(sample.image), picture)
+        metrics.focus = focus.at(picture) if index == 0 else metrics.focus
         metrics.update(prediction, sample.depth, sample.name)
         if standing:
             standing.update(prediction, sample.depth)

@@ -18,7 +18,7 @@ from fcrn_mobile.mil.overflow import Overflow, overflow_at
 from fcrn_mobile.mil.parts import Source
 from fcrn_mobile.mil.state import State
 from fcrn_mobile.package.errors import MilError
-from fcrn_mobile.package.reading import metadata, read_specification
+from fcrn_mobile.package.reading import metadata, specification_apart
 
 __all__ = ["Program"]
 
@@ -59,8 +59,8 @@ class Program:
                 operator this runtime lacks; a program that Core ML itself refuses.
         """
         check_policy(arithmetic)
-        model, folder = read_specification(Path(path))
-        parts = read_parts(Source(model, folder, str(path), arithmetic, function))
+        with specification_apart(Path(path)) as (model, folder):
+            parts = read_parts(Source(model, folder, str(path), arithmetic, function))
         return cls(**vars(parts), arithmetic=arithmetic, metadata=metadata(model))
 
     def make_state(self) -> State:

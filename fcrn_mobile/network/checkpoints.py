@@ -1,6 +1,5 @@
 """Checkpoints: one .safetensors with the weights and, in its metadata, all that rebuilds the network. Nothing is unpickled."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
@@ -17,6 +16,7 @@ import fcrn_mobile
 from fcrn_mobile.data.spec import recorded_camera
 from fcrn_mobile.depth_contract import Depth, DepthContract
 from fcrn_mobile.errors import InputError, brief
+from fcrn_mobile.file_hash import sha256_of
 from fcrn_mobile.network.deploy import deploy
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 from fcrn_mobile.network.foreign_keys import some
@@ -172,7 +172,7 @@ def load_checkpoint(name: str) -> Checkpoint:
         training=TrainingRecord.from_json(json.loads(metadata.get("training", "{}"))),
         metrics=json.loads(metadata.get("metrics", "{}")),
         tool_version=metadata.get("tool_version", "unknown"),
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=sha256_of([path]),
         quantization=quantization,
         path=path,
     )

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.errors import InputError, brief
-from fcrn_mobile.network.float_network import OutsideNetwork, outside_network
+from fcrn_mobile.file_hash import sha256_of
+from fcrn_mobile.network.float_network import SIZE_OPTIONS, OutsideNetwork, outside_network
 from fcrn_mobile.network.forms import NetworkSpec
-from fcrn_mobile.network.outside_weights import check_finite, contract_for, sha256_of
+from fcrn_mobile.network.outside_weights import check_finite, contract_for
 
 __all__ = ["GraphNetwork", "open_exported"]
 
@@ -60,5 +61,5 @@ def _size(path: Path, program: torch.export.ExportedProgram, contract: DepthCont
         raise InputError(f"'{path}' takes {len(values)} inputs, not one picture N×3×height×width: export the part that takes it")
     sides = values[0].shape[2:] if contract.layout == "channels-first" else values[0].shape[1:3]
     if not all(isinstance(side, int) for side in sides):
-        raise InputError(f"'{path}' takes pictures of many sizes: say which with --input-size HxW, or sizes in its model config")
+        raise InputError(f"'{path}' takes pictures of many sizes: say which with {SIZE_OPTIONS}, or sizes in its model config")
     return int(sides[0]), int(sides[1])

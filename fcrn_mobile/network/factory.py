@@ -10,9 +10,10 @@ from typing import Any
 from torch import nn
 
 from fcrn_mobile.errors import InputError, brief
-from fcrn_mobile.network.float_network import OutsideNetwork, outside_network
+from fcrn_mobile.file_hash import sha256_of
+from fcrn_mobile.network.float_network import SIZE_OPTIONS, OutsideNetwork, outside_network
 from fcrn_mobile.network.forms import NetworkSpec
-from fcrn_mobile.network.outside_weights import check_finite, contract_for, load_weights, sha256_of, sha256_of_weights
+from fcrn_mobile.network.outside_weights import check_finite, contract_for, load_weights, sha256_of_weights
 
 __all__ = ["CONTRACT", "open_factory"]
 
@@ -38,7 +39,7 @@ def open_factory(spec: NetworkSpec) -> OutsideNetwork:
     contract = contract_for(spec, own, spec.weights)
     size = spec.size or contract.usual_size
     if size is None:
-        raise InputError(f"'{spec.model}' takes pictures of many sizes: say which with --input-size HxW, or sizes in its contract")
+        raise InputError(f"'{spec.model}' takes pictures of many sizes: say which with {SIZE_OPTIONS}, or sizes in its contract")
     source = Path(str(module.__file__))
     sha256 = sha256_of([spec.weights]) if spec.weights else sha256_of_weights(network)
     return outside_network(spec.model.rpartition(":")[2], network, contract, size, spec.weights or source, sha256, spec.model)

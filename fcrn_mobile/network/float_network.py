@@ -16,8 +16,10 @@ from fcrn_mobile.network.quantized import Quantization
 from fcrn_mobile.network.training_record import TrainingRecord
 from fcrn_mobile.network.unpooling import Form
 
-__all__ = ["ContractedNetwork", "FloatNetwork", "OutsideNetwork", "depth_of", "outside_network"]
+__all__ = ["SIZE_OPTIONS", "ContractedNetwork", "FloatNetwork", "OutsideNetwork", "depth_of", "outside_network"]
 
+#: How a network from outside is told at what size it runs, for messages.
+SIZE_OPTIONS = "--input-size HxW of export, --size HxW of validate and bench, or ?size=HxW in its name"
 #: Names of outputs that a message lists.
 _MOST_LISTED = 8
 
@@ -197,7 +199,7 @@ def outside_network(
         InputError: a size that the contract does not allow, or a network that does not run, or gives no depth.
     """
     if not contract.allows(size):
-        raise InputError(f"'{name}' does not take {size[0]}x{size[1]} pixels (height × width): give --input-size, {contract.allowed}")
+        raise InputError(f"'{name}' does not take {size[0]}x{size[1]} pixels (height × width): give one that it takes, {contract.allowed}")
     contracted = ContractedNetwork(network.float().eval(), contract).eval()
     try:
         with torch.inference_mode():
@@ -208,7 +210,7 @@ def outside_network(
         reason = brief(error, 160) or "no message"
         raise InputError(
             f"'{name}' does not run on a picture of {size[0]}x{size[1]} pixels ({type(error).__name__}: {reason}): "
-            "give another --input-size HxW, or correct its model config"
+            f"give another size ({SIZE_OPTIONS}), or correct its model config"
         ) from error
     origin = TrainingRecord(imported_from=kind or type(network).__name__, file=path.name, sha256=sha256, depth=contract.units)
     return OutsideNetwork(name, origin.imported_from, contracted, size, path, sha256, origin)

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from fcrn_mobile.depth_contract import Depth, DepthContract
 from fcrn_mobile.errors import InputError, brief
-from fcrn_mobile.network.float_network import OutsideNetwork, outside_network
+from fcrn_mobile.file_hash import sha256_of
+from fcrn_mobile.network.float_network import SIZE_OPTIONS, OutsideNetwork, outside_network
 from fcrn_mobile.network.forms import NetworkSpec
-from fcrn_mobile.network.outside_weights import check_finite, contract_for, sha256_of
+from fcrn_mobile.network.outside_weights import check_finite, contract_for
 
 __all__ = ["FAMILIES", "DepthProInMetres", "Family", "open_folder"]
 
@@ -118,8 +119,10 @@ def open_folder(spec: NetworkSpec) -> OutsideNetwork:
     contract = contract_for(spec, own, folder / _CONFIG)
     size = spec.size or contract.usual_size or size
     if size is None:
-        raise InputError(f"'{folder}' does not say at what size it runs: give --input-size HxW")
-    kind, sha256 = type(network).__name__, sha256_of([folder / _CONFIG, *weights])
+        raise InputError(f"'{folder}' does not say at what size it runs: give {SIZE_OPTIONS}")
+    # The preparation too: mean and std are inside of what is exported.
+    described = [path for path in (folder / _CONFIG, folder / _PREPROCESSOR) if path.is_file()]
+    kind, sha256 = type(network).__name__, sha256_of([*described, *weights])
     whole = family.wraps(network) if family and family.wraps else network
     return outside_network(folder.resolve().name, whole, contract, size, folder, sha256, kind)
 

@@ -6,7 +6,6 @@ ours becomes zero. They end in a bilinear enlargement to the input's size (align
 is the depth before it, at half resolution.
 """
 
-import hashlib
 import re
 import shlex
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from fcrn_mobile.errors import InputError, require_known
+from fcrn_mobile.file_hash import sha256_of
 from fcrn_mobile.network.checkpoints import not_finite
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 from fcrn_mobile.network.foreign_keys import require_fit, some
@@ -104,9 +104,7 @@ def import_network(path: Path, layout: str | None = None) -> Imported:
     if names := not_finite(state):
         raise InputError(f"'{path}' holds weights that are not finite ({names}): its training diverged, give a sound checkpoint")
     network.load_state_dict(state)
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    origin = TrainingRecord(imported_from=layout, file=path.name, sha256=sha256, place=place)
+    origin = TrainingRecord(imported_from=layout, file=path.name, sha256=sha256_of([path]), place=place)
     return Imported(network.eval(), origin, others)
 
 

@@ -1,7 +1,6 @@
 """Weights and contracts of networks from outside, read from the files that a ``NetworkSpec`` names."""
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,14 @@ from torch import Tensor, nn
 
 from fcrn_mobile.depth_contract import DepthContract, config_beside, read_contract
 from fcrn_mobile.errors import InputError, brief
+from fcrn_mobile.file_hash import sha256_of
 from fcrn_mobile.network.checkpoints import not_finite
 from fcrn_mobile.network.foreign_keys import require_fit
 from fcrn_mobile.network.foreign_pickle import read_torch_file
 from fcrn_mobile.network.foreign_weights import Group, largest, networks
 from fcrn_mobile.network.forms import NetworkSpec
 
-__all__ = ["check_finite", "contract_for", "load_weights", "sha256_of", "sha256_of_weights"]
+__all__ = ["check_finite", "contract_for", "load_weights", "sha256_of_weights"]
 
 #: Of a batch norm; torch before 0.4.1 did not count batches.
 _COUNTER = "num_batches_tracked"
@@ -86,20 +86,7 @@ def check_finite(name: str, tensors: Mapping[str, Tensor]) -> None:
         raise InputError(f"'{name}' holds weights that are not finite ({names}): its training diverged, give sound ones")
 
 
-def sha256_of(paths: Iterable[Path]) -> str:
-    """Hash of the content of files, one after the other."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
-
-
 def sha256_of_weights(network: nn.Module) -> str:
     """Hash of a network's names and weights, for one that no file holds."""
-    digest = hashlib.sha256()
-    for key, value in network.state_dict().items():
-        digest.update(key.encode())
-        digest.update(value.detach().cpu().float().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    weights = ((key, value.detach().cpu().float().contiguous().numpy()) for key, value in network.state_dict().items())
+    return sha256_of(part for key, values in weights for part in (key.encode(), values.tobytes()))

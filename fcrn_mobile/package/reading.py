@@ -1,13 +1,15 @@
 """Core ML's files on disk: an ``.mlmodel``, or an ``.mlpackage`` with manifest, specification and weights; the functions it holds."""
 
-import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fcrn_mobile.file_hash import sha256_of
 from fcrn_mobile.package.blob import POINTER
 from fcrn_mobile.package.errors import MilError
+from fcrn_mobile.package.wire import apart
 from fcrn_mobile.quiet import quiet_coremltools
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ __all__ = [
     "metadata",
     "package_hash",
     "read_specification",
+    "specification_apart",
     "specification_file",
     "state_descriptions",
 ]
@@ -34,7 +37,6 @@ SUFFIXES = (".mlpackage", ".mlmodel")
 #: Protobuf reads no larger message.
 _LARGEST_SPECIFICATION = 2**31 - 1
 _LARGEST_MANIFEST = 2**24
-_CHUNK = 2**20
 _AGAIN = "copy or export the package again"
 
 
@@ -51,11 +53,30 @@ def read_specification(package: Path) -> tuple["Model", Path]:
         MilError: missing, neither package nor model, or damaged.
     """
     model_file = specification_file(package)
+    return _parsed(_read(model_file, _LARGEST_SPECIFICATION), package, model_file), model_file.parent
+
+
+@contextmanager
+def specification_apart(package: Path) -> Iterator[tuple["Model", Path]]:
+    """As ``read_specification``, but for large weights of neural networks: within the context ``wire.stored`` reads those.
+
+    Raises:
+        MilError: as there.
+    """
+    model_file = specification_file(package)
+    _check_length(model_file, _LARGEST_SPECIFICATION)
+    with quiet_coremltools():
+        from coremltools.proto.Model_pb2 import Model
+    with apart(model_file, Model.DESCRIPTOR) as content:
+        yield _parsed(content, package, model_file), model_file.parent
+
+
+def _parsed(content: bytes, package: Path, model_file: Path) -> "Model":
     with quiet_coremltools():
         from coremltools.proto.Model_pb2 import Model
     from google.protobuf.message import DecodeError
 
-    model, content = Model(), _read(model_file, _LARGEST_SPECIFICATION)
+    model = Model()
     if content.startswith(POINTER):
         raise MilError(f"'{model_file}' only points to a file in Git LFS: fetch that first (git lfs pull)")
     try:
@@ -64,7 +85,7 @@ def read_specification(package: Path) -> tuple["Model", Path]:
         raise MilError(f"'{package}' holds a damaged specification ({error}): copy or export it again") from error
     if model.WhichOneof("Type") is None:
         raise MilError(f"'{package}' holds a specification without a model: copy or export it again")
-    return model, model_file.parent
+    return model
 
 
 def specification_file(package: Path) -> Path:
@@ -142,13 +163,11 @@ def package_hash(package: Path) -> str:
 
     The manifest is left out, whose identifiers are drawn anew whenever a package is saved.
     """
-    data, digest = package / "Data", hashlib.sha256()
+    data = package / "Data"
+    parts: list[Path | bytes] = []
     for path in sorted(path for path in data.rglob("*") if path.is_file()):
-        digest.update(f"{path.relative_to(data).as_posix()}\0{path.stat().st_size}\0".encode())
-        with path.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-    return digest.hexdigest()
+        parts += [f"{path.relative_to(data).as_posix()}\0{path.stat().st_size}\0".encode(), path]
+    return sha256_of(parts)
 
 
 def file_within(folder: Path, name: str, what: str) -> Path:
@@ -227,13 +246,22 @@ def _read(path: Path, most: int) -> bytes:
     Raises:
         MilError: unreadable, or larger than ``most`` bytes.
     """
+    _check_length(path, most)
     try:
-        size = path.stat().st_size
-        if size > most:
-            raise MilError(f"'{path}' has {size} bytes, the limit is {most}: it is damaged, export the package again")
         return path.read_bytes()
     except OSError as error:
         raise MilError(f"cannot read '{path}' ({error.strerror}): make it readable") from error
+
+
+def _check_length(path: Path, most: int) -> None:
+    """Pass if a file can be read, and is no larger than ``most`` bytes."""
+    try:
+        size = path.stat().st_size
+        path.open("rb").close()
+    except OSError as error:
+        raise MilError(f"cannot read '{path}' ({error.strerror}): make it readable") from error
+    if size > most:
+        raise MilError(f"'{path}' has {size} bytes, the limit is {most}: it is damaged, export the package again")
 
 
 def _listed(names: Any) -> str:

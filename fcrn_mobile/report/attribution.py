@@ -38,7 +38,7 @@ def save_attribution(attribution: Attribution, title: str, path: Path) -> None:
     figure.legend(
         handles=[above.plot([], [], " ")[0] for _ in named],
         labels=[f"{number}  {op.weights or op.name}: {_amount(op)}" for number, op in enumerate(named, 1)],
-        title="largest own drift (abs_rel)" if attribution.worst else "steepest fall",
+        title="largest own drift (fidelity)" if attribution.worst else "steepest fall",
         loc="outside right upper",
         fontsize=9,
         handlelength=0,
@@ -84,7 +84,7 @@ def _draw_own(axis: Axes, attribution: Attribution, named: list[OpDrift]) -> Non
         if op.own is not None and math.isfinite(op.own_drift):
             _number(axis, number, op.index, op.own_drift)
     axis.set_ylim(0, 1.2 * max((op.own_drift for op in ops), default=0.0) or 1)
-    axis.set_ylabel("own drift (abs_rel)\nonly this operator compressed")
+    axis.set_ylabel("own drift (fidelity)\nonly this operator compressed")
     axis.set_xlabel("operator, in the order of the program")
     axis.grid(alpha=0.3)
 

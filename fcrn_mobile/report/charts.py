@@ -64,7 +64,7 @@ def drift_per_image(validation: Validation, ringed: Sequence[int] = ()) -> str:
         values += [*points[:, 1], *limits]
     _scale(axis, "y", values)
     axis.set_xlabel("reference's abs_rel to the truth" if validation.rule else "image")
-    axis.set_ylabel("drift: abs_rel to the reference")
+    axis.set_ylabel("drift: fidelity to the reference")
     return _svg(figure)
 
 
@@ -79,7 +79,7 @@ def size_against_drift(validation: Validation) -> str:
     _scale(axis, "y", [candidate.fidelity.abs_rel for candidate in validation.candidates])
     axis.set_xlim(left=0)
     axis.set_xlabel("size, MB")
-    axis.set_ylabel("drift: mean abs_rel to the reference")
+    axis.set_ylabel("drift: mean fidelity to the reference")
     return _svg(figure)
 
 

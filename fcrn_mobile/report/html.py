@@ -27,6 +27,7 @@ from fcrn_mobile.report.operators import Operators, OpRow
 from fcrn_mobile.report.ranks import deciding, ranks
 from fcrn_mobile.report.scenes import Scale, Scene
 from fcrn_mobile.runtimes.backends import is_on_device
+from fcrn_mobile.validation.fidelity import FORMULAS
 from fcrn_mobile.validation.result import Drift, Validation
 
 __all__ = ["Page", "labels", "number", "render"]
@@ -122,6 +123,7 @@ def _drift(page: Page) -> dict[str, Any]:
         "recipes": _recipes(validation),
         "scenes": _scenes(shown, names, validation.depth),
         "unit": _unit(validation.depth),
+        "fidelity": FORMULAS[validation.depth],
         "chosen_by": names[validation.candidates.index(farthest)],
         "per_image": charts.drift_per_image(validation, list(ranks(farthest).values()) if shown else ()),
         "sizes": charts.size_against_drift(validation) if len(names) > 1 else None,
@@ -139,7 +141,7 @@ def _rows(validation: Validation) -> list[dict[str, Any]]:
 
     rows = [
         row(_VERDICT, "", "", lambda c: verdict.WORDS[c.verdict], _VERDICT),
-        row(FIDELITY, "abs_rel to reference", "", lambda c: number(c.fidelity.abs_rel), FIDELITY),
+        row(FIDELITY, "to the reference's map", "", lambda c: number(c.fidelity.abs_rel), FIDELITY),
         row("PSNR", "dB", "", lambda c: number(c.fidelity.psnr_db, ".1f")),
         row("largest difference", _unit(validation.depth), "", lambda c: number(c.fidelity.max_abs)),
         row("cosine", "", "", lambda c: number(c.fidelity.cosine, ".6f")),

@@ -1,15 +1,18 @@
 """Picture of a search: size against drift of the assignments it found, of the uniform schemes, and of the one it chose."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fcrn_mobile.depth_contract import Depth
 from fcrn_mobile.evaluation.budget import FIDELITY
 from fcrn_mobile.palette import ACCENT, BAD, BESIDE, LINE
 from fcrn_mobile.tuning.result import Point, Tuning
+from fcrn_mobile.validation.fidelity import FORMULAS
 
 __all__ = ["save_pareto"]
 
@@ -39,7 +42,7 @@ def save_pareto(tuning: Tuning, path: Path) -> None:
     for check in tuning.chosen.drift.checks:
         if check.limit.metric == FIDELITY:
             axis.axhline(check.limit.amount, color=BAD, linewidth=1, linestyle="--", label=f"budget {check.limit.text}")
-    _scales(axis)
+    _scales(axis, tuning.chosen.drift.fidelity.depth)
     _name(axis, uniform, [point.name for point in uniform])
     share = tuning.chosen.drift.size_bytes / tuning.float_bytes
     labels = [f"{point.size_bytes / 1e6:.2f} MB, {share:.3f} of fp32\ndrift {point.drift:.4f}" for point in stars]
@@ -54,11 +57,11 @@ def _places(points: Sequence[Point]) -> tuple[list[float], list[float]]:
     return [point.size_bytes / 1e6 for point in points], [point.drift for point in points]
 
 
-def _scales(axis: Axes) -> None:
+def _scales(axis: Axes, meaning: Depth) -> None:
     axis.set_yscale("log")
     axis.margins(x=0.08, y=0.12)
     axis.set_xlabel("package, MB")
-    axis.set_ylabel("drift: mean |candidate − float| / float of the depth maps\n(simulated float16, not run on a device)")
+    axis.set_ylabel(f"{textwrap.fill(f'drift: {FORMULAS[meaning]}', 64)}\n(simulated float16, not run on a device)")
     axis.grid(alpha=0.3, which="both")
 
 

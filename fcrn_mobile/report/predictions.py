@@ -17,7 +17,7 @@ from fcrn_mobile.data.images import decode_image, read_file
 from fcrn_mobile.data.inputs import is_video
 from fcrn_mobile.data.video import Video
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.evaluation.focus import Focus
+from fcrn_mobile.evaluation.focus import Focus, focus_of
 from fcrn_mobile.evaluation.tape import Mark, Scale, fit_scale
 from fcrn_mobile.report.extent import Extent
 from fcrn_mobile.report.figures import save_side_by_side
@@ -129,7 +129,7 @@ class DepthWriter:
         data = read_file(path)
         image = decode_image(data, str(path))
         intrinsics = self.camera.intrinsics(image.shape[:2]) if self.camera else None
-        focus = self._focus(path, image.shape[1], intrinsics.fx if intrinsics else self.fx, exif_focal_px(data))
+        focus = self._focus(path, image.shape[:2], intrinsics.fx if intrinsics else self.fx, exif_focal_px(data))
         depth = self._metres(image, focus)
         extent = Extent(inverse=self.inverse)
         extent.update(depth)
@@ -145,8 +145,7 @@ class DepthWriter:
             UnusableInputError: it is damaged, or no frame has depth.
         """
         (path,) = result_files(video.path, self.out)
-        width = video.size[1]
-        focus = self._focus(video.path, width, self.fx)
+        focus = self._focus(video.path, video.size, self.fx)
 
         def predict(image: NDArray[np.uint8]) -> NDArray[np.float32]:
             return self._metres(image, focus)
@@ -157,9 +156,9 @@ class DepthWriter:
     def _metres(self, image: NDArray[np.uint8], focus: Focus) -> NDArray[np.float32]:
         """Depth h×w: in metres by the scale where there is one, else for the camera, as far as both are known."""
         output = self.runtime.predict(image)
-        return self.scale(output) if self.scale else focus(output, image.shape[1])
+        return self.scale(output) if self.scale else focus(output, image.shape[:2])
 
-    def _focus(self, path: Path, width: int, focal: float | None, exif: float | None = None) -> Focus:
+    def _focus(self, path: Path, size: tuple[int, int], focal: float | None, exif: float | None = None) -> Focus:
         """From the network's camera to that of an input, by what the user says of its focal length in pixels, else by its EXIF.
 
         Nothing is known of cameras where distances set the scale.
@@ -167,7 +166,8 @@ class DepthWriter:
         if self.scale:
             return Focus()
         origin = "EXIF FocalLengthIn35mmFilm" if focal is None else "the camera's options"
-        return Focus(self.lens or UNKNOWN, TrainingCamera(f"{path.name}, by {origin}", exif if focal is None else focal, width))
+        camera = TrainingCamera(f"{path.name}, by {origin}", exif if focal is None else focal, size[1])
+        return focus_of(self.runtime, self.lens or UNKNOWN, camera).at(size)
 
     def _overflow(self, image: NDArray[np.uint8]) -> str:
         """Where values ran over, in words, from a runtime that can tell."""

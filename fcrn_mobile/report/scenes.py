@@ -126,9 +126,9 @@ def show(source: Source, reference: Runtime, candidates: Sequence[Runtime], vali
     scenes, focus = [], focus_on(reference, source)
     for rank, index in ranks(deciding(validation)).items():
         sample = source[index]
-        width = sample.image.shape[1]
-        expected = focus(reference.predict(sample.image), width)
-        outputs = [same_size(focus(candidate.predict(sample.image), width), expected) for candidate in candidates]
+        picture = sample.image.shape[:2]
+        expected = focus(reference.predict(sample.image), picture)
+        outputs = [same_size(focus(candidate.predict(sample.image), picture), expected) for candidate in candidates]
         predictions = tuple(output / np.float32(drift.scale) for output, drift in zip(outputs, validation.candidates, strict=True))
         drifts = tuple(drift.per_image[index].fidelity for drift in validation.candidates)
         scenes.append(Scene(rank, sample.name, sample.image, sample.depth, expected, predictions, drifts))

@@ -126,7 +126,7 @@ class Tuning:
             "cost": self.cost,
             "mean_bits": self.mean_bits,
             "latency_estimate_ms": self.latency_ms,
-            "fidelity": asdict(drift.fidelity),
+            "fidelity": drift.fidelity.to_json(),
             "change": drift.change,
             "choice": self.chosen.fit.choice,
             "predicted": self.chosen.fit.predicted,

@@ -68,7 +68,7 @@ class Attribution:
             "suspect": asdict(self.suspect) if self.suspect else None,
             "steepest": self.steepest.name,
             "worst": [op.name for op in self.worst],
-            "fidelity": asdict(self.fidelity),
+            "fidelity": self.fidelity.to_json(),
             "images": self.images,
             "arithmetic": self.arithmetic,
             "unmatched": {"candidate": len(self.ops) - len(self.matched), "reference": self.reference_only},

@@ -46,7 +46,7 @@ class _Truth:
 
     def update(self, sample: Sample, output: NDArray[np.float32]) -> float:
         """Count one frame; returns its abs_rel."""
-        metres = self.focus(output, sample.image.shape[1])
+        metres = self.focus(output, sample.image.shape[:2])
         abs_rel = self.metrics.update(metres, sample.depth, sample.name)["abs_rel"]
         self.standing.update(metres, sample.depth)
         return abs_rel
@@ -61,13 +61,14 @@ class _CandidateMeter:
         metrics: against the truth; None where the data hold none.
         focus: from its camera to the data's.
         scale: of its depth over the reference's, see ``artefact.scale_of``.
+        fidelity: to the reference's output.
     """
 
     runtime: Runtime
     metrics: DepthMetrics | None
     focus: Focus
     scale: float = 1.0
-    _fidelity: Fidelity = field(default_factory=Fidelity)
+    fidelity: Fidelity = field(default_factory=Fidelity)
     _per_image: list[ImageDrift] = field(default_factory=list)
     _overflow: str | None = None
 
@@ -75,17 +76,17 @@ class _CandidateMeter:
         """Count one frame; ``output`` is the reference's, h×w, ``abs_rel`` its error against the truth."""
         own = math.nan
         if self.metrics:
-            own = self.metrics.update(self.focus(prediction, sample.image.shape[1]), sample.depth, sample.name)["abs_rel"]
+            own = self.metrics.update(self.focus(prediction, sample.image.shape[:2]), sample.depth, sample.name)["abs_rel"]
         # An overflow inside may be clamped away before the output: the first frame is always looked through.
         if self._overflow is None and (not self._per_image or not np.isfinite(prediction).all()):
             self._overflow = _overflow(self.runtime, sample.image)
-        values = self._fidelity.update(prediction, output if self.scale == 1 else output * np.float32(self.scale))
+        values = self.fidelity.update(prediction, output if self.scale == 1 else output * np.float32(self.scale))
         self._per_image.append(ImageDrift(sample.name, values.abs_rel, abs_rel, own, values.boundary_drift))
 
     def compute(self, reference: dict[str, Any], limits: Sequence[Limit]) -> Drift:
         """The drift on all frames from the reference's metrics."""
         metrics: dict[str, Any] = self.metrics.compute() if self.metrics else {}
-        fidelity = self._fidelity.compute()
+        fidelity = self.fidelity.compute()
         return Drift(
             name=self.runtime.name,
             path=str(self.runtime.path),
@@ -135,8 +136,8 @@ def validate(
     inverse = depth == "inverse"
     focus = focus_on(reference, source)
     truth = _Truth(DepthMetrics(rule, inverse), StandingMeter(rule, inverse, data), focus) if rule else None
-    meters = [_meter(candidate, reference, source, rule, inverse) for candidate in candidates]
-    width, seconds = _run(reference, source, truth, meters, on_frame)
+    meters = [_meter(candidate, reference, source, rule, depth) for candidate in candidates]
+    picture, seconds = _run(reference, source, truth, meters, on_frame)
     values: dict[str, Any] = truth.metrics.compute() if truth else {"images": len(source)}
     return Validation(
         reference_name=reference.name,
@@ -149,7 +150,7 @@ def validate(
         reference_engine=_engine(reference),
         standing=truth.standing.compute(reference.name) if truth else None,
         left_out=left_out,
-        focus=focus.at(width) if truth else Focus(),
+        focus=focus.at(picture) if truth else Focus(),
         depth=depth,
     )
 
@@ -163,10 +164,10 @@ def _budgets(
     return limits
 
 
-def _meter(candidate: Runtime, reference: Runtime, source: Source, rule: EvaluationProtocol | None, inverse: bool) -> _CandidateMeter:
-    metrics = DepthMetrics(rule, inverse) if rule else None
+def _meter(candidate: Runtime, reference: Runtime, source: Source, rule: EvaluationProtocol | None, depth: Depth) -> _CandidateMeter:
+    metrics = DepthMetrics(rule, depth == "inverse") if rule else None
     own, other = (scale_of(model.metadata, model.path) or 1.0 for model in (candidate, reference))
-    return _CandidateMeter(candidate, metrics, focus_on(candidate, source), own / other)
+    return _CandidateMeter(candidate, metrics, focus_on(candidate, source), own / other, Fidelity(depth))
 
 
 def _common(rule: EvaluationProtocol | None, reference: Runtime, candidates: Sequence[Runtime]) -> tuple[EvaluationProtocol | None, Depth]:
@@ -192,23 +193,23 @@ def _common(rule: EvaluationProtocol | None, reference: Runtime, candidates: Seq
 
 def _run(
     reference: Runtime, source: Source, truth: _Truth | None, meters: Sequence[_CandidateMeter], on_frame: OnStep | None
-) -> tuple[int, float]:
+) -> tuple[tuple[int, int], float]:
     """Every frame through the reference, and then through each candidate, which is held against what the reference gave.
 
     Returns:
-        The width of the first frame's image, and the seconds that it took.
+        Height and width of the first frame's image, and the seconds that it took.
     """
-    start, width = time.perf_counter(), 0
+    start, picture = time.perf_counter(), (0, 0)
     models = [reference, *(meter.runtime for meter in meters)]
     with closing(predictions(models, source)) as frames:
         for done, (sample, (output, *others)) in enumerate(frames, 1):
-            width = width or sample.image.shape[1]
+            picture = sample.image.shape[:2] if done == 1 else picture
             abs_rel = truth.update(sample, output) if truth else math.nan
             for meter, prediction in zip(meters, others, strict=True):
                 meter.update(sample, prediction, output, abs_rel)
             if on_frame:
                 on_frame(done, len(source))
-    return width, time.perf_counter() - start
+    return picture, time.perf_counter() - start
 
 
 def _check_unseen(source: Source, hashes: frozenset[str], data: str) -> None:

@@ -3,24 +3,40 @@
 Boundaries: compression blurs edges before it moves means. So the boundary F1 of Depth Pro (``evaluation/formulas.py``) is taken of the
 candidate's map with the reference's own as the truth: of two neighbours in a row or a column, one is in front where the ratio of their
 depths exceeds t; F1(t) = 2·both / (reference's + candidate's), and its mean over ten t from 1.05 to 1.25, each weighted by itself. Where
-neither has an edge at a t they agree, and F1(t) = 1 there. A factor for the whole map changes nothing; inverse depth gives what depth does.
+neither has an edge at a t they agree, and F1(t) = 1 there. A factor for the whole map changes nothing.
 ``boundary_drift`` is 1 - F1: 0 for equal edges, 1 where none is left.
+
+Inverse depth is known up to scale and shift: its zero means nothing, and no value can be divided by. So it is measured in the mean absolute
+deviation of the reference's map from its median, s = mean |r - median(r)| (Ranftl et al. 2019, MiDaS, arXiv 1907.01341, equation 5):
+``abs_rel`` is mean |c - r| / s, and an edge is where two neighbours differ by more than s·ln t, as the logarithms of two depths of ratio t
+do by ln t. A flat map has no such unit: ``abs_rel`` to it is 0 for an equal map, else infinite.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fcrn_mobile.depth_contract import UNITS, Depth
 from fcrn_mobile.evaluation.budget import BOUNDARY, FIDELITY
 from fcrn_mobile.evaluation.edges import edge_density
 from fcrn_mobile.evaluation.formulas import EDGE_RATIOS
 
-__all__ = ["MIN_DEPTH", "Fidelity", "FidelityValues", "boundary_drift", "same_size"]
+__all__ = ["FORMULAS", "MIN_DEPTH", "Fidelity", "FidelityValues", "boundary_drift", "same_size"]
 
 MIN_DEPTH = 1e-3  # metres; keeps relative errors finite where the reference predicts nothing
+_OF_DEPTH = "mean |candidate - reference| / reference of the depth maps"
+#: Meaning of depth → what fidelity is, for people.
+FORMULAS: dict[Depth, str] = {
+    "metres": _OF_DEPTH,
+    "scale": _OF_DEPTH,
+    "inverse": "mean |candidate - reference| / mean |reference - its median| of the maps of inverse depth",
+}
+#: Deviations from the median that count, so that their exponential is finite.
+_FARTHEST = 300.0
 
 
 @dataclass(frozen=True)
@@ -28,11 +44,12 @@ class FidelityValues:
     """Averages over images.
 
     Attributes:
-        abs_rel: mean |c-r|/r, values below 1 mm counted as 1 mm, as in the metrics.
+        abs_rel: mean |c-r|/r, values below 1 mm counted as 1 mm, as in the metrics; of inverse depth mean |c-r|/s, see above.
         psnr_db: mean of 20·log10(max|r|/√mean (c-r)²) per image; inf for equal outputs.
         max_abs: largest |c-r| of all images, in the reference's unit.
         cosine: mean cosine of the angle between the outputs as vectors.
         boundary_drift: mean of 1 - boundary F1 to the reference's edges.
+        depth: what the reference's values mean.
     """
 
     abs_rel: float
@@ -40,21 +57,32 @@ class FidelityValues:
     max_abs: float
     cosine: float
     boundary_drift: float = 0.0
+    depth: Depth = "metres"
 
     @property
     def figures(self) -> dict[str, float]:
         """What budgets can be set on, by name."""
         return {FIDELITY: self.abs_rel, BOUNDARY: self.boundary_drift}
 
+    def to_json(self) -> dict[str, Any]:
+        """As the command line writes it: the values, ``rule`` of ``abs_rel``, and ``unit`` of ``max_abs``."""
+        values = {key: value for key, value in asdict(self).items() if key != "depth"}
+        return values | {"rule": FORMULAS[self.depth], "unit": UNITS[self.depth]}
+
 
 @dataclass
 class Fidelity:
-    """Streaming comparison; NaN in a candidate makes its values NaN."""
+    """Streaming comparison; NaN in a candidate makes its values NaN.
 
+    Attributes:
+        depth: what the reference's values mean.
+    """
+
+    depth: Depth = "metres"
     _rows: list[tuple[float, ...]] = field(default_factory=list)
 
     def update(self, candidate: NDArray[np.float32], reference: NDArray[np.float32]) -> FidelityValues:
-        """Count one image's outputs, both h×w metres (the candidate's is resized if it has another size); returns its figures."""
+        """Count one image's outputs, both h×w of that meaning (the candidate's is resized if it has another size); returns its figures."""
         c, r = same_size(candidate, reference).astype(np.float64), reference.astype(np.float64)
         error = c - r
         with np.errstate(invalid="ignore", over="ignore"):
@@ -62,14 +90,14 @@ class Fidelity:
             # Not numpy.linalg.norm: BLAS splits the sum over threads that then fight with torch's (24 ms instead of 0.05 ms seen).
             norms = math.sqrt(float(np.sum(c**2)) * float(np.sum(r**2)))
             row = (
-                float(np.mean(np.abs(np.maximum(c, MIN_DEPTH) - np.maximum(r, MIN_DEPTH)) / np.maximum(r, MIN_DEPTH))),
+                _relative(c, r, self.depth),
                 _psnr(float(np.abs(r).max()), mse),
                 float(np.abs(error).max()),
                 float(np.sum(c * r) / norms) if norms else math.nan,
-                boundary_drift(c, r),
+                boundary_drift(c, r, self.depth),
             )
         self._rows.append(row)
-        return FidelityValues(*row)
+        return FidelityValues(*row, depth=self.depth)
 
     def compute(self) -> FidelityValues:
         """Averages so far."""
@@ -80,14 +108,21 @@ class Fidelity:
             max_abs=float(columns[2].max()),
             cosine=float(columns[3].mean()),
             boundary_drift=float(columns[4].mean()),
+            depth=self.depth,
         )
 
 
-def boundary_drift(candidate: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
+def boundary_drift(candidate: NDArray[np.float64], reference: NDArray[np.float64], depth: Depth = "metres") -> float:
     """1 - boundary F1 of a candidate's output to the reference's own, both h×w, see above; below 1 mm counts as 1 mm, NaN gives NaN."""
     if not (np.isfinite(candidate).all() and np.isfinite(reference).all()):
         return math.nan
-    own, expected = (np.maximum(values, MIN_DEPTH) for values in (candidate, reference))
+    if depth == "inverse":
+        # Of exponentials the ratio exceeds t where the values differ by more than ln t.
+        median, unit = float(np.median(reference)), _deviation(reference)
+        with np.errstate(over="ignore"):
+            own, expected = (np.exp(np.clip((x - median) / unit, -_FARTHEST, _FARTHEST)) for x in (candidate, reference))
+    else:
+        own, expected = (np.maximum(x, MIN_DEPTH) for x in (candidate, reference))
     true, predicted, both = edge_density(own, expected, np.ones(reference.shape, bool))
     edges = true + predicted
     scores = np.divide(2 * both, edges, out=np.ones_like(edges), where=edges > 0)
@@ -100,6 +135,19 @@ def same_size(candidate: NDArray[np.float32], reference: NDArray[np.float32]) ->
         return candidate
     height, width = reference.shape
     return np.asarray(Image.fromarray(candidate).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def _relative(candidate: NDArray[np.float64], reference: NDArray[np.float64], depth: Depth) -> float:
+    """Mean |c-r| relative to the reference: pixel by pixel, or of inverse depth to its deviation, see above."""
+    if depth == "inverse":
+        return float(np.mean(np.abs(candidate - reference) / _deviation(reference)))
+    c, r = np.maximum(candidate, MIN_DEPTH), np.maximum(reference, MIN_DEPTH)
+    return float(np.mean(np.abs(c - r) / r))
+
+
+def _deviation(values: NDArray[np.float64]) -> float:
+    """Mean absolute deviation from the median; of a flat map the smallest number that can be divided by."""
+    return max(float(np.mean(np.abs(values - np.median(values)))), float(np.finfo(np.float64).tiny))
 
 
 def _psnr(peak: float, mse: float) -> float:

@@ -1,5 +1,6 @@
 """The float program that a package is held against: another package, or a float network prepared as the package's was."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from fcrn_mobile.conversion.activations import as_program
@@ -8,6 +9,7 @@ from fcrn_mobile.conversion.coreml import equalised, float_model, prepared
 from fcrn_mobile.conversion.equalise_program import equalise_program
 from fcrn_mobile.conversion.float_package import open_float_package
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
+from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.depth_program import DepthProgram
@@ -70,7 +72,8 @@ def _converted(checkpoint: FloatNetwork, recipe: Recipe, size: tuple[int, ...]) 
     height, width = size
     with quiet_coremltools():
         network = prepared(deployed(checkpoint, recipe), recipe)
-        return as_program(equalised(float_model(network, (height, width), plain)[0], network, recipe))
+        program = as_program(equalised(float_model(network, (height, width), plain)[0], network, recipe))
+    return replace(program, contract=DepthContract(depth=checkpoint.contract.depth, framing=checkpoint.contract.framing))
 
 
 def _recipe(program: Program) -> Recipe:

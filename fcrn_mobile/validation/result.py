@@ -22,7 +22,7 @@ class ImageDrift:
 
     Attributes:
         name: of the image.
-        fidelity: the candidate's abs_rel to the reference's output.
+        fidelity: the candidate's ``abs_rel`` to the reference's output, see ``fidelity.FidelityValues``.
         reference, candidate: abs_rel of both to the truth, NaN where there is none.
         boundary_drift: of the candidate's output from the reference's.
     """
@@ -86,7 +86,7 @@ class Drift:
             "size_bytes": self.size_bytes,
             "metrics": self.metrics,
             "change": self.change,
-            "fidelity": asdict(self.fidelity),
+            "fidelity": self.fidelity.to_json(),
             "budget": checks,
             "overflow": self.overflow,
             "engine": self.engine,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.meaning import depth_of
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.execution import Values
@@ -71,7 +72,7 @@ def trial_drifts(
     waiting = defaultdict(list)
     for number, trial in enumerate(trials):
         waiting[trial.first].append(number)
-    fidelities = [Fidelity() for _ in trials]
+    fidelities = [Fidelity(depth_of(reference)) for _ in trials]
     for done, image in enumerate(images, 1):
         outputs: dict[int, NDArray[np.float32]] = {}
         values = reference.start(reference.taking(image))

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fcrn_mobile.evaluation.meaning import depth_of
 from fcrn_mobile.mil.arithmetic import Arithmetic, largest
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.execution import Values
@@ -82,7 +83,7 @@ def measure_signals(
         candidate's output to the reference's.
     """
     signals = [Signal() for _ in candidate.operations]
-    fidelity = Fidelity()
+    fidelity = Fidelity(depth_of(reference))
     positions = set(pairs.values())
     factors = gains(candidate)
     for done, image in enumerate(images, 1):

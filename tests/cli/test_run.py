@@ -61,6 +61,15 @@ def test_a_detector_leaves_the_label_of_each_box_and_takes_thresholds_as_they_ar
     assert json.loads((tmp_path / "out/confidence.json").read_text()) == []
 
 
+def test_a_size_for_no_picture_is_refused(tmp_path: Path) -> None:
+    made = classifier(np.eye(3, 4), np.zeros(3), ["cat", "dog", "cow"], "OneVsRest")
+    np.save(tmp_path / "x.npy", np.zeros(4))
+    result = run(made, tmp_path, "--input", f"x={tmp_path / 'x.npy'}", "--size", "8x8")
+    assert isinstance(result.exception, InputError)
+    assert "--size is of pictures, and no input is one" in str(result.exception)
+    assert not (tmp_path / "out").exists()
+
+
 def test_numbers_texts_and_dictionaries_go_in_and_come_out(tmp_path: Path) -> None:
     kinds = {"a": "double", "b": "int64", "c": "string", "d": "dictionary of string", "e": "dictionary of int64"}
     (tmp_path / "d.json").write_text('{"k": 1.5}')

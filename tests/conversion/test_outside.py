@@ -184,7 +184,7 @@ def test_a_recipes_size_is_one_that_the_contract_allows(tmp_path: Path) -> None:
 
 
 def test_a_network_that_does_not_run_is_refused() -> None:
-    with pytest.raises(InputError, match=r"'mine' does not run on a picture of 16x24 pixels \(RuntimeError: .*give another --input-size"):
+    with pytest.raises(InputError, match=r"'mine' does not run on a picture of 16x24 pixels \(RuntimeError: .*give another size"):
         network(nn.Conv2d(4, 1, 1))
     with pytest.raises(InputError, match="'mine': the network gives float32 1×21×16×24"):
         network(nn.Conv2d(3, 21, 1))

@@ -113,9 +113,9 @@ def test_images_for_a_recipe_that_says_nothing_of_them() -> None:
 @pytest.mark.parametrize(
     ("values", "asked", "message"),
     [
-        (W8A8, ("b", 0), "recipe 'fcrn' with --calibration b: calibration.images is 0"),
-        (W8A8, (None, 0), "recipe 'fcrn' with --calibration : calibration.images is 0"),
-        ({}, ("b",), "recipe 'fcrn' with --calibration b: calibration means nothing here"),
+        (W8A8, ("b", 0), "recipe 'fcrn' with calibration.data = 'b', calibration.images = 0: calibration.images is 0"),
+        (W8A8, (None, 0), "recipe 'fcrn' with calibration.images = 0: calibration.images is 0"),
+        ({}, ("b",), "recipe 'fcrn' with calibration.data = 'b': calibration means nothing here"),
     ],
 )
 def test_images_that_cannot_be_asked_for(values: dict[str, Any], asked: Any, message: str) -> None:

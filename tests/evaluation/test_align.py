@@ -170,3 +170,14 @@ def test_a_range_that_is_none_is_refused(least, largest) -> None:
 def test_an_unknown_alignment_names_the_known_ones() -> None:
     with pytest.raises(InputError, match=r"'affine'.*none, median, scale-shift, scale-shift-inverse"):
         protocol("full", "affine")
+
+
+def test_depth_that_is_infinite_as_inverse_depth_has_no_line_there() -> None:
+    depth, output = room(), room(1)
+    depth[0, 0] = 0  # does not count
+    output[0, 0], output[1, 1], output[2, 2] = 0, 0, -1
+    metrics = DepthMetrics(protocol("full", "scale-shift-inverse"))
+    with pytest.raises(InputError, match=r"^'a': 2 of 47 pixels of the depth are not above 0.*--align scale-shift$"):
+        metrics.update(output, depth, "a")
+    output[1, 1] = output[2, 2] = 1
+    assert math.isfinite(metrics.update(output, depth, "a")["abs_rel"])

@@ -10,6 +10,7 @@ import pytest
 from fcrn_mobile.data.cameras import NYU, UNKNOWN, TrainingCamera
 from fcrn_mobile.data.source import OfCamera, Sample, Source, Subset
 from fcrn_mobile.data.spec import open_source
+from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.evaluation.evaluate import evaluate
 from fcrn_mobile.evaluation.focus import Focus, focus_on, network_camera
 from fcrn_mobile.evaluation.metrics import DepthMetrics, protocol
@@ -86,10 +87,38 @@ def test_a_focal_length_in_pixels_is_taken_against_each_pictures_width(file: Pat
 def test_depth_for_the_networks_own_camera_is_not_touched() -> None:
     depth = np.linspace(0.3, 9, 12, dtype=np.float32).reshape(3, 4)
     for pictures in (NYU.camera, TrainingCamera("halved", 259.45), TrainingCamera("rounded", 259.4, 320), UNKNOWN):
-        assert Focus(NYU.camera, pictures)(depth, 320) is depth
+        assert Focus(NYU.camera, pictures)(depth, (240, 320)) is depth
         assert str(Focus(NYU.camera, pictures)) == ""
-    assert Focus(UNKNOWN, NYU.camera)(depth, 320) is depth
-    assert Focus(NYU.camera, TrainingCamera("x", 270.0)).factor(320) == pytest.approx(270 / 259.45)
+    assert Focus(UNKNOWN, NYU.camera)(depth, (240, 320)) is depth
+    assert Focus(NYU.camera, TrainingCamera("x", 270.0)).factor((240, 320)) == pytest.approx(270 / 259.45)
+
+
+@pytest.mark.parametrize(
+    ("framing", "picture", "factor"),
+    [
+        # The model sees 40×20 pictures of a camera of 0.5 widths; the picture's is 0.5 widths of its own.
+        ("stretch", (60, 60), 1.0),
+        ("crop", (60, 60), 2.0),  # of its 60 columns the model sees 30
+        ("letterbox", (60, 60), 1.0),  # bars above and below
+        ("crop", (120, 30), 1.0),  # all columns
+        ("letterbox", (120, 30), 0.5),  # as wide as 60 px, half of it bars
+    ],
+)
+def test_a_focal_length_is_in_widths_of_what_the_model_sees(framing, picture: tuple[int, int], factor: float) -> None:
+    own = TrainingCamera("data", 10.0, 20)
+    focus = Focus(own, TrainingCamera("mine", 0.5 * picture[1]), framing, (40, 20))
+    assert focus.factor(picture) == pytest.approx(factor)
+    np.testing.assert_allclose(focus(np.full((2, 3), 3, np.float32), picture), 3 * factor)
+    assert focus.at(picture).to_json()["camera"]["depth_scaled_by"] == pytest.approx(factor)
+    assert (f"framing {framing}" in str(focus.at(picture))) == (factor != 1)
+
+
+def test_a_model_brings_its_framing_to_the_camera(file: Path) -> None:
+    model = Wall(2.0, file, NETWORK)
+    model.contract, model.input_size = DepthContract(framing="letterbox"), (40, 20)  # type: ignore[attr-defined]
+    focus = focus_on(model, OfCamera(Walls(), TrainingCamera("data", 12.0)))
+    assert (focus.framing, focus.size) == ("letterbox", (40, 20))
+    assert focus.network == TrainingCamera("x", 10.0, 20)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +141,7 @@ def test_a_model_says_its_camera_or_its_data_does(written: dict[str, str], camer
 def test_on_the_data_of_the_builtin_network_nothing_changes(real_frames: Source) -> None:
     """NYU at 320 px, known by its file's name: the figures are those of the predictions as they are, to the last bit."""
     few, runtime, rule = Subset(real_frames, (3, 50)), open_runtime("builtin"), protocol("eigen")
-    assert focus_on(runtime, few).factor(320) == 1
+    assert focus_on(runtime, few).factor((240, 320)) == 1
     metrics = DepthMetrics(rule)
     for index in range(len(few)):
         metrics.update(runtime.predict(few[index].image), few[index].depth, few[index].name)

@@ -11,8 +11,9 @@ from PIL import Image
 
 from tests.depth_families import FAMILIES, save_folder
 
-#: Fidelity that each precision has to hold on random weights, which are harder to compress than trained ones.
-BUDGETS = {"int8": 0.02, "palette6": 0.05, "w8a8": 0.1}
+#: Fidelity that each precision has to hold on random weights, which are harder to compress than trained ones and whose depth hardly
+#: varies.
+BUDGETS = {"int8": 0.05, "palette6": 0.2, "w8a8": 0.2}
 
 
 @pytest.fixture

@@ -121,7 +121,7 @@ def test_a_config_beside_the_weights_or_given_says_otherwise(module: str, tmp_pa
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        ("tiny_depth_code:seeded", "takes pictures of many sizes: say which with --input-size"),
+        ("tiny_depth_code:seeded", "takes pictures of many sizes: say which with --input-size HxW of export"),
         ("tiny_depth_code:seeded?size=12x16", "does not take 12x16 pixels .*multiples of 8"),
         ("tiny_depth_code:nothing", "has no 'nothing'"),
         ("tiny_depth_code:fails", r"fails when it is called without arguments \(ValueError: no luck\)"),

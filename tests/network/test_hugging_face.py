@@ -1,5 +1,6 @@
 """Folders of Hugging Face form, read from disk, against transformers itself."""
 
+import hashlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -50,10 +51,20 @@ def test_its_usual_size_is_the_preparations(tmp_path: Path) -> None:
     # Pixels are left in 0..255: (255·x - 0.5) / 0.5 of x in 0..1.
     np.testing.assert_allclose(network.contract.mean or (), [0.5 / 255] * 3)
     np.testing.assert_allclose(network.contract.std or (), [0.5 / 255] * 3)
-    with pytest.raises(InputError, match=r"does not take 100x96 pixels .*multiples of 16"):
+    with pytest.raises(InputError, match=r"does not take 100x96 pixels .*give one that it takes, multiples of 16$"):
         open_network(f"{tmp_path}?size=100x96")
     with pytest.raises(InputError, match=r"does not run on a picture of 64x96 pixels \(RuntimeError"):
         open_network(f"{tmp_path}?size=64x96")  # transformers' DPT is for squares
+
+
+def test_the_hash_is_of_the_preparation_too(tmp_path: Path) -> None:
+    """Another mean makes another package of the same weights."""
+    save_folder("glpn", tmp_path)
+    names = ("config.json", "preprocessor_config.json", "model.safetensors")
+    whole = hashlib.sha256(b"".join((tmp_path / name).read_bytes() for name in names)).hexdigest()
+    assert open_network(str(tmp_path)).sha256 == whole
+    (tmp_path / names[1]).write_text(json.dumps({"do_normalize": True, "image_mean": [0.1] * 3}))
+    assert open_network(str(tmp_path)).sha256 != whole
 
 
 def test_what_is_missing_or_of_another_kind_is_named(tmp_path: Path) -> None:

@@ -11,12 +11,15 @@ from fcrn_mobile.mil.neural_network.tensor import Shape, Tensor
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.mil.values import LARGEST
 from fcrn_mobile.package.errors import MilError
+from fcrn_mobile.package.wire import stored
 
 if TYPE_CHECKING:
     from coremltools.proto.NeuralNetwork_pb2 import WeightParams
 
 __all__ = ["is_given", "values", "weight"]
 
+#: Fields of a weight that hold values → their numbers.
+_NUMBERS = {"floatValue": 1, "float16Value": 2, "rawValue": 30, "int8RawValue": 31}
 #: Fewest bits of a type that MIL has → its name.
 _UNSIGNED = {1: "UINT1", 2: "UINT2", 3: "UINT3", 4: "UINT4", 6: "UINT6", 8: "UINT8"}
 
@@ -58,18 +61,32 @@ def values(params: "WeightParams", shape: Shape, axis: int = 0) -> NDArray[np.fl
 
 def is_given(params: "WeightParams") -> bool:
     """Whether there are any values."""
-    return bool(params.float16Value or params.rawValue or params.int8RawValue or len(params.floatValue))
+    return any(len(field) for field in _fields(params).values())
+
+
+def _fields(params: "WeightParams") -> dict[str, Any]:
+    """The fields that hold values, those that were left in the file as bytes."""
+    apart = stored(params)
+    fields = {name: apart.get(number, getattr(params, name)) for name, number in _NUMBERS.items()}
+    return fields | ({"floatValue": apart[1].view(np.float32)} if 1 in apart else {})
 
 
 def _plain(params: "WeightParams", shape: Shape) -> NDArray[Any]:
     """Values of half precision if they stand so, the field's own memory otherwise."""
-    if params.float16Value:
-        array: NDArray[Any] = np.frombuffer(bytearray(params.float16Value[: 2 * (len(params.float16Value) // 2)]), np.float16)
-    elif params.rawValue or params.int8RawValue:
+    fields = _fields(params)
+    half = fields["float16Value"]
+    if len(half):
+        array: NDArray[Any] = _bytes(half)[: len(half) // 2 * 2].view(np.float16)
+    elif len(fields["rawValue"]) or len(fields["int8RawValue"]):
         raise MilError("its weights are quantized, but do not say how: export the model again")
     else:
-        array = np.array(params.floatValue, np.float32)
+        array = np.asarray(fields["floatValue"], np.float32)
     return _shaped(array, shape)
+
+
+def _bytes(field: Any) -> NDArray[np.uint8]:
+    """Bytes that can be written to, of a field or as they were read from the file."""
+    return field if isinstance(field, np.ndarray) else np.frombuffer(bytearray(field), np.uint8)
 
 
 def _quantized(params: "WeightParams", shape: Shape, axis: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
@@ -78,17 +95,18 @@ def _quantized(params: "WeightParams", shape: Shape, axis: int) -> tuple[NDArray
     bits = int(quantization.numberOfBits)
     if not 1 <= bits <= 8:
         raise MilError(f"its weights are quantized to {bits} bits, known are 1 to 8: export the model again")
-    if params.int8RawValue:
-        indices = (np.frombuffer(params.int8RawValue, np.int8).astype(np.int16) + 128).astype(np.uint8)
-    else:
-        indices = _unpacked(np.frombuffer(params.rawValue, np.uint8), bits, math.prod(shape))
+    fields = _fields(params)
+    signed = bool(len(fields["int8RawValue"]))
+    raw = _bytes(fields["int8RawValue" if signed else "rawValue"])
+    # In two's complement, i + 128 is i with its highest bit the other way.
+    indices = raw ^ np.uint8(128) if signed else _unpacked(raw, bits, math.prod(shape))
     kind = quantization.WhichOneof("QuantizationType")
     if kind == "lookupTableQuantization":
         tables = np.array(quantization.lookupTableQuantization.floatValue, np.float32)[None]
     elif kind == "linearQuantization":
         linear = quantization.linearQuantization
         scale, bias = np.array(linear.scale, np.float32), np.array(linear.bias, np.float32)
-        first = -128 if params.int8RawValue else 0
+        first = -128 if signed else 0
         if not scale.size or bias.size not in (0, 1, scale.size):
             raise MilError(f"its weights are quantized with {scale.size} scales and {bias.size} biases: export the model again")
         tables = scale[:, None] * np.arange(first, first + 2**bits, dtype=np.float32) + (bias[:, None] if bias.size else np.float32(0))
@@ -104,7 +122,7 @@ def _quantized(params: "WeightParams", shape: Shape, axis: int) -> tuple[NDArray
 def _unpacked(raw: NDArray[np.uint8], bits: int, count: int) -> NDArray[np.uint8]:
     """Numbers of so many bits, the first in the highest bits of the first byte."""
     if bits == 8:
-        return raw.copy()
+        return raw
     if raw.size < math.ceil(count * bits / 8):
         return raw[:0]
     rows = np.unpackbits(raw, count=count * bits).reshape(count, bits)
