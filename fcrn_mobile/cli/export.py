@@ -18,6 +18,7 @@ from fcrn_mobile.shipped import RECIPES
 
 if TYPE_CHECKING:
     from fcrn_mobile.conversion.recipe import Recipe
+    from fcrn_mobile.doctor.diagnosis import Diagnosis
     from fcrn_mobile.network.float_network import FloatNetwork
 
 __all__ = ["command"]
@@ -70,19 +71,20 @@ def command(
         recipe = export(loaded, recipe, out, force, on_image, correct=not no_correct)
     size_bytes = artefact_size(out)
     stored = package_weights(out) if out.suffix == ".mlpackage" else []
+    diagnosis = _diagnosis(out)
     notes = calibration_notes(loaded, recipe)
     if graph := _graph(out):
         notes.append(f"its graph was taken by {graph}")
     if uncorrected:
         notes.append(NOT_CORRECTED)
     if json_out:
-        made_of = {"weights": weights_json(stored)} if stored else {}
+        made_of = {"weights": weights_json(stored), "doctor": diagnosis} if stored else {}
         write_json(json_out, {"path": str(out), "size_bytes": size_bytes, "recipe": recipe.to_json(), "notes": notes} | made_of)
     if json_out != "-":
         # The oldest system and the kind of output are Core ML's: the others have arrays.
         kind = f"{recipe.target}  output {recipe.output}" if out.suffix == ".mlpackage" else "output array"
         print(f"{out}  {size_bytes / 1e6:.1f} MB  {recipe.precision}  {kind}, depth {in_units(loaded, recipe)}")
-        weights = [weights_line(stored)] if stored else []
+        weights = [weights_line(stored), f"doctor: {diagnosis}"] if stored else []
         print(*weights, *notes, _next(model, loaded, recipe, out), sep="\n")
 
 
@@ -103,6 +105,13 @@ def _graph(out: Path) -> str | None:
     from fcrn_mobile.package.reading import metadata, read_specification
 
     return Metadata.from_dict(metadata(read_specification(out)[0])).graph if out.suffix == ".mlpackage" else None
+
+
+def _diagnosis(out: Path) -> "Diagnosis | None":
+    """Published hazards in a package."""
+    from fcrn_mobile.doctor.diagnosis import diagnose
+
+    return diagnose(out) if out.suffix == ".mlpackage" else None
 
 
 def _read(file: Path) -> "Recipe":

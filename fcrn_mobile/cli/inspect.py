@@ -45,10 +45,12 @@ def command(
     from fcrn_mobile.conversion.export import artefact_size
 
     if model.rstrip("/").endswith((".mlpackage", ".mlmodel")):
+        from fcrn_mobile.doctor.diagnosis import diagnose
         from fcrn_mobile.mil.summary import summarise
 
         summary = vars(summarise(Path(model), function))
         facts = {"model": model, "size_bytes": artefact_size(Path(model)), **summary, **_on_device(Path(model), function, estimated, plans)}
+        facts["doctor"] = diagnose(Path(model), function, model_config)
     elif estimated or plans:
         raise InputError(f"'{model}' has no operators to estimate or to find in a plan: export it to an .mlpackage first")
     elif model.rstrip("/").endswith(".aimodel"):

@@ -113,13 +113,15 @@ def _write_page(
     arithmetic: Any,
     configs: dict[str, Path],
 ) -> None:
+    from fcrn_mobile.report.findings import diagnoses
     from fcrn_mobile.report.html import Page
     from fcrn_mobile.report.operators import operators
     from fcrn_mobile.report.scenes import show
 
     with progress("operators") as on_image:
         ops = operators(source, reference, result, arithmetic, on_image, configs)
-    write_page(Page(result, show(source, base, runtimes, result), ops=ops), html, force)
+    hazards = diagnoses((candidate.path for candidate in result.candidates), configs)
+    write_page(Page(result, show(source, base, runtimes, result), ops=ops, diagnoses=hazards), html, force)
 
 
 def print_drift(result: "Validation") -> None:

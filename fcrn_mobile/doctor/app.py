@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from math import prod
 
 from fcrn_mobile.doctor.subject import Place, Subject
 from fcrn_mobile.mil.interface import Feature
@@ -20,7 +21,8 @@ _CHANNELS = (1, 3)
 
 def _padded_array_rows(subject: Subject) -> Iterator[Place]:
     for feature in subject.outputs:
-        if feature.kind == "array" and feature.dtype == "FLOAT16" and len(feature.shape) > 1 and feature.shape[-1] % _ROW:
+        rows = prod(feature.shape[:-1])
+        if feature.kind == "array" and feature.dtype == "FLOAT16" and rows > 1 and feature.shape[-1] % _ROW:
             yield Place(feature.name, "output", str(feature.shapes))
 
 

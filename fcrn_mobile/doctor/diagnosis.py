@@ -65,6 +65,11 @@ class Diagnosis:
     rules: int
 
     @property
+    def name(self) -> str:
+        """Of its file."""
+        return Path(self.model).name
+
+    @property
     def counts(self) -> dict[Severity, int]:
         """Findings by severity, those without any left out."""
         counted = Counter(finding.rule.severity for finding in self.findings)

@@ -12,7 +12,12 @@ __all__ = ["DETECTIONS"]
 _MANY_BYTES = 20_000_000
 _LONG_CHAIN = 250
 _ELEMENTWISE = {"add", "sub", "mul", "real_div", "maximum", "minimum", "relu", "relu6", "clip", "sigmoid", "tanh", "square", "sqrt", "exp"}
-_AFFINE = ("constexpr_affine_dequantize", "constexpr_blockwise_shift_scale")
+#: Weights in whole numbers with scales → where the numbers are.
+_AFFINE = {
+    "constexpr_affine_dequantize": "quantized_data",
+    "constexpr_blockwise_shift_scale": "data",
+    "constexpr_sparse_blockwise_shift_scale": "nonzero_data",
+}
 
 
 def _uncompressed(subject: Subject) -> Iterator[Place]:
@@ -30,10 +35,9 @@ def _network_in_float32(subject: Subject) -> Iterator[Place]:
 
 def _int8_weights(subject: Subject) -> Iterator[Place]:
     for stage, _, op in subject.operators():
-        for key in ("quantized_data", "data"):
-            tensor = op.tensor(key)
-            if op.kind in _AFFINE and tensor and tensor.dtype in ("INT8", "UINT8"):
-                yield stage.place(op, f"{tensor.bytes / 1e3:.1f} kB")
+        tensor = op.tensor(_AFFINE[op.kind]) if op.kind in _AFFINE else None
+        if tensor and tensor.dtype in ("INT8", "UINT8"):
+            yield stage.place(op, f"{tensor.bytes / 1e3:.1f} kB")
 
 
 def _blockwise_weights(subject: Subject) -> Iterator[Place]:

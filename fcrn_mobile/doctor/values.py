@@ -8,6 +8,7 @@ import torch
 
 from fcrn_mobile.doctor.operators import Op, Operators, half
 from fcrn_mobile.doctor.subject import Place, Subject
+from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.mil.values import type_name
 
 __all__ = ["DETECTIONS"]
@@ -126,7 +127,20 @@ def _beyond(op: Op, key: str, dtype: str, operators: Operators) -> float | None:
 
 
 def _output_shape(op: Op, operators: Operators) -> str | None:
-    return f"strides {op.numbers('strides')}" if op.tensor("output_shape") else None
+    """Only where it is not what padding gives: coremltools writes it at every transposed convolution."""
+    given_shape, lengths, kernel = op.numbers("output_shape")[2:], op.shape_of("x")[2:], op.shape_of("weight")[2:]
+    if not given_shape or -1 in lengths:
+        return None
+    pads = op.numbers("pad") if op.constant("pad_type") == "custom" else ()
+    pads = pads or (0.0,) * 2 * len(lengths)
+    strides, dilations = (op.numbers(key) or (1.0,) * len(lengths) for key in ("strides", "dilations"))
+    natural = tuple(
+        (length - 1) * stride + dilation * (size - 1) + 1 - pads[2 * axis] - pads[2 * axis + 1]
+        for axis, (length, stride, dilation, size) in enumerate(zip(lengths, strides, dilations, kernel, strict=True))
+    )
+    if natural != given_shape:
+        return f"{by(tuple(map(int, given_shape)))} where padding gives {by(tuple(map(int, natural)))}"
+    return "uneven padding" if pads[::2] != pads[1::2] else None
 
 
 def _index_of_16_bits(op: Op, operators: Operators) -> str | None:

@@ -1,12 +1,20 @@
 """What the doctor found, for pages and code review tools."""
 
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-from fcrn_mobile.doctor.diagnosis import Diagnosis
+from fcrn_mobile.doctor.diagnosis import Diagnosis, diagnose
 from fcrn_mobile.doctor.rules import Rule, rules
+from fcrn_mobile.package.reading import SUFFIXES
 from fcrn_mobile.report.sarif import SarifResult, SarifRule, sarif
 
-__all__ = ["to_sarif"]
+__all__ = ["diagnoses", "to_sarif"]
+
+
+def diagnoses(paths: Iterable[str], configs: Mapping[str, Path] | None = None) -> tuple[Diagnosis, ...]:
+    """Of the models among some files that are Core ML's; ``configs``: model config by path, where they have one."""
+    return tuple(diagnose(Path(path), config=(configs or {}).get(path)) for path in paths if Path(path).suffix in SUFFIXES)
 
 
 def to_sarif(diagnosis: Diagnosis) -> dict[str, Any]:

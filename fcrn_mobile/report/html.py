@@ -17,6 +17,7 @@ import numpy as np
 from fcrn_mobile import palette
 from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.depth_contract import UNITS, Depth
+from fcrn_mobile.doctor.diagnosis import Diagnosis
 from fcrn_mobile.evaluation.budget import BOUNDARY, FIDELITY
 from fcrn_mobile.evaluation.formulas import METRICS, compared
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
@@ -49,6 +50,7 @@ class Page:
         notes: on the latencies, a sentence each, such as how two compare; what makes them doubtful is added.
         devices: reports of latency from files; never beside what was measured here.
         ops: drift by operator of the candidate that drifts most.
+        diagnoses: published hazards in the candidates.
     """
 
     validation: Validation | None = None
@@ -57,6 +59,7 @@ class Page:
     notes: tuple[str, ...] = ()
     devices: tuple[DeviceReport, ...] = ()
     ops: Operators | None = None
+    diagnoses: tuple[Diagnosis, ...] = ()
 
 
 def render(page: Page, when: datetime) -> str:

@@ -408,7 +408,7 @@ PLANTS: dict[str, Plant] = {
         program(lambda x: mb.slice_by_index(x=x, begin=[0, 0, 4, 0], end=[1, 4, 8, 32]), (1, 4, 8, 64)),
     ),
     "beyond-float16": plant(program(lambda x: mb.add(x=x, y=HALF(-np.inf))), program(lambda x: mb.add(x=x, y=HALF(-1e4)))),
-    "output-shape": plant(program(transposed(2, output_shape=[1, 4, 16, 32])), program(transposed(2))),
+    "output-shape": plant(program(transposed(2, output_shape=[1, 4, 15, 32])), program(transposed(2, output_shape=[1, 4, 16, 32]))),
     "index-of-16-bits": plant(indexed(40000), indexed(30000), "off-engine"),
     "epsilon": plant(
         program(lambda x: mb.layer_norm(x=x, axes=[3], epsilon=HALF(1e-8))),

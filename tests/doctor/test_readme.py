@@ -38,5 +38,12 @@ def test_the_readme_lists_the_rules() -> None:
     assert text == rewritten(text)
 
 
+def test_what_was_judged_by_hand_names_rules_that_there_are() -> None:
+    judged = README.read_text(encoding="utf-8").split("## Judged by hand")[1].split("\n## ")[0]
+    rows = [line.split("|")[2].strip(" `") for line in judged.splitlines() if line.startswith("| ") and "`" in line.split("|")[2]]
+    assert len(rows) > 40
+    assert set(rows) <= set(rules())
+
+
 if __name__ == "__main__":
     README.write_text(rewritten(README.read_text(encoding="utf-8")), encoding="utf-8")

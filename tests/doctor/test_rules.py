@@ -4,6 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fcrn_mobile.doctor import engine, loading
@@ -11,6 +12,8 @@ from fcrn_mobile.doctor.diagnosis import diagnose
 from fcrn_mobile.doctor.rules import GROUPS, SEVERITIES, rules
 from fcrn_mobile.mil.graph import Graph, Tensor, Weight
 from tests.doctor.plants import PLANTS
+from tests.mil.build import mb, save_program
+from tests.mil.specifications import Model, feature
 
 #: Rules whose models no test can write: gigabytes. They are tried on graphs.
 GIGABYTES = {"constant-of-2-gb", "too-large"}
@@ -57,6 +60,39 @@ def test_weights_too_large_for_the_engine_are_found(too_large: bool) -> None:
     weights = SimpleNamespace(too_large=too_large, bytes=1_200_000_000)
     places = [*engine.DETECTIONS["too-large"](SimpleNamespace(placement=SimpleNamespace(weights=weights)))]  # type: ignore[arg-type]
     assert [place.detail for place in places] == (["1.20 GB of weights"] if too_large else [])
+
+
+def test_uneven_padding_shifts_what_a_transposed_convolution_gives(tmp_path: Path) -> None:
+    """The program of coremltools #2324: four values, a kernel of 3, stride 2, one value cut off in front alone."""
+    weight = np.ones((8, 4, 3), np.float16)
+
+    def body(pad: list[int], length: int) -> Any:
+        settings = {"pad": pad, "pad_type": "custom", "output_shape": [1, 4, length], "strides": [2]}
+        return lambda x: mb.conv_transpose(x=x, weight=weight, **settings)
+
+    paths = [save_program(tmp_path, body(pad, length), [np.zeros((1, 8, 4), np.float16)]) for pad, length in (([1, 0], 8), ([1, 1], 7))]
+    assert ["output-shape" in names(path) for path in paths] == [True, False]
+
+
+@pytest.mark.parametrize(("shape", "padded"), [((1, 10), False), ((2, 10), True), ((2, 32), False)])
+def test_one_row_alone_needs_no_strides(shape: tuple[int, ...], padded: bool, tmp_path: Path) -> None:
+    path = save_program(tmp_path, lambda x: mb.relu(x=x), [np.zeros(shape, np.float16)])
+    assert ("padded-array-rows" in names(path)) == padded
+
+
+def test_a_pipeline_of_apples_weights_may_take_any_size(tmp_path: Path) -> None:
+    """As Create ML writes them: no program is in them that could not, or leave the engine for it."""
+    spec = Model(specificationVersion=3)
+    item = spec.description.input.add(name="image")
+    item.type.imageType.colorSpace, item.type.imageType.height, item.type.imageType.width = 20, 299, 299
+    size = item.type.imageType.imageSizeRange
+    size.widthRange.lowerBound = size.heightRange.lowerBound = 299
+    size.widthRange.upperBound = size.heightRange.upperBound = -1
+    spec.visionFeaturePrint.scene.version = 1
+    feature(spec.description.output, "features", ("DOUBLE", (2048,)))
+    path = tmp_path / "scene.mlmodel"
+    path.write_bytes(spec.SerializeToString())
+    assert names(path) == {"array-from-vision"}
 
 
 def test_units_are_missing_until_a_model_config_says_them(tmp_path: Path) -> None:
