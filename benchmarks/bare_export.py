@@ -17,7 +17,7 @@ WEIGHTS = Path(__file__).parents[1] / "fcrn_mobile" / "network" / "builtin.safet
 
 def main(out: str) -> None:
     """Convert the network as it was trained; the conversion folds batch norms itself."""
-    config = preset("fcrn-lite0")
+    config = preset("fcrn-lite0-lateral")
     network = FCRN(config).eval()
     network.load_state_dict({key: value.float() for key, value in load_file(WEIGHTS).items()}, strict=False)
     size = (1, 3, *config.input_size)

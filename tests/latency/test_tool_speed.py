@@ -47,8 +47,8 @@ def test_the_bare_script_converts_the_network_that_export_converts() -> None:
         stored = set(file.keys())
     network = load_checkpoint(BUILTIN).network
     # Its build of the network leaves no weight out and has the same configuration.
-    assert network.config == preset("fcrn-lite0")
-    assert set(FCRN(preset("fcrn-lite0")).state_dict()) == stored
+    assert network.config == preset("fcrn-lite0-lateral")
+    assert set(FCRN(preset("fcrn-lite0-lateral")).state_dict()) == stored
 
 
 def test_bounds_are_printed_and_broken_ones_named() -> None:

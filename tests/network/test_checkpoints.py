@@ -32,8 +32,9 @@ def test_half_precision_halves_the_kernels_only(tiny_config, tmp_path) -> None:
 
 def test_builtin_is_small_and_says_where_it_comes_from(builtin) -> None:
     assert checkpoint_path("builtin").stat().st_size <= 14e6
-    assert builtin.network.config.preset == "fcrn-lite0"
+    assert builtin.network.config.preset == "fcrn-lite0-lateral"
     assert "nyu_train795.zip" in builtin.training.data
+    assert any("Silberman" in term for term in builtin.training.others["terms"])
     assert builtin.training.command.startswith("fcrn-mobile train")
     assert builtin.metrics["protocol"] == "eigen"
 
