@@ -1,11 +1,20 @@
 """Descriptions of networks against the parameters and multiply-accumulates that were published of them, and against torch's own count."""
 
+import warnings
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from networks import NETWORKS, Network, described
 from samples import published_samples
+
+from fcrn_mobile.latency.work import matrix, work
+from fcrn_mobile.mil.graph import read_graph
+from fcrn_mobile.network.resnet import ResNet
+from tests.mil.build import convert, ct
 
 #: Millions of parameters and 10^9 multiply-accumulates as printed: READMEs and papers of RepViT, RepNeXt, RecNeXt, EfficientFormer, SHViT,
 #: iFormer, SwiftFormer; MobileOne's table 9; timm's model cards of FastViT, MobileNetV2, V3 and V4, EfficientNet; torchvision's of ResNet,
@@ -132,3 +141,43 @@ def test_attention_costs_what_torch_counts() -> None:
     finally:
         torch.backends.mha.set_fastpath_enabled(True)
     assert Network(64, 7, 7).attention(4).macs == counter.get_total_flops() / 2
+
+
+def test_a_converted_resnet_costs_what_its_description_does(tmp_path: Path) -> None:
+    """Operator by operator: multiply-accumulates, bytes of weights and of activations."""
+    inputs, outputs = [ct.TensorType("x", shape=(1, 3, 64, 64), dtype=np.float16)], [ct.TensorType("y", dtype=np.float16)]
+    options = {"inputs": inputs, "outputs": outputs, "compute_precision": ct.precision.FLOAT16}
+    path = convert(ResNet("resnet18").eval(), [torch.rand(1, 3, 64, 64)], tmp_path, "resnet", **options)
+    converted, description = (matrix(works) for works in (work(read_graph(path)), described("resnet-18@64 backbone").work()))
+    assert len(converted) == len(description)
+    np.testing.assert_allclose(np.sort(converted, axis=0), np.sort(description, axis=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "settings"),
+    [
+        ("mobilenetv1-1.0", "MobileNetV1ForImageClassification", {}),
+        ("mobilenetv2-1.0", "MobileNetV2ForImageClassification", {}),
+        ("resnet-50", "ResNetForImageClassification", {"downsample_in_bottleneck": False}),
+        ("convnext-t", "ConvNextForImageClassification", {}),
+        ("poolformer-s12", "PoolFormerForImageClassification", {}),
+        ("swiftformer-xs", "SwiftFormerForImageClassification", {}),
+        ("mobilevit-s", "MobileViTForImageClassification", {"image_size": 256}),
+        ("vit-b16", "ViTForImageClassification", {}),
+    ],
+)
+def test_other_peoples_code_computes_what_is_described(name: str, model: str, settings: dict[str, Any]) -> None:
+    """Networks of transformers in their usual configuration, counted by torch."""
+    import transformers
+    from torch.utils.flop_counter import FlopCounterMode
+
+    kind = getattr(transformers, model)
+    size = NETWORKS[name].size
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        network = kind(kind.config_class(**settings, num_labels=1000)).eval()
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            network(torch.zeros(1, 3, size, size))
+    own = described(name)
+    assert own.macs == pytest.approx(counter.get_total_flops() / 2, rel=0.01)
+    assert own.parameters == pytest.approx(sum(p.numel() for p in network.parameters()), rel=0.01)
