@@ -1,6 +1,6 @@
 """Options on the frames that a command measures on: their protocol, and what becomes of those that cannot be read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,9 +10,11 @@ from fcrn_mobile.errors import InputError
 
 if TYPE_CHECKING:
     from fcrn_mobile.data import Source
+    from fcrn_mobile.data.phone import PhoneView
     from fcrn_mobile.evaluation.metrics import EvaluationProtocol
+    from fcrn_mobile.runtimes import Runtime
 
-__all__ = ["rule_for", "rule_if_depth", "rule_options", "skip_bad_option", "sound_frames"]
+__all__ = ["phone_frames", "rule_for", "rule_if_depth", "rule_options", "skip_bad_option", "sound_frames"]
 
 
 def rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,3 +87,21 @@ def sound_frames(source: "Source", rule: "EvaluationProtocol | None", skip_bad: 
     with progress("check frames") as on_frame:
         sound, bad = skipping.skip_bad(source, lambda sample: rule and counted_pixels(sample.depth, rule, sample.name), on_frame)
     return sound, skipping.skipped_note(bad, len(source))
+
+
+def phone_frames(source: "Source", models: "Sequence[Runtime]", framing: str) -> "PhoneView":
+    """What models get of a source's pictures on a phone, or stretched.
+
+    Raises:
+        InputError: an unknown framing, models of several sizes or framings, or data whose focal length is not known.
+    """
+    from fcrn_mobile.data.phone import VIEWS, phone_view
+
+    view = next((each for each in VIEWS if each == framing), None)
+    if view is None:
+        raise InputError(f"--framing {framing!r:.80} is none: use one of {', '.join(VIEWS)}")
+    first = models[0]
+    for model in models:
+        if (model.input_size, model.contract.framing) != (first.input_size, first.contract.framing):
+            raise InputError(f"'{model.name}' and '{first.name}' take other sizes or framings: give them one by one with --framing")
+    return phone_view(source, first.input_size, first.contract.framing, view)

@@ -18,18 +18,23 @@ __all__ = ["command"]
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--models", type=OutputFolder(), default=Path("ios_demo/Models"), show_default=True, help="Folder of the app's models.")
 @model_config_option()
+@click.option(
+    "--framing",
+    metavar="stretch|crop|letterbox",
+    help="How the app brings pictures to the model.  [default: as the model says, but crop instead of stretch]",
+)
 @click.option("--force", is_flag=True, help="Overwrite a package of the same name.")
 @json_option
-def command(model: Path, models: Path, model_config: Path | None, force: bool, json_out: str | None) -> None:
+def command(model: Path, models: Path, model_config: Path | None, framing: str | None, force: bool, json_out: str | None) -> None:
     """Copy MODEL, an .mlpackage of any maker, into the iOS app, once it is sure that the app can show its depth.
 
     That is one picture in colour in, one depth map out, and metadata that say what its depth means, or a model config that does.
     """
-    from fcrn_mobile.conversion.contract import check, install, read_ports, told
+    from fcrn_mobile.conversion.contract import check, framing_named, install, read_ports, told
     from fcrn_mobile.conversion.export import artefact_size
     from fcrn_mobile.package.metadata import Metadata
 
-    added = told(model, model_config) if model.suffix == ".mlpackage" else {}
+    added = told(model, model_config, framing_named(framing)) if model.suffix == ".mlpackage" else {}
     violations = check(model, added)
     installed = None if violations else install(model, models, force, added)
     size, metric = artefact_size(model), Metadata.from_dict(read_ports(model)[2] | added).is_metric
@@ -42,6 +47,8 @@ def command(model: Path, models: Path, model_config: Path | None, force: bool, j
         click.get_current_context().exit(BAD_INPUT)
     if json_out != "-":
         print(f"{installed}  {size / 1e6:.1f} MB  fits the app's contract (checked here, not run on a device)")
+        if contract := Metadata.from_dict(added).depth_contract():
+            print(f"pictures are brought to its size by {contract.framing}: --framing says another way")
         if not metric:
             print("its depth is known up to a scale only: the app shows it as relative, never in metres")
         print("next: open ios_demo/DepthDemo.xcodeproj in Xcode and run it on a phone")

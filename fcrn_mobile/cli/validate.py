@@ -8,7 +8,7 @@ import click
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, progress, size_option, write_json
 from fcrn_mobile.cli.exits import end
-from fcrn_mobile.cli.frames import rule_if_depth, rule_options, skip_bad_option, sound_frames
+from fcrn_mobile.cli.frames import phone_frames, rule_if_depth, rule_options, skip_bad_option, sound_frames
 from fcrn_mobile.cli.gate import Gate, gate_options, print_changes
 from fcrn_mobile.cli.model_config import model_config_option, model_configs
 from fcrn_mobile.cli.page import html_options, write_page
@@ -16,7 +16,10 @@ from fcrn_mobile.evaluation.formulas import shown
 from fcrn_mobile.runtimes.backends import is_on_device
 
 if TYPE_CHECKING:
+    from fcrn_mobile.data.phone import PhoneView
     from fcrn_mobile.data.source import Source
+    from fcrn_mobile.evaluation.metrics import EvaluationProtocol
+    from fcrn_mobile.report.gate import Outcome
     from fcrn_mobile.runtimes import Runtime
     from fcrn_mobile.validation.result import Drift, Validation
 
@@ -31,6 +34,11 @@ __all__ = ["command", "print_drift"]
 )
 @click.option("--budget", "budgets", multiple=True, metavar="M=X", help="Such as abs_rel=5% or fidelity=0.05; else the recipe's own.")
 @rule_options
+@click.option(
+    "--framing",
+    metavar="phone-portrait|phone-landscape|stretch",
+    help="Show models what the app would see of the pictures on a phone held so, in the candidates' framing; an emulation.",
+)
 @skip_bad_option
 @click.option("--backend", default="auto", show_default=True, help="Of the candidates.")
 @click.option("--arithmetic", default="float16", show_default=True, metavar="float16|float32|ane", help="Of the mil backend; a simulation.")
@@ -44,6 +52,7 @@ def command(
     candidates: tuple[str, ...],
     data: str,
     budgets: tuple[str, ...],
+    framing: str | None,
     skip_bad: bool,
     backend: str,
     arithmetic: str,
@@ -63,10 +72,12 @@ def command(
     gate = Gate.taken_from(how)
     baseline = gate.read_baseline()
     limits = [parse_limit(text) for text in budgets]
-    rule = rule_if_depth(data, **how)
+    rule = _framed_rule(data, framing, how)
     source, left_out = sound_frames(open_images(data), rule, skip_bad)
     configs = model_configs((reference, *candidates), model_config)
     base, runtimes = _open(reference, candidates, backend, arithmetic, configs, size)
+    view = phone_frames(source, runtimes, framing) if framing else None
+    source = view or source
     if baseline:
         baseline.require_same(base, data, rule, source.names)
     with progress("validate") as on_frame:
@@ -80,13 +91,19 @@ def command(
     if html:
         _write_page(html, force, source, reference, base, runtimes, result, arithmetic, configs)
     if json_out:
-        write_json(json_out, result.to_json())
+        write_json(json_out, result.to_json() | ({"framing": view.to_json()} if view else {}))
     if json_out != "-":
-        print_drift(result)
-        print_changes(outcome)
-        if html:
-            print(f"written: {html}")
+        _print(outcome, view, html)
     end(result.held)
+
+
+def _print(outcome: "Outcome", view: "PhoneView | None", html: Path | None) -> None:
+    print_drift(outcome.validation)
+    if view:
+        print(view)
+    print_changes(outcome)
+    if html:
+        print(f"written: {html}")
 
 
 def _open(
@@ -122,6 +139,12 @@ def _write_page(
         ops = operators(source, reference, result, arithmetic, on_image, configs)
     hazards = diagnoses((candidate.path for candidate in result.candidates), configs)
     write_page(Page(result, show(source, base, runtimes, result), ops=ops, diagnoses=hazards), html, force)
+
+
+def _framed_rule(data: str, framing: str | None, how: dict[str, Any]) -> "EvaluationProtocol | None":
+    """The protocol; of pictures that were framed, all of them unless another is asked for: crops of whole frames mean nothing there."""
+    rule = rule_if_depth(data, **how)
+    return rule_if_depth(data, **how | {"protocol": "full"}) if framing and rule and how["protocol"] is None else rule
 
 
 def print_drift(result: "Validation") -> None:

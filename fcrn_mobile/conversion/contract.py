@@ -3,15 +3,16 @@
 The rules, their order and their words are those of ``ModelContract`` in ``ios_demo/DepthCore``; both are tested with the same cases.
 """
 
+import json
 import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from fcrn_mobile.conversion.recipe import OUTPUTS
-from fcrn_mobile.depth_contract import config_beside
+from fcrn_mobile.depth_contract import Framing, config_beside
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.check import read_function
@@ -26,7 +27,7 @@ from fcrn_mobile.whole_file import written_whole
 if TYPE_CHECKING:
     from coremltools.proto.FeatureTypes_pb2 import FeatureDescription
 
-__all__ = ["Port", "check", "install", "read_ports", "told", "violations"]
+__all__ = ["Port", "check", "framing_named", "install", "read_ports", "told", "violations"]
 
 _EXPORT = "export it with fcrn-mobile"
 _AGAIN = "export it again"
@@ -68,20 +69,46 @@ def violations(inputs: Sequence[Port], outputs: Sequence[Port], metadata: Mappin
     return [*_input(inputs), *_metadata(written), *_settings(recipe, inputs), *_output(outputs, recipe)]
 
 
-def told(package: Path, model_config: Path | None = None) -> dict[str, str]:
-    """Metadata that a model config adds to those of a package of other makers: what its depth means; empty without one.
+def told(package: Path, model_config: Path | None = None, framing: Framing | None = None) -> dict[str, str]:
+    """Metadata that the app needs beside those of a package: its framing, the camera of its metres, and what a model config says.
 
     Args:
         package: an .mlpackage.
         model_config: a TOML; None: the file beside a package that says nothing itself.
+        framing: of pictures in the app; None: as the contract says, but ``crop`` instead of ``stretch``, so that proportions stay.
 
     Raises:
         InputError: it is no package, or the model config cannot be.
     """
     written = read_ports(package)[2]
     file = model_config or (config_beside(package) if Metadata.from_dict(written) == Metadata() else None)
-    contract = model_contract(package, written, file) if file else None
-    return Metadata(**contract.to_metadata()).to_dict() if contract else {}
+    try:
+        contract = model_contract(package, written, file)
+    except InputError:
+        if file:
+            raise
+        return {}  # ``violations`` says why
+    if contract is None:
+        return {}
+    own = "crop" if contract.framing == "stretch" else contract.framing
+    facts = Metadata(**contract.to_metadata()).to_dict()
+    # Said even where it is as usual: silence is not what was asked for.
+    added = {key("contract"): json.dumps(json.loads(facts.get(key("contract"), "{}")) | {"framing": framing or own})}
+    if contract.camera and not Metadata.from_dict(written).camera:
+        added[key("camera")] = facts[key("camera")]
+    return (facts if file else {}) | added
+
+
+def framing_named(name: str | None) -> Framing | None:
+    """The framing of that name; None for none.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    framing = next((each for each in get_args(Framing) if each == name), None)
+    if name is not None and framing is None:
+        raise InputError(f"--framing {name!r:.80} is none: use one of {', '.join(get_args(Framing))}")
+    return framing
 
 
 def check(package: Path, added: Mapping[str, str] | None = None) -> list[str]:
@@ -163,10 +190,21 @@ def _metadata(written: Metadata) -> list[str]:
         faults.append(f"its metadata lack '{key('output_units')}': {_NO_UNITS}")
     elif units not in (METRES, UP_TO_SCALE):
         faults.append(f"its depth is in '{units}', neither in metres nor up to scale: {_EXPORT}")
+    if written.contract and not _has_framing(written.contract):
+        faults.append(f"its contract '{written.contract[:80]}' cannot be read: {_AGAIN}")
     checkpoint = written.checkpoint_sha256
     if checkpoint and not re.fullmatch("[0-9a-f]{64}", checkpoint):
         faults.append(f"its checkpoint hash '{checkpoint[:80]}' is not a SHA-256: {_AGAIN}")
     return faults
+
+
+def _has_framing(contract: str) -> bool:
+    """Whether JSON says how a picture is framed, or leaves that as usual."""
+    try:
+        terms = json.loads(contract)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(terms, dict) and terms.get("framing") in (None, *get_args(Framing))
 
 
 def _recipe(written: Metadata) -> dict[str, Any] | str | None:

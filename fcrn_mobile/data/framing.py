@@ -28,6 +28,17 @@ class Frame:
     model: _Size
     framing: Framing = "stretch"
 
+    @property
+    def seen_width(self) -> float:
+        """Width in the picture's pixels of what the model sees, bars included: a focal length in these widths is the one that counts.
+
+        Metres hold for a horizontal focal length in widths of the picture (``cameras.focal_ratio``). Neither resizing nor stretching
+        changes that, cropping and bars do. Exact, where ``fill`` takes whole pixels.
+        """
+        scales = [side / length for side, length in zip(self.picture, self.model, strict=True)]
+        scale = {"stretch": scales[1], "crop": min(scales), "letterbox": max(scales)}[self.framing]
+        return self.model[1] * scale
+
     def fill(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The picture H×W×3 as the model sees it."""
         if self.framing == "crop":

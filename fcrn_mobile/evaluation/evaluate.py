@@ -45,7 +45,7 @@ def evaluate(
         InputError: a model that sees a part of pictures alone, a frame without a valid pixel, a prediction that cannot be brought to the
             truth, or no alignment of depth that is not in metres.
     """
-    check_whole(model)
+    check_whole(model, source)
     depth, focus = depth_of(model), focus_on(model, source)
     rule = settled(rule, depth, getattr(model, "name", "the model"))
     metrics = DepthMetrics(rule, depth == "inverse", sums={} if resampled else None)

@@ -20,16 +20,20 @@ def depth_of(model: object, unsaid: Depth = "metres") -> Depth:
     return contract.depth if contract else unsaid
 
 
-def check_whole(model: object) -> None:
+def check_whole(model: object, source: object = None) -> None:
     """Pass if a model gives depth of whole pictures, as far as its contract says.
+
+    Args:
+        model: a runtime or a baseline.
+        source: of the pictures; one that says they are ``framed_for`` the model's size has nothing that it does not see.
 
     Raises:
         InputError: it sees their middle alone: beside it there is no depth to measure.
     """
     contract = getattr(model, "contract", None)
-    if contract and contract.framing == "crop":
+    if contract and contract.framing == "crop" and getattr(source, "framed_for", None) != getattr(model, "input_size", ()):
         name = getattr(model, "name", "the model")
-        remedy = 'crop the data to its aspect, and set framing = "stretch"'
+        remedy = 'measure what a phone sees with validate --framing, or crop the data to its aspect and set framing = "stretch"'
         raise InputError(f"'{name}' sees the middle of pictures alone (framing crop): {remedy}")
 
 

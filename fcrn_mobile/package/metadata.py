@@ -29,7 +29,8 @@ class Metadata:
         network: preset.
         checkpoint_sha256: hash of the checkpoint's file.
         training_data: what the network learned from, as a data spec.
-        camera: that its metres hold for, as JSON of a ``TrainingCamera``; None where ``training_data`` tells, or nothing.
+        camera: that its metres hold for, as JSON of a ``TrainingCamera``; None where it isn't known, in artefacts of earlier versions also
+            where ``training_data`` tells.
         output_units: one of ``depth_contract.UNITS``.
         input_values: how to fill the input, where its type leaves that open.
         contract: what else the contract of a depth model says, as JSON; see ``depth_contract``.
@@ -59,8 +60,12 @@ class Metadata:
         facts = DepthContract(contract.depth, framing=contract.framing, focal_length=focal, focal_width=width).to_metadata()
         if training.camera:
             facts["camera"] = json.dumps(training.camera)
-        elif training.data:  # which tell a camera
+        elif training.data:
+            from fcrn_mobile.data.spec import training_camera
+
             facts.pop("camera", None)
+            if contract.is_metric and (camera := training_camera(training.data)).relative_focal:
+                facts["camera"] = json.dumps(asdict(camera))
         return cls(version=version, checkpoint_sha256=network.sha256, training_data=training.data or "unknown", **facts)
 
     @classmethod

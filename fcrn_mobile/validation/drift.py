@@ -128,11 +128,11 @@ def validate(
 
     Raises:
         InputError: a frame without a valid pixel, or no frame; a recipe in a candidate's metadata that is not readable; a frame that a
-            candidate was calibrated on; a budget on a metric without true depth; depth that does not mean what the reference's does.
+            candidate was calibrated on; a budget on a metric without true depth; depth of another kind, or of a part of pictures.
     """
     budgets = _budgets(candidates, budgets or [limits] * len(candidates), rule, data)
     _check_unseen(source, frozenset().union(*(calibrated_on(candidate.metadata) for candidate in candidates)), data)
-    rule, depth = _common(rule, reference, candidates)
+    rule, depth = _common(rule, reference, candidates, source)
     inverse = depth == "inverse"
     focus = focus_on(reference, source)
     truth = _Truth(DepthMetrics(rule, inverse), StandingMeter(rule, inverse, data), focus) if rule else None
@@ -170,15 +170,17 @@ def _meter(candidate: Runtime, reference: Runtime, source: Source, rule: Evaluat
     return _CandidateMeter(candidate, metrics, focus_on(candidate, source), own / other, Fidelity(depth))
 
 
-def _common(rule: EvaluationProtocol | None, reference: Runtime, candidates: Sequence[Runtime]) -> tuple[EvaluationProtocol | None, Depth]:
+def _common(
+    rule: EvaluationProtocol | None, reference: Runtime, candidates: Sequence[Runtime], source: Source
+) -> tuple[EvaluationProtocol | None, Depth]:
     """The protocol with its alignment, and what the reference's depth means.
 
     Raises:
         InputError: depth of different meanings, or of a part of pictures alone.
     """
-    depth = depth_of(reference)
     for model in (reference, *candidates):
-        check_whole(model)
+        check_whole(model, source)
+    depth = depth_of(reference)
     for candidate in candidates:
         own = depth_of(candidate, depth)
         # One package of a network up to scale may be in metres, by a scale that is known.

@@ -37,10 +37,17 @@ public class AVCaptureDeviceInput: AVCaptureInput {
   public init(device: AVCaptureDevice) throws {}
 }
 
-public class AVCaptureOutput: NSObject {}
+public class AVCaptureOutput: NSObject {
+  fileprivate weak var connected: AVCaptureConnection?
+  public func connection(with mediaType: AVMediaType) -> AVCaptureConnection? { connected }
+}
 
 public class AVCaptureConnection: NSObject {
   public var videoRotationAngle: CGFloat = 0
+  public var isCameraIntrinsicMatrixDeliverySupported: Bool { FakeCamera.shared.intrinsics != nil }
+  public var isCameraIntrinsicMatrixDeliveryEnabled = false {
+    willSet { precondition(!newValue || isCameraIntrinsicMatrixDeliverySupported, "as AVFoundation: an exception") }
+  }
   public func isVideoRotationAngleSupported(_ videoRotationAngle: CGFloat) -> Bool {
     [0, 90, 180, 270].contains(videoRotationAngle)
   }
@@ -122,6 +129,8 @@ public class AVCaptureSession: NSObject {
   public var synchronizationClock: CMClock? { CMClock() }
   private let lock = NSLock()
   private var runs = false
+  /// Whether images come with focal lengths: as it was set when the session started.
+  fileprivate private(set) var delivers = false
   private(set) var output: AVCaptureVideoDataOutput?
   let connection = AVCaptureConnection()
 
@@ -134,10 +143,14 @@ public class AVCaptureSession: NSObject {
   public func canAddInput(_ input: AVCaptureInput) -> Bool { inputs.isEmpty }
   public func canAddOutput(_ output: AVCaptureOutput) -> Bool { output is AVCaptureVideoDataOutput }
   public func addInput(_ input: AVCaptureInput) { inputs.append(input) }
-  public func addOutput(_ output: AVCaptureOutput) { self.output = output as? AVCaptureVideoDataOutput }
+  public func addOutput(_ output: AVCaptureOutput) {
+    self.output = output as? AVCaptureVideoDataOutput
+    output.connected = connection
+  }
   public func beginConfiguration() {}
   public func commitConfiguration() {}
   public func startRunning() {
+    delivers = connection.isCameraIntrinsicMatrixDeliveryEnabled
     lock.withLock { runs = true }
     FakeCamera.shared.started()
   }
@@ -152,6 +165,8 @@ package final class FakeCamera: @unchecked Sendable {
   package var exists = true
   package var isAllowed = true
   package var isInterrupted = false
+  /// Focal lengths in pixels of the images as they are delivered; nil for a camera that doesn't tell.
+  package var intrinsics: SIMD2<Float>? = SIMD2(repeating: 48)
   /// What the phone's position asks for.
   package var levelAngle: CGFloat = 90
   package fileprivate(set) weak var session: AVCaptureSession?
@@ -165,7 +180,7 @@ package final class FakeCamera: @unchecked Sendable {
 
   /// As if newly made, with a phone held upright.
   package func reset() {
-    (exists, isAllowed, isInterrupted, levelAngle) = (true, true, false, 90)
+    (exists, isAllowed, isInterrupted, levelAngle, intrinsics) = (true, true, false, 90, SIMD2(repeating: 48))
     lock.withLock { starts = 0 }
   }
 
@@ -199,7 +214,13 @@ package final class FakeCamera: @unchecked Sendable {
         buffer[colour: x, y] = SIMD4(scene(point.0, point.1), 255)
       }
     }
-    output.deliver(CMSampleBuffer(image: buffer, time: CMTime(seconds: seconds)), from: session.connection)
+    var attachments: [String: Data] = [:]
+    if session.delivers, let intrinsics {
+      let columns: [Float] = [intrinsics.x, 0, 0, 0, 0, intrinsics.y, 0, 0, 0, 0, 1, 0]
+      attachments[kCMSampleBufferAttachmentKey_CameraIntrinsicMatrix] = columns.withUnsafeBytes { Data($0) }
+    }
+    let sample = CMSampleBuffer(image: buffer, time: CMTime(seconds: seconds), attachments: attachments)
+    output.deliver(sample, from: session.connection)
   }
 
   /// Tells the app what happened to the session.

@@ -2,6 +2,11 @@ import CoreGraphics
 import CoreVideo
 import Foundation
 
+public class CIColor: NSObject {
+  let colour: SIMD4<Double>
+  public init(red: CGFloat, green: CGFloat, blue: CGFloat) { colour = 255 * SIMD4(Double(red), Double(green), Double(blue), 1) }
+}
+
 /// A picture that is computed where it is looked at. Rows count from below, what lies beyond a picture is transparent, and a scaled
 /// picture is interpolated between the centres of the pixels of the picture it is made of: a border mixes with nothing unless it is clamped.
 public class CIImage: NSObject {
@@ -28,21 +33,31 @@ public class CIImage: NSObject {
     }
   }
 
-  /// Cuts before anything is scaled.
+  public convenience init(color: CIColor) {
+    self.init(extent: Self.everywhere) { _, _ in color.colour }
+  }
+
+  private static var everywhere: CGRect { CGRect(x: -1e9, y: -1e9, width: 2e9, height: 2e9) }
+
   public func cropped(to rect: CGRect) -> CIImage {
-    precondition(scale == (1, 1) && offset == (0, 0), "the stub crops only what is not transformed yet")
-    return CIImage(extent: extent.intersection(rect)) { [pixel] x, y in
-      rect.contains(CGPoint(x: Double(x) + 0.5, y: Double(y) + 0.5)) ? pixel(x, y) : .zero
+    CIImage(extent: extent.intersection(rect)) { x, y in
+      rect.contains(CGPoint(x: Double(x) + 0.5, y: Double(y) + 0.5)) ? self.colour(Double(x), Double(y)) : .zero
+    }
+  }
+
+  public func composited(over dest: CIImage) -> CIImage {
+    CIImage(extent: extent.union(dest.extent)) { x, y in
+      let own = self.colour(Double(x), Double(y))
+      return own + dest.colour(Double(x), Double(y)) * (1 - own.w / 255)
     }
   }
 
   public func clampedToExtent() -> CIImage {
     precondition(scale == (1, 1) && offset == (0, 0), "the stub clamps only what is not transformed yet")
-    let all = CGRect(x: -1e9, y: -1e9, width: 2e9, height: 2e9)
     // The pixels whose centres lie within.
     let columns = Int((extent.minX - 0.5).rounded(.up))...Int((extent.maxX - 0.5).rounded(.up)) - 1
     let rows = Int((extent.minY - 0.5).rounded(.up))...Int((extent.maxY - 0.5).rounded(.up)) - 1
-    return CIImage(extent: all) { [pixel] x, y in
+    return CIImage(extent: Self.everywhere) { [pixel] x, y in
       pixel(min(max(x, columns.lowerBound), columns.upperBound), min(max(y, rows.lowerBound), rows.upperBound))
     }
   }
@@ -93,11 +108,13 @@ public struct CIContextOption: Hashable, Sendable {
 public class CIContext: NSObject {
   public init(options: [CIContextOption: Any]? = nil) {}
 
+  /// What the image leaves open stays as it was.
   public func render(_ image: CIImage, to buffer: CVPixelBuffer) {
     let height = CVPixelBufferGetHeight(buffer)
     for y in 0..<height {
       for x in 0..<CVPixelBufferGetWidth(buffer) {
-        buffer[colour: x, y] = image.colour(Double(x), Double(height - 1 - y))
+        let colour = image.colour(Double(x), Double(height - 1 - y))
+        buffer[colour: x, y] = colour + buffer[colour: x, y] * (1 - colour.w / 255)
       }
     }
   }

@@ -15,7 +15,11 @@ public class CMSampleBuffer {
   let image: CVImageBuffer
   let time: CMTime
 
-  package init(image: CVImageBuffer, time: CMTime) { (self.image, self.time) = (image, time) }
+  let attachments: [String: Data]
+
+  package init(image: CVImageBuffer, time: CMTime, attachments: [String: Data] = [:]) {
+    (self.image, self.time, self.attachments) = (image, time, attachments)
+  }
 }
 
 public func CMTimeSubtract(_ lhs: CMTime, _ rhs: CMTime) -> CMTime { CMTime(seconds: lhs.seconds - rhs.seconds) }
@@ -23,5 +27,9 @@ public func CMTimeGetSeconds(_ time: CMTime) -> Float64 { time.seconds }
 public func CMClockGetTime(_ clock: CMClock) -> CMTime { CMTime(seconds: CMClock.seconds) }
 public func CMSampleBufferGetImageBuffer(_ sbuf: CMSampleBuffer) -> CVImageBuffer? { sbuf.image }
 public func CMSampleBufferGetPresentationTimeStamp(_ sbuf: CMSampleBuffer) -> CMTime { sbuf.time }
+public var kCMSampleBufferAttachmentKey_CameraIntrinsicMatrix: CFString { "CameraIntrinsicMatrix" }
+public func CMGetAttachment(
+  _ target: CMSampleBuffer, key: CFString, attachmentModeOut: UnsafeMutablePointer<UInt32>?
+) -> AnyObject? { target.attachments[key].map { $0 as NSData } }
 
 public typealias Float64 = Double

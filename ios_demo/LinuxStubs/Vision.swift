@@ -83,7 +83,7 @@ public class VNImageRequestHandler: NSObject {
       .transformed(by: CGAffineTransform(scaleX: scale.x, y: scale.y), highQualityDownsample: true)
       .transformed(
         by: CGAffineTransform(translationX: CGFloat(image.pixelsWide) / 2, y: CGFloat(image.pixelsHigh) / 2))
-    CIContext().render(picture, to: buffer)
+    CIContext().render(picture.composited(over: CIImage(color: CIColor(red: 0, green: 0, blue: 0))), to: buffer)
     return buffer
   }
 }

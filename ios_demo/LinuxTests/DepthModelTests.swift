@@ -25,6 +25,32 @@ final class DepthModelTests: XCTestCase {
     }
   }
 
+  func testAStretchedPictureIsSeenWhole() async throws {
+    let opened = try await Package(framing: "stretch").open()
+    for path in InferencePath.allCases {
+      for (width, height) in [(64, 36), (36, 64)] {
+        let plane = try path.makeModel(opened).infer(picture(width, height)).plane()
+        XCTAssertLessThan(error(of: plane, aspect: 4.0 / 3), rounding)
+      }
+    }
+  }
+
+  func testALetterboxIsBlackBesideThePicture() async throws {
+    let opened = try await Package(framing: "letterbox").open()
+    let nothing = FakeModel.depth(of: SIMD4(0, 0, 0, 255))
+    for path in InferencePath.allCases {
+      let model = try path.makeModel(opened)
+      for (scene, depth) in [(SIMD3(128.0, 64, 0), FakeModel.depth(of: SIMD4(128, 64, 0, 255)))] {
+        // The second picture leaves nothing of the first beside it.
+        _ = try model.infer(picture(64, 48) { _, _ in SIMD3(255, 255, 255) })
+        let plane = try model.infer(picture(24, 48) { _, _ in scene }).plane()
+        XCTAssertEqual(plane.values[6 * 16 + 8], depth)
+        XCTAssertEqual(plane.values[6 * 16 + 2], nothing)
+        XCTAssertEqual(plane.values[6 * 16 + 13], nothing)
+      }
+    }
+  }
+
   func testAPictureOfTheModelsSizeIsTakenAsItIs() async throws {
     let opened = try await Package().open()
     for path in InferencePath.allCases {

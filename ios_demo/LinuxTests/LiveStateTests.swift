@@ -67,12 +67,38 @@ final class LiveStateTests: XCTestCase {
   }
 
   @MainActor func testTheUnitIsTheModels() async throws {
-    for (words, unit) in [("metres", DepthUnit.metres), ("up to scale", .relative)] {
+    for (words, scale) in [("metres", DepthScale.uncalibrated), ("up to scale", .relative)] {
       let state = try await live(Package(units: words))
       let frame = try await frame(of: state)
-      XCTAssertEqual(frame.figures.unit, unit)
+      XCTAssertEqual(frame.figures.scale, scale)
       await state.pause()
     }
+  }
+
+  @MainActor func testMetresAreThoseOfTheCamera() async throws {
+    // Upright, 36 of 64 pixels across are seen of a camera of 48 pixels: 1.5 times the focal length of training.
+    let state = try await live(Package(focal: 48.0 / 36 / 1.5))
+    let frame = try await frame(of: state)
+    XCTAssertLessThan(abs(frame.figures.scale.factor - 1.5), 1e-6)
+    XCTAssertLessThan(error(of: frame.depth.part(times: 1 / 1.5), aspect: 36.0 / 64), rounding)
+  }
+
+  @MainActor func testACameraThatDoesNotTellIsNotCalibrated() async throws {
+    FakeCamera.shared.intrinsics = nil
+    let state = try await live(Package(focal: 1))
+    let frame = try await frame(of: state)
+    XCTAssertEqual(frame.figures.scale, .uncalibrated)
+  }
+
+  @MainActor func testBarsAreNotShown() async throws {
+    let state = try await live(Package(framing: "letterbox"))
+    let frame = try await frame(of: state)
+    let photo = try XCTUnwrap(frame.photo)
+    XCTAssertEqual([photo.width, photo.height], [36, 64])
+    XCTAssertEqual(frame.aspect, 36.0 / 64)
+    // 36/64 of 12 rows are 6.75 columns, 6 of them wholly.
+    XCTAssertEqual([frame.depth.width, frame.depth.height], [6, 12])
+    XCTAssertTrue(frame.depth.values.allSatisfy { $0 > 0 })
   }
 
   @MainActor func testTheAgeOfAnImageCounts() async throws {

@@ -51,10 +51,14 @@ struct Package {
   var computeUnits = "cpuAndGPU"
   var precision = "fp16"
   var target = "iOS17"
+  var framing = "crop"
+  /// Focal length in widths of a picture.
+  var focal: Double?
 
   var metadata: [String: String] {
     [
-      "fcrn_mobile.output_units": units,
+      "fcrn_mobile.output_units": units, "fcrn_mobile.contract": #"{"framing":"\#(framing)"}"#,
+      "fcrn_mobile.camera": focal.map { #"{"focal_px":\#($0 * 640),"width_px":640}"# } ?? "{}",
       "fcrn_mobile.recipe":
         #"{"name":"r","precision":"\#(precision)","output":"\#(output)","compute_units":"\#(computeUnits)","target":"\#(target)"}"#,
     ]
@@ -80,7 +84,8 @@ struct Package {
       let key = number < 16 ? Data([number << 3 | 2]) : Data([number << 3 | 0x82, number >> 4])
       return key + Data([UInt8(content.count & 0x7f) | 0x80, UInt8(content.count >> 7)]) + content
     }
-    let entries = metadata.sorted { $0.key < $1.key }.map { field(100, field(1, Data($0.key.utf8)) + field(2, Data($0.value.utf8))) }
+    let entries = metadata.sorted { $0.key < $1.key }
+      .map { field(100, field(1, Data($0.key.utf8)) + field(2, Data($0.value.utf8))) }
     return Data([1 << 3, 8]) + field(2, field(100, entries.reduce(Data(), +)))
   }
 

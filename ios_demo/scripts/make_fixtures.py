@@ -7,8 +7,9 @@ machine: ``tests/ios`` makes them anew and compares byte for byte.
 """
 
 import json
+from base64 import b64encode
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,11 @@ from numpy.typing import NDArray
 from fcrn_mobile.conversion.artefact import provenance
 from fcrn_mobile.conversion.contract import Port, violations
 from fcrn_mobile.conversion.recipe import Recipe
+from fcrn_mobile.depth_contract import DepthContract, Framing
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.network.training_record import UP_TO_SCALE, TrainingRecord
+from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.palette import DEPTH, depth_colours
 from fcrn_mobile.quiet import quiet_coremltools
 from fcrn_mobile.report.figures import colour_map
@@ -44,6 +47,7 @@ def fixtures() -> dict[Path, bytes]:
         **_planes(half),
         "colour_map.bin": colour_map(half.astype(np.float32)).tobytes(),
         "geometry.json": _json(_geometry()),
+        "focal.json": _json(_focal_lengths()),
         "bench_device.json": _json(_device_report()),
         "bench_host.json": _json(_host_report()),
         "contract.json": _json(_contract()),
@@ -120,25 +124,37 @@ def _geometry() -> list[dict[str, Any]]:
     cases = []
     for turns, rotation in enumerate((0, 90, 180, 270)):
         for mode, image, model, depth in (
-            ("centerCrop", (640, 480), (320, 224), (160, 112)),
-            ("centerCrop", (480, 640), (320, 224), (160, 112)),
-            ("centerCrop", (640, 480), (224, 320), (112, 160)),
-            ("centerCrop", (480, 640), (224, 320), (112, 160)),
-            ("scaleFill", (480, 480), (320, 224), (160, 96)),
+            ("crop", (640, 480), (320, 224), (160, 112)),
+            ("crop", (480, 640), (320, 224), (160, 112)),
+            ("crop", (640, 480), (224, 320), (112, 160)),
+            ("crop", (480, 640), (224, 320), (112, 160)),
+            ("stretch", (480, 480), (320, 224), (160, 96)),
+            ("letterbox", (300, 420), (60, 36), (20, 12)),
+            ("letterbox", (420, 300), (36, 60), (12, 20)),
         ):
             y, x = np.mgrid[: image[1], : image[0]]
             upright = np.rot90(np.stack((x, y), axis=-1), -turns)
-            if mode == "centerCrop":
+            if mode == "crop":
                 upright = _centre(upright, model)
+            if mode == "letterbox":
+                upright = _between_bars(upright, model)
             down, across = upright.shape[0] // depth[1], upright.shape[1] // depth[0]
             if (down * depth[1], across * depth[0]) != upright.shape[:2] or down % 2 + across % 2 != 2:
                 continue
             seen = upright[down // 2 :: down, across // 2 :: across]
-            places = ((0, 0), (depth[0] - 1, 0), (0, depth[1] - 1), (depth[0] - 1, depth[1] - 1), (37, 21), (90, 60))
+            shown = _shown(seen)
+            places = [(i, j) for j in {*shown[0], sum(shown[0]) // 2} for i in {*shown[1], sum(shown[1]) // 2}]
             points = [{"depth": [i + 0.5, j + 0.5], "image": [float(v) + 0.5 for v in seen[j, i]]} for i, j in places]
             sizes = {"image": image, "model": model, "depth": depth}
-            cases.append({"mode": mode, "rotation": rotation, **sizes, "points": points})
+            cases.append({"framing": mode, "rotation": rotation, **sizes, "shown": shown, "points": points})
     return cases
+
+
+def _shown(seen: NDArray[Any]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """First and last row and column that show the image, not bars."""
+    inside = (seen >= 0).all(axis=-1)
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    return (int(rows[0]), int(rows[-1])), (int(columns[0]), int(columns[-1]))
 
 
 def _centre(image: NDArray[Any], model: tuple[int, int]) -> NDArray[Any]:
@@ -146,6 +162,68 @@ def _centre(image: NDArray[Any], model: tuple[int, int]) -> NDArray[Any]:
     tall, wide = min(height, width * model[1] // model[0]), min(width, height * model[0] // model[1])
     top, left = (height - tall) // 2, (width - wide) // 2
     return image[top : top + tall, left : left + wide]
+
+
+def _between_bars(image: NDArray[Any], model: tuple[int, int]) -> NDArray[Any]:
+    """The image in the middle of a canvas of the model's shape; -1 in the bars."""
+    height, width = image.shape[:2]
+    tall, wide = max(height, width * model[1] // model[0]), max(width, height * model[0] // model[1])
+    top, left = (tall - height) // 2, (wide - width) // 2
+    return np.pad(image, ((top, tall - height - top), (left, wide - width - left), (0, 0)), constant_values=-1)
+
+
+#: Cameras as AVFoundation may give them: pixels of the stored image, focal lengths. Only the odd one has pixels that are not square.
+_CAMERAS = (((1280, 720), (961.3, 961.3)), ((720, 1280), (940.0, 940.0)), ((1920, 1440), (1444.1, 1399.5)))
+
+
+def _focal_lengths() -> list[dict[str, Any]]:
+    """By what depth is multiplied, for every turn, framing and shape of a model.
+
+    Two rays of a pinhole camera, a thousandth of their distance apart along the rows of the upright image, are projected into the stored
+    image, and turned, cropped and scaled by matrices into the model's: how far apart they are there, in widths of it, over the same for the
+    training camera, is the ratio of the focal lengths.
+    """
+    cases, network = [], {"data": "example", "focal_px": 518.9, "width_px": 640}
+    for turns, rotation in enumerate((0, 90, 180, 270)):
+        for (width, height), (fx, fy) in _CAMERAS:
+            for framing in get_args(Framing):
+                for model in ((320, 224), (224, 320), (256, 256)):
+                    camera = np.array([[fx, 0, width / 2], [0, fy, height / 2], [0, 0, 1]])
+                    upright, size = _turned(turns, width, height), (width, height) if turns % 2 == 0 else (height, width)
+                    matrix = _framed(framing, size, model) @ upright @ camera
+                    # The direction in the stored image that is to the right in the upright one.
+                    right = np.linalg.inv(upright[:2, :2]) @ (1, 0)
+                    ends = [matrix @ (*(share * right), 1) for share in (-5e-4, 5e-4)]
+                    focal = float(np.subtract(*(end[0] / end[2] for end in reversed(ends)))) / 1e-3
+                    factor = focal / model[0] / (network["focal_px"] / network["width_px"])
+                    stored = {"image": (width, height), "fx": fx, "fy": fy, "rotation": rotation, "model": model, "framing": framing}
+                    matrix = matrix @ np.linalg.inv(camera)
+                    across, down = (float(np.linalg.norm(axis[:2])) for axis in matrix[:2])
+                    known = {"camera": network, "stretched": max(across / down, down / across), "matrix": _attached(camera)}
+                    cases.append(stored | known | {"factor": factor})
+    return cases
+
+
+def _turned(turns: int, width: int, height: int) -> NDArray[np.float64]:
+    """Pixels of a stored image → of it turned clockwise by quarters."""
+    matrix = np.eye(3)
+    for quarter in range(turns):
+        side = height if quarter % 2 == 0 else width
+        matrix = np.array([[0, -1, side], [1, 0, 0], [0, 0, 1]]) @ matrix
+    return matrix
+
+
+def _framed(framing: str, size: tuple[int, int], model: tuple[int, int]) -> NDArray[np.float64]:
+    """Pixels of an upright image → of the model's."""
+    across, down = model[0] / size[0], model[1] / size[1]
+    if framing != "stretch":
+        across = down = max(across, down) if framing == "crop" else min(across, down)
+    return np.array([[across, 0, (model[0] - size[0] * across) / 2], [0, down, (model[1] - size[1] * down) / 2], [0, 0, 1]])
+
+
+def _attached(camera: NDArray[np.float64]) -> str:
+    """A ``matrix_float3x3`` in base64: columns of three floats, each padded to four."""
+    return b64encode(np.vstack([camera, [[7, 7, 7]]]).T.astype("<f4").tobytes()).decode()
 
 
 def _result(name: str, units: str, count: int) -> dict[str, Any]:
@@ -180,11 +258,11 @@ def _contract() -> dict[str, Any]:
     checkpoint = Checkpoint(
         name="example",
         network=FCRN(preset("fcrn-lite0", widths=(16, 8, 8, 8, 8), input_size=(64, 96))),
-        training=TrainingRecord(data="folder:rooms#train"),
+        training=TrainingRecord(data="folder:rooms#train", camera={"data": "rooms", "focal_px": 577.5, "width_px": 640}),
         sha256="fedcba9876543210" * 4,
     )
     recipe = Recipe(name="fcrn-int8", precision="int8", input_size=(64, 96), budget={"fidelity": "0.05"})
-    metadata = provenance(checkpoint, recipe, coreml=True)
+    metadata = provenance(checkpoint, recipe, coreml=True) | Metadata(**DepthContract(framing="crop").to_metadata()).to_dict()
     settings = json.loads(metadata["fcrn_mobile.recipe"])
     # Neither a release nor a new setting that the app doesn't read changes what it is tested with.
     metadata |= {
@@ -235,6 +313,8 @@ def _violations() -> list[dict[str, Any]]:
         *({key: ""} for key in fitting),
         {"fcrn_mobile.output_units": UP_TO_SCALE},
         {"fcrn_mobile.output_units": "feet"},
+        *({"fcrn_mobile.contract": text} for text in ("{}", '{"framing": null}', "[]", "{", '{"framing": "fill"}', '{"framing": 1}')),
+        *({"fcrn_mobile.camera": text} for text in ("{}", "7", '{"focal_px": "long"}')),
         {"fcrn_mobile.checkpoint_sha256": "abc"},
         {"fcrn_mobile.checkpoint_sha256": "f" * 63 + "G"},
         *({"fcrn_mobile.recipe": text} for text in ("[]", "{", "null", "7")),

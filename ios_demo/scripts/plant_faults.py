@@ -45,8 +45,22 @@ FAULTS = (
         "bytesPerRow ignored", "DepthDemo/Depth/DepthReading.swift",
         "bytesPerRow: CVPixelBufferGetBytesPerRow(pixels)", "bytesPerRow: CVPixelBufferGetWidth(pixels) * scalar.size",
     ),
-    Fault("Vision stretches, does not crop", "DepthDemo/Depth/VisionDepthModel.swift", "= .centerCrop", "= .scaleFill"),
-    Fault("Core ML stretches, does not crop", "DepthDemo/Depth/DirectDepthModel.swift", "mode: .centerCrop", "mode: .scaleFill"),
+    Fault("Vision stretches, does not crop", "DepthDemo/Depth/VisionDepthModel.swift", "case .crop: .centerCrop", "case .crop: .scaleFill"),
+    Fault(
+        "Vision crops, does not stretch", "DepthDemo/Depth/VisionDepthModel.swift",
+        "case .stretch: .scaleFill", "case .stretch: .centerCrop",
+    ),
+    Fault(
+        "Core ML stretches, does not crop", "DepthDemo/Depth/DirectDepthModel.swift",
+        "let crop = contract.geometry(of: size).crop",
+        "let crop = CGRect(x: 0, y: 0, width: CGFloat(size.width), height: CGFloat(size.height))",
+    ),
+    Fault("bars show the last picture", "DepthDemo/Depth/DirectDepthModel.swift", "image.composited(over: black)", "image"),
+    Fault(
+        "focal lengths not asked for", "DepthDemo/Camera/Camera.swift",
+        "connection.isCameraIntrinsicMatrixDeliveryEnabled = true", "connection.isCameraIntrinsicMatrixDeliveryEnabled = false",
+    ),
+    Fault("depth not scaled", "DepthDemo/Live/LivePipeline.swift", ", times: scale.factor)", ")"),
     Fault(
         "pixel buffer not unlocked", "DepthDemo/Depth/DepthReading.swift",
         "defer { CVPixelBufferUnlockBaseAddress(pixels, .readOnly) }\n", "",
@@ -78,7 +92,7 @@ FAULTS = (
         "colours begin with the skipped byte", "DepthDemo/Live/Picture.swift",
         "CGImageAlphaInfo.noneSkipLast", "CGImageAlphaInfo.noneSkipFirst",
     ),
-    Fault("always metres", "DepthDemo/Live/LivePipeline.swift", "unit: opened.contract.unit,", "unit: .metres,"),
+    Fault("always metres", "DepthDemo/Live/LivePipeline.swift", "scale: scale,", "scale: .metres(times: 1),"),
     Fault(
         "a frame of a closed model is shown", "DepthDemo/Live/LiveState.swift",
         "    guard result.model == opened?.id else { return }\n", "",

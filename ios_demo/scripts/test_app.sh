@@ -34,7 +34,8 @@ mapfile -d '' tests < <(find "$demo/DepthDemoTests" "$demo/LinuxTests" -name '*.
 compile DepthDemo -enable-testing -Xfrontend -entry-point-function-name -Xfrontend beginApp "${app[@]}"
 # What README says can be taken into another app has to stand alone.
 swiftc "${options[@]}" -module-name Lifted -emit-sil -o /dev/null \
-  "$demo"/DepthDemo/Depth/{DepthModel,DepthReading,VisionDepthModel}.swift "$demo/LinuxStubs/Example/OwnApp.swift"
+  "$demo"/DepthDemo/Depth/{DepthModel,DepthReading,VisionDepthModel}.swift "$demo/DepthDemo/Models/ModelInterface+CoreML.swift" \
+  "$demo/LinuxStubs/Example/OwnApp.swift"
 
 # Every test of every class, in the order of files: XCTest finds them by Objective-C, which Linux hasn't.
 awk '

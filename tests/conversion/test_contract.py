@@ -130,11 +130,34 @@ def test_ios_install_copies_the_package_whole(package: Path, tmp_path: Path, cal
     installed = tmp_path / "ios_demo/Models/tiny.mlpackage"
     assert json.loads(result.stdout)["violations"] == []
     assert json.loads(result.stdout)["metric"] is True
-    original = {path.relative_to(package): path.read_bytes() for path in package.rglob("*") if path.is_file()}
-    assert {path.relative_to(installed): path.read_bytes() for path in installed.rglob("*") if path.is_file()} == original
+    original = {path.relative_to(package): path.read_bytes() for path in package.rglob("*") if path.suffix != ".mlmodel" and path.is_file()}
+    assert original == {path: (installed / path).read_bytes() for path in original}
+    written, own = read_ports(package)[2], read_ports(installed)[2]
+    assert own == written | {"fcrn_mobile.contract": '{"framing": "crop"}'}
     refused(call("ios-install", str(package)), "exists", "--force")
     assert call("ios-install", str(package), "--force").returncode == 0
     assert [path.name for path in installed.parent.iterdir()] == ["tiny.mlpackage"]
+
+
+def test_ios_install_says_how_pictures_are_framed(package: Path, tmp_path: Path, call: Callable[..., Result]) -> None:
+    (tmp_path / "Models").mkdir()
+    typed = ("ios-install", str(package), "--models", "Models", "--force")
+    for words, framing in (((), "crop"), (("--framing", "stretch"), "stretch"), (("--framing", "letterbox"), "letterbox")):
+        result = call(*typed, *words)
+        assert f"pictures are brought to its size by {framing}" in result.stdout
+        assert json.loads(read_ports(tmp_path / "Models/tiny.mlpackage")[2]["fcrn_mobile.contract"]) == {"framing": framing}
+    refused(call(*typed, "--framing", "fill"), "--framing 'fill' is none: use one of stretch, crop, letterbox")
+
+
+def test_ios_install_names_the_camera_that_older_packages_tell_by_their_data(
+    package: Path, tmp_path: Path, call: Callable[..., Result]
+) -> None:
+    (tmp_path / "Models").mkdir()
+    old = retitled(package, tmp_path / "old.mlpackage", lambda metadata: metadata.update({"fcrn_mobile.training_data": "nyu-h5:somewhere"}))
+    assert "fcrn_mobile.camera" not in read_ports(old)[2]
+    assert call("ios-install", str(old), "--models", "Models").returncode == 0
+    camera = json.loads(read_ports(tmp_path / "Models/old.mlpackage")[2]["fcrn_mobile.camera"])
+    assert (camera["focal_px"], camera["width_px"]) == (518.9, 640)
 
 
 def test_ios_install_says_when_depth_has_no_unit(package: Path, relative: Path, tmp_path: Path, call: Callable[..., Result]) -> None:

@@ -10,12 +10,16 @@ import pytest
 from fcrn_mobile.conversion.artefact import provenance
 from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import Recipe
+from fcrn_mobile.data.framing import Frame
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
+from fcrn_mobile.network.training_record import TrainingRecord
 from fcrn_mobile.quiet import quiet_coremltools
 
 IOS_DEMO = Path(__file__).resolve().parents[2] / "ios_demo"
 FIXTURES = IOS_DEMO / "DepthCore/Tests/DepthCoreTests/Fixtures"
+#: A key that is only there where a model is not as usual.
+UNUSUAL = {"fcrn_mobile.contract"}
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +67,20 @@ def test_statistics_of_the_fixture_are_percentiles_of_its_samples() -> None:
             assert case[key] == pytest.approx(by_hand, rel=1e-12)
 
 
+def test_focal_lengths_of_upright_pictures_are_the_command_lines() -> None:
+    """The app's arithmetic and Python's meet in these figures, which matrices gave."""
+    cases = [case for case in json.loads((FIXTURES / "focal.json").read_text()) if case["rotation"] == 0]
+    assert {case["framing"] for case in cases} == {"stretch", "crop", "letterbox"}
+    for case in cases:
+        (width, height), (wide, tall) = case["image"], case["model"]
+        relative = case["fx"] / Frame((height, width), (tall, wide), case["framing"]).seen_width
+        assert relative / (case["camera"]["focal_px"] / case["camera"]["width_px"]) == pytest.approx(case["factor"], rel=1e-9)
+
+
 def test_export_still_writes_every_key_that_the_app_reads(script: ModuleType, builtin: Checkpoint) -> None:
     written = provenance(builtin, Recipe(), coreml=True)
     read = json.loads((FIXTURES / "contract.json").read_text())["metadata"]
-    assert set(read) <= set(written)
+    assert set(read) - UNUSUAL <= set(written)
     assert set(script.RECIPE_KEYS) <= set(json.loads(written["fcrn_mobile.recipe"]))
     source = (IOS_DEMO / "DepthCore/Sources/DepthCore/ModelMetadata.swift").read_text()
     for key in read:
@@ -75,7 +89,8 @@ def test_export_still_writes_every_key_that_the_app_reads(script: ModuleType, bu
 
 @pytest.mark.parametrize("output", ["image", "array"])
 def test_an_exported_package_has_the_interface_that_the_app_is_tested_with(output: str, tiny_config: FCRNConfig, tmp_path: Path) -> None:
-    checkpoint = Checkpoint(name="tiny", network=FCRN(tiny_config).eval(), sha256="0" * 64)
+    training = TrainingRecord(data="nyu-h5:somewhere")
+    checkpoint = Checkpoint(name="tiny", network=FCRN(tiny_config).eval(), training=training, sha256="0" * 64)
     export(checkpoint, Recipe(output=output), tmp_path / "tiny.mlpackage")
     with quiet_coremltools():
         from coremltools.models.utils import load_spec
@@ -93,6 +108,7 @@ def test_an_exported_package_has_the_interface_that_the_app_is_tested_with(outpu
     else:
         assert list(given.type.multiArrayType.shape) == [1, 1, *reversed(contract["depth"])]
     metadata = dict(description.metadata.userDefined)
-    assert set(contract["metadata"]) <= set(metadata)
+    assert set(contract["metadata"]) - UNUSUAL <= set(metadata)
+    assert json.loads(metadata["fcrn_mobile.camera"]) == {"data": "NYU Depth V2", "focal_px": 518.9, "width_px": 640}
     assert metadata["fcrn_mobile.output_units"] == contract["metadata"]["fcrn_mobile.output_units"]
     assert json.loads(metadata["fcrn_mobile.recipe"])["output"] == output

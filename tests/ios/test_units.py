@@ -13,10 +13,11 @@ def metres_said(source: str) -> list[str]:
     return [line.strip() for line in source.splitlines() if METRES.search(line.partition("//")[0])]
 
 
-def test_only_the_unit_of_the_model_says_metres() -> None:
+def test_only_one_place_says_metres() -> None:
     """Depth that is known up to a scale must not be shown in metres by a second place that knows nothing of it."""
     said = {source.name: metres_said(source.read_text()) for source in SOURCES}
-    assert {name: lines for name, lines in said.items() if lines} == {"DepthUnit.swift": ['case .metres: "m"']}
+    places = {name: lines for name, lines in said.items() if lines}
+    assert places == {"DepthScale.swift": ['case .metres: "m"', 'case .uncalibrated: "m, uncalibrated"']}
 
 
 @pytest.mark.parametrize("line", ['String(format: "%.2f m", depth)', 'Text("\\(near) to \\(far) m")', '"m"', '"in m: \\(x)"'])

@@ -1,11 +1,14 @@
 import AVFoundation
 import CoreMedia
 import CoreVideo
+import DepthCore
 import Foundation
 
 /// One upright image of the camera.
 struct CameraFrame {
   let pixels: CVPixelBuffer
+  /// Of this image; nil where the camera doesn't tell.
+  let intrinsics: CameraIntrinsics?
   /// Time from the capture of the image to its delivery.
   let age: Duration
 }
@@ -84,6 +87,10 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
     output.videoSettings = [kCVPixelBufferPixelFormatTypeKey as String: kCVPixelFormatType_32BGRA]
     output.alwaysDiscardsLateVideoFrames = true
     output.setSampleBufferDelegate(self, queue: queue)
+    // To be set before the session runs. Without it, metres are said to be uncalibrated.
+    if let connection = output.connection(with: .video), connection.isCameraIntrinsicMatrixDeliverySupported {
+      connection.isCameraIntrinsicMatrixDeliveryEnabled = true
+    }
     rotation = AVCaptureDevice.RotationCoordinator(device: device, previewLayer: nil)
     observe(AVCaptureSession.runtimeErrorNotification) { [weak self] note in
       let error = note.userInfo?[AVCaptureSessionErrorKey] as? any Error
@@ -121,7 +128,14 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
   ) {
     turnUpright(connection)
     guard let pixels = CMSampleBufferGetImageBuffer(sampleBuffer) else { return }
-    onFrame(CameraFrame(pixels: pixels, age: age(of: sampleBuffer)))
+    onFrame(CameraFrame(pixels: pixels, intrinsics: intrinsics(of: sampleBuffer), age: age(of: sampleBuffer)))
+  }
+
+  /// Focal lengths of this very image: focusing changes them.
+  private func intrinsics(of sampleBuffer: CMSampleBuffer) -> CameraIntrinsics? {
+    let key = kCMSampleBufferAttachmentKey_CameraIntrinsicMatrix
+    let attached = CMGetAttachment(sampleBuffer, key: key, attachmentModeOut: nil) as? Data
+    return attached.flatMap { CameraIntrinsics(matrix: $0) }
   }
 
   /// Lets the camera deliver images whose horizon is level, however the phone is held.

@@ -5,7 +5,7 @@ import Foundation
 
 /// A loaded model behind one of the ways to call it. Used by one thread at a time.
 protocol DepthModel: AnyObject {
-  /// Runs the model on an upright image of any size, which is cropped to the model's shape.
+  /// Runs the model on an upright image of any size, which is brought to the model's as its contract asks.
   func infer(_ pixels: CVPixelBuffer) throws -> DepthOutput
 }
 

@@ -14,6 +14,8 @@ final class DirectDepthModel: DepthModel {
   // Without a working colour space the values of pixels are scaled as they are.
   private let context = CIContext(options: [.cacheIntermediates: false, .workingColorSpace: NSNull()])
 
+  private let black = CIImage(color: CIColor(red: 0, green: 0, blue: 0))
+
   init(_ opened: OpenedModel) throws {
     model = opened.model
     contract = opened.contract
@@ -30,7 +32,7 @@ final class DirectDepthModel: DepthModel {
     throw DepthProblem.noResult
   }
 
-  /// Crops the centre of the image and scales it into the input.
+  /// Brings the image into the input as the model's framing asks.
   private func fit(_ pixels: CVPixelBuffer) {
     let size = PixelSize(width: CVPixelBufferGetWidth(pixels), height: CVPixelBufferGetHeight(pixels))
     // Beyond the border lies nothing, which would darken the pixels beside it.
@@ -39,14 +41,21 @@ final class DirectDepthModel: DepthModel {
       context.render(whole, to: input)
       return
     }
-    let geometry = contract.geometry(of: size)
-    // Core Image counts rows from below; a centred crop is the same seen from there.
-    let scale = CGFloat(contract.inputSize.width) / geometry.crop.width
+    let crop = contract.geometry(of: size).crop
+    // Core Image counts rows from below; what is centred is the same seen from there.
+    let scale = (
+      x: CGFloat(contract.inputSize.width) / crop.width, y: CGFloat(contract.inputSize.height) / crop.height
+    )
     let image =
       whole
-      .transformed(by: CGAffineTransform(translationX: -geometry.crop.minX, y: -geometry.crop.minY))
-      .transformed(by: CGAffineTransform(scaleX: scale, y: scale), highQualityDownsample: true)
-    context.render(image, to: input)
+      .transformed(by: CGAffineTransform(translationX: -crop.minX, y: -crop.minY))
+      .transformed(by: CGAffineTransform(scaleX: scale.x, y: scale.y), highQualityDownsample: true)
+      .cropped(
+        to: CGRect(
+          x: -crop.minX * scale.x, y: -crop.minY * scale.y, width: CGFloat(size.width) * scale.x,
+          height: CGFloat(size.height) * scale.y))
+    // Between bars the picture does not fill the input, which may still hold the last one.
+    context.render(image.composited(over: black), to: input)
   }
 
   private static func backing(for opened: OpenedModel) throws -> Any {
@@ -58,13 +67,6 @@ final class DirectDepthModel: DepthModel {
       guard let constraint = description?.multiArrayConstraint else { throw DepthProblem.noResult }
       return try MLMultiArray(shape: constraint.shape, dataType: constraint.dataType)
     }
-  }
-}
-
-extension ModelContract {
-  /// How an upright image is cropped for the model.
-  func geometry(of image: PixelSize) -> CropGeometry {
-    CropGeometry(image: image, rotation: .none, model: inputSize, depth: depthSize, mode: .centerCrop)
   }
 }
 

@@ -18,7 +18,7 @@ enum InferencePath: String, CaseIterable, Identifiable, Sendable {
 
   func makeModel(_ opened: OpenedModel) throws -> any DepthModel {
     switch self {
-    case .vision: try VisionDepthModel(opened.model)
+    case .vision: try VisionDepthModel(opened.model, framing: opened.contract.framing)
     case .coreml: try DirectDepthModel(opened)
     }
   }

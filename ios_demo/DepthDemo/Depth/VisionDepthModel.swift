@@ -1,14 +1,21 @@
 import CoreML
 import CoreVideo
+import DepthCore
 import Vision
 
 /// Calls a model through Vision.
 final class VisionDepthModel: DepthModel {
   private let request: VNCoreMLRequest
 
-  init(_ model: MLModel) throws {
+  /// - Parameter framing: that the model's contract asks for.
+  init(_ model: MLModel, framing: Framing) throws {
     request = VNCoreMLRequest(model: try VNCoreMLModel(for: model))
-    request.imageCropAndScaleOption = .centerCrop
+    request.imageCropAndScaleOption =
+      switch framing {
+      case .stretch: .scaleFill
+      case .crop: .centerCrop
+      case .letterbox: .scaleFit
+      }
   }
 
   func infer(_ pixels: CVPixelBuffer) throws -> DepthOutput {

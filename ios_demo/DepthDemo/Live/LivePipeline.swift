@@ -8,6 +8,8 @@ import Foundation
 struct LiveFrame: @unchecked Sendable {
   /// Which loading of a model worked on it.
   let model: UUID
+  /// Width over height of what the model saw.
+  let aspect: CGFloat
   /// The part of the camera image that the model saw; nil where it is not shown.
   let photo: CGImage?
   /// nil where it is not shown.
@@ -57,6 +59,8 @@ final class LivePipeline: @unchecked Sendable {
   private struct Seen: @unchecked Sendable {
     let pixels: CVPixelBuffer
     let opened: OpenedModel
+    /// What the model saw of the image.
+    let visible: CGRect
     let depth: DepthPlane
     let figures: LiveFigures
     let endToEndMS: Double
@@ -112,8 +116,8 @@ final class LivePipeline: @unchecked Sendable {
     while let (seen, parts) = nextToDraw() {
       let frame = Result {
         LiveFrame(
-          model: seen.opened.id,
-          photo: parts.contains(.photo) ? try photo(seen.pixels, seen.opened.contract) : nil,
+          model: seen.opened.id, aspect: seen.visible.width / seen.visible.height,
+          photo: parts.contains(.photo) ? try photo(seen.pixels, seen.visible) : nil,
           depthPicture: parts.contains(.depth)
             ? try makePicture(rgba: Colormap.depth.rgba(of: seen.depth, in: seen.figures.range), of: seen.depth) : nil,
           depth: seen.depth, endToEndMS: seen.endToEndMS, figures: seen.figures)
@@ -137,16 +141,20 @@ final class LivePipeline: @unchecked Sendable {
     let delivered = ContinuousClock.now
     let output = try model.infer(frame.pixels)
     let inferred = ContinuousClock.now
-    let depth = try output.plane()
+    let size = PixelSize(width: CVPixelBufferGetWidth(frame.pixels), height: CVPixelBufferGetHeight(frame.pixels))
+    let geometry = opened.contract.geometry(of: size)
+    let scale = opened.contract.scale(of: size, intrinsics: frame.intrinsics)
+    let shown = geometry.shown
+    let depth = try output.plane().part(rows: shown.rows, columns: shown.columns, times: scale.factor)
     let finished = ContinuousClock.now
     let range = normalizer.range(of: depth)
     let endToEndMS = (frame.age + (finished - delivered)).milliseconds
     return Seen(
-      pixels: frame.pixels, opened: opened, depth: depth,
+      pixels: frame.pixels, opened: opened, visible: geometry.visible, depth: depth,
       figures: LiveFigures(
         framesPerSecond: meter.tick(at: BenchmarkSensors.monotonicTime().milliseconds / 1000),
         inferenceMS: (inferred - delivered).milliseconds, endToEndMS: endToEndMS, range: range,
-        unit: opened.contract.unit, thermalState: heat, computeUnits: opened.computeUnits,
+        scale: scale, thermalState: heat, computeUnits: opened.computeUnits,
         precision: opened.contract.recipe?.precision ?? "precision unknown"),
       endToEndMS: endToEndMS)
   }
@@ -158,10 +166,8 @@ final class LivePipeline: @unchecked Sendable {
     (normalizer, meter) = (DepthNormalizer(), FPSMeter())
   }
 
-  private func photo(_ pixels: CVPixelBuffer, _ contract: ModelContract) throws -> CGImage {
-    let size = PixelSize(width: CVPixelBufferGetWidth(pixels), height: CVPixelBufferGetHeight(pixels))
-    let crop = contract.geometry(of: size).crop
-    guard let picture = context.createCGImage(CIImage(cvPixelBuffer: pixels), from: crop) else {
+  private func photo(_ pixels: CVPixelBuffer, _ visible: CGRect) throws -> CGImage {
+    guard let picture = context.createCGImage(CIImage(cvPixelBuffer: pixels), from: visible) else {
       throw PictureProblem.photo
     }
     return picture

@@ -134,7 +134,7 @@ private struct LivePicture: View {
         tapped = CGPoint(x: location.x / space.size.width, y: location.y / space.size.height)
       }
     }
-    .aspectRatio(CGFloat(frame.depth.width) / CGFloat(frame.depth.height), contentMode: .fit)
+    .aspectRatio(frame.aspect, contentMode: .fit)
     .accessibilityElement(children: .ignore)
     .accessibilityLabel("Live depth")
     .accessibilityValue("\(distance(at: CGPoint(x: 0.5, y: 0.5))) ahead")
@@ -155,7 +155,7 @@ private struct LivePicture: View {
   /// - Parameter share: of the picture's width and height.
   private func distance(at share: CGPoint) -> String {
     let depth = frame.depth
-    return frame.figures.unit.text(
+    return frame.figures.scale.text(
       depth.depth(at: CGPoint(x: share.x * CGFloat(depth.width), y: share.y * CGFloat(depth.height))))
   }
 }

@@ -7,16 +7,21 @@ import Foundation
 
 final class DepthMeter {
   private let depth: VisionDepthModel
+  private let contract: ModelContract
 
   init(compiledModel url: URL) throws {
     let configuration = MLModelConfiguration()
     configuration.computeUnits = .cpuAndNeuralEngine
-    depth = try VisionDepthModel(MLModel(contentsOf: url, configuration: configuration))
+    let model = try MLModel(contentsOf: url, configuration: configuration)
+    contract = try ModelContract(ModelInterface(model.modelDescription))
+    depth = try VisionDepthModel(model, framing: contract.framing)
   }
 
-  /// Depth in the middle of an upright image: in metres, unless the model's metadata say "up to scale".
-  func depthAhead(in image: CVPixelBuffer) throws -> Float? {
-    let plane = try depth.infer(image).plane()
-    return plane.depth(at: CGPoint(x: Double(plane.width) / 2, y: Double(plane.height) / 2))
+  /// Depth in the middle of an upright image with its unit, such as "1.70 m"; without the camera's focal lengths "1.70 m, uncalibrated".
+  func depthAhead(in image: CVPixelBuffer, intrinsics: CameraIntrinsics?) throws -> String {
+    let size = PixelSize(width: CVPixelBufferGetWidth(image), height: CVPixelBufferGetHeight(image))
+    let scale = contract.scale(of: size, intrinsics: intrinsics)
+    let plane = try depth.infer(image).plane().part(times: scale.factor)
+    return scale.text(plane.depth(at: CGPoint(x: Double(plane.width) / 2, y: Double(plane.height) / 2)))
   }
 }

@@ -22,23 +22,25 @@ public enum Rotation: Int, Sendable, CaseIterable {
   case left = 270
 }
 
-/// How an image of another shape is brought to the model's input.
-public enum CropMode: String, Sendable, CaseIterable {
-  /// The largest centred part of the model's aspect ratio.
-  case centerCrop
+/// How an image of another shape is brought to the model's input, under the names that metadata use.
+public enum Framing: String, Sendable, CaseIterable, Decodable {
   /// All of it, stretched.
-  case scaleFill
+  case stretch
+  /// The largest centred part of the model's aspect ratio.
+  case crop
+  /// All of it in its own aspect ratio, between bars.
+  case letterbox
 }
 
 /// Which point of a camera image a point of the depth map shows, and the other way round.
 ///
 /// Points are in pixels, (0, 0) being the outer corner of the first pixel, x to the right and y down. The image is
-/// turned upright, cropped, and scaled to the model; the depth map covers exactly what the model saw.
+/// turned upright, cropped or put between bars, and scaled to the model; the depth map covers exactly what the model saw.
 public struct CropGeometry: Sendable, Equatable {
   public let image: PixelSize
   public let depth: PixelSize
   public let rotation: Rotation
-  /// The part of the upright image that the model sees.
+  /// What the model sees, in pixels of the upright image; reaches out of it where there are bars.
   public let crop: CGRect
 
   /// - Parameters:
@@ -46,16 +48,30 @@ public struct CropGeometry: Sendable, Equatable {
   ///   - rotation: that makes it upright.
   ///   - model: input of the model.
   ///   - depth: output of the model.
-  public init(image: PixelSize, rotation: Rotation, model: PixelSize, depth: PixelSize, mode: CropMode) {
+  ///   - framing: that the model asks for.
+  public init(image: PixelSize, rotation: Rotation, model: PixelSize, depth: PixelSize, framing: Framing) {
     self.image = image
     self.depth = depth
     self.rotation = rotation
     let upright = Self.uprightSize(of: image, rotation)
-    switch mode {
-    case .scaleFill: crop = CGRect(origin: .zero, size: upright)
-    case .centerCrop: crop = Self.largestCentred(in: upright, width: model.width, height: model.height)
+    let (across, down) = (upright.width / CGFloat(model.width), upright.height / CGFloat(model.height))
+    switch framing {
+    case .stretch: crop = CGRect(origin: .zero, size: upright)
+    case .crop: crop = Self.centred(in: upright, model, scale: min(across, down))
+    case .letterbox: crop = Self.centred(in: upright, model, scale: max(across, down))
     }
   }
+
+  /// The rows and columns of the depth map that lie wholly in the image, at least one of each: not those of bars.
+  public var shown: (rows: Range<Int>, columns: Range<Int>) {
+    (
+      Self.within(depth.height, start: -crop.minY / crop.height, length: uprightSize.height / crop.height),
+      Self.within(depth.width, start: -crop.minX / crop.width, length: uprightSize.width / crop.width)
+    )
+  }
+
+  /// The part of the upright image that the model sees.
+  public var visible: CGRect { crop.intersection(CGRect(origin: .zero, size: uprightSize)) }
 
   /// The image after it was turned.
   public var uprightSize: CGSize { Self.uprightSize(of: image, rotation) }
@@ -105,10 +121,17 @@ public struct CropGeometry: Sendable, Equatable {
     }
   }
 
-  private static func largestCentred(in size: CGSize, width: Int, height: Int) -> CGRect {
-    let scale = min(size.width / CGFloat(width), size.height / CGFloat(height))
-    let crop = CGSize(width: CGFloat(width) * scale, height: CGFloat(height) * scale)
-    return CGRect(
-      x: (size.width - crop.width) / 2, y: (size.height - crop.height) / 2, width: crop.width, height: crop.height)
+  /// The model's shape at a scale, in the middle of an image.
+  private static func centred(in size: CGSize, _ model: PixelSize, scale: CGFloat) -> CGRect {
+    let (width, height) = (CGFloat(model.width) * scale, CGFloat(model.height) * scale)
+    return CGRect(x: (size.width - width) / 2, y: (size.height - height) / 2, width: width, height: height)
+  }
+
+  /// The pixels of a side that lie between two shares of it.
+  private static func within(_ side: Int, start: CGFloat, length: CGFloat) -> Range<Int> {
+    // What lies on the border of a pixel but for rounding counts as there.
+    let rounding = 1e-6
+    let first = min(max(Int((start * CGFloat(side) - rounding).rounded(.up)), 0), side - 1)
+    return first..<max(min(Int(((start + length) * CGFloat(side) + rounding).rounded(.down)), side), first + 1)
   }
 }

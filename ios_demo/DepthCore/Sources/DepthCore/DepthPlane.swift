@@ -1,6 +1,6 @@
 import Foundation
 
-/// A depth map, row by row without padding; in metres or up to scale, as the model's `DepthUnit` says.
+/// A depth map, row by row without padding; in the unit that its `DepthScale` says.
 public struct DepthPlane: Sendable, Equatable {
   public let width: Int
   public let height: Int
@@ -37,6 +37,25 @@ public struct DepthPlane: Sendable, Equatable {
       }
       count = layout.width * layout.height
     }
+  }
+
+  /// Some of its rows and columns, which have to be there, all depths times a factor.
+  ///
+  /// - Parameters:
+  ///   - rows: nil for all.
+  ///   - columns: nil for all.
+  ///   - factor: 1 leaves depths as they are.
+  public func part(rows: Range<Int>? = nil, columns: Range<Int>? = nil, times factor: Double = 1) -> DepthPlane {
+    let (rows, columns) = (rows ?? 0..<height, columns ?? 0..<width)
+    if rows == 0..<height, columns == 0..<width, factor == 1 { return self }
+    let scale = Float(factor)
+    return DepthPlane(
+      width: columns.count, height: rows.count,
+      packed: rows.flatMap { row in columns.map { values[row * width + $0] * scale } })
+  }
+
+  private init(width: Int, height: Int, packed: [Float]) {
+    (self.width, self.height, values) = (width, height, packed)
   }
 
   /// The depth of the pixel that a point falls into; nil outside, and where there is no depth.

@@ -7,21 +7,22 @@ public struct LiveFigures: Sendable, Equatable {
   /// From the capture of the image to the finished depth map.
   public let endToEndMS: Double?
   public let range: DepthRange
-  public let unit: DepthUnit
+  /// What the range counts.
+  public let scale: DepthScale
   public let thermalState: ThermalState?
   public let computeUnits: ComputeUnits?
   /// Precision of the model's weights, as its recipe names it.
   public let precision: String
 
   public init(
-    framesPerSecond: Double?, inferenceMS: Double?, endToEndMS: Double?, range: DepthRange, unit: DepthUnit,
+    framesPerSecond: Double?, inferenceMS: Double?, endToEndMS: Double?, range: DepthRange, scale: DepthScale,
     thermalState: ThermalState?, computeUnits: ComputeUnits?, precision: String
   ) {
     self.framesPerSecond = framesPerSecond
     self.inferenceMS = inferenceMS
     self.endToEndMS = endToEndMS
     self.range = range
-    self.unit = unit
+    self.scale = scale
     self.thermalState = thermalState
     self.computeUnits = computeUnits
     self.precision = precision
@@ -33,7 +34,7 @@ public struct LiveFigures: Sendable, Equatable {
       "\(Self.decimal(framesPerSecond)) FPS",
       "inference \(Self.decimal(inferenceMS)) ms",
       "end to end \(Self.decimal(endToEndMS)) ms",
-      unit.text(range),
+      scale.text(range),
       "thermal \(thermalState?.rawValue ?? Self.unknown)\(limit)",
       "\(computeUnits?.title ?? Self.unknown), \(precision)",
     ]

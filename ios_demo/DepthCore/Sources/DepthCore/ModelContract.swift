@@ -45,6 +45,10 @@ public struct ModelContract: Sendable, Equatable {
   public let depthSize: PixelSize
   public let output: ModelRecipe.Output
   public let unit: DepthUnit
+  /// How an image becomes one of the model's size.
+  public let framing: Framing
+  /// That its metres hold for.
+  public let camera: TrainingCamera?
   /// Preset of the network.
   public let network: String?
   public let checkpointSHA256: String?
@@ -62,6 +66,8 @@ public struct ModelContract: Sendable, Equatable {
     let units = try metadata.units()
     guard let known = DepthUnit(rawValue: units) else { throw .units(units) }
     unit = known
+    framing = try metadata.framing()
+    camera = metadata.camera
     network = metadata[.network]
     trainingData = metadata[.trainingData]
     toolVersion = metadata[.version]

@@ -9,6 +9,8 @@ struct ModelMetadata {
     case checkpointSHA256 = "fcrn_mobile.checkpoint_sha256"
     case trainingData = "fcrn_mobile.training_data"
     case outputUnits = "fcrn_mobile.output_units"
+    case camera = "fcrn_mobile.camera"
+    case contract = "fcrn_mobile.contract"
   }
 
   private let values: [String: String]
@@ -26,6 +28,26 @@ struct ModelMetadata {
   func units() throws(ContractViolation) -> String {
     guard let units = self[.outputUnits] else { throw .metadata(missing: Key.outputUnits.rawValue) }
     return units
+  }
+
+  /// As the contract says; stretched where it says nothing.
+  func framing() throws(ContractViolation) -> Framing {
+    guard let text = self[.contract] else { return .stretch }
+    do {
+      return try JSONDecoder().decode(Terms.self, from: Data(text.utf8)).framing ?? .stretch
+    } catch {
+      throw .contract(text)
+    }
+  }
+
+  /// nil where there is none, or something else under its key, as other makers may have.
+  var camera: TrainingCamera? {
+    self[.camera].flatMap { try? JSONDecoder().decode(TrainingCamera.self, from: Data($0.utf8)) }
+  }
+
+  /// Of the contract, what the app makes use of.
+  private struct Terms: Decodable {
+    let framing: Framing?
   }
 
   /// nil where there is none, as in models of other makers.
@@ -63,6 +85,7 @@ public enum ContractViolation: ExplainedError, Equatable {
   case outputShape([Int])
   case metadata(missing: String)
   case units(String)
+  case contract(String)
   case checkpointHash(String)
   case recipe(String)
   case inputSize(model: PixelSize, recipe: PixelSize)
@@ -79,6 +102,7 @@ public enum ContractViolation: ExplainedError, Equatable {
     case .outputShape(let shape): "its output has the shape \(shape), not 1×1×height×width: \(Self.export)"
     case .metadata(let missing): "its metadata lack '\(missing)': \(Self.export), or say depth in a model config"
     case .units(let units): "its depth is in '\(units)', neither in metres nor up to scale: \(Self.export)"
+    case .contract(let text): "its contract '\(text.prefix(80))' cannot be read: \(Self.again)"
     case .checkpointHash(let hash): "its checkpoint hash '\(hash.prefix(80))' is not a SHA-256: \(Self.again)"
     case .recipe(let reason): "its recipe cannot be read (\(reason)): \(Self.again)"
     case .inputSize(let model, let recipe): "it takes \(model) pixels, its recipe says \(recipe): \(Self.again)"

@@ -2,7 +2,8 @@
 //
 //     swift run depth-picture METRES WIDTH HEIGHT X Y PRECISION OUT.ppm
 //
-// METRES holds float32 values row by row; X and Y are the point to read, in pixels of the depth map; PRECISION is that of the model.
+// METRES holds float32 values row by row, in metres of the camera that took the picture; X and Y are the point to read, in pixels of the
+// depth map; PRECISION is that of the model.
 
 import DepthCore
 import Foundation
@@ -16,6 +17,7 @@ func show(_ words: [String]) throws {
   let content = try Data(contentsOf: URL(fileURLWithPath: words[0]))
   let layout = try DepthLayout(width: width, height: height, scalar: .float, bytesPerRow: 4 * width)
   let plane = try content.withUnsafeBytes { try DepthPlane(copying: $0, layout: layout) }
+  let scale = DepthScale.metres(times: 1)
   var normalizer = DepthNormalizer()
   let range = normalizer.range(of: plane)
   let rgba = Colormap.depth.rgba(of: plane, in: range)
@@ -23,10 +25,10 @@ func show(_ words: [String]) throws {
   try (Data("P6 \(width) \(height) 255\n".utf8) + Data(rgb)).write(to: URL(fileURLWithPath: words[6]))
   // Nothing was timed here: the figures of a device stay dashes.
   let figures = LiveFigures(
-    framesPerSecond: nil, inferenceMS: nil, endToEndMS: nil, range: range, unit: .metres, thermalState: nil,
+    framesPerSecond: nil, inferenceMS: nil, endToEndMS: nil, range: range, scale: scale, thermalState: nil,
     computeUnits: nil, precision: words[5])
   print(figures.lines.joined(separator: "\n"))
-  print(DepthUnit.metres.text(plane.depth(at: CGPoint(x: x, y: y))))
+  print(scale.text(plane.depth(at: CGPoint(x: x, y: y))))
 }
 
 do {

@@ -100,4 +100,13 @@ struct DepthPlaneTests {
       #expect(plane.depth(at: nothing) == nil)
     }
   }
+
+  @Test func aPartHasItsOwnRowsAndColumns() throws {
+    let plane = try DepthPlane(width: 3, height: 3, values: [1, 2, 3, 4, 5, 6, 7, 8, .nan])
+    #expect(Array(plane.part(rows: 0..<3, columns: 0..<3).values.prefix(8)) == Array(plane.values.prefix(8)))
+    let part = plane.part(rows: 1..<3, columns: 1..<3, times: 2)
+    #expect(part.width == 2 && part.height == 2)
+    #expect(Array(part.values.prefix(3)) == [10, 12, 16] as [Float])
+    #expect(part.values[3].isNaN)
+  }
 }

@@ -58,6 +58,8 @@ struct ModelContractTests {
     #expect(contract.output == .image)
     #expect(contract.network == "fcrn-lite0")
     #expect(contract.checkpointSHA256 == String(repeating: "fedcba9876543210", count: 4))
+    #expect(contract.camera == TrainingCamera(focalLength: 577.5, width: 640))
+    #expect(contract.framing == .crop)
     #expect(contract.trainingData == "folder:rooms#train")
     #expect(contract.toolVersion == "0.1.0")
     #expect(contract.recipe?.name == "fcrn-int8")
@@ -122,6 +124,8 @@ struct ModelContractTests {
     let contract = try ModelContract(
       ModelInterface(inputs: [picture], outputs: [depth], metadata: ["fcrn_mobile.output_units": "up to scale"]))
     #expect(contract.unit == .relative)
+    #expect(contract.framing == .stretch)
+    #expect(contract.camera == nil)
     #expect(contract.recipe == nil)
     #expect(contract.checkpointSHA256 == nil)
     #expect(violation(metadata: [:]) == .metadata(missing: "fcrn_mobile.output_units"))
