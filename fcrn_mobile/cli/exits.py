@@ -36,6 +36,8 @@ INTERRUPTED = 130
 #: The reader of a pipe left, as `| head` does.
 NO_READER = 141
 
+#: Libraries that a plain installation lacks → the extra that brings them.
+_EXTRAS = {"matplotlib": "report", "lightning": "train", "tensorboard": "train"}
 #: Longest message of an unexpected exception that is shown; libraries put whole graphs into theirs.
 _LONGEST = 400
 
@@ -74,6 +76,9 @@ def outcome(error: BaseException) -> tuple[int, str]:
         return BAD_INPUT, error.format_message()
     if isinstance(error, BrokenPipeError | NoReaderError):
         return NO_READER, ""
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in _EXTRAS:
+        library = str(error.name).partition(".")[0]
+        return BAD_INPUT, f"this needs {library}: pip install 'fcrn-mobile[{_EXTRAS[library]}]'"
     if isinstance(error, shutil.Error) or (isinstance(error, OSError) and error.errno is not None):
         return BAD_INPUT, why(error)
     what = "an end of the program" if isinstance(error, SystemExit) else type(error).__name__
