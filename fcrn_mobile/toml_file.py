@@ -22,7 +22,7 @@ def read_toml(path: Path, what: str, example: str) -> dict[str, Any]:
         InputError: no such file, unreadable, or not TOML.
     """
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"no {what} at '{path}': give an existing .toml file, such as {example}") from error
     except (OSError, UnicodeDecodeError) as error:

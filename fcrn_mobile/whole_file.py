@@ -12,7 +12,7 @@ from fcrn_mobile.errors import InputError, why
 __all__ = ["NO_ROOM", "check_destination", "make_folder", "no_room", "partial_name", "replaced_whole", "written_whole"]
 
 #: What a disk says that takes no more.
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+NO_ROOM = tuple(getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS") if hasattr(errno, name))  # Windows has no EDQUOT
 
 
 def check_destination(path: Path, force: bool) -> None:

@@ -24,6 +24,7 @@ __all__ = ["COMMANDS", "LazyGroup", "main", "run", "without_debug"]
 #: and for a hyphen.
 COMMANDS = {
     "demo": "Run the main job on the built-in sample: export, validate, benchmark, picture.",
+    "data": "What a data spec holds: frames, what is left out, depth, and whether its unit is likely.",
     "train": "Train a network on RGB-D data.",
     "compare": "Training runs side by side: settings that differ, metrics, curves.",
     "import": "Make a checkpoint of an FCRN that another PyTorch project trained.",
@@ -43,6 +44,10 @@ COMMANDS = {
     "doctor": "What an .mlpackage or .mlmodel will meet on a device: published hazards, looked for without running it.",
     "ios-install": "Copy an .mlpackage into the iOS app, after checking that the app can show its depth.",
 }
+
+
+#: Set by a shell that asks for completions, or for its script; click's name for it.
+_COMPLETION = "_FCRN_MOBILE_COMPLETE"
 
 
 class LazyGroup(click.Group):
@@ -107,9 +112,12 @@ def run() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # Names of files may hold what the terminal's encoding, or any, has no character for.
             stream.reconfigure(errors="backslashreplace")
+    if _COMPLETION in os.environ:
+        main.main([], "fcrn-mobile")  # answers the shell, and ends the process
     words, debug = without_debug(sys.argv[1:])
     try:
-        code = main.main(words, standalone_mode=False) or 0
+        # Not as it was called: completion goes by the name, and python -m has none of its own.
+        code = main.main(words, "fcrn-mobile", standalone_mode=False) or 0
         sys.stdout.flush()
     except BaseException as error:  # a library's own kinds, SystemExit among them, must not decide the exit code
         code = _failed(error, debug)

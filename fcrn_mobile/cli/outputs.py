@@ -1,5 +1,6 @@
 """Options that name what a command writes, checked before it begins: no result of minutes is lost to a path that cannot be written."""
 
+import importlib.util
 import os
 import re
 from collections.abc import Iterator
@@ -77,6 +78,7 @@ def check_outputs(context: click.Context) -> None:
         elif isinstance(value, str | Path | tuple):
             inputs.update(_existing(value))
     _check_apart(outputs, inputs)
+    _check_drawn(outputs)
     force = context.params.get("force")
     folders = {output.path.resolve() for output in outputs if isinstance(output.kind, OutputFolder)}
     for output in outputs:
@@ -87,6 +89,18 @@ def check_outputs(context: click.Context) -> None:
     for output in outputs:
         if isinstance(output.kind, OutputFolder):
             _check_folder(output, output.kind.files if force is False else ())
+
+
+def _check_drawn(outputs: list[_Output]) -> None:
+    """Refuse pictures and pages where the library that draws them is not installed.
+
+    Raises:
+        ModuleNotFoundError: it is not.
+    """
+    drawn = {*PICTURES, ".html"}
+    kinds = [output.kind for output in outputs if isinstance(output.kind, OutputFile)]
+    if any(drawn.intersection(kind.suffixes) for kind in kinds) and importlib.util.find_spec("matplotlib") is None:
+        raise ModuleNotFoundError("no matplotlib", name="matplotlib")
 
 
 def check_output(path: Path, option: str, force: bool) -> None:

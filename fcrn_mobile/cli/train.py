@@ -3,7 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -15,6 +15,9 @@ from fcrn_mobile.cli.shipped_file import ShippedFile
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.quantize.scheme import LEARNED
 from fcrn_mobile.shipped import CONFIGURATIONS
+
+if TYPE_CHECKING:
+    from fcrn_mobile.runs.examples import Drawing
 
 __all__ = ["Integers", "Numbers", "command", "next_commands"]
 
@@ -173,11 +176,11 @@ def command(context: click.Context, config: Path | None, json_out: str | None, *
     elif not (out and settings.get("data")):
         raise InputError("nothing to train: give --data SPEC and --out RUN, or --resume RUN")
     from fcrn_mobile.data.mixture import join_parts
-    from fcrn_mobile.report.examples import draw_examples
     from fcrn_mobile.runs.folder import BEST, RECORD
     from fcrn_mobile.training import run as runs
     from fcrn_mobile.training import train as training
 
+    draw_examples = _draw_examples()  # behind the training libraries: what is missing is named by the extra that has both
     if run_folder:
         checkpoint, folder = training.resume(run_folder, show_progress(), settings.get("epochs"), draw_examples), run_folder
     else:
@@ -196,6 +199,12 @@ def command(context: click.Context, config: Path | None, json_out: str | None, *
             record = runs.load_run(folder / RECORD)
             for line in next_commands(best, checkpoint.quantization.settings["precision"], record.start, record.specs[1]):
                 print(f"next: {line}")
+
+
+def _draw_examples() -> "Drawing":
+    from fcrn_mobile.report.examples import draw_examples
+
+    return draw_examples
 
 
 def _read(config: Path) -> dict[str, Any]:

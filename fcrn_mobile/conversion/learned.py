@@ -92,7 +92,7 @@ def float_start(checkpoint: FloatNetwork, name: str) -> str | None:
         return start
     # The checkpoint has the file's name alone, its run where it was.
     try:
-        run = json.loads((checkpoint_path(name).parent / "run.json").read_text())
+        run = json.loads((checkpoint_path(name).parent / "run.json").read_text(encoding="utf-8"))
         path = Path(run["start"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -124,13 +124,13 @@ def latency_ms(operators: NDArray[np.float64], chip: Coefficients) -> float:
 @cache
 def chip_fits() -> Mapping[str, ChipFit]:
     """What is known of each chip that has published latencies."""
-    return {name: _fit(entry) for name, entry in json.loads(FITTED.read_text())["chips"].items()}
+    return {name: _fit(entry) for name, entry in json.loads(FITTED.read_text(encoding="utf-8"))["chips"].items()}
 
 
 @cache
 def published_sources() -> Sources:
     """Where the latencies were published."""
-    return sources(json.loads(FITTED.read_text())["sources"])
+    return sources(json.loads(FITTED.read_text(encoding="utf-8"))["sources"])
 
 
 def _fit(entry: dict[str, Any]) -> ChipFit:

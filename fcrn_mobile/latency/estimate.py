@@ -172,5 +172,5 @@ def _why_not(graph: Graph) -> str:
 
 def _chips() -> dict[str, str]:
     """Name of each chip → why nothing is known of it, if so."""
-    chips = tomllib.loads(CHIPS.read_text())["chip"]
+    chips = tomllib.loads(CHIPS.read_text(encoding="utf-8"))["chip"]
     return {chip["name"]: f"no data: {chip['no_data']}" if "no_data" in chip else "" for chip in chips}

@@ -325,4 +325,4 @@ def _rules() -> tuple[_Rule, ...]:
 
 @cache
 def _published() -> dict[str, Any]:
-    return tomllib.loads(RULES.read_text())
+    return tomllib.loads(RULES.read_text(encoding="utf-8"))

@@ -147,9 +147,9 @@ def in_turns(
                     medians[index, launch, number] = np.median([sum(stages) for stages in block])
                 if on_round:
                     on_round(launch * rounds + number + 1, launches * rounds)
-            peaks = [max(peak, worker.peak_memory()) for peak, worker in zip(peaks, workers, strict=True)]
+            peaks = [max(peak, worker.peak_memory() or 0) for peak, worker in zip(peaks, workers, strict=True)]
             opened = [worker.opened for worker in workers]
-    return [summarise(opened[i], _together(warm[i]), times[i], peaks[i]) for i in range(len(models))], medians
+    return [summarise(opened[i], _together(warm[i]), times[i], peaks[i] or None) for i in range(len(models))], medians
 
 
 def _together(warm_ups: Sequence[WarmUp]) -> WarmUp:

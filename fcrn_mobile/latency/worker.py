@@ -3,7 +3,6 @@
 import gc
 import multiprocessing
 import os
-import resource
 import signal
 import sys
 import time
@@ -90,8 +89,8 @@ class Worker:
         """Predict so often; ms of each prediction with all its stages."""
         return [sum(stages) for stages in self.run(predictions)]
 
-    def peak_memory(self) -> int:
-        """Highest memory footprint of the process so far, in bytes."""
+    def peak_memory(self) -> int | None:
+        """Highest memory footprint of the process so far, in bytes; None where the system does not say it."""
         self._pipe.send(None)
         size: int = self._answer()
         return size
@@ -155,12 +154,17 @@ def _serve(pipe: Connection, open_model: Open, whole: bool) -> None:
         pipe.send(WorkerError(f"{type(error).__name__}: {error}", traceback.format_exc()))
 
 
-def _peak_memory() -> int:
+def _peak_memory() -> int | None:
+    """Bytes; None where the system does not say, as Windows."""
     status = Path("/proc/self/status")
     # Not getrusage there: Linux counts the parent's memory in a child's peak, as the child began as its copy.
     if status.is_file():
-        for line in status.read_text().splitlines():
+        for line in status.read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
+    try:
+        import resource
+    except ImportError:
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

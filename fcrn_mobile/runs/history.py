@@ -70,7 +70,7 @@ def read_run(folder: Path, name: str) -> History:
     best = folder / BEST
     rows = _rows(folder / METRICS)
     try:
-        run = json.loads(record.read_text())
+        run = json.loads(record.read_text(encoding="utf-8"))
         monitor = monitor_in(run, rows)
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"run '{folder}' cannot be read ({error}): run.json is damaged") from error

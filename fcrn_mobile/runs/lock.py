@@ -24,7 +24,7 @@ def claimed(folder: Path) -> Iterator[None]:
     lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
-        (folder / OWNER).write_text(f"{os.getpid()}\n")
+        (folder / OWNER).write_text(f"{os.getpid()}\n", encoding="utf-8")
     except Timeout:
         raise InputError(
             f"process {_owner(folder)} is training in '{folder}': wait until it has ended, stop it, or choose another --out"
@@ -41,6 +41,6 @@ def claimed(folder: Path) -> Iterator[None]:
 
 def _owner(folder: Path) -> str:
     try:
-        return (folder / OWNER).read_text().strip() or "?"
+        return (folder / OWNER).read_text(encoding="utf-8").strip() or "?"
     except OSError:
         return "?"

@@ -112,7 +112,7 @@ def summarise(path: Path) -> dict[str, Any]:
 def read_metadata(path: Path) -> dict[str, str]:
     """What an opened asset says about itself: Core AI's keys, and those that its creator added."""
     file = path / _METADATA
-    facts: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     added: dict[str, Any] = facts.pop("creatorDefinedMetadata", {})
     return {key: str(value) for key, value in sorted({**facts, **added}.items())}
 

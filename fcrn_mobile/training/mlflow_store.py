@@ -136,7 +136,7 @@ def open_run(track: str, folder: Path) -> MLflowRun:
     try:
         if run_id:
             run.experiment.update_run(run_id, status="RUNNING")
-        (folder / TRACKED).write_text(json.dumps({"uri": uri, "run_id": run.run_id}, indent=2) + "\n")
+        (folder / TRACKED).write_text(json.dumps({"uri": uri, "run_id": run.run_id}, indent=2) + "\n", encoding="utf-8")
     except MlflowException as error:
         raise InputError(f"MLflow store '{uri}' refuses run '{folder.name}' of experiment '{experiment}' ({error.message})") from error
     return run
@@ -152,7 +152,7 @@ def _recorded(folder: Path) -> tuple[str, str] | None:
     if not path.is_file():
         return None
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
         return record["uri"], record["run_id"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"'{path}' is damaged ({error}): delete it to track the rest of this run as another run") from error

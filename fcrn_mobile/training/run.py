@@ -175,7 +175,7 @@ def load_run(path: Path) -> Run:
         InputError: not written by this version.
     """
     try:
-        fields: dict[str, Any] = json.loads(path.read_text())
+        fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         network, hyper, monitor = fields.pop("network"), fields.pop("hyper"), fields.pop("monitor", None)
         return Run(
             network=FCRNConfig.from_json(network),
@@ -192,7 +192,7 @@ def load_run(path: Path) -> Run:
 def save_run(run: Run, path: Path) -> None:
     """Write a ``run.json``; it appears whole or not at all."""
     with replaced_whole(path) as partial:
-        partial.write_text(json.dumps(asdict(run) | {"hyper": run.hyper.flat()}, indent=2) + "\n")
+        partial.write_text(json.dumps(asdict(run) | {"hyper": run.hyper.flat()}, indent=2) + "\n", encoding="utf-8")
 
 
 def extended(run: Run, epochs: int, done: int, folder: Path) -> Run:

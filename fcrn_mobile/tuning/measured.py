@@ -69,7 +69,7 @@ class Sensitivities:
         """Write the file, whole or not at all."""
         text = json.dumps({"schema": _SCHEMA, "inputs": self.inputs, "drifts": self.drifts}, indent=1)
         with replaced_whole(self.path) as partial:
-            partial.write_text(text + "\n")
+            partial.write_text(text + "\n", encoding="utf-8")
 
 
 def open_sensitivities(folder: Path, inputs: dict[str, Any]) -> Sensitivities:
@@ -82,7 +82,7 @@ def open_sensitivities(folder: Path, inputs: dict[str, Any]) -> Sensitivities:
     if not path.exists():
         return Sensitivities(path, inputs)
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         settings, drifts = content["inputs"], content["drifts"]
         differences = [key for key in inputs if settings.get(key) != inputs[key]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -1,0 +1,76 @@
+"""What is told of a source, held against NumPy."""
+
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fcrn_mobile.data.source import Sample
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.survey import EDGES, evenly, survey
+
+
+class Frames:
+    """Depth maps; None cannot be read."""
+
+    def __init__(self, *depths: np.ndarray | None) -> None:
+        self.depths = depths
+        self.names = tuple(f"frame{index}" for index in range(len(depths)))
+
+    def __len__(self) -> int:
+        return len(self.depths)
+
+    def __getitem__(self, index: int) -> Sample:
+        depth = self.depths[index]
+        if depth is None:
+            raise InputError(f"{self.names[index]} is damaged")
+        return Sample(np.zeros((*depth.shape, 3), np.uint8), depth, self.names[index])
+
+
+def depth_of(seed: int, shape: tuple[int, int] = (6, 8)) -> np.ndarray:
+    depth = np.random.default_rng(seed).uniform(0.2, 9, shape).astype(np.float32)
+    depth[0, 0], depth[0, 1] = np.nan, 0
+    return depth
+
+
+def test_figures_are_those_of_numpy() -> None:
+    depths = [depth_of(0), depth_of(1), depth_of(2, (4, 4)), np.zeros((6, 8), np.float32)]
+    result = survey(Frames(*depths, None), range(5), "sample", lambda image: np.full(image.shape[:2], 4, np.float32), 9)
+    valid = [depth[np.isfinite(depth) & (depth > 0)] for depth in depths[:3]]
+    every = np.concatenate(valid)
+    assert (result.frames, result.read, result.with_depth) == (5, 5, 3)
+    assert result.sizes == {"6×8": 3, "4×4": 1}
+    assert result.bad == {"frame4": "frame4 is damaged"}
+    assert (result.nearest, result.farthest) == (every.min(), every.max())
+    assert result.median == pytest.approx(np.median([np.median(values) for values in valid]))
+    assert result.valid == pytest.approx(every.size / (3 * 48 + 16))
+    shares = [np.mean((every >= low) & (every < high)) for low, high in pairwise(EDGES)]
+    assert result.histogram == pytest.approx(shares)
+    assert result.ratio == pytest.approx(np.median([4 / np.median(values) for values in valid]))
+    assert [note.split()[0] for note in result.notes] == ["1", "1", "frames"]
+
+
+def test_depth_that_is_a_thousand_times_too_large_is_named(tmp_path: Path) -> None:
+    for kind, pixels in (("rgb", np.zeros((8, 8, 3), np.uint8)), ("depth", np.full((8, 8), 1000, np.uint16))):
+        (tmp_path / kind).mkdir()
+        Image.fromarray(pixels).save(tmp_path / kind / "a.png")
+    result = survey(Frames(np.full((8, 8), 2500, np.float32)), [0], f"folder:{tmp_path}?scale=1", lambda image: np.full((4, 4), 2.5), 1)
+    assert result.ratio == pytest.approx(1e-3)
+    assert "millimetres" in result.notes[0]
+    assert "?scale=1000" in result.notes[0]
+
+
+def test_without_depth_there_are_frames_alone() -> None:
+    result = survey(Frames(np.full((8, 8), np.nan, np.float32)), [0], "images:a", None, 0)
+    assert (result.with_depth, result.valid, result.ratio, result.notes) == (0, 0, None, ())
+    assert math.isnan(result.median)
+    with pytest.raises(InputError, match="frame0 is damaged"):
+        survey(Frames(None), [0], "x", None, 0)
+
+
+@pytest.mark.parametrize(("length", "most", "places"), [(0, 3, []), (2, 3, [0, 1]), (9, 3, [0, 4, 8]), (5, 1, [0])])
+def test_places_are_spread_evenly(length: int, most: int, places: list[int]) -> None:
+    assert evenly(length, most) == places
