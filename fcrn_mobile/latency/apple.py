@@ -121,7 +121,7 @@ def planned_operators(plan: Any) -> list[dict[str, Any]]:
             cost = plan.get_estimated_cost_for_mlprogram_operation(operation)
             units = [_unit(device) for device in usage.supported_compute_devices]
             row: dict[str, Any] = {"operator": operation.operator_name.rpartition(".")[2], "output": operation.outputs[0].name}
-            row |= {"preferred": _unit(usage.preferred_compute_device), "supported": units}
+            row |= {"unit": _unit(usage.preferred_compute_device), "supported": units}
             rows.append(row | {"cost": None if cost is None else cost.weight})
     return rows
 

@@ -25,20 +25,20 @@ class PlannedOperator:
 
     Attributes:
         operator: MIL's name of it.
-        output: name of its first result in the program.
-        preferred: unit that it is meant for; None where nothing was said.
+        output: name of its first result in the program; empty where nothing was said.
+        unit: that it is meant for; None where nothing was said.
         supported: units that could take it; empty where nothing was said.
     """
 
     operator: str
     output: str
-    preferred: str | None
+    unit: str | None
     supported: tuple[str, ...] = ()
 
     @property
     def on_engine(self) -> bool:
         """Whether the Neural Engine takes it: by what it could take where that was said, else by what is meant for it."""
-        return ENGINE in self.supported if self.supported else self.preferred == ENGINE
+        return ENGINE in self.supported if self.supported else self.unit == ENGINE
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def read_plans(path: Path, model: str) -> list[ComputePlan]:
     """Plans of a file: the one of a Mac, or those of the app's results of a model whose units include the Neural Engine.
 
     Args:
-        path: JSON; ``{"operators": […]}``, or a benchmark report whose results have a ``plan`` of that form.
+        path: JSON; ``{"operators": […]}``, or a benchmark report whose results have such ``operators``.
         model: name without suffix, as the app's results have it.
 
     Raises:
@@ -118,38 +118,38 @@ def read_plans(path: Path, model: str) -> list[ComputePlan]:
     return useful
 
 
-def _of_results(content: dict[str, Any], path: Path, model: str) -> list[tuple[str, Any]]:
+def _of_results(content: dict[str, Any], path: Path, model: str) -> list[tuple[str, dict[str, Any]]]:
     """Name and plan of each result of a model that has one."""
     results = content.get("results")
     if not isinstance(results, list) or not all(isinstance(result, dict) for result in results):
         raise InputError(f"'{path}' is no compute plan: {_REMEDY}")
-    planned = [result for result in results if result.get("plan")]
+    planned = [result for result in results if result.get("operators")]
     if not planned:
-        raise InputError(f"'{path}' has results without a plan: measure again with an app that writes one")
+        raise InputError(f"'{path}' has results without operators: measure again with an app that writes a plan")
     own = [result for result in planned if str(result.get("model", "")).removesuffix(".mlpackage") == model]
     if not own:
         names = ", ".join(dict.fromkeys(str(result.get("model")) for result in planned))
         raise InputError(f"'{path}' has no plan of '{model}', but of {names}: give the package that it was made of, under that name")
-    return [(f"{path}, {result.get('compute_units', 'units not said')}", result["plan"]) for result in own]
+    return [(f"{path}, {result.get('compute_units', 'units not said')}", result) for result in own]
 
 
-def _operators(entry: Any, path: Path) -> list[PlannedOperator]:
+def _operators(entry: dict[str, Any], path: Path) -> list[PlannedOperator]:
     """Operators that were planned; constants are not."""
-    rows = entry.get("operators") if isinstance(entry, dict) else None
+    rows = entry["operators"]
     if not isinstance(rows, list) or not rows:
         raise InputError(f"a plan in '{path}' lists no operators: {_REMEDY}")
     return [_operator(row, path) for row in rows if not (isinstance(row, dict) and _kind(row) == "const")]
 
 
 def _operator(row: Any, path: Path) -> PlannedOperator:
-    if not isinstance(row, dict) or not isinstance(row.get("operator"), str) or not isinstance(row.get("output"), str):
-        raise InputError(f"a plan in '{path}' has an operator without 'operator' or 'output': {_REMEDY}")
-    preferred, supported = row.get("preferred"), row.get("supported") or []
-    if not isinstance(supported, list):
-        raise InputError(f"a plan in '{path}' has 'supported' that is no list at '{row['output']}': {_REMEDY}")
-    for unit in [*supported, *([preferred] if preferred is not None else [])]:
-        require_known(f"compute unit in '{path}'", str(unit), UNITS)
-    return PlannedOperator(_kind(row), row["output"], preferred, tuple(supported))
+    if not isinstance(row, dict) or not isinstance(row.get("operator"), str):
+        raise InputError(f"a plan in '{path}' has an operator without its name, 'operator': {_REMEDY}")
+    output, unit, supported = row.get("output") or "", row.get("unit"), row.get("supported") or []
+    if not isinstance(output, str) or not isinstance(supported, list):
+        raise InputError(f"a plan in '{path}' has an 'output' that is no text or 'supported' that is no list, at a {_kind(row)}: {_REMEDY}")
+    for name in [*supported, *([unit] if unit is not None else [])]:
+        require_known(f"compute unit in '{path}'", str(name), UNITS)
+    return PlannedOperator(_kind(row), output, unit, tuple(supported))
 
 
 def _kind(row: dict[str, Any]) -> str:
@@ -163,7 +163,8 @@ def compare(placement: Placement, plan: ComputePlan) -> Comparison:
     Raises:
         InputError: the plan and the package have no operator in common.
     """
-    planned = {op.output: op for op in plan.operators if op.preferred is not None or op.supported}
+    judged = [op for op in plan.operators if op.unit is not None or op.supported]
+    planned = {op.output: op for op in judged if op.output}
     both = [(rule, planned[rule.name]) for rule in placement.operators if rule.name in planned]
     if not both:
         raise InputError(f"'{plan.name}' and the package have no operator in common: give the package that the plan was made of")
@@ -179,7 +180,7 @@ def compare(placement: Placement, plan: ComputePlan) -> Comparison:
         false_alarms=names(("falls back",), True),
         fallbacks=fallbacks,
         unpublished=names(("unknown",), True),
-        unmatched=(len(planned) - len(both), len(placement.operators) - len(both)),
+        unmatched=(len(judged) - len(both), len(placement.operators) - len(both)),
     )
 
 

@@ -74,8 +74,8 @@ def test_the_plan_is_listed_by_operator_as_inspect_reads_it(tmp_path: Path) -> N
     )
     rows = planned_operators(plan)
     assert rows == [
-        {"operator": "conv", "output": "conv_0", "preferred": "neuralEngine", "supported": ["cpu", "neuralEngine"], "cost": None},
-        {"operator": "topk", "output": "top", "preferred": "cpu", "supported": ["cpu"], "cost": 0.75},
+        {"operator": "conv", "output": "conv_0", "unit": "neuralEngine", "supported": ["cpu", "neuralEngine"], "cost": None},
+        {"operator": "topk", "output": "top", "unit": "cpu", "supported": ["cpu"], "cost": 0.75},
     ]
     (tmp_path / "plan.json").write_text(json.dumps({"operators": rows}))
     (read,) = read_plans(tmp_path / "plan.json", "model")
