@@ -26,6 +26,7 @@ __all__ = [
     "Depth",
     "Scale",
     "Scene",
+    "Values",
     "depth_picture",
     "depth_scale",
     "difference_picture",
