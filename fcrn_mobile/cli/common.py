@@ -17,7 +17,17 @@ from fcrn_mobile.network.forms import size_of
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.whole_file import written_whole
 
-__all__ = ["json_option", "print_metrics", "print_table", "progress", "show_progress", "size_option", "write_json"]
+__all__ = [
+    "EVERY_SIZE",
+    "json_option",
+    "print_metrics",
+    "print_table",
+    "progress",
+    "show_progress",
+    "size_option",
+    "sizes_option",
+    "write_json",
+]
 
 #: Width of tables where standard output is no terminal: nothing is folded in a pipe.
 _PIPE_WIDTH = 160
@@ -36,18 +46,31 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "json_out", type=file, metavar="FILE", help="Write the result as JSON; - for standard output.")(command)
 
 
+#: What stands for every size of a package.
+EVERY_SIZE = "all"
+
+
 class _Size(click.ParamType):
     """Height and width of ``HxW``."""
 
     name = "HxW"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        return size_of(value, "--size") if isinstance(value, str) else value
+    def __init__(self, every: bool = False) -> None:
+        self._every = every
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return size_of(value, "--size") if isinstance(value, str) and not (self._every and value == EVERY_SIZE) else value
 
 
 def size_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--size HxW`` as ``size``: height and width of the pictures."""
     return click.option("--size", type=_Size(), metavar="HxW", help="Of the pictures, of a model that takes several sizes.")(command)
+
+
+def sizes_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, or ``EVERY_SIZE``."""
+    text = "Of the pictures, of a model that takes several sizes; all: each of them in turn."
+    return click.option("--size", type=_Size(every=True), metavar="HxW|all", help=text)(command)
 
 
 def write_json(target: str, value: object) -> None:

@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcrn_mobile.cli.command import Command
-from fcrn_mobile.cli.common import json_option, print_table, progress, size_option, write_json
+from fcrn_mobile.cli.common import EVERY_SIZE, json_option, print_table, progress, sizes_option, write_json
 from fcrn_mobile.cli.exits import end
 from fcrn_mobile.cli.frames import phone_frames, rule_if_depth, rule_options, skip_bad_option, sound_frames
 from fcrn_mobile.cli.gate import Gate, gate_options, print_changes
 from fcrn_mobile.cli.model_config import model_config_option, model_configs
 from fcrn_mobile.cli.page import html_options, write_page
+from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.formulas import shown
 from fcrn_mobile.runtimes.backends import is_on_device
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from fcrn_mobile.data.phone import PhoneView
     from fcrn_mobile.data.source import Source
     from fcrn_mobile.evaluation.metrics import EvaluationProtocol
@@ -43,7 +46,7 @@ __all__ = ["command", "print_drift"]
 @click.option("--backend", default="auto", show_default=True, help="Of the candidates.")
 @click.option("--arithmetic", default="float16", show_default=True, metavar="float16|float32|ane", help="Of the mil backend; a simulation.")
 @model_config_option(several=True)
-@size_option
+@sizes_option
 @gate_options
 @html_options
 @json_option
@@ -57,7 +60,7 @@ def command(
     backend: str,
     arithmetic: str,
     model_config: tuple[str, ...],
-    size: tuple[int, int] | None,
+    size: Any,
     html: Path | None,
     force: bool,
     json_out: str | None,
@@ -66,7 +69,7 @@ def command(
     """Drift of CANDIDATES from REFERENCE; exit code 1 if one breaks its budget."""
     from fcrn_mobile.data.spec import open_images
     from fcrn_mobile.evaluation.budget import parse_limit
-    from fcrn_mobile.report.gate import Outcome, broken_operators
+    from fcrn_mobile.report.gate import Outcome
     from fcrn_mobile.validation.drift import validate
 
     gate = Gate.taken_from(how)
@@ -75,6 +78,10 @@ def command(
     rule = _framed_rule(data, framing, how)
     source, left_out = sound_frames(open_images(data), rule, skip_bad)
     configs = model_configs((reference, *candidates), model_config)
+    if size == EVERY_SIZE:
+        _check_alone(gate, html, framing)
+        models = ((each, _open(reference, candidates, backend, arithmetic, configs, each)) for each in _sizes(candidates, configs))
+        end(_print_sizes(((each, validate(*pair, source, rule, limits, data, None, left_out)) for each, pair in models), json_out))
     base, runtimes = _open(reference, candidates, backend, arithmetic, configs, size)
     view = phone_frames(source, runtimes, framing) if framing else None
     source = view or source
@@ -82,10 +89,7 @@ def command(
         baseline.require_same(base, data, rule, source.names)
     with progress("validate") as on_frame:
         result = validate(base, runtimes, source, rule, limits, data, on_frame, left_out)
-    ops = {}
-    if gate.names_operators:
-        with progress("operators") as on_image:
-            ops = broken_operators(source, reference, result, arithmetic, on_image, configs)  # type: ignore[arg-type] # checked when opened
+    ops = _broken(source, reference, result, arithmetic, configs) if gate.names_operators else {}
     outcome = Outcome(result, ops, baseline.changes(result) if baseline else ())
     gate.write([outcome])
     if html:
@@ -104,6 +108,49 @@ def _print(outcome: "Outcome", view: "PhoneView | None", html: Path | None) -> N
     print_changes(outcome)
     if html:
         print(f"written: {html}")
+
+
+def _broken(source: "Source", reference: str, result: "Validation", arithmetic: Any, configs: dict[str, Path]) -> Any:
+    """Operators of what broke its budget, see ``broken_operators``."""
+    from fcrn_mobile.report.gate import broken_operators
+
+    with progress("operators") as on_image:
+        return broken_operators(source, reference, result, arithmetic, on_image, configs)
+
+
+def _check_alone(gate: Gate, html: Path | None, framing: str | None) -> None:
+    """What shows one validation does not go with several."""
+    options = {"--html": html, "--framing": framing, **{f"--{name}": value for name, value in vars(gate).items()}}
+    if option := next((option for option, value in options.items() if value), None):
+        raise InputError(f"{option} is of one size, and --size {EVERY_SIZE} of several: leave one of them out, or use --json")
+
+
+def _sizes(candidates: tuple[str, ...], configs: dict[str, Path]) -> list[tuple[int, int]]:
+    """The sizes that all candidates take, in the order of the first."""
+    from fcrn_mobile.mil.depth_program import DepthProgram
+    from fcrn_mobile.package.reading import SUFFIXES
+
+    packages = [path for path in candidates if Path(path).suffix in SUFFIXES]
+    listed = [DepthProgram.load(path, model_config=configs.get(str(Path(path)))).picture_sizes for path in packages]
+    sizes = [size for size in listed[0] if all(size in others for others in listed)] if listed else []
+    if len(sizes) < 2:
+        raise InputError(
+            f"--size {EVERY_SIZE} is of packages that take several sizes, and {', '.join(candidates)} share {len(sizes)}: leave it out"
+        )
+    return sizes
+
+
+def _print_sizes(results: "Iterable[tuple[tuple[int, int], Validation]]", json_out: str | None) -> bool:
+    """The table of each size as it is done, and one JSON of all; returns whether all budgets are held."""
+    done: list[tuple[tuple[int, int], Validation]] = []
+    for size, result in results:
+        if json_out != "-":
+            print(f"{'' if not done else chr(10)}pictures of {size[0]}x{size[1]}")
+            print_drift(result)
+        done.append((size, result))
+    if json_out:
+        write_json(json_out, {"sizes": [{"size": size, **result.to_json()} for size, result in done]})
+    return all(result.held for _, result in done)
 
 
 def _open(

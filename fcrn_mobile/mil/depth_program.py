@@ -102,6 +102,13 @@ class DepthProgram(Program):
         """Height and width of its picture."""
         return self.picture_input.size
 
+    @property
+    def picture_sizes(self) -> tuple[tuple[int, int], ...]:
+        """All heights and widths of its picture that are counted, its own first."""
+        port = self.picture_input.port
+        others = port.shapes.enumerated if port.kind == "image" and port.shapes else ()
+        return tuple(dict.fromkeys((self.input_size, *((height, width) for height, width in others))))
+
     def taking(self, image: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """Its inputs for an image of any size, H×W×3 uint8 RGB."""
         return {self.picture_input.port.name: self.picture_input.fill(image)}

@@ -64,6 +64,8 @@ def drift_per_image(validation: Validation, ringed: Sequence[int] = ()) -> str:
         values += [*points[:, 1], *limits]
     _scale(axis, "y", values)
     axis.set_xlabel("reference's abs_rel to the truth" if validation.rule else "image")
+    if not validation.rule:
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_ylabel("drift: fidelity to the reference")
     return _svg(figure)
 

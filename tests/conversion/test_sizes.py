@@ -92,6 +92,25 @@ def test_commands_take_a_size(folder: Path, call: Callable, tmp_path: Path) -> N
         refused(call(*words), *said)
 
 
+def test_every_size_is_validated_in_turn(folder: Path, call: Callable, tmp_path: Path) -> None:
+    three, net = str(folder / "three.mlpackage"), str(folder / "net.safetensors")
+    words = ("validate", net, three, "--data", "sample#val", "--size")
+    result = call(*words, "all", "--json", "all.json", "--budget", "fidelity=0.05")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert [line for line in result.stdout.splitlines() if line.startswith("pictures of")] == [f"pictures of {h}x{w}" for h, w in SIZES]
+    results = json.loads((tmp_path / "all.json").read_text())["sizes"]
+    assert [tuple(each["size"]) for each in results] == list(SIZES)
+    assert call(*words, "96x64", "--json", "one.json").returncode == 0
+    alone = json.loads((tmp_path / "one.json").read_text())["candidates"][0]["fidelity"]
+    drifts = [each["candidates"][0]["fidelity"] for each in results]
+    assert drifts[SIZES.index((96, 64))] == alone
+    assert len({drift["abs_rel"] for drift in drifts}) == 3
+    assert call(*words, "all", "--budget", "fidelity=0.0001").returncode == 1
+    for more, said in ((["--html", "a.html"], "--html is of one size"), (["--junit", "a.xml"], "--junit is of one size")):
+        refused(call(*words, "all", *more), said)
+    refused(call("validate", net, str(folder / "one.mlpackage"), "--data", "sample#val", "--size", "all"), "take several sizes", "share 1")
+
+
 def test_a_compressed_package_keeps_its_sizes(folder: Path, tmp_path: Path) -> None:
     recipe = Recipe(precision="fp16", input_sizes=SIZES)
     export(load_checkpoint(str(folder / "net.safetensors")), recipe, tmp_path / "three.mlpackage")
