@@ -6,7 +6,7 @@ SUITE := .venv/coreml-suite/.installed
 SITE := .venv/site
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test true-size lint format docs clean ios-check ios-faults shelf correction recovery peers tool-speed mutants coreml-suite pack-training
+.PHONY: demo test true-size lint format docs clean ios-check ios-package ios-faults shelf correction recovery peers tool-speed mutants coreml-suite pack-training
 
 demo: $(READY)  ## the main job on the built-in sample; results in demo/
 	$(BIN)/fcrn-mobile demo
@@ -50,6 +50,9 @@ coreml-suite: $(SUITE)  ## coremltools' own tests with predict() answered by the
 
 pack-training: $(READY)  ## the frames of FCRN_TEST_DATA in one file, for training on a machine with a GPU: minutes; runs/training.npz
 	$(BIN)/python benchmarks/training/gpu/pack.py --out runs/training.npz
+
+ios-package:  ## DepthCore taken as a Swift package by another folder, by path and by the URL of a local clone
+	ios_demo/scripts/check_linux.sh bash -c 'bash "$$DEMO/scripts/check_package.sh" "$$DEMO/.." "$$BUILD"'
 
 ios-check: $(READY)  ## all that can be checked of ios_demo without a Mac; installs Swift into the user's cache once
 	FCRN_SWIFT=install ios_demo/scripts/check_linux.sh

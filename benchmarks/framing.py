@@ -33,7 +33,7 @@ def row(model: Predictor, view: PhoneView) -> str:
     for source in (OfCamera[Sample](view, UNKNOWN), view):
         metrics = evaluate(model, source, protocol("full")).compute()
         figures.append([*(metrics[metric] for metric in METRICS), float(np.median(list(ratios(model, source))))])
-    factor = focus_on(model, view).factor(view.camera.width_px or 0) or 1.0
+    factor = focus_on(model, view).factor(view.framed_for) or 1.0
     cells = [f"{before:.3f} → {after:.3f}" for before, after in zip(*figures, strict=True)]
     return f"| {view.view} | {view.framing} | {view.zoom:.2f} | {factor:.2f} | {' | '.join(cells)} |"
 
@@ -43,7 +43,7 @@ def ratios(model: Predictor, source: "OfCamera[Sample] | PhoneView") -> Iterator
     focus = focus_on(model, source)
     for index in range(len(source)):
         sample = source[index]
-        depth = same_size(focus(model.predict(sample.image), sample.image.shape[1]), sample.depth)
+        depth = same_size(focus(model.predict(sample.image), sample.image.shape[:2]), sample.depth)
         yield 1 / align.median_scale(depth[sample.depth > 0], sample.depth[sample.depth > 0])
 
 

@@ -61,7 +61,7 @@ install_swift() {
   [ -n "$mirror" ] || { echo "apt knows no Debian mirror here: name one in FCRN_DEBIAN_MIRROR" >&2; return 1; }
   echo "Swift: installing Debian's into $root, a minute or two"
   rm -rf "$root.partial"
-  nice -n 5 mmdebstrap --quiet --variant=apt --include=swiftlang,libc6-dev,libstdc++-14-dev trixie "$root.partial" "$mirror" || {
+  nice -n 5 mmdebstrap --quiet --variant=apt --include=swiftlang,git,libc6-dev,libstdc++-14-dev trixie "$root.partial" "$mirror" || {
     rm -rf "$root.partial"
     return 1
   }
@@ -70,6 +70,7 @@ install_swift() {
 
 in_root() {
   nice -n 5 bwrap --ro-bind "$root" / --dev /dev --proc /proc --tmpfs /tmp --setenv HOME /tmp --ro-bind "$demo" /tmp/ios_demo \
+    --ro-bind-try "$demo/../Package.swift" /tmp/Package.swift \
     --bind "$build" /tmp/build --chdir /tmp/ios_demo --unshare-net --die-with-parent -- "$@"
 }
 

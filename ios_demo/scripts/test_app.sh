@@ -32,10 +32,10 @@ mapfile -d '' app < <(find "$demo/DepthDemo" -name '*.swift' -print0 | sort -z)
 mapfile -d '' tests < <(find "$demo/DepthDemoTests" "$demo/LinuxTests" -name '*.swift' -print0 | sort -z)
 # The app begins at a function of another name: the process begins with the tests.
 compile DepthDemo -enable-testing -Xfrontend -entry-point-function-name -Xfrontend beginApp "${app[@]}"
-# What README says can be taken into another app has to stand alone.
-swiftc "${options[@]}" -module-name Lifted -emit-sil -o /dev/null \
-  "$demo"/DepthDemo/Depth/{DepthModel,DepthReading,VisionDepthModel}.swift "$demo/DepthDemo/Models/ModelInterface+CoreML.swift" \
-  "$demo/LinuxStubs/Example/OwnApp.swift"
+# What another app takes by the URL of the repository (Package.swift there) has to stand alone, and README's example has to be one of it.
+swiftc "${options[@]}" -module-name DepthVision -emit-module -emit-module-path "$modules/DepthVision.swiftmodule" \
+  "$demo"/DepthDemo/Depth/{DepthModel,DepthReading,VisionDepthModel}.swift "$demo/DepthDemo/Models/ModelInterface+CoreML.swift"
+swiftc "${options[@]}" -module-name OwnApp -emit-sil -o /dev/null "$demo/LinuxStubs/Example/OwnApp.swift"
 
 # Every test of every class, in the order of files: XCTest finds them by Objective-C, which Linux hasn't.
 awk '

@@ -4,18 +4,20 @@ import DepthCore
 import Foundation
 
 /// A loaded model behind one of the ways to call it. Used by one thread at a time.
-protocol DepthModel: AnyObject {
+public protocol DepthModel: AnyObject {
   /// Runs the model on an upright image of any size, which is brought to the model's as its contract asks.
   func infer(_ pixels: CVPixelBuffer) throws -> DepthOutput
 }
 
 /// A depth map as the model hands it over.
-enum DepthOutput {
+public enum DepthOutput {
+  /// One channel of Float16 or Float32.
   case picture(CVPixelBuffer)
+  /// 1×1×h×w.
   case array(MLMultiArray)
 
   /// The depth map, copied; in the unit that the model's metadata name.
-  func plane() throws -> DepthPlane {
+  public func plane() throws -> DepthPlane {
     switch self {
     case .picture(let pixels): try DepthPlane(pixels)
     case .array(let array): try DepthPlane(array)
@@ -24,14 +26,15 @@ enum DepthOutput {
 }
 
 /// A result that is not the depth map which the model promised.
-enum DepthProblem: LocalizedError {
+public enum DepthProblem: LocalizedError {
   case noResult
   case pixelFormat(OSType)
   case arrayType(Int)
   case arrayShape([Int])
   case noMemory(CVReturn)
 
-  var errorDescription: String? {
+  /// In words, for people.
+  public var errorDescription: String? {
     switch self {
     case .noResult: "The model gave no depth map."
     case .pixelFormat(let format): "The depth map has pixel format \(format), not one-channel Float16 or Float32."

@@ -5,7 +5,7 @@ import Foundation
 
 extension DepthPlane {
   /// Copies a one-channel pixel buffer of depth.
-  init(_ pixels: CVPixelBuffer) throws {
+  public init(_ pixels: CVPixelBuffer) throws {
     let format = CVPixelBufferGetPixelFormatType(pixels)
     let scalar: DepthLayout.Scalar
     switch format {
@@ -25,7 +25,7 @@ extension DepthPlane {
   }
 
   /// Copies a 1×1×h×w multi-array of depth.
-  init(_ array: MLMultiArray) throws {
+  public init(_ array: MLMultiArray) throws {
     let scalar: DepthLayout.Scalar
     switch array.dataType {
     case .float16: scalar = .half

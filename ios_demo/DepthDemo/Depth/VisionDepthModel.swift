@@ -4,11 +4,15 @@ import DepthCore
 import Vision
 
 /// Calls a model through Vision.
-final class VisionDepthModel: DepthModel {
+public final class VisionDepthModel: DepthModel {
   private let request: VNCoreMLRequest
 
-  /// - Parameter framing: that the model's contract asks for.
-  init(_ model: MLModel, framing: Framing) throws {
+  /// Prepares a loaded model.
+  ///
+  /// - Parameters:
+  ///   - model: that fulfils the contract.
+  ///   - framing: that the contract asks for.
+  public init(_ model: MLModel, framing: Framing) throws {
     request = VNCoreMLRequest(model: try VNCoreMLModel(for: model))
     request.imageCropAndScaleOption =
       switch framing {
@@ -18,7 +22,10 @@ final class VisionDepthModel: DepthModel {
       }
   }
 
-  func infer(_ pixels: CVPixelBuffer) throws -> DepthOutput {
+  /// Runs the model on an upright image of any size.
+  ///
+  /// - Throws: what Vision says, or `DepthProblem.noResult`.
+  public func infer(_ pixels: CVPixelBuffer) throws -> DepthOutput {
     try VNImageRequestHandler(cvPixelBuffer: pixels, options: [:]).perform([request])
     // A picture comes as a pixel buffer, an array as a feature value.
     for result in request.results ?? [] {

@@ -3,7 +3,8 @@ import CoreVideo
 import DepthCore
 
 extension ModelInterface {
-  init(_ description: MLModelDescription) {
+  /// As Core ML describes a loaded model.
+  public init(_ description: MLModelDescription) {
     let metadata = description.metadata[.creatorDefinedKey] as? [String: String]
     self.init(
       inputs: Self.features(description.inputDescriptionsByName),

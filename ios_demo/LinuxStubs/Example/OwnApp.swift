@@ -1,6 +1,7 @@
 import CoreML
 import CoreVideo
 import DepthCore
+import DepthVision
 import Foundation
 
 // The example in ios_demo/README.md, which tests/ios compares.

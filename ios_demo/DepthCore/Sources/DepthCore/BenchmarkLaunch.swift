@@ -4,6 +4,7 @@
 public struct BenchmarkLaunch: Sendable, Equatable {
   /// Whether the running camera is measured, not a still image.
   public let isLive: Bool
+  /// What is measured.
   public let plan: BenchmarkPlan
 
   /// Returns nil without `--benchmark`: then the app was not launched to measure.
@@ -37,6 +38,7 @@ public struct BenchmarkLaunch: Sendable, Equatable {
 public enum BenchmarkLaunchError: ExplainedError, Equatable {
   case unknown(String)
 
+  /// What is wrong, in one line.
   public var description: String {
     switch self {
     case .unknown(let argument):

@@ -1,10 +1,15 @@
 /// What a benchmark measures: every compute unit in turn, each after its own loading and warm-up.
 public struct BenchmarkPlan: Sendable, Equatable {
+  /// Calls before those that count, where nobody says.
   public static let usualWarmUp = 10
+  /// Calls that count, where nobody says.
   public static let usualRuns = 100
 
+  /// Calls before those that count.
   public let warmUp: Int
+  /// Calls that count.
   public let runs: Int
+  /// Measured one after the other.
   public let computeUnits: [ComputeUnits]
 
   /// - Parameters:
@@ -34,6 +39,7 @@ public enum BenchmarkPlanError: ExplainedError, Equatable {
   case runs(Int)
   case computeUnits([ComputeUnits])
 
+  /// What is wrong, in one line.
   public var description: String {
     switch self {
     case .warmUp(let count): "\(count) warm-up predictions: choose 0 to 10000"

@@ -4,13 +4,18 @@ import Foundation
 ///
 /// What only one of the two writers knows is optional.
 public struct BenchmarkReport: Codable, Sendable, Equatable {
+  /// Of reports that are written.
   public static let schemaVersion = 1
 
+  /// Of the report that was read.
   public let schemaVersion: Int
   /// When the benchmark began, ISO 8601 in UTC.
   public let created: Date?
+  /// What was measured on.
   public let machine: Machine
+  /// One for each model and choice of compute units.
   public let results: [BenchmarkResult]
+  /// How hot the device was, over time; nil where it doesn't tell.
   public let thermal: [ThermalSample]?
 
   enum CodingKeys: String, CodingKey {
@@ -18,6 +23,7 @@ public struct BenchmarkReport: Codable, Sendable, Equatable {
     case created, machine, results, thermal
   }
 
+  /// From its parts.
   public init(created: Date?, machine: Machine, results: [BenchmarkResult], thermal: [ThermalSample]?) {
     schemaVersion = Self.schemaVersion
     self.created = created
@@ -58,6 +64,7 @@ public struct BenchmarkReport: Codable, Sendable, Equatable {
 public enum BenchmarkReportError: ExplainedError, Equatable {
   case schemaVersion(Int)
 
+  /// What is wrong, in one line.
   public var description: String {
     switch self {
     case .schemaVersion(let version):
@@ -70,12 +77,15 @@ public enum BenchmarkReportError: ExplainedError, Equatable {
 public struct Machine: Codable, Sendable, Equatable {
   /// Processor or device model, such as `iPhone15,2`.
   public let processor: String
+  /// Of the processor.
   public let cores: Int
   /// Name and version of the operating system.
   public let system: String
   /// Tool → version.
   public let versions: [String: String]
+  /// Of the prediction; nil where the backend chooses.
   public let threads: Int?
+  /// Of the machine before the run, over one minute.
   public let load1Min: Double?
 
   enum CodingKeys: String, CodingKey {
@@ -83,6 +93,7 @@ public struct Machine: Codable, Sendable, Equatable {
     case load1Min = "load_1min"
   }
 
+  /// From its parts.
   public init(processor: String, cores: Int, system: String, versions: [String: String]) {
     self.processor = processor
     self.cores = cores
@@ -97,6 +108,7 @@ public struct Machine: Codable, Sendable, Equatable {
 public struct ThermalSample: Codable, Sendable, Equatable {
   /// Seconds since the benchmark began.
   public let seconds: Double
+  /// How hot the device was.
   public let state: ThermalState
 
   enum CodingKeys: String, CodingKey {
@@ -104,6 +116,7 @@ public struct ThermalSample: Codable, Sendable, Equatable {
     case state
   }
 
+  /// From its parts.
   public init(seconds: Double, state: ThermalState) {
     self.seconds = seconds
     self.state = state

@@ -8,22 +8,37 @@ public struct BenchmarkResult: Codable, Sendable, Equatable {
     case live
   }
 
+  /// Its name.
   public let model: String
+  /// What ran it.
   public let backend: String
+  /// What it ran on.
   public let device: String
+  /// Where the model ran.
   public let computeUnits: ComputeUnits
+  /// Each call that counts, in milliseconds, in order.
   public let samplesMS: [Double]
+  /// Mean of the samples.
   public let meanMS: Double
+  /// Median of the samples.
   public let medianMS: Double
+  /// 90th percentile of the samples.
   public let p90MS: Double
+  /// 95th percentile of the samples.
   public let p95MS: Double
+  /// 99th percentile of the samples.
   public let p99MS: Double
+  /// Least of the samples.
   public let minMS: Double
+  /// Greatest of the samples.
   public let maxMS: Double
+  /// 1000 over the median.
   public let fps: Double
+  /// Time that loading took, apart.
   public let loadMS: Double
   /// Highest memory footprint of the whole process so far; nil where the system doesn't say.
   public let peakMemoryBytes: Int?
+  /// Still or live; nil in reports that don't say.
   public let mode: Mode?
   /// Seconds from the beginning of the benchmark to the loading of the model, on the time axis of the thermal series.
   public let startedSeconds: Double?
@@ -84,12 +99,18 @@ public struct BenchmarkResult: Codable, Sendable, Equatable {
 
 /// What is measured, and on what: the part of a result that is known beforehand.
 public struct BenchmarkSubject: Sendable, Equatable {
+  /// Its name.
   public let model: String
+  /// What ran it.
   public let backend: String
+  /// What it ran on.
   public let device: String
+  /// Hash of the checkpoint that the model was exported from; nil where it isn't known.
   public let checkpointSHA256: String?
+  /// That it was exported with, as it stands in its metadata; nil where there is none.
   public let recipe: JSONValue?
 
+  /// From its parts.
   public init(model: String, backend: String, device: String, checkpointSHA256: String? = nil, recipe: JSONValue? = nil)
   {
     self.model = model

@@ -8,9 +8,12 @@ public protocol DepthPredicting {
 public struct BenchmarkSensors: Sendable {
   /// Time since any fixed moment, on a clock that never goes back.
   public let now: @Sendable () -> Duration
+  /// How hot the device is.
   public let thermalState: @Sendable () -> ThermalState
+  /// The most memory so far; nil where the system doesn't tell.
   public let peakMemoryBytes: @Sendable () -> Int?
 
+  /// From its parts.
   public init(
     now: @escaping @Sendable () -> Duration = monotonicTime,
     thermalState: @escaping @Sendable () -> ThermalState,
@@ -34,9 +37,11 @@ public struct BenchmarkSensors: Sendable {
 public struct BenchmarkRunner {
   /// How far a benchmark is.
   public struct Progress: Sendable, Equatable {
+    /// Where the model ran.
     public let computeUnits: ComputeUnits
     /// Counted predictions so far, of this compute unit.
     public let done: Int
+    /// Calls that count.
     public let runs: Int
   }
 
@@ -44,6 +49,7 @@ public struct BenchmarkRunner {
   private let subject: BenchmarkSubject
   private let sensors: BenchmarkSensors
 
+  /// What is measured.
   public init(plan: BenchmarkPlan, subject: BenchmarkSubject, sensors: BenchmarkSensors) {
     self.plan = plan
     self.subject = subject
@@ -97,6 +103,7 @@ public struct BenchmarkRunner {
 public enum BenchmarkError: ExplainedError, Equatable {
   case clockStoodStill(ComputeUnits)
 
+  /// What is wrong, in one line.
   public var description: String {
     switch self {
     case .clockStoodStill(let units):

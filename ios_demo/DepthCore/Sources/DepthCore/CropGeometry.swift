@@ -2,15 +2,19 @@ import Foundation
 
 /// Width and height in pixels, both positive.
 public struct PixelSize: Sendable, Equatable, CustomStringConvertible {
+  /// Pixels of a row.
   public let width: Int
+  /// Rows.
   public let height: Int
 
+  /// From its parts.
   public init(width: Int, height: Int) {
     precondition(width > 0 && height > 0, "\(width)×\(height) pixels are no picture")
     self.width = width
     self.height = height
   }
 
+  /// Such as `320×224`.
   public var description: String { "\(width)×\(height)" }
 }
 
@@ -37,8 +41,11 @@ public enum Framing: String, Sendable, CaseIterable, Decodable {
 /// Points are in pixels, (0, 0) being the outer corner of the first pixel, x to the right and y down. The image is
 /// turned upright, cropped or put between bars, and scaled to the model; the depth map covers exactly what the model saw.
 public struct CropGeometry: Sendable, Equatable {
+  /// Of the camera's image as it is stored.
   public let image: PixelSize
+  /// Of the depth map.
   public let depth: PixelSize
+  /// That makes the image upright.
   public let rotation: Rotation
   /// What the model sees, in pixels of the upright image; reaches out of it where there are bars.
   public let crop: CGRect

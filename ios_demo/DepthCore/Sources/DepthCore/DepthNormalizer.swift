@@ -5,6 +5,7 @@ public struct DepthRange: Sendable, Equatable {
   /// In the same unit, not below `near`.
   public let far: Float
 
+  /// From its parts.
   public init(near: Float, far: Float) {
     self.near = near
     self.far = max(near, far)

@@ -2,7 +2,9 @@ import Foundation
 
 /// A depth map, row by row without padding; in the unit that its `DepthScale` says.
 public struct DepthPlane: Sendable, Equatable {
+  /// Pixels of a row.
   public let width: Int
+  /// Rows.
   public let height: Int
   /// `width · height` values; not finite or not positive where there is no depth.
   public let values: [Float]
@@ -74,6 +76,7 @@ public struct DepthLayout: Sendable, Equatable {
   public enum Scalar: Sendable, CaseIterable {
     case half, float, double
 
+    /// Bytes of one value.
     public var size: Int {
       switch self {
       case .half: 2
@@ -91,8 +94,11 @@ public struct DepthLayout: Sendable, Equatable {
     }
   }
 
+  /// Pixels of a row.
   public let width: Int
+  /// Rows.
   public let height: Int
+  /// The type of one value.
   public let scalar: Scalar
   /// From one row to the next; more than the row's values take where rows are padded.
   public let bytesPerRow: Int
@@ -135,6 +141,7 @@ public enum DepthPlaneError: ExplainedError, Equatable {
   case stride(Int, least: Int)
   case count(found: Int, needed: Int)
 
+  /// What is wrong, in one line.
   public var description: String {
     switch self {
     case .size(let width, let height): "a depth map of \(width)×\(height) pixels cannot be shown"

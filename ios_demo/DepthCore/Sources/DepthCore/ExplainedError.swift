@@ -4,5 +4,6 @@ import Foundation
 public protocol ExplainedError: LocalizedError, CustomStringConvertible {}
 
 extension ExplainedError {
+  /// The description.
   public var errorDescription: String? { description }
 }

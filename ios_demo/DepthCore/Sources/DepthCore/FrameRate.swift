@@ -14,6 +14,7 @@ extension ThermalState {
 public struct FrameRateLimiter: Sendable {
   private var next: Double?
 
+  /// From its parts.
   public init() {}
 
   /// Whether a frame is worked on now.

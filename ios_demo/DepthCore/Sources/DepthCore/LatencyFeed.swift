@@ -9,6 +9,7 @@ public final class LatencyFeed {
   private let patience: Duration
   private var deadline: Task<Void, Never>?
 
+  /// From its parts.
   public init(patience: Duration) {
     (latencies, continuation) = AsyncStream.makeStream()
     self.patience = patience
@@ -19,6 +20,7 @@ public final class LatencyFeed {
     deadline?.cancel()
   }
 
+  /// Hands over one latency, in milliseconds.
   public func take(_ latencyMS: Double) {
     continuation.yield(latencyMS)
     startWaiting()

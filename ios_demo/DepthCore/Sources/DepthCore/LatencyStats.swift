@@ -5,12 +5,19 @@ import Foundation
 /// Quantiles interpolate linearly between order statistics, with the arithmetic of NumPy's default method, so that a
 /// report written on a phone and one written by `fcrn-mobile bench` carry the same figures for the same samples.
 public struct LatencyStats: Sendable, Equatable {
+  /// Sum over count.
   public let mean: Double
+  /// 50th percentile.
   public let median: Double
+  /// 90th percentile.
   public let p90: Double
+  /// 95th percentile.
   public let p95: Double
+  /// 99th percentile.
   public let p99: Double
+  /// Least.
   public let min: Double
+  /// Greatest.
   public let max: Double
 
   /// Frames per second: 1000 / median.

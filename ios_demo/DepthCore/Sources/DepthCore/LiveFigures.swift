@@ -2,18 +2,24 @@ import Foundation
 
 /// The figures that stand over a live picture. What was not measured, or not yet, is nil and shown as a dash.
 public struct LiveFigures: Sendable, Equatable {
+  /// Frames that were shown; nil before the second one.
   public let framesPerSecond: Double?
+  /// Time of the prediction alone.
   public let inferenceMS: Double?
   /// From the capture of the image to the finished depth map.
   public let endToEndMS: Double?
+  /// That the colours span.
   public let range: DepthRange
   /// What the range counts.
   public let scale: DepthScale
+  /// How hot the device is; nil where it doesn't tell.
   public let thermalState: ThermalState?
+  /// Where the model runs; nil where that isn't known.
   public let computeUnits: ComputeUnits?
   /// Precision of the model's weights, as its recipe names it.
   public let precision: String
 
+  /// From its parts.
   public init(
     framesPerSecond: Double?, inferenceMS: Double?, endToEndMS: Double?, range: DepthRange, scale: DepthScale,
     thermalState: ThermalState?, computeUnits: ComputeUnits?, precision: String

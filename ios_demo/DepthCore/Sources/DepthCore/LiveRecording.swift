@@ -20,6 +20,7 @@ public struct LiveRecording: Sendable {
   /// Counted frames so far.
   public var count: Int { samples.count }
 
+  /// Whether there are as many samples as planned.
   public var isComplete: Bool { samples.count >= plan.runs }
 
   /// Takes a frame; the first ones are warm-up, those after the last one are ignored.

@@ -4,6 +4,7 @@ import Foundation
 public struct ModelInterface: Sendable, Equatable {
   /// One input or output.
   public struct Feature: Sendable, Equatable {
+    /// What goes in or comes out.
     public enum Kind: Sendable, Equatable {
       /// A picture in colour.
       case colourImage(PixelSize)
@@ -15,20 +16,26 @@ public struct ModelInterface: Sendable, Equatable {
       case other(String)
     }
 
+    /// As callers use it.
     public let name: String
+    /// What it is.
     public let kind: Kind
 
+    /// From its parts.
     public init(name: String, kind: Kind) {
       self.name = name
       self.kind = kind
     }
   }
 
+  /// What the model takes, by name.
   public let inputs: [Feature]
+  /// What the model gives, by name.
   public let outputs: [Feature]
   /// User-defined metadata.
   public let metadata: [String: String]
 
+  /// From its parts.
   public init(inputs: [Feature], outputs: [Feature], metadata: [String: String]) {
     self.inputs = inputs
     self.outputs = outputs
@@ -39,11 +46,17 @@ public struct ModelInterface: Sendable, Equatable {
 /// What the app relies on in a model, checked when it is opened: `fcrn-mobile export` writes models that fulfil it, and
 /// `fcrn-mobile ios-install` adds to one of another maker what it lacks. What such a model doesn't say is nil.
 public struct ModelContract: Sendable, Equatable {
+  /// Of the picture.
   public let inputName: String
+  /// Of the picture.
   public let inputSize: PixelSize
+  /// Of the depth map.
   public let outputName: String
+  /// Of the depth map.
   public let depthSize: PixelSize
+  /// How the depth map is handed over.
   public let output: ModelRecipe.Output
+  /// What its numbers are.
   public let unit: DepthUnit
   /// How an image becomes one of the model's size.
   public let framing: Framing
@@ -51,10 +64,13 @@ public struct ModelContract: Sendable, Equatable {
   public let camera: TrainingCamera?
   /// Preset of the network.
   public let network: String?
+  /// Hash of the checkpoint that the model was exported from; nil where it isn't known.
   public let checkpointSHA256: String?
+  /// That the network learned from, as a data spec.
   public let trainingData: String?
   /// Version of the tool that exported the model.
   public let toolVersion: String?
+  /// That it was exported with.
   public let recipe: ModelRecipe?
   /// The recipe as it stands in the metadata, for reports.
   public let recipeJSON: JSONValue?
@@ -116,10 +132,13 @@ public struct ModelRecipe: Sendable, Equatable, Decodable {
     case array
   }
 
+  /// As callers use it.
   public let name: String
+  /// Of the weights.
   public let precision: String
   /// Fixed by the recipe; nil where the checkpoint's own size was taken.
   public let inputSize: PixelSize?
+  /// How the depth map is handed over.
   public let output: Output
   /// What the exporter asks the app to run it on.
   public let computeUnits: ComputeUnits
@@ -133,6 +152,7 @@ public struct ModelRecipe: Sendable, Equatable, Decodable {
     case driftBudget = "budget"
   }
 
+  /// Reads it from JSON.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     name = try container.decode(String.self, forKey: .name)

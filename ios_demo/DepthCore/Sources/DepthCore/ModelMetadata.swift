@@ -91,6 +91,7 @@ public enum ContractViolation: ExplainedError, Equatable {
   case inputSize(model: PixelSize, recipe: PixelSize)
   case outputKind(model: ModelRecipe.Output, recipe: ModelRecipe.Output)
 
+  /// What is wrong, in one line.
   public var description: String {
     switch self {
     case .inputs(let names):

@@ -4,7 +4,9 @@ import Foundation
 ///
 /// A specification is the Protocol Buffers message `Model` of coremltools' `Model.proto`.
 public struct PackageMetadata: Sendable, Equatable {
+  /// Of Core ML's format.
   public let specificationVersion: Int
+  /// Metadata under the maker's own keys.
   public let userDefined: [String: String]
 
   /// - Throws: `PackageMetadataError`, or why a file cannot be read.
@@ -92,6 +94,7 @@ public struct PackageMetadata: Sendable, Equatable {
 public enum PackageMetadataError: ExplainedError, Equatable {
   case malformed
 
+  /// What is wrong, in one line.
   public var description: String { "it is not a Core ML specification" }
 }
 
