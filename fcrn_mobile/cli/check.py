@@ -9,7 +9,7 @@ import click
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, progress, write_json
 from fcrn_mobile.cli.exits import end
-from fcrn_mobile.cli.frames import rule_if_depth
+from fcrn_mobile.cli.frames import framed_rule
 from fcrn_mobile.cli.gate import Gate, gate_options, print_changes
 from fcrn_mobile.cli.latency_table import print_latency
 from fcrn_mobile.cli.validate import print_drift
@@ -41,7 +41,7 @@ def command(project_file: Path, json_out: str | None, **options: Any) -> None:
     gate = Gate.taken_from(options)
     baseline = gate.read_baseline()
     with chdir(project_file.parent):
-        result = check(project, open_images(project.data), rule_if_depth(project.data, **project.rule), progress, baseline)
+        result = check(project, open_images(project.data), framed_rule(project.data, project.framing, **project.rule), progress, baseline)
     report = project_file.parent / project.report
     _write_report(report, result)
     gate.write(result.outcomes, project_file)
@@ -69,6 +69,8 @@ def _print(result: "ProjectCheck", folder: Path) -> None:
         for path, reason in outcome.exported.items():
             print(f"exported {path}: {reason}")
         print_drift(outcome.validation)
+        if outcome.view:
+            print(outcome.view)
         print_changes(outcome)
         for case in (case for case in outcome.cases if case.held is False):
             print(f"{case.model}: {case.text}")

@@ -1,6 +1,6 @@
 """Options on the frames that a command measures on: their protocol, and what becomes of those that cannot be read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,11 +10,9 @@ from fcrn_mobile.errors import InputError
 
 if TYPE_CHECKING:
     from fcrn_mobile.data import Source
-    from fcrn_mobile.data.phone import PhoneView
     from fcrn_mobile.evaluation.metrics import EvaluationProtocol
-    from fcrn_mobile.runtimes import Runtime
 
-__all__ = ["phone_frames", "rule_for", "rule_if_depth", "rule_options", "skip_bad_option", "sound_frames"]
+__all__ = ["framed_rule", "rule_for", "rule_if_depth", "rule_options", "skip_bad_option", "sound_frames"]
 
 
 def rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -89,19 +87,7 @@ def sound_frames(source: "Source", rule: "EvaluationProtocol | None", skip_bad: 
     return sound, skipping.skipped_note(bad, len(source))
 
 
-def phone_frames(source: "Source", models: "Sequence[Runtime]", framing: str) -> "PhoneView":
-    """What models get of a source's pictures on a phone, or stretched.
-
-    Raises:
-        InputError: an unknown framing, models of several sizes or framings, or data whose focal length is not known.
-    """
-    from fcrn_mobile.data.phone import VIEWS, phone_view
-
-    view = next((each for each in VIEWS if each == framing), None)
-    if view is None:
-        raise InputError(f"--framing {framing!r:.80} is none: use one of {', '.join(VIEWS)}")
-    first = models[0]
-    for model in models:
-        if (model.input_size, model.contract.framing) != (first.input_size, first.contract.framing):
-            raise InputError(f"'{model.name}' and '{first.name}' take other sizes or framings: give them one by one with --framing")
-    return phone_view(source, first.input_size, first.contract.framing, view)
+def framed_rule(data: str, framing: str | None, **how: Any) -> "EvaluationProtocol | None":
+    """As ``rule_if_depth``; framed pictures count whole unless another protocol is asked for: crops of whole frames mean nothing there."""
+    rule = rule_if_depth(data, **how)
+    return rule_if_depth(data, **how | {"protocol": "full"}) if framing and rule and how["protocol"] is None else rule

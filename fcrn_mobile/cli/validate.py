@@ -8,7 +8,7 @@ import click
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import EVERY_SIZE, json_option, print_table, progress, sizes_option, write_json
 from fcrn_mobile.cli.exits import end
-from fcrn_mobile.cli.frames import phone_frames, rule_if_depth, rule_options, skip_bad_option, sound_frames
+from fcrn_mobile.cli.frames import framed_rule, rule_options, skip_bad_option, sound_frames
 from fcrn_mobile.cli.gate import Gate, gate_options, print_changes
 from fcrn_mobile.cli.model_config import model_config_option, model_configs
 from fcrn_mobile.cli.page import html_options, write_page
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from fcrn_mobile.data.phone import PhoneView
     from fcrn_mobile.data.source import Source
-    from fcrn_mobile.evaluation.metrics import EvaluationProtocol
     from fcrn_mobile.report.gate import Outcome
     from fcrn_mobile.runtimes import Runtime
     from fcrn_mobile.validation.result import Drift, Validation
@@ -71,11 +70,12 @@ def command(
     from fcrn_mobile.evaluation.budget import parse_limit
     from fcrn_mobile.report.gate import Outcome
     from fcrn_mobile.validation.drift import validate
+    from fcrn_mobile.validation.phone import phone_frames
 
     gate = Gate.taken_from(how)
     baseline = gate.read_baseline()
     limits = [parse_limit(text) for text in budgets]
-    rule = _framed_rule(data, framing, how)
+    rule = framed_rule(data, framing, **how)
     source, left_out = sound_frames(open_images(data), rule, skip_bad)
     configs = model_configs((reference, *candidates), model_config)
     if size == EVERY_SIZE:
@@ -86,11 +86,11 @@ def command(
     view = phone_frames(source, runtimes, framing) if framing else None
     source = view or source
     if baseline:
-        baseline.require_same(base, data, rule, source.names)
+        baseline.require_same(base, data, rule, source.names, view)
     with progress("validate") as on_frame:
         result = validate(base, runtimes, source, rule, limits, data, on_frame, left_out)
     ops = _broken(source, reference, result, arithmetic, configs) if gate.names_operators else {}
-    outcome = Outcome(result, ops, baseline.changes(result) if baseline else ())
+    outcome = Outcome(result, ops, baseline.changes(result) if baseline else (), view=view)
     gate.write([outcome])
     if html:
         _write_page(html, force, source, reference, base, runtimes, result, arithmetic, configs)
@@ -186,12 +186,6 @@ def _write_page(
         ops = operators(source, reference, result, arithmetic, on_image, configs)
     hazards = diagnoses((candidate.path for candidate in result.candidates), configs)
     write_page(Page(result, show(source, base, runtimes, result), ops=ops, diagnoses=hazards), html, force)
-
-
-def _framed_rule(data: str, framing: str | None, how: dict[str, Any]) -> "EvaluationProtocol | None":
-    """The protocol; of pictures that were framed, all of them unless another is asked for: crops of whole frames mean nothing there."""
-    rule = rule_if_depth(data, **how)
-    return rule_if_depth(data, **how | {"protocol": "full"}) if framing and rule and how["protocol"] is None else rule
 
 
 def print_drift(result: "Validation") -> None:

@@ -23,6 +23,7 @@ from fcrn_mobile.runtimes import Runtime, open_runtime
 from fcrn_mobile.runtimes.opening import backend_named, model_suffix
 from fcrn_mobile.validation.baseline import Baseline
 from fcrn_mobile.validation.drift import validate
+from fcrn_mobile.validation.phone import phone_frames
 
 __all__ = ["ProjectCheck", "check"]
 
@@ -77,17 +78,20 @@ def check(
     names = [reference.name for reference, _ in opened]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise InputError(f"two references are called '{twice}' in reports: give each file another name")
-    for reference in (reference for reference, _ in opened if baseline and reference.name in baseline.runs):
-        baseline.require_same(reference, project.data, rule, source.names)  # type: ignore[union-attr] # there is one
+    views = [phone_frames(source, candidates, project.framing) if project.framing else None for _, candidates in opened]
+    for (reference, _), view in zip(opened, views, strict=True):
+        if baseline and reference.name in baseline.runs:
+            baseline.require_same(reference, project.data, rule, source.names, view)
     plan = [(subject, bench.runs) for bench in project.benches for subject in _subjects(project, bench.backend)]
     outcomes = []
-    for model, (reference, candidates), reasons in zip(project.models, opened, exported, strict=True):
+    for model, (reference, candidates), reasons, view in zip(project.models, opened, exported, views, strict=True):
+        frames = view or source
         with progress(f"validate {reference.name}") as on_frame:
             budgets = [project.limits(artefact) for artefact in model.artefacts]
-            validation = validate(reference, candidates, source, rule, (), project.data, on_frame, budgets=budgets)
+            validation = validate(reference, candidates, frames, rule, (), project.data, on_frame, budgets=budgets)
         with progress("operators") as on_image:
-            ops = broken_operators(source, model.reference, validation, project.arithmetic, on_image, _configs(model))
-        outcomes.append(Outcome(validation, ops, baseline.changes(validation) if baseline else (), reasons))
+            ops = broken_operators(frames, model.reference, validation, project.arithmetic, on_image, _configs(model))
+        outcomes.append(Outcome(validation, ops, baseline.changes(validation) if baseline else (), reasons, view))
     return ProjectCheck(tuple(outcomes), tuple(_measured(plan, progress)))
 
 
@@ -140,4 +144,6 @@ def _measured(plan: Sequence[tuple[Subject, int]], progress: _Progress) -> Itera
 
 
 def _json(outcome: Outcome) -> dict[str, Any]:
-    return outcome.validation.to_json() | {"exported": outcome.exported, "operators": outcome.operators, "changes": outcome.changes}
+    framing = {"framing": outcome.view.to_json()} if outcome.view else {}
+    added = {"exported": outcome.exported, "operators": outcome.operators, "changes": outcome.changes}
+    return outcome.validation.to_json() | framing | added

@@ -1,11 +1,12 @@
 """What ``depth.toml`` says: frozen dataclasses read from TOML, in which an unknown key or a bad value is an error."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from fcrn_mobile.conversion.export import SUFFIXES
+from fcrn_mobile.data.phone import VIEWS
 from fcrn_mobile.errors import InputError, require_known
 from fcrn_mobile.evaluation.budget import Limit, parse_limit
 from fcrn_mobile.mil.arithmetic import POLICIES, Arithmetic
@@ -62,6 +63,7 @@ class Project:
         data: spec of the images to validate on.
         models: at least one.
         protocol, align, min_depth, max_depth: as of ``validate``; None leaves them to the data and to what depth means.
+        framing: what the app would see of the pictures, as of ``validate``; None for the pictures as they are.
         budget: of every artefact that names none.
         backend, arithmetic: that artefacts run on.
         benches: latencies to be measured beside the validation.
@@ -74,6 +76,7 @@ class Project:
     align: str | None = None
     min_depth: float | None = None
     max_depth: float | None = None
+    framing: str | None = None
     budget: Mapping[str, str] = field(default_factory=dict)
     backend: str = "auto"
     arithmetic: Arithmetic = "float16"
@@ -98,7 +101,8 @@ def read_project(path: Path) -> Project:
     """
     values = read_toml(path, "project file", "the depth.toml that 'fcrn-mobile init' writes")
     try:
-        readers = {"models": _tables(_model, "models"), "benches": _tables(_bench, "benches"), "budget": _budget, "arithmetic": _arithmetic}
+        words = {"arithmetic": _word("arithmetic", POLICIES), "framing": _word("framing", VIEWS)}
+        readers = {"models": _tables(_model, "models"), "benches": _tables(_bench, "benches"), "budget": _budget} | words
         project = _record(Project, values, "", readers)
         _check_apart(project)
     except InputError as error:
@@ -176,9 +180,14 @@ def _budget(value: Any) -> dict[str, str]:
     return {metric: str(amount) for metric, amount in value.items()}
 
 
-def _arithmetic(value: Any) -> Any:
-    require_known("arithmetic", str(value), POLICIES)
-    return value
+def _word(name: str, words: Sequence[str]) -> Callable[[Any], Any]:
+    """Reads one of some words."""
+
+    def read(value: Any) -> Any:
+        require_known(name, str(value), words)
+        return value
+
+    return read
 
 
 def _check_apart(project: Project) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fcrn_mobile.data.grammar import portable
+from fcrn_mobile.data.phone import PhoneView
 from fcrn_mobile.data.source import Source
 from fcrn_mobile.mil.arithmetic import Arithmetic
 from fcrn_mobile.progress import OnStep
@@ -54,12 +55,14 @@ class Outcome:
         operators: drift by operator of broken candidates, by path, see ``broken_operators``.
         changes: since the last run, see ``validation/baseline.py``.
         exported: artefacts that were made anew before → why.
+        view: how the pictures were framed; None for as they are.
     """
 
     validation: Validation
     operators: Mapping[str, Operators] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()
     exported: Mapping[str, str] = field(default_factory=dict)
+    view: PhoneView | None = None
 
     @property
     def title(self) -> str:

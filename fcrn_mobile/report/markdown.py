@@ -32,6 +32,7 @@ def _section(outcome: Outcome) -> str:
     images = validation.reference_metrics["images"]
     lines = [f"### {_cell(headline(validation, [candidate.name for candidate in candidates]))}", ""]
     lines += [f"{images} images of {_cell(portable(validation.data))}, {rule}. Candidates ran on {where}.", ""]
+    lines += [f"{outcome.view}.", ""] if outcome.view else []
     lines += [*_candidates(validation), ""]
     lines += [f"- **{_cell(case.model)}**, {case.metric}: {_cell(case.text)}" for case in outcome.cases if case.held is False]
     lines += [f"- {_cell(path)} was exported: {_cell(reason)}" for path, reason in outcome.exported.items()]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fcrn_mobile.data.phone import PhoneView
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.budget import FIDELITY
 from fcrn_mobile.evaluation.formulas import shown
@@ -40,7 +41,9 @@ class Baseline:
     path: Path
     runs: Mapping[str, dict[str, Any]]
 
-    def require_same(self, reference: Runtime, data: str, rule: EvaluationProtocol | None, images: Sequence[str]) -> None:
+    def require_same(
+        self, reference: Runtime, data: str, rule: EvaluationProtocol | None, images: Sequence[str], view: PhoneView | None = None
+    ) -> None:
         """Pass if the run of a reference measured what is to be measured now; before any of that is done.
 
         Args:
@@ -48,6 +51,7 @@ class Baseline:
             data: the source's spec.
             rule: the protocol; None for pictures without depth.
             images: names of the frames.
+            view: how they are framed; None for as they are.
 
         Raises:
             InputError: there is no such run, or its data, frames, protocol, range or alignment are others.
@@ -57,8 +61,8 @@ class Baseline:
             raise InputError(f"'{self.path}' has no run against '{name}' but against {', '.join(self.runs)}: give that one's JSON")
         run = self.runs[name]
         own = settled(rule, depth_of(reference), name).to_json() if rule else {}
-        terms = {"data": data} | _terms(own) | {"frames": list(images)}
-        former = {"data": run["data"]} | _terms(run.get("rule") or {}) | {"frames": _frames(run)}
+        terms = {"data": data, **_terms(own), "framing": _framing({} if view is None else view.to_json()), "frames": list(images)}
+        former = {"data": run["data"], **_terms(run.get("rule") or {}), "framing": _framing(run.get("framing", {})), "frames": _frames(run)}
         for what in terms | former:
             before, now = (each.get(what, "none") for each in (former, terms))
             if before != now:
@@ -105,6 +109,10 @@ def _terms(rule: Mapping[str, Any]) -> dict[str, Any]:
     return {words.get(key, key): value for key, value in plain(dict(rule)).items()}
 
 
+def _framing(view: Mapping[str, Any]) -> str:
+    return f"{view['view']} by {view['framing']}" if view else "none"
+
+
 def _frames(run: Mapping[str, Any]) -> list[str]:
     return [image["name"] for image in run["candidates"][0]["per_image"]]
 
@@ -115,6 +123,6 @@ def _check(run: Mapping[str, Any]) -> None:
     Raises:
         LookupError, TypeError, AttributeError, ValueError: something is not there, or of another kind.
     """
-    _ = run["data"], dict(run.get("rule") or {}), _frames(run)
+    _ = run["data"], dict(run.get("rule") or {}), _framing(run.get("framing", {})), _frames(run)
     for candidate in run["candidates"]:
         _ = candidate["name"], candidate["metrics"].get, candidate["size_bytes"] + 0, candidate["fidelity"]["abs_rel"]

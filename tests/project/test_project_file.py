@@ -22,6 +22,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     align = "median"
     min_depth = 0.5
     max_depth = 8
+    framing = "phone-portrait"
     budget = { fidelity = 0.05, abs_rel = "2%" }
     backend = "mil"
     arithmetic = "ane"
@@ -48,7 +49,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     models = (Model("net.safetensors", (first, Artefact("b.onnx", model_config="b.toml"))),)
     budget = {"fidelity": "0.05", "abs_rel": "2%"}
     project = read_project(written(tmp_path, text))
-    assert project == Project("folder:rooms#val", models, "full", "median", 0.5, 8, budget, "mil", "ane", (Bench("mil", 5),), "out")
+    how = ("full", "median", 0.5, 8, "phone-portrait")
+    assert project == Project("folder:rooms#val", models, *how, budget, "mil", "ane", (Bench("mil", 5),), "out")
     assert [[limit.text for limit in project.limits(artefact)] for artefact in models[0].artefacts] == [
         ["fidelity=0.01"],
         ["fidelity=0.05", "abs_rel=2%"],
@@ -67,6 +69,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         ('data = ""\n' + MODELS, ["data is ''", "text"]),
         ('data = "sample"\nmin_depth = "near"\n' + MODELS, ["min_depth is 'near'", "number"]),
         ('data = "sample"\narithmetic = "bf16"\n' + MODELS, ["bf16", "float16, ane"]),
+        ('data = "sample"\nframing = "wide"\n' + MODELS, ["wide", "phone-portrait"]),
         ('data = "sample"\nbudget = { fidelty = 1 }\n' + MODELS, ["fidelty", "fidelity"]),
         ('data = "sample"\nbudget = "fidelity=0.1"\n' + MODELS, ["budget is 'fidelity=0.1'", "table"]),
         ('data = "sample"\n' + MODELS + "recpe = 'int8'\n", ["unknown key 'recpe'", "recipe"]),

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from fcrn_mobile.data.phone import PhoneView
 from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.metrics import protocol
@@ -17,6 +18,8 @@ from tests.report.test_gate import drift, validation
 
 REFERENCE = SimpleNamespace(name="net", contract=DepthContract("metres"))
 DATA = "folder:/home/me/rooms#val"
+
+VIEW = PhoneView(None, (4, 4), "stretch", "phone-portrait", None, 1.0)  # type: ignore[arg-type] # no pictures
 
 
 def former(folder: Path) -> Baseline:
@@ -45,6 +48,10 @@ def test_the_same_measurement_passes(tmp_path: Path) -> None:
         ({"rule": protocol("eigen", "median")}, "alignment was none and is median now"),
         ({"rule": protocol("eigen", max_depth=5)}, "max_depth was 10.0 and is 5 now"),
         ({"rule": None}, "protocol was eigen and is none now"),
+        (
+            {"view": PhoneView(None, (4, 4), "stretch", "phone-portrait", None, 1.0)},
+            "framing was none and is phone-portrait by stretch now",
+        ),
         ({"images": ["0", "1"]}, "frames are others (1 then, 2 now)"),
         ({"reference": SimpleNamespace(name="other", contract=DepthContract("metres"))}, "no run against 'other' but against net"),
         ({"reference": SimpleNamespace(name="net", contract=DepthContract("scale"))}, "alignment was none and is median now"),
