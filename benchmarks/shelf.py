@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +64,7 @@ def measure(data: str, folder: Path) -> dict[str, Any]:
             "size_bytes": drift.size_bytes,
             "abs_rel": drift.metrics["abs_rel"],
             "delta1": drift.metrics["delta1"],
-            "fidelity": asdict(drift.fidelity),
+            "fidelity": drift.fidelity.to_json(),
             "overflow": drift.overflow,
             "verdict": drift.verdict,
         }

@@ -155,8 +155,10 @@ def _print(facts: dict[str, Any]) -> None:
                 print(f"{key:12} {reason}")
             if len(value) > _MOST_DAMAGES:
                 print(f"{key:12} and {len(value) - _MOST_DAMAGES} more constants")
-        elif key in ("counted_once", "stages", "states") and not value:
+        elif key in ("uncounted", "counted_once", "stages", "states") and not value:
             pass
+        elif key == "uncounted":
+            print(f"{'':12} without {', '.join(value)} of open shapes: the cost follows from the size of the picture")
         elif key == "counted_once":
             print(f"{'':12} with what {', '.join(value)} runs counted once: how often it does is not in the program")
         elif isinstance(value, list):

@@ -8,7 +8,7 @@ from fcrn_mobile.mil.ops import OPERATORS
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Block, Function, Operation
 
-__all__ = ["count_macs", "largest_shape", "macs"]
+__all__ = ["count_macs", "largest_shape", "macs", "uncounted"]
 
 
 def largest_shape(operation: "Operation", declarations: Declarations) -> Shape | None:
@@ -22,6 +22,15 @@ def macs(operation: "Operation", declarations: Declarations) -> int:
     operator = OPERATORS.get(operation.type)
     declared = Declared(operation, declarations)
     return operator.macs(declared) if operator and operator.macs and declared.is_fixed else 0
+
+
+def uncounted(function: "Function", block: "Block") -> set[str]:
+    """Kinds of operators that cost multiplications, but how many nobody knows: a package for several sizes leaves their shapes open."""
+    return {
+        operation.type
+        for operation, declarations in declared_operations(function, block)
+        if (operator := OPERATORS.get(operation.type)) and operator.macs and not Declared(operation, declarations).is_fixed
+    }
 
 
 def count_macs(function: "Function", block: "Block") -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcrn_mobile.mil.check import check_function
-from fcrn_mobile.mil.costs import count_macs
+from fcrn_mobile.mil.costs import count_macs, uncounted
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.models import PROGRAMS, READERS, leaves, read_parts, refusal
 from fcrn_mobile.mil.ops import MIL, kinds
@@ -39,6 +39,7 @@ class Summary:
         damaged: a line on everything that is wrong with the weights file; without any, every constant is there as declared.
         weights: bytes by stored type.
         macs: multiply-accumulates, see ``count_macs``.
+        uncounted: operators that are not among them, since their shapes are open.
         counted_once: operators whose blocks count there once, though they may run more often or never.
         states: what it keeps from one prediction to the next, as text.
         metadata: as the package has it.
@@ -56,6 +57,7 @@ class Summary:
     damaged: list[str]
     weights: dict[str, int]
     macs: int
+    uncounted: list[str]
     counted_once: list[str]
     states: list[str]
     metadata: dict[str, str]
@@ -93,6 +95,7 @@ def summarise(path: Path, function: str | None = None) -> Summary:
         damaged=list(dict.fromkeys(line for _, stage in stages for line in stage.damaged)),
         weights=dict(weights.most_common()),
         macs=sum(stage.macs for _, stage in stages),
+        uncounted=sorted({kind for _, stage in stages for kind in stage.uncounted}),
         counted_once=sorted(set(operators) & kinds(lambda operator: bool(operator.blocks))),
         states=[_feature(replace(Feature.from_description(f), default=None)) for f in state_descriptions(model, function)],
         metadata=metadata(model),
@@ -110,6 +113,7 @@ class _Leaf:
     damaged: tuple[str, ...] = ()
     weights: Counter[str] = field(default_factory=Counter)
     macs: int = 0
+    uncounted: set[str] = field(default_factory=set)
 
 
 def _leaf(source: Source) -> _Leaf:
@@ -129,6 +133,7 @@ def _leaf(source: Source) -> _Leaf:
         damaged=damaged,
         weights=_weight_bytes(checked.block),
         macs=count_macs(checked.proto, checked.block),
+        uncounted=uncounted(checked.proto, checked.block),
     )
 
 

@@ -1,6 +1,7 @@
 """``input_sizes``: several picture sizes in one package, each compared with the network at that size."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,6 +81,8 @@ def test_commands_take_a_size(folder: Path, call: Callable, tmp_path: Path) -> N
     assert np.load(tmp_path / "out" / "depth.npy").shape == (32, 64)
     result = call("inspect", three)
     assert "image: RGB image 64×96 or 96×64 or 64×128. RGB photo, 64×96 or 96×64 or 64×128 pixels" in result.stdout
+    assert re.search(r"^macs +0.0 M\n +without conv.* of open shapes: the cost follows from the size of the picture$", result.stdout, re.M)
+    assert "of open shapes" not in call("inspect", str(folder / "one.mlpackage")).stdout
     for words, said in (
         (["validate", net, three, "--data", "sample#val", "--size", "50x50"], ["50×50"]),
         (

@@ -81,7 +81,7 @@ def test_the_json_has_the_documented_keys(wall) -> None:
     documented = {"name", "path", "size_bytes", "metrics", "change", "fidelity", "budget", "overflow", "engine", "verdict", "per_image"}
     assert set(candidate) == documented
     assert set(candidate["per_image"][0]) == {"name", "fidelity", "boundary_drift", "reference", "candidate"}
-    assert set(candidate["fidelity"]) == {"abs_rel", "psnr_db", "max_abs", "cosine", "boundary_drift"}
+    assert set(candidate["fidelity"]) == {"abs_rel", "psnr_db", "max_abs", "cosine", "boundary_drift", "rule", "unit"}
     assert set(candidate["budget"][0]) == {"metric", "limit", "value", "held"}
 
 
