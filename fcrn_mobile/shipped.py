@@ -1,8 +1,9 @@
-"""Files that come with the tool, by name: recipes and training configurations.
+"""Files that come with the tool: recipes and training configurations by name, and the app's project.
 
-They lie where people edit them, in ``export/`` and ``benchmarks/training/`` of the repository; a wheel carries copies.
+They lie where people edit them, in ``export/``, ``benchmarks/training/`` and ``ios_demo/`` of the repository; a wheel carries copies.
 """
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,23 @@ from typing import Any
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.toml_file import read_toml
 
-__all__ = ["CONFIGURATIONS", "RECIPES", "Shelf"]
+__all__ = ["APP", "CONFIGURATIONS", "RECIPES", "Shelf", "copy_app"]
 
 _PACKAGE = Path(__file__).parent
+#: What the app is built from, in ``ios_demo/``.
+APP = (
+    *(f"Config/{name}.xcconfig" for name in ("App", "Debug", "Project", "Release", "Tests")),
+    "DepthCore/Package.swift",
+    "DepthCore/Sources",
+    "DepthCore/Tests",
+    "DepthDemo",
+    "DepthDemo.xcodeproj/project.pbxproj",
+    "DepthDemo.xcodeproj/xcshareddata",
+    "DepthDemoTests",
+    "Info.plist",
+    "Models/README.md",
+    "README.md",
+)
 
 
 @dataclass(frozen=True)
@@ -30,8 +45,7 @@ class Shelf:
     @property
     def folder(self) -> Path:
         """Where they lie: in the package if it was installed from a wheel, else in the repository."""
-        installed = _PACKAGE / "shipped_files" / self.source
-        return installed if installed.is_dir() else _PACKAGE.parent / self.source
+        return _folder(self.source)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -57,6 +71,21 @@ class Shelf:
             InputError: as of ``path``; unreadable, or not TOML.
         """
         return read_toml(self.path(name), self.what, f"{self.names[0]}.toml")
+
+
+def copy_app(folder: Path) -> None:
+    """Write the app's project into a folder, which is made for it."""
+    source = _folder("ios_demo")
+    for name in APP:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (source / name).is_dir() else shutil.copyfile
+        copy(source / name, folder / name)
+
+
+def _folder(source: str) -> Path:
+    """A folder of the repository, or its copy in the package if that was installed from a wheel."""
+    installed = _PACKAGE / "shipped_files" / source
+    return installed if installed.is_dir() else _PACKAGE.parent / source
 
 
 RECIPES = Shelf("recipe", "export")

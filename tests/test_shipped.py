@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from fcrn_mobile.conversion.recipe import read_recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
-from fcrn_mobile.shipped import CONFIGURATIONS, RECIPES, Shelf
+from fcrn_mobile.shipped import APP, CONFIGURATIONS, RECIPES, Shelf
 from fcrn_mobile.training.run import read_config
 from tests.conftest import settled
 from tests.journeys.command import Result, refused
@@ -93,3 +93,25 @@ def test_the_wheel_alone_knows_the_names(unpacked_wheel: Path, tmp_path: Path) -
     shown = subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     here = read_recipe(Path("int8")), read_config(Path("article-1"))
     assert shown.stdout.splitlines() == [str(unpacked_wheel / "fcrn_mobile/__init__.py"), *map(str, here)]
+
+
+def test_the_wheel_writes_the_apps_project(unpacked_wheel: Path, tmp_path: Path) -> None:
+    """Every file that is committed of what the app is built from, and nothing else."""
+    script = "import sys; from pathlib import Path; from fcrn_mobile.shipped import copy_app; copy_app(Path(sys.argv[1]))"
+    environment = os.environ | {"PYTHONPATH": str(unpacked_wheel)}
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "app")], cwd=tmp_path, env=environment, check=True)
+    listed = subprocess.run(["git", "ls-files", *APP], cwd=ROOT / "ios_demo", capture_output=True, text=True, check=True).stdout.split("\n")
+    files = {path.relative_to(tmp_path / "app").as_posix(): path for path in (tmp_path / "app").rglob("*") if path.is_file()}
+    assert sorted(files) == sorted(filter(None, listed))
+    assert all(path.read_bytes() == (ROOT / "ios_demo" / name).read_bytes() for name, path in files.items())
+
+
+def test_a_new_app_has_the_model_in_it(packages: Mapping[str, Path], call: Callable[..., Result], tmp_path: Path) -> None:
+    made = call("ios-install", str(packages["fp16"]), "--new", "app")
+    assert made.returncode == 0, made.stderr
+    assert "next: open app/DepthDemo.xcodeproj" in made.stdout
+    assert (tmp_path / "app/Models/fp16.mlpackage/Manifest.json").is_file()
+    assert (tmp_path / "app/DepthDemo.xcodeproj/project.pbxproj").is_file()
+    refused(call("ios-install", str(packages["fp16"]), "--new", "app"), "app", "exists")
+    refused(call("ios-install", "missing.mlpackage", "--new", "other"), "missing.mlpackage")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["app"]

@@ -10,6 +10,7 @@ from fcrn_mobile.cli.common import json_option, write_json
 from fcrn_mobile.cli.exits import BAD_INPUT
 from fcrn_mobile.cli.model_config import model_config_option
 from fcrn_mobile.cli.outputs import OutputFolder
+from fcrn_mobile.whole_file import written_whole
 
 __all__ = ["command"]
 
@@ -17,6 +18,7 @@ __all__ = ["command"]
 @click.command("ios-install", cls=Command)
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--models", type=OutputFolder(), default=Path("ios_demo/Models"), show_default=True, help="Folder of the app's models.")
+@click.option("--new", type=OutputFolder(), metavar="DIR", help="Write the app's project into DIR, which is new, with MODEL in it.")
 @model_config_option()
 @click.option(
     "--framing",
@@ -25,7 +27,9 @@ __all__ = ["command"]
 )
 @click.option("--force", is_flag=True, help="Overwrite a package of the same name.")
 @json_option
-def command(model: Path, models: Path, model_config: Path | None, framing: str | None, force: bool, json_out: str | None) -> None:
+def command(
+    model: Path, models: Path, new: Path | None, model_config: Path | None, framing: str | None, force: bool, json_out: str | None
+) -> None:
     """Copy MODEL, an .mlpackage of any maker, into the iOS app, once it is sure that the app can show its depth.
 
     That is one picture in colour in, one depth map out, and metadata that say what its depth means, or a model config that does.
@@ -36,7 +40,7 @@ def command(model: Path, models: Path, model_config: Path | None, framing: str |
 
     added = told(model, model_config, framing_named(framing)) if model.suffix == ".mlpackage" else {}
     violations = check(model, added)
-    installed = None if violations else install(model, models, force, added)
+    installed = None if violations else _new(new, model, added) if new else install(model, models, force, added)
     size, metric = artefact_size(model), Metadata.from_dict(read_ports(model)[2] | added).is_metric
     if json_out:
         path = str(installed) if installed else None
@@ -51,4 +55,15 @@ def command(model: Path, models: Path, model_config: Path | None, framing: str |
             print(f"pictures are brought to its size by {contract.framing}: --framing says another way")
         if not metric:
             print("its depth is known up to a scale only: the app shows it as relative, never in metres")
-        print("next: open ios_demo/DepthDemo.xcodeproj in Xcode and run it on a phone")
+        print(f"next: open {(new or Path('ios_demo')) / 'DepthDemo.xcodeproj'} in Xcode and run it on a phone")
+
+
+def _new(folder: Path, model: Path, added: dict[str, str]) -> Path:
+    """Write the app's project with a model in it, whole or not at all."""
+    from fcrn_mobile.conversion.contract import install
+    from fcrn_mobile.shipped import copy_app
+
+    with written_whole(folder, force=False) as partial:
+        copy_app(partial)
+        installed = install(model, partial / "Models", False, added)
+    return folder / "Models" / installed.name
