@@ -40,6 +40,7 @@ def show(paths: list[Path], figure: Path | None, html: Path | None, force: bool,
 
 
 def _print(reports: "Sequence[DeviceReport]") -> None:
+    from fcrn_mobile.latency.device_facts import report_facts, result_facts
     from fcrn_mobile.latency.reports import differences
 
     rows = [[*latency_row(result), result.device, result.compute_units] for report in reports for result in report.results]
@@ -48,6 +49,8 @@ def _print(reports: "Sequence[DeviceReport]") -> None:
         states = list(dict.fromkeys(state for _, state in report.thermal))
         thermal = f"thermal state {' → '.join(states)}" if states else "no thermal state"
         print(f"{report.path.name}: {report.machine.processor}, {report.machine.system}, {thermal}")
+        for fact in (*report_facts(report), *result_facts(report)):
+            print(f"  {fact}")
     changes = differences(reports)
     for difference in changes:
         print(f"warning: {difference}")

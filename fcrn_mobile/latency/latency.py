@@ -35,7 +35,7 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Latency:
-    """One model on one backend; times in ms, FPS = 1000/median. The keys are those of ``benchmarks/schema/bench-v1.json``.
+    """One model on one backend; times in ms, FPS = 1000/median. The keys are those of ``benchmarks/schema/bench-v2.json``.
 
     Attributes:
         peak_memory_bytes: of the process that ran the model alone, libraries included.
@@ -46,7 +46,7 @@ class Latency:
         stages_ms: median of each stage, where a sample spans decode, resize, predict and colour map; None: predict alone.
         arithmetic: that the mil backend simulated.
         preferred_units: compute unit → operators that Core ML plans to run there.
-        mode, started_s: as the iOS app writes them.
+        mode, started_s, spans, preprocess_ms, sample_times_s, load_kind, reload_ms, operators: as the iOS app writes them.
         checkpoint_sha256, recipe: from the model's metadata.
     """
 
@@ -74,6 +74,12 @@ class Latency:
     preferred_units: dict[str, int] | None = None
     mode: str | None = None
     started_s: float | None = None
+    spans: str | None = None
+    preprocess_ms: float | None = None
+    sample_times_s: list[float] | None = None
+    load_kind: str | None = None
+    reload_ms: float | None = None
+    operators: list[dict[str, Any]] | None = None
     checkpoint_sha256: str | None = None
     recipe: dict[str, Any] | None = None
 
@@ -81,11 +87,11 @@ class Latency:
     def label(self) -> str:
         """Name and what ran it, for people."""
         units = f", {self.compute_units}" if is_on_device(self.backend) or self.compute_units != "cpuOnly" else ""
-        mode = ", live" if self.mode == "live" else ", end to end" if self.stages_ms else ""
+        mode = f", {self.mode}" if self.mode in ("live", "soak") else ", end to end" if self.stages_ms else ""
         return f"{self.model} ({self.backend}{units}{mode})"
 
     def to_json(self) -> dict[str, Any]:
-        """As ``benchmarks/schema/bench-v1.json`` has it; what is not known has no key."""
+        """As ``benchmarks/schema/bench-v2.json`` has it; what is not known has no key."""
         return {key: value for key, value in vars(self).items() if value is not None}
 
     @classmethod

@@ -19,9 +19,10 @@ from fcrn_mobile.latency.turns import Comparison
 
 __all__ = ["SCHEMA_VERSION", "DeviceReport", "differences", "merged", "read_report", "read_reports", "report", "schema", "timeline"]
 
-#: Version of ``benchmarks/schema/bench-v1.json``.
-SCHEMA_VERSION = 1
-_SCHEMA = f"bench-v{SCHEMA_VERSION}.json"
+#: Version of ``benchmarks/schema/bench-v2.json``, which is written.
+SCHEMA_VERSION = 2
+#: What is read.
+_READ = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,17 @@ class DeviceReport:
         return str(self.content.get("created", ""))
 
     @property
+    def power(self) -> list[dict[str, Any]]:
+        """Battery and low-power mode as the schema has them, in order; empty where they were not recorded."""
+        return sorted(self.content.get("power", []), key=lambda entry: float(entry["t_s"]))
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """What was asked for; empty where it was not recorded."""
+        plan: dict[str, Any] = self.content.get("plan", {})
+        return plan
+
+    @property
     def thermal(self) -> list[tuple[float, str]]:
         """Seconds since the benchmark began, and the thermal state from then on, in order; empty where none was recorded."""
         return sorted((float(entry["t_s"]), str(entry["state"])) for entry in self.content.get("thermal", []))
@@ -64,7 +76,7 @@ def report(
     threads: int | None = None,
     comparison: Comparison | None = None,
 ) -> dict[str, Any]:
-    """The results as JSON of ``benchmarks/schema/bench-v1.json``, which the iOS app writes too; ``read_report`` reads it back.
+    """The results as JSON of ``benchmarks/schema/bench-v2.json``, which the iOS app writes too; ``read_report`` reads it back.
 
     Args:
         results: at least one.
@@ -80,10 +92,11 @@ def report(
     return written
 
 
-def schema() -> dict[str, Any]:
-    """The format of a latency report as JSON schema."""
-    installed = Path(__file__).with_name(_SCHEMA)
-    source = Path(__file__).parents[2] / "benchmarks" / "schema" / _SCHEMA
+def schema(version: int = SCHEMA_VERSION) -> dict[str, Any]:
+    """The format of a latency report of that version as JSON schema."""
+    name = f"bench-v{version}.json"
+    installed = Path(__file__).with_name(name)
+    source = Path(__file__).parents[2] / "benchmarks" / "schema" / name
     content: dict[str, Any] = json.loads((installed if installed.is_file() else source).read_text(encoding="utf-8"))
     return content
 
@@ -119,9 +132,10 @@ def read_report(path: Path) -> DeviceReport:
         reason = brief(error, 120)
         raise InputError(f"'{path}' is not JSON ({reason}): give a file of the app or of bench --json") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
-    if isinstance(version, int) and version != SCHEMA_VERSION:
-        raise InputError(f"'{path}' has schema version {version}, this reads version {SCHEMA_VERSION}: update fcrn-mobile or the app")
-    wrong = best_match(Draft202012Validator(schema()).iter_errors(content))
+    if isinstance(version, int) and version not in _READ:
+        versions = " and ".join(map(str, _READ))
+        raise InputError(f"'{path}' has schema version {version}, this reads versions {versions}: update fcrn-mobile or the app")
+    wrong = best_match(Draft202012Validator(schema(version if version in _READ else SCHEMA_VERSION)).iter_errors(content))
     if wrong is not None:
         reason = " ".join(wrong.message.split())[:120]
         raise InputError(f"'{path}' is not a latency report ({wrong.json_path}: {reason}): give a file of the app or of bench --json")
@@ -138,13 +152,15 @@ def merged(reports: Sequence[DeviceReport]) -> dict[str, Any]:
 def timeline(report: DeviceReport) -> list[tuple[Latency, NDArray[np.float64]]]:
     """Each result with the seconds since the benchmark began at which its samples ended, as far as the file tells.
 
-    A model's samples follow its loading back to back: warm-up and pauses are not recorded. Where a file does not say when a
-    model began, it follows the one before.
+    Where a file does not say when each sample ended, they follow the loading back to back: warm-up and pauses are not recorded then.
+    Where it does not say when a model began, that follows the one before.
     """
     spans, end = [], 0.0
     for result in report.results:
         start = end if result.started_s is None else result.started_s
         times = start + (result.load_ms + np.cumsum(result.samples_ms)) / 1000
+        if result.sample_times_s is not None:
+            times = np.array(result.sample_times_s, dtype=np.float64)
         end = float(times[-1])
         spans.append((result, times))
     return spans
@@ -192,6 +208,11 @@ def _between_models(name: str, one: Latency, other: Latency, where: str) -> Iter
 
 def _check_statistics(report: DeviceReport) -> None:
     for index, result in enumerate(report.results, 1):
+        if result.sample_times_s is not None and len(result.sample_times_s) != len(result.samples_ms):
+            raise InputError(
+                f"'{report.path}': result {index} has {len(result.samples_ms)} samples but {len(result.sample_times_s)} times: "
+                "the file was changed after it was written; export it again"
+            )
         for key, value in vars(statistics(result.samples_ms)).items():
             figure = getattr(result, key)
             if not math.isclose(figure, value, rel_tol=1e-6):

@@ -21,6 +21,7 @@ from fcrn_mobile.doctor.diagnosis import Diagnosis
 from fcrn_mobile.evaluation.budget import BOUNDARY, FIDELITY
 from fcrn_mobile.evaluation.formulas import METRICS, compared
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
+from fcrn_mobile.latency.device_facts import report_facts, result_facts
 from fcrn_mobile.latency.latency import Latency, machine
 from fcrn_mobile.latency.reports import DeviceReport, differences
 from fcrn_mobile.report import charts, scenes, verdict
@@ -271,6 +272,7 @@ def _devices(reports: Sequence[DeviceReport]) -> dict[str, Any]:
         "headline": f"Latency from {files}: {len(rows)} {'result' if len(rows) == 1 else 'results'}",
         "differences": differences(reports),
         "rows": [(report, result, *charts.style(index)) for index, (report, result) in enumerate(rows)],
+        "facts": [(report, [*report_facts(report), *result_facts(report)]) for report in reports],
         "over_time": charts.latency_over_time(reports),
         "thermal": any(report.thermal for report in reports),
     }

@@ -73,4 +73,6 @@ extension ProcessInfo {
   }
   nonisolated(unsafe) package static var heat = ThermalState.nominal
   public var thermalState: ThermalState { Self.heat }
+  nonisolated(unsafe) package static var savesPower = false
+  public var isLowPowerModeEnabled: Bool { Self.savesPower }
 }

@@ -237,6 +237,62 @@ public class MLModel: NSObject {
   }
 }
 
+public enum MLComputeDevice {
+  case cpu(MLCPUComputeDevice)
+  case gpu(MLGPUComputeDevice)
+  case neuralEngine(MLNeuralEngineComputeDevice)
+}
+public class MLCPUComputeDevice: NSObject {}
+public class MLGPUComputeDevice: NSObject {}
+public class MLNeuralEngineComputeDevice: NSObject {}
+
+public enum MLModelStructure {
+  public struct Program {
+    public struct Function { public let block: Block }
+    public struct Block { public let operations: [Operation] }
+    public struct NamedValueType { public let name: String }
+    public struct Operation {
+      public let operatorName: String
+      public let outputs: [NamedValueType]
+    }
+    public let functions: [String: Function]
+  }
+  case program(Program)
+  case unsupported
+}
+
+/// A constant, and two operators of which the first runs on the Neural Engine where that is allowed.
+public class MLComputePlan {
+  public struct DeviceUsage { public let preferred: MLComputeDevice }
+  public struct Cost { public let weight: Double }
+
+  private let units: MLComputeUnits
+  public let modelStructure: MLModelStructure
+
+  init(units: MLComputeUnits) {
+    self.units = units
+    let names = [("const", "w"), ("ios16.conv", "x"), ("ios16.relu", "y")]
+    let operations = names.map {
+      MLModelStructure.Program.Operation(operatorName: $0.0, outputs: [.init(name: $0.1)])
+    }
+    modelStructure = .program(.init(functions: ["main": .init(block: .init(operations: operations))]))
+  }
+
+  public static func load(contentsOf url: URL, configuration: MLModelConfiguration) async throws -> MLComputePlan {
+    MLComputePlan(units: configuration.computeUnits)
+  }
+  public func deviceUsage(for operation: MLModelStructure.Program.Operation) -> DeviceUsage? {
+    guard operation.operatorName != "const" else { return nil }
+    let isAllowed = units == .all || units == .cpuAndNeuralEngine
+    return DeviceUsage(
+      preferred: operation.operatorName == "ios16.conv" && isAllowed
+        ? .neuralEngine(MLNeuralEngineComputeDevice()) : .cpu(MLCPUComputeDevice()))
+  }
+  public func estimatedCost(of operation: MLModelStructure.Program.Operation) -> Cost? {
+    operation.operatorName == "const" ? nil : Cost(weight: 0.5)
+  }
+}
+
 /// What `fake.json` of a model says.
 package struct FakeModel: Codable {
   /// Width and height.

@@ -49,6 +49,7 @@ def fixtures() -> dict[Path, bytes]:
         "geometry.json": _json(_geometry()),
         "focal.json": _json(_focal_lengths()),
         "bench_device.json": _json(_device_report()),
+        "bench_device_v1.json": _json(_first_report()),
         "bench_host.json": _json(_host_report()),
         "contract.json": _json(_contract()),
         **_specification(),
@@ -234,6 +235,24 @@ def _result(name: str, units: str, count: int) -> dict[str, Any]:
 
 def _device_report() -> dict[str, Any]:
     """All that the app writes. The figures are random numbers."""
+    report = _first_report()
+    cast = {"operator": "ios17.cast", "unit": "cpu"}
+    operators = [{"operator": "ios17.conv", "output": "x_1", "unit": "neuralEngine", "cost": 0.25}, cast]
+    isolated = {"spans": "prediction", "preprocess_ms": 0.75, "load_kind": "cold", "reload_ms": 31.5, "operators": operators}
+    for result in report["results"]:
+        start = result["started_s"] + result["load_ms"] / 1000
+        result["sample_times_s"] = (start + np.cumsum(result["samples_ms"]) / 1000).round(6).tolist()
+        result |= isolated if result["mode"] == "isolated" else {}
+    power = [
+        {"t_s": 0.0, "low_power_mode": True, "battery_state": "unplugged", "battery_level": 0.8},
+        {"t_s": 60.5, "low_power_mode": True, "battery_state": "unknown"},
+    ]
+    plan = {"warm_up": 10, "runs": 12, "rounds": 3, "cool_down_s": 5.0, "soak_s": 600.0}
+    return report | {"schema_version": 2, "plan": plan, "power": power}
+
+
+def _first_report() -> dict[str, Any]:
+    """What the app wrote in version 1 of the schema."""
     recipe = {"name": "fcrn-fp16", "precision": "fp16", "input_size": None, "budget": {"fidelity": "0.01"}, "options": {"bits": 4}}
     more = {"mode": "isolated", "checkpoint_sha256": "0123456789abcdef" * 4, "recipe": recipe}
     live = {**_result("fcrn-fp16", "cpuAndNeuralEngine", 9), **more, "mode": "live", "started_s": 42.125}
@@ -250,7 +269,7 @@ def _host_report() -> dict[str, Any]:
     """What ``fcrn-mobile bench --json`` writes. The figures are random numbers."""
     versions = {"fcrn-mobile": "0.1.0", "torch": "2.13.0", "python": "3.11.2"}
     machine = {"processor": "made-up", "cores": 2, "threads": 2, "load_1min": 0.25, "system": "example", "versions": versions}
-    return {"schema_version": 1, "machine": machine, "results": [_result("builtin", "cpuOnly", 5)]}
+    return {"schema_version": 2, "machine": machine, "results": [_result("builtin", "cpuOnly", 5)]}
 
 
 def _contract() -> dict[str, Any]:

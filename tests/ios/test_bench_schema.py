@@ -14,7 +14,7 @@ from fcrn_mobile.latency.reports import report
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "ios_demo/DepthCore/Tests/DepthCoreTests/Fixtures"
-SCHEMA = json.loads((ROOT / "benchmarks/schema/bench-v1.json").read_text())
+SCHEMA = json.loads((ROOT / "benchmarks/schema/bench-v2.json").read_text())
 RESULT = SCHEMA["$defs"]["result"]
 HOST_ONLY = {"$comment": "Written by fcrn-mobile bench only."}
 VALIDATOR = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
@@ -42,6 +42,12 @@ def test_the_schema_is_one() -> None:
 @pytest.mark.parametrize("name", ["bench_device.json", "bench_host.json"])
 def test_reports_that_swift_reads_and_writes_fit_the_schema(name: str) -> None:
     VALIDATOR.validate(stored(name))
+
+
+def test_reports_of_the_first_version_fit_its_schema() -> None:
+    first = Draft202012Validator(json.loads((ROOT / "benchmarks/schema/bench-v1.json").read_text()))
+    first.validate(stored("bench_device_v1.json"))
+    assert not first.is_valid(stored("bench_device.json"))
 
 
 def test_a_report_of_the_command_line_fits_the_schema() -> None:
@@ -92,7 +98,11 @@ def _set(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     "change",
     [
-        _set("schema_version", 2),
+        _set("schema_version", 3),
+        _set("plan.rounds", 0),
+        _set("power.0.battery_level", 1.5),
+        _set("results.0.operators.0.unit", "ane"),
+        _set("results.0.load_kind", "tepid"),
         _set("results", []),
         _set("created", "yesterday"),
         _set("machine.cores", 0),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.latency.device_facts import report_facts, result_facts
 from fcrn_mobile.latency.latency import statistics
 from fcrn_mobile.latency.reports import differences, merged, read_report, read_reports, schema, timeline
 from fcrn_mobile.palette import THERMAL
@@ -48,17 +49,64 @@ def test_a_report_of_the_app_is_read_whole(tmp_path) -> None:
 
 
 def test_samples_lie_behind_their_models_start(tmp_path) -> None:
-    (first, times), *_ = timeline(read_report(FIXTURES / "bench_device.json"))
+    (first, times), *_ = timeline(read_report(FIXTURES / "bench_device_v1.json"))
     assert first.started_s == 0.5
     assert times[0] == pytest.approx(0.5 + (211.5 + 12.1659) / 1000)
     assert times[-1] == pytest.approx(0.5 + (211.5 + sum(first.samples_ms)) / 1000)
 
     def without_starts(content: dict[str, Any]) -> None:
         for result in content["results"]:
-            del result["started_s"]
+            del result["started_s"], result["sample_times_s"]
 
     following = [times for _, times in timeline(read_report(written(tmp_path / "a.json", without_starts)))]
     assert (np.diff(np.concatenate(following)) > 0).all()
+
+
+def test_a_report_of_the_first_version_is_read_by_its_own_schema(tmp_path) -> None:
+    first = read_report(FIXTURES / "bench_device_v1.json")
+    assert first.content["schema_version"] == 1
+    assert report_facts(first) == []
+    assert result_facts(first) == []
+    (tmp_path / "a.json").write_text(json.dumps({**first.content, "schema_version": 2, "plan": {}}))
+    with pytest.raises(InputError, match=r"\$\.plan"):
+        read_report(tmp_path / "a.json")
+    (tmp_path / "a.json").write_text(json.dumps({**first.content, "plan": {}}))
+    assert read_report(tmp_path / "a.json").results == first.results
+
+
+def test_samples_lie_where_the_file_says(tmp_path) -> None:
+    (first, times), *_ = timeline(read_report(FIXTURES / "bench_device.json"))
+    assert times.tolist() == first.sample_times_s
+
+    def lose_one(content: dict[str, Any]) -> None:
+        content["results"][1]["sample_times_s"].pop()
+
+    with pytest.raises(InputError, match="result 2 has 12 samples but 11 times"):
+        read_report(written(tmp_path / "a.json", lose_one))
+
+
+def test_what_stands_beside_the_times_is_said(tmp_path) -> None:
+    assert report_facts(read_report(FIXTURES / "bench_device.json")) == [
+        "12 predictions for each result in 3 turns, a pause of 5 s before each",
+        "battery 80 %, unplugged → unknown",
+        "low-power mode was on: times are not those of the device at full speed",
+    ]
+    facts = result_facts(read_report(FIXTURES / "bench_device.json"))
+    name = "fcrn-fp16 (example, all)"
+    assert facts[:3] == [
+        f"{name}: times of the model alone; bringing an image into its input, 0.75 ms, is not in them",
+        f"{name}: cold load 212 ms, later 32 ms",
+        f"{name}: operators by Core ML's plan: neuralEngine 1, cpu 1",
+    ]
+
+    def soak(content: dict[str, Any]) -> None:
+        samples = [10.0] * 50 + [15.0] * 50
+        times = [float(second) for second in range(1, 101)]
+        content["results"][0] |= {"mode": "soak", "samples_ms": samples, "sample_times_s": times, **vars(statistics(samples))}
+
+    facts = result_facts(read_report(written(tmp_path / "a.json", soak)))
+    said = "median of the first 30 s 10.0 ms, of the last 15.0 ms (1.50 times) after 99 s"
+    assert any(fact.endswith(said) and "soak" in fact for fact in facts)
 
 
 def test_equal_models_on_two_devices_match(tmp_path) -> None:
@@ -102,7 +150,7 @@ def test_what_does_not_match_is_named_with_both_files(tmp_path, change: Callable
         ("[" * 100_000, "is not JSON"),
         ("\ud800", "is not JSON"),
         ("[]", "is not a latency report"),
-        ('{"schema_version": 2}', "schema version 2, this reads version 1"),
+        ('{"schema_version": 3}', "schema version 3, this reads versions 1 and 2"),
         (json.dumps({**DEVICE, "results": []}), r"is not a latency report \(\$.results"),
         (json.dumps(DEVICE).replace("12.1659", "NaN"), "NaN is not a number"),
         (json.dumps(DEVICE).replace("12.1659", "99.5"), "of result 1 is .* but its samples give"),
@@ -154,7 +202,7 @@ def test_a_chart_has_every_sample_and_the_colour_of_every_state(tmp_path) -> Non
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
 def test_a_picture_has_the_names_whatever_they_hold(tmp_path, suffix: str) -> None:
     def name(content: dict[str, Any]) -> None:
-        content["results"][0].update(model="a $ b $ \\frac", samples_ms=[3.0], **vars(statistics([3.0])))
+        content["results"][0].update(model="a $ b $ \\frac", samples_ms=[3.0], sample_times_s=[1.0], **vars(statistics([3.0])))
 
     save_latency_over_time([read_report(written(tmp_path / "a.json", name))], tmp_path / f"out{suffix}")
     assert (tmp_path / f"out{suffix}").stat().st_size > 1000

@@ -6,6 +6,7 @@ import Observation
 enum BenchmarkKind: String, CaseIterable, Identifiable {
   case still = "Still image"
   case live = "Live camera"
+  case soak = "Soak"
 
   var id: Self { self }
 }
@@ -17,6 +18,11 @@ final class BenchmarkState {
   private var units = Set(ComputeUnits.allCases)
   var warmUp = BenchmarkPlan.usualWarmUp
   var runs = BenchmarkPlan.usualRuns
+  /// Turns of the compute units, with a pause in seconds before each.
+  var rounds = 3
+  var coolDown = 5.0
+  /// Minutes of a soak.
+  var soak = 10
 
   private(set) var progress: String?
   private(set) var report: BenchmarkReport?
@@ -48,16 +54,19 @@ final class BenchmarkState {
   func start() {
     guard task == nil else { return }
     task = Task {
-      if kind == .still { await live.pause() }
+      let needsCamera = kind == .live
+      if !needsCamera { await live.pause() }
       await run(on: live.selection, through: live.path)
-      if kind == .still { await live.start() }
+      if !needsCamera { await live.start() }
       task = nil
     }
   }
 
   /// Sets everything as a launch of the app asks.
   func set(_ launch: BenchmarkLaunch) {
-    kind = launch.isLive ? .live : .still
+    kind = launch.isLive ? .live : launch.plan.soak == nil ? .still : .soak
+    (rounds, coolDown) = (launch.plan.rounds, launch.plan.coolDown)
+    soak = launch.plan.soak.map { Int(($0 / 60).rounded(.up)) } ?? soak
     (warmUp, runs, units) = (launch.plan.warmUp, launch.plan.runs, Set(launch.plan.computeUnits))
   }
 
@@ -73,8 +82,10 @@ final class BenchmarkState {
     do {
       guard let found else { throw BenchmarkProblem.noModel }
       let plan = try BenchmarkPlan(
-        warmUp: warmUp, runs: runs, computeUnits: ComputeUnits.allCases.filter(units.contains))
-      let finished = kind == .still ? try await runStill(found, path, plan) : try await runLive(found, path, plan)
+        warmUp: warmUp, runs: runs, computeUnits: ComputeUnits.allCases.filter(units.contains),
+        rounds: kind == .still ? min(rounds, runs) : 1, coolDown: coolDown,
+        soak: kind == .soak ? Double(60 * soak) : nil)
+      let finished = kind == .live ? try await runLive(found, path, plan) : try await runStill(found, path, plan)
       file = try save(finished, named: "\(found.name)-\(path.rawValue)")
       report = finished
     } catch is CancellationError {
@@ -101,18 +112,23 @@ final class BenchmarkState {
     (live.selection, live.path) = (found, path)
     let created = Date()
     let origin = Device.sensors.now()
+    let power = Device.power(at: 0)
     let before = live.computeUnits
     defer { live.computeUnits = before }
     var results: [BenchmarkResult] = []
     var thermal: [ThermalSample] = []
     for units in plan.computeUnits {
+      if !results.isEmpty { try await Task.sleep(for: .seconds(plan.coolDown)) }
       let one = try await LiveBenchmark(live: live, plan: plan, origin: origin).run(on: units) { [weak self] count in
         self?.show(units, count, of: plan.runs)
       }
       results.append(one.result)
       thermal += one.thermal
     }
-    return BenchmarkReport(created: created, machine: Device.machine, results: results, thermal: thermal)
+    let seconds = (Device.sensors.now() - origin).milliseconds / 1000
+    return BenchmarkReport(
+      created: created, machine: Device.machine, results: results, thermal: thermal, plan: PlanRecord(plan),
+      power: [power, Device.power(at: seconds)])
   }
 
   private func show(_ units: ComputeUnits, _ done: Int, of runs: Int) {
@@ -126,6 +142,7 @@ final class BenchmarkState {
     let stamp = (report.created ?? Date()).ISO8601Format().replacingOccurrences(of: ":", with: "-")
     let file = folder.appendingPathComponent("\(name)-\(stamp).json")
     try report.json().write(to: file, options: .atomic)
+    try Data(report.csv().utf8).write(to: file.deletingPathExtension().appendingPathExtension("csv"), options: .atomic)
     return file
   }
 }

@@ -28,7 +28,14 @@ struct BenchmarkView: View {
         Toggle(units.title, isOn: $state[isPlanned: units])
       }
       Stepper("\(state.warmUp) warm-up", value: $state.warmUp, in: 0...100, step: 5)
-      Stepper("\(state.runs) runs", value: $state.runs, in: 10...1000, step: 10)
+      if state.kind == .soak {
+        Stepper("\(state.soak) minutes", value: $state.soak, in: 1...60)
+      } else {
+        Stepper("\(state.runs) runs", value: $state.runs, in: 10...1000, step: 10)
+      }
+      if state.kind == .still { Stepper("\(state.rounds) rounds", value: $state.rounds, in: 1...10) }
+      Stepper(
+        "\(state.coolDown.formatted()) s to cool down between", value: $state.coolDown, in: 0...120, step: 5)
     }
   }
 

@@ -1,5 +1,6 @@
 import DepthCore
 import Foundation
+import UIKit
 
 /// Readings of the device.
 enum Device {
@@ -14,7 +15,24 @@ enum Device {
   }
 
   static var sensors: BenchmarkSensors {
-    BenchmarkSensors(thermalState: { thermalState }, peakMemoryBytes: peakMemoryBytes)
+    BenchmarkSensors(thermalState: { thermalState }, memoryBytes: memoryFootprintBytes)
+  }
+
+  /// Where the power comes from, at a time since the beginning of a benchmark.
+  @MainActor static func power(at seconds: Double) -> PowerSample {
+    let device = UIDevice.current
+    device.isBatteryMonitoringEnabled = true
+    let battery: PowerSample.Battery =
+      switch device.batteryState {
+      case .unplugged: .unplugged
+      case .charging: .charging
+      case .full: .full
+      case .unknown: .unknown
+      @unknown default: .unknown
+      }
+    return PowerSample(
+      seconds: seconds, isLowPowerMode: ProcessInfo.processInfo.isLowPowerModeEnabled, battery: battery,
+      level: device.batteryLevel >= 0 ? Double(device.batteryLevel) : nil)
   }
 
   static var machine: Machine {

@@ -29,7 +29,7 @@ struct LiveBenchmark {
     try await recording.fill(from: feed.latencies, sensors: sensors, onProgress: onProgress)
     let finished = recording.result(
       subject: benchmarkSubject(opened.name, opened.contract, live.path), computeUnits: units,
-      loadMS: opened.loadMS, peakMemoryBytes: sensors.peakMemoryBytes())
+      loadMS: opened.loadMS)
     guard let finished else { throw BenchmarkProblem.noFrames(live.problem ?? "the camera gives none") }
     return finished
   }

@@ -9,6 +9,14 @@ public protocol DepthModel: AnyObject {
   func infer(_ pixels: CVPixelBuffer) throws -> DepthOutput
 }
 
+/// A model whose input can be made ready apart from the prediction.
+protocol PreparedDepthModel: DepthModel {
+  /// Crops and scales an upright image into the model's input.
+  func prepare(_ pixels: CVPixelBuffer)
+  /// Runs the model on what was prepared.
+  func predict() throws -> DepthOutput
+}
+
 /// A depth map as the model hands it over.
 public enum DepthOutput {
   /// One channel of Float16 or Float32.

@@ -5,7 +5,7 @@ import DepthCore
 import Foundation
 
 /// Calls a model directly. Input and output live in buffers that are made once; Core ML writes the depth map into ours.
-final class DirectDepthModel: DepthModel {
+final class DirectDepthModel: PreparedDepthModel {
   private let model: MLModel
   private let contract: ModelContract
   private let input: CVPixelBuffer
@@ -25,7 +25,11 @@ final class DirectDepthModel: DepthModel {
   }
 
   func infer(_ pixels: CVPixelBuffer) throws -> DepthOutput {
-    fit(pixels)
+    prepare(pixels)
+    return try predict()
+  }
+
+  func predict() throws -> DepthOutput {
     let value = try model.prediction(from: features, options: options).featureValue(for: contract.outputName)
     if let picture = value?.imageBufferValue { return .picture(picture) }
     if let array = value?.multiArrayValue { return .array(array) }
@@ -33,7 +37,7 @@ final class DirectDepthModel: DepthModel {
   }
 
   /// Brings the image into the input as the model's framing asks.
-  private func fit(_ pixels: CVPixelBuffer) {
+  func prepare(_ pixels: CVPixelBuffer) {
     let size = PixelSize(width: CVPixelBufferGetWidth(pixels), height: CVPixelBufferGetHeight(pixels))
     // Beyond the border lies nothing, which would darken the pixels beside it.
     let whole = CIImage(cvPixelBuffer: pixels).clampedToExtent()

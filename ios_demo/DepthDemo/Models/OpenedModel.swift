@@ -11,6 +11,7 @@ struct OpenedModel: @unchecked Sendable {
   let contract: ModelContract
   let computeUnits: ComputeUnits
   let loadMS: Double
+  let loadKind: BenchmarkResult.LoadKind
 
   var name: String { compiled.name }
 
@@ -23,6 +24,7 @@ struct OpenedModel: @unchecked Sendable {
     let start = ContinuousClock.now
     model = try MLModel(contentsOf: compiled.url, configuration: configuration)
     loadMS = (ContinuousClock.now - start).milliseconds
+    loadKind = Loadings.shared.add(compiled.url, computeUnits) ? .cold : .warm
     self.compiled = compiled
     self.computeUnits = computeUnits
     do {
@@ -30,6 +32,19 @@ struct OpenedModel: @unchecked Sendable {
     } catch {
       throw ModelProblem.contract(compiled.name, error)
     }
+  }
+}
+
+/// What was loaded since the app was launched.
+private final class Loadings: @unchecked Sendable {
+  static let shared = Loadings()
+
+  private let lock = NSLock()
+  private var known: Set<String> = []
+
+  /// Whether it is the first of this model on these units.
+  func add(_ url: URL, _ units: ComputeUnits) -> Bool {
+    lock.withLock { known.insert("\(units.rawValue) \(url.path)").inserted }
   }
 }
 

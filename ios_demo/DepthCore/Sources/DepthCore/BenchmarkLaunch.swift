@@ -1,6 +1,6 @@
 /// What an app is asked to measure by the arguments it is launched with:
 ///
-///     --benchmark [--live] [--warm-up=N] [--runs=N]
+///     --benchmark [--live] [--warm-up=N] [--runs=N] [--rounds=N] [--cool-down=SECONDS] [--soak=SECONDS]
 public struct BenchmarkLaunch: Sendable, Equatable {
   /// Whether the running camera is measured, not a still image.
   public let isLive: Bool
@@ -14,6 +14,7 @@ public struct BenchmarkLaunch: Sendable, Equatable {
   public init?(arguments: [String]) throws {
     guard arguments.contains("--benchmark") else { return nil }
     var (isLive, warmUp, runs) = (false, BenchmarkPlan.usualWarmUp, BenchmarkPlan.usualRuns)
+    var (rounds, coolDown, soak) = (1, 0.0, Double?.none)
     for argument in arguments where argument.hasPrefix("--") {
       let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
       switch (parts.first, parts.dropFirst().first) {
@@ -21,11 +22,14 @@ public struct BenchmarkLaunch: Sendable, Equatable {
       case ("--live", nil): isLive = true
       case ("--warm-up", let count?): warmUp = try Self.number(count, in: argument)
       case ("--runs", let count?): runs = try Self.number(count, in: argument)
+      case ("--rounds", let count?): rounds = try Self.number(count, in: argument)
+      case ("--cool-down", let seconds?): coolDown = Double(try Self.number(seconds, in: argument))
+      case ("--soak", let seconds?): soak = Double(try Self.number(seconds, in: argument))
       default: throw BenchmarkLaunchError.unknown(argument)
       }
     }
     self.isLive = isLive
-    plan = try BenchmarkPlan(warmUp: warmUp, runs: runs)
+    plan = try BenchmarkPlan(warmUp: warmUp, runs: runs, rounds: rounds, coolDown: coolDown, soak: soak)
   }
 
   private static func number(_ text: String, in argument: String) throws -> Int {
@@ -42,7 +46,7 @@ public enum BenchmarkLaunchError: ExplainedError, Equatable {
   public var description: String {
     switch self {
     case .unknown(let argument):
-      "'\(argument)' is not understood: --benchmark takes --live, --warm-up=N and --runs=N"
+      "'\(argument)' is not understood: --benchmark takes --live, --warm-up=N, --runs=N, --rounds=N, --cool-down=S, --soak=S"
     }
   }
 }

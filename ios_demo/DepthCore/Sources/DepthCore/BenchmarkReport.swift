@@ -1,11 +1,13 @@
 import Foundation
 
-/// Results of a benchmark, as the app and `fcrn-mobile bench` write them (`benchmarks/schema/bench-v1.json`).
+/// Results of a benchmark, as the app and `fcrn-mobile bench` write them (`benchmarks/schema/bench-v2.json`).
 ///
 /// What only one of the two writers knows is optional.
 public struct BenchmarkReport: Codable, Sendable, Equatable {
-  /// Of reports that are written.
-  public static let schemaVersion = 1
+  /// What is written.
+  public static let schemaVersion = 2
+  /// What is read.
+  public static let readVersions = [1, 2]
 
   /// Of the report that was read.
   public let schemaVersion: Int
@@ -17,19 +19,28 @@ public struct BenchmarkReport: Codable, Sendable, Equatable {
   public let results: [BenchmarkResult]
   /// How hot the device was, over time; nil where it doesn't tell.
   public let thermal: [ThermalSample]?
+  /// What was asked for.
+  public let plan: PlanRecord?
+  /// At the beginning and at the end.
+  public let power: [PowerSample]?
 
   enum CodingKeys: String, CodingKey {
     case schemaVersion = "schema_version"
-    case created, machine, results, thermal
+    case created, machine, results, thermal, plan, power
   }
 
   /// From its parts.
-  public init(created: Date?, machine: Machine, results: [BenchmarkResult], thermal: [ThermalSample]?) {
+  public init(
+    created: Date?, machine: Machine, results: [BenchmarkResult], thermal: [ThermalSample]?, plan: PlanRecord? = nil,
+    power: [PowerSample]? = nil
+  ) {
     schemaVersion = Self.schemaVersion
     self.created = created
     self.machine = machine
     self.results = results
     self.thermal = thermal
+    self.plan = plan
+    self.power = power
   }
 
   /// Reads a report.
@@ -39,7 +50,7 @@ public struct BenchmarkReport: Codable, Sendable, Equatable {
     let decoder = JSONDecoder()
     decoder.dateDecodingStrategy = .iso8601
     let version = try decoder.decode(Version.self, from: json).schemaVersion
-    guard version == Self.schemaVersion else { throw BenchmarkReportError.schemaVersion(version) }
+    guard Self.readVersions.contains(version) else { throw BenchmarkReportError.schemaVersion(version) }
     self = try decoder.decode(Self.self, from: json)
   }
 
@@ -49,6 +60,25 @@ public struct BenchmarkReport: Codable, Sendable, Equatable {
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     encoder.dateEncodingStrategy = .iso8601
     return try encoder.encode(self)
+  }
+
+  /// All samples, one line each, for spreadsheets.
+  public func csv() -> String {
+    var lines = ["model,backend,device,compute_units,mode,sample,t_s,ms"]
+    for result in results {
+      let names = [result.model, result.backend, result.device, result.computeUnits.rawValue, result.mode?.rawValue ?? ""]
+      for (index, sample) in result.samplesMS.enumerated() {
+        let time = result.sampleTimes.map { String($0[index]) } ?? ""
+        lines.append((names.map(Self.quoted) + [String(index + 1), time, String(sample)]).joined(separator: ","))
+      }
+    }
+    return lines.joined(separator: "\r\n") + "\r\n"
+  }
+
+  /// As RFC 4180 asks.
+  private static func quoted(_ text: String) -> String {
+    guard text.contains(where: { "\",\r\n".contains($0) }) else { return text }
+    return "\"" + text.replacingOccurrences(of: "\"", with: "\"\"") + "\""
   }
 
   private struct Version: Decodable {
@@ -68,7 +98,8 @@ public enum BenchmarkReportError: ExplainedError, Equatable {
   public var description: String {
     switch self {
     case .schemaVersion(let version):
-      "the report has schema version \(version), this reads version \(BenchmarkReport.schemaVersion)"
+      "the report has schema version \(version), this reads versions "
+        + BenchmarkReport.readVersions.map(String.init).joined(separator: " and ")
     }
   }
 }
@@ -101,6 +132,61 @@ public struct Machine: Codable, Sendable, Equatable {
     self.versions = versions
     threads = nil
     load1Min = nil
+  }
+}
+
+/// What was asked for.
+public struct PlanRecord: Codable, Sendable, Equatable {
+  /// Predictions before the samples of each turn.
+  public let warmUp: Int
+  /// Counted predictions for each result.
+  public let runs: Int
+  /// Turns of the compute units.
+  public let rounds: Int
+  /// Pause before each turn but the first, in seconds.
+  public let coolDown: Double
+  /// Seconds of predictions without a pause; nil where they were counted.
+  public let soak: Double?
+
+  enum CodingKeys: String, CodingKey {
+    case runs, rounds
+    case warmUp = "warm_up"
+    case coolDown = "cool_down_s"
+    case soak = "soak_s"
+  }
+
+  /// Of a plan.
+  public init(_ plan: BenchmarkPlan) {
+    (warmUp, runs, rounds, coolDown, soak) = (plan.warmUp, plan.runs, plan.rounds, plan.coolDown, plan.soak)
+  }
+}
+
+/// Where the device's power came from at a time.
+public struct PowerSample: Codable, Sendable, Equatable {
+  /// What the battery does.
+  public enum Battery: String, Codable, Sendable, CaseIterable {
+    case unplugged, charging, full, unknown
+  }
+
+  /// Seconds since the benchmark began.
+  public let seconds: Double
+  /// Whether the system saves power, and is slower for it.
+  public let isLowPowerMode: Bool
+  /// What the battery does.
+  public let battery: Battery
+  /// 0 to 1, nil where the system doesn't say.
+  public let level: Double?
+
+  enum CodingKeys: String, CodingKey {
+    case seconds = "t_s"
+    case isLowPowerMode = "low_power_mode"
+    case battery = "battery_state"
+    case level = "battery_level"
+  }
+
+  /// From its parts.
+  public init(seconds: Double, isLowPowerMode: Bool, battery: Battery, level: Double?) {
+    (self.seconds, self.isLowPowerMode, self.battery, self.level) = (seconds, isLowPowerMode, battery, level)
   }
 }
 

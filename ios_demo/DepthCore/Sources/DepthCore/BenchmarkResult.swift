@@ -6,6 +6,75 @@ public struct BenchmarkResult: Codable, Sendable, Equatable {
     case isolated
     /// From the capture of a camera frame to its finished depth map.
     case live
+    /// Predictions in a row for minutes, to see where heat slows them.
+    case soak
+  }
+
+  /// What a sample of predictions in a row spans.
+  public enum Span: String, Codable, Sendable {
+    /// The model alone, on features that were ready.
+    case prediction
+    /// A request to Vision, with its scaling.
+    case request
+  }
+
+  /// Which loading `loadMS` is.
+  public enum LoadKind: String, Codable, Sendable {
+    /// The first of this model on these units since the app was launched.
+    case cold
+    case warm
+  }
+
+  /// Where Core ML plans to run an operator.
+  public struct Operator: Codable, Sendable, Equatable {
+    /// Where an operator can run.
+    public enum Unit: String, Codable, Sendable {
+      case cpu, gpu, neuralEngine
+    }
+
+    /// Kind of the operator, such as `ios16.conv`.
+    public let name: String
+    /// Name of its first output.
+    public let output: String?
+    /// Where Core ML prefers to run it.
+    public let unit: Unit
+    /// Estimated share of the whole, 0 to 1.
+    public let cost: Double?
+
+    enum CodingKeys: String, CodingKey {
+      case name = "operator"
+      case output, unit, cost
+    }
+
+    /// From its parts.
+    public init(name: String, output: String?, unit: Unit, cost: Double?) {
+      (self.name, self.output, self.unit, self.cost) = (name, output, unit, cost)
+    }
+  }
+
+  /// What only some measurements know.
+  public struct Details: Sendable, Equatable {
+    /// What a sample spans.
+    public var spans: Span?
+    /// Median time to bring an image into the model's input, in ms.
+    public var preprocessMS: Double?
+    /// When each sample ended, in seconds since the beginning of the benchmark.
+    public var sampleTimes: [Double]?
+    /// Which loading was timed.
+    public var loadKind: LoadKind?
+    /// Median time of the loadings of later rounds, in ms.
+    public var reloadMS: Double?
+    /// Core ML's plan.
+    public var operators: [Operator]?
+
+    /// From its parts; what is left out isn't known.
+    public init(
+      spans: Span? = nil, preprocessMS: Double? = nil, sampleTimes: [Double]? = nil, loadKind: LoadKind? = nil,
+      reloadMS: Double? = nil, operators: [Operator]? = nil
+    ) {
+      (self.spans, self.preprocessMS, self.sampleTimes) = (spans, preprocessMS, sampleTimes)
+      (self.loadKind, self.reloadMS, self.operators) = (loadKind, reloadMS, operators)
+    }
   }
 
   /// Its name.
@@ -36,11 +105,23 @@ public struct BenchmarkResult: Codable, Sendable, Equatable {
   public let fps: Double
   /// Time that loading took, apart.
   public let loadMS: Double
-  /// Highest memory footprint of the whole process so far; nil where the system doesn't say.
+  /// Highest memory footprint of the process while this was measured; nil where the system doesn't say.
   public let peakMemoryBytes: Int?
   /// Still or live; nil in reports that don't say.
   public let mode: Mode?
-  /// Seconds from the beginning of the benchmark to the loading of the model, on the time axis of the thermal series.
+  /// What a sample of predictions in a row spans.
+  public let spans: Span?
+  /// Median time to bring an image into the model's input, where samples don't have it in them.
+  public let preprocessMS: Double?
+  /// When each sample ended, in seconds since the beginning of the benchmark.
+  public let sampleTimes: [Double]?
+  /// Which loading `loadMS` is.
+  public let loadKind: LoadKind?
+  /// Median time of the loadings of later rounds.
+  public let reloadMS: Double?
+  /// Where Core ML plans to run each operator.
+  public private(set) var operators: [Operator]?
+  /// Seconds from the beginning of the benchmark to the first loading of the model, on the time axis of the thermal series.
   public let startedSeconds: Double?
   /// Hash of the checkpoint that the model was exported from.
   public let checkpointSHA256: String?
@@ -48,7 +129,11 @@ public struct BenchmarkResult: Codable, Sendable, Equatable {
   public let recipe: JSONValue?
 
   enum CodingKeys: String, CodingKey {
-    case model, backend, device, fps, mode, recipe
+    case model, backend, device, fps, mode, recipe, spans, operators
+    case preprocessMS = "preprocess_ms"
+    case sampleTimes = "sample_times_s"
+    case loadKind = "load_kind"
+    case reloadMS = "reload_ms"
     case computeUnits = "compute_units"
     case samplesMS = "samples_ms"
     case meanMS = "mean_ms"
@@ -72,7 +157,8 @@ public struct BenchmarkResult: Codable, Sendable, Equatable {
     samplesMS: [Double],
     loadMS: Double,
     peakMemoryBytes: Int?,
-    startedSeconds: Double
+    startedSeconds: Double,
+    details: Details = Details()
   ) {
     guard let stats = LatencyStats(samplesMS: samplesMS) else { return nil }
     model = subject.model
@@ -94,6 +180,15 @@ public struct BenchmarkResult: Codable, Sendable, Equatable {
     self.startedSeconds = startedSeconds
     checkpointSHA256 = subject.checkpointSHA256
     recipe = subject.recipe
+    (spans, preprocessMS, sampleTimes) = (details.spans, details.preprocessMS, details.sampleTimes)
+    (loadKind, reloadMS, operators) = (details.loadKind, details.reloadMS, details.operators)
+  }
+
+  /// The result with Core ML's plan beside it.
+  public func planned(_ operators: [Operator]?) -> Self {
+    var copy = self
+    copy.operators = operators
+    return copy
   }
 }
 

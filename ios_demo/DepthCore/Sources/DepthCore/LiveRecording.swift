@@ -5,6 +5,9 @@ public struct LiveRecording: Sendable {
   private var seen = 0
   private var samples: [Double] = []
   private var series: ThermalSeries
+  private var times: [Double] = []
+  private var memory: Int?
+  private let origin: Duration
 
   /// - Parameters:
   ///   - plan: how many frames; its compute units are not looked at.
@@ -13,6 +16,7 @@ public struct LiveRecording: Sendable {
   public init(plan: BenchmarkPlan, origin: Duration, time: Duration, thermalState: ThermalState) {
     self.plan = plan
     startedSeconds = (time - origin).seconds
+    self.origin = origin
     series = ThermalSeries(origin: origin, state: thermalState, time: time)
     samples.reserveCapacity(plan.runs)
   }
@@ -24,10 +28,16 @@ public struct LiveRecording: Sendable {
   public var isComplete: Bool { samples.count >= plan.runs }
 
   /// Takes a frame; the first ones are warm-up, those after the last one are ignored.
-  public mutating func add(latencyMS: Double, time: Duration, thermalState: ThermalState) {
+  ///
+  /// - Parameter memoryBytes: of the process now, nil where the system doesn't say.
+  public mutating func add(latencyMS: Double, time: Duration, thermalState: ThermalState, memoryBytes: Int? = nil) {
     guard !isComplete else { return }
     seen += 1
-    if seen > plan.warmUp { samples.append(latencyMS) }
+    memory = [memory, memoryBytes].compactMap { $0 }.max()
+    if seen > plan.warmUp {
+      samples.append(latencyMS)
+      times.append((time - origin).seconds)
+    }
     if isComplete {
       series.close(with: thermalState, at: time)
     } else {
@@ -43,7 +53,7 @@ public struct LiveRecording: Sendable {
     from latencies: AsyncStream<Double>, sensors: BenchmarkSensors, onProgress: (Int) -> Void
   ) async throws {
     for await latency in latencies {
-      add(latencyMS: latency, time: sensors.now(), thermalState: sensors.thermalState())
+      add(latencyMS: latency, time: sensors.now(), thermalState: sensors.thermalState(), memoryBytes: sensors.memoryBytes())
       onProgress(count)
       if isComplete { break }
     }
@@ -52,12 +62,12 @@ public struct LiveRecording: Sendable {
 
   /// The result, nil until it is complete, and when a latency was not finite and positive.
   public func result(
-    subject: BenchmarkSubject, computeUnits: ComputeUnits, loadMS: Double, peakMemoryBytes: Int?
+    subject: BenchmarkSubject, computeUnits: ComputeUnits, loadMS: Double
   ) -> (result: BenchmarkResult, thermal: [ThermalSample])? {
     guard isComplete else { return nil }
     let result = BenchmarkResult(
       subject: subject, computeUnits: computeUnits, mode: .live, samplesMS: samples, loadMS: loadMS,
-      peakMemoryBytes: peakMemoryBytes, startedSeconds: startedSeconds)
+      peakMemoryBytes: memory, startedSeconds: startedSeconds, details: .init(sampleTimes: times))
     return result.map { ($0, series.samples) }
   }
 }

@@ -19,14 +19,14 @@ func benchmark() throws -> BenchmarkReport {
   let plan = try BenchmarkPlan(warmUp: 3, runs: runs, computeUnits: [.cpuOnly])
   let subject = BenchmarkSubject(model: "square-roots", backend: "depth-bench", device: "no device")
   // No thermal state is read here, so none is reported.
-  let sensors = BenchmarkSensors(thermalState: { .nominal }, peakMemoryBytes: { nil })
+  let sensors = BenchmarkSensors(thermalState: { .nominal }, memoryBytes: { nil })
   let created = Date()
   let results = try BenchmarkRunner(plan: plan, subject: subject, sensors: sensors).run(load: { _ in Roots() }).results
   let information = ProcessInfo.processInfo
   let machine = Machine(
     processor: "not read", cores: information.processorCount, system: information.operatingSystemVersionString,
     versions: ["depth-bench": "1"])
-  return BenchmarkReport(created: created, machine: machine, results: results, thermal: nil)
+  return BenchmarkReport(created: created, machine: machine, results: results, thermal: nil, plan: PlanRecord(plan))
 }
 
 do {

@@ -22,6 +22,9 @@ struct BenchmarkLaunchTests {
     let launch = try #require(try launch("--live", "--benchmark", "--warm-up=0", "--runs=250"))
     #expect(launch.isLive)
     #expect(try launch.plan == BenchmarkPlan(warmUp: 0, runs: 250))
+    let rounds = try #require(try self.launch("--benchmark", "--rounds=4", "--cool-down=30"))
+    #expect(try rounds.plan == BenchmarkPlan(rounds: 4, coolDown: 30))
+    #expect(try self.launch("--benchmark", "--soak=600")?.plan.soak == 600)
   }
 
   @Test func whatXcodeAndTheSystemAddIsLeftAlone() throws {

@@ -11,7 +11,7 @@ private final class Bench: @unchecked Sendable {
   var predictions = 0
 
   var sensors: BenchmarkSensors {
-    BenchmarkSensors(now: { self.time }, thermalState: { self.state }, peakMemoryBytes: { 1 << 20 })
+    BenchmarkSensors(now: { self.time }, thermalState: { self.state }, memoryBytes: { 1000 + self.predictions }, sleep: { self.time += $0 })
   }
 
   func load(_ units: ComputeUnits) -> any DepthPredicting {
@@ -25,11 +25,24 @@ private struct Predictor: DepthPredicting {
   let bench: Bench
   var failsAt: Int?
 
+  func prepare() { bench.time += .milliseconds(3) }
+
   func predict() throws {
     bench.predictions += 1
     if bench.predictions == failsAt { throw CocoaError(.featureUnsupported) }
     bench.time += .milliseconds(10 * bench.predictions)
     if bench.predictions == 4 { bench.state = .fair }
+  }
+}
+
+/// Cancels its own task with the third prediction.
+private struct Cancelling: DepthPredicting {
+  let bench: Bench
+
+  func predict() {
+    bench.predictions += 1
+    bench.time += .milliseconds(10)
+    if bench.predictions == 3 { withUnsafeCurrentTask { $0?.cancel() } }
   }
 }
 
@@ -47,23 +60,60 @@ struct BenchmarkRunnerTests {
     #expect(bench.loaded == [.cpuOnly, .all])
     #expect(results.map(\.samplesMS) == [[30, 40, 50], [80, 90, 100]])
     #expect(results.map(\.loadMS) == [250, 250])
-    #expect(results.map(\.startedSeconds) == [0, 0.4])
+    #expect(results.map(\.startedSeconds) == [0, 0.415])
     #expect(results.map(\.computeUnits) == [.cpuOnly, .all])
     #expect(results[0].checkpointSHA256 == "0a")
-    #expect(results[0].peakMemoryBytes == 1 << 20)
+    #expect(results.map(\.peakMemoryBytes) == [1005, 1010])
+    #expect(results[0].sampleTimes == [0.319, 0.362, 0.415])
+    #expect(results[0].preprocessMS == 3)
+    #expect(results[0].spans == .prediction)
+    #expect(results[0].reloadMS == nil)
   }
 
   @Test func theThermalSeriesHasItsBeginningItsChangesAndItsEnd() throws {
     let (_, thermal) = try runner(warmUp: 2, runs: 3, [.cpuOnly]).run(load: bench.load)
     #expect(thermal.map(\.state) == [.nominal, .fair, .fair])
-    #expect(thermal.map(\.seconds) == [0, 0.35, 0.4])
+    #expect(thermal.map(\.seconds) == [0, 0.362, 0.415])
   }
 
-  @Test func progressCountsWhatIsMeasured() throws {
+  @Test func progressIsToldBeforeEachTurn() throws {
     var seen: [BenchmarkRunner.Progress] = []
-    _ = try runner(warmUp: 5, runs: 2, [.all]).run(load: bench.load) { seen.append($0) }
-    #expect(seen.map(\.done) == [1, 2])
-    #expect(seen.allSatisfy { $0.runs == 2 && $0.computeUnits == .all })
+    let plan = try BenchmarkPlan(warmUp: 5, runs: 5, computeUnits: [.all, .cpuOnly], rounds: 2)
+    _ = try BenchmarkRunner(plan: plan, subject: subject, sensors: bench.sensors).run(load: bench.load) { seen.append($0) }
+    #expect(seen.map(\.done) == [0, 0, 3, 3])
+    #expect(seen.map(\.computeUnits) == [.all, .cpuOnly, .all, .cpuOnly])
+    #expect(seen.allSatisfy { $0.runs == 5 })
+  }
+
+  @Test func roundsTakeTurnsWithPausesBetween() throws {
+    let plan = try BenchmarkPlan(warmUp: 0, runs: 3, computeUnits: [.all, .cpuOnly], rounds: 2, coolDown: 7)
+    let (results, _) = try BenchmarkRunner(plan: plan, subject: subject, sensors: bench.sensors).run(load: bench.load)
+    #expect(bench.loaded == [.all, .cpuOnly, .all, .cpuOnly])
+    #expect(results.map(\.samplesMS) == [[10, 20, 50], [30, 40, 60]])
+    #expect(results.map(\.loadMS) == [250, 250])
+    #expect(results.map(\.reloadMS) == [250, 250])
+    // Three pauses, four loadings and six predictions before the last sample ends.
+    let last: Double? = results[1].sampleTimes?.last
+    #expect(last == 22.228)
+  }
+
+  @Test func aSoakLastsAsLongAsItIsAskedTo() throws {
+    let plan = try BenchmarkPlan(warmUp: 2, runs: 1, computeUnits: [.all], soak: 10)
+    let (results, _) = try BenchmarkRunner(plan: plan, subject: subject, sensors: bench.sensors).run(load: bench.load)
+    #expect(results[0].mode == .soak)
+    // Predictions of 10, 20, 30, … ms, 3 ms between them: the 44th begins before ten seconds are over and ends after.
+    #expect(results[0].samplesMS.count == 42)
+    let last: Double? = results[0].sampleTimes?.last
+    #expect(last == 10.282)
+  }
+
+  @Test func aSoakEndsWhenTheDeviceIsCriticallyHot() throws {
+    let plan = try BenchmarkPlan(warmUp: 0, runs: 1, computeUnits: [.all], soak: 3600)
+    let sensors = BenchmarkSensors(
+      now: { [bench] in bench.time }, thermalState: { [bench] in bench.predictions < 5 ? .serious : .critical },
+      memoryBytes: { nil })
+    let (results, _) = try BenchmarkRunner(plan: plan, subject: subject, sensors: sensors).run(load: bench.load)
+    #expect(results[0].samplesMS.count == 5)
   }
 
   @Test func timeSpentOnProgressIsNotMeasured() throws {
@@ -86,9 +136,7 @@ struct BenchmarkRunnerTests {
   @Test func aCancelledTaskStopsBetweenTwoPredictions() async throws {
     let runner = try runner(warmUp: 0, runs: 1000, [.all])
     let task = Task { [bench] in
-      try runner.run(load: bench.load) { progress in
-        if progress.done == 3 { withUnsafeCurrentTask { $0?.cancel() } }
-      }
+      try runner.run(load: { _ in Cancelling(bench: bench) })
     }
     await #expect(throws: CancellationError.self) { try await task.value }
     #expect(bench.predictions == 3)
@@ -116,6 +164,10 @@ struct BenchmarkPlanTests {
     #expect(throws: BenchmarkPlanError.runs(0)) { try BenchmarkPlan(runs: 0) }
     #expect(throws: BenchmarkPlanError.computeUnits([])) { try BenchmarkPlan(computeUnits: []) }
     #expect(throws: BenchmarkPlanError.computeUnits([.all, .all])) { try BenchmarkPlan(computeUnits: [.all, .all]) }
+    #expect(throws: BenchmarkPlanError.rounds(11)) { try BenchmarkPlan(runs: 10, rounds: 11) }
+    #expect(throws: BenchmarkPlanError.rounds(2)) { try BenchmarkPlan(rounds: 2, soak: 60) }
+    #expect(throws: BenchmarkPlanError.seconds(5, least: 10, most: 3600)) { try BenchmarkPlan(soak: 5) }
+    #expect(throws: BenchmarkPlanError.seconds(-1, least: 0, most: 600)) { try BenchmarkPlan(coolDown: -1) }
     #expect("\(BenchmarkPlanError.runs(0))" == "0 runs: choose 1 to 100000")
     let shown: any Error = BenchmarkPlanError.runs(0)
     #expect(shown.localizedDescription == "0 runs: choose 1 to 100000")

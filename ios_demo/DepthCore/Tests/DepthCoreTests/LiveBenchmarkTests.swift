@@ -5,7 +5,7 @@ import Testing
 /// A live benchmark as the app runs it, with a camera of numbers.
 @MainActor
 struct LiveBenchmarkTests {
-  private let sensors = BenchmarkSensors(thermalState: { .fair }, peakMemoryBytes: { nil })
+  private let sensors = BenchmarkSensors(thermalState: { .fair }, memoryBytes: { nil })
 
   private func recording(warmUp: Int, runs: Int) throws -> LiveRecording {
     let now = sensors.now()
@@ -27,7 +27,7 @@ struct LiveBenchmarkTests {
 
   private func result(of recording: LiveRecording) -> BenchmarkResult? {
     let subject = BenchmarkSubject(model: "m", backend: "vision", device: "d")
-    return recording.result(subject: subject, computeUnits: .all, loadMS: 1, peakMemoryBytes: nil)?.result
+    return recording.result(subject: subject, computeUnits: .all, loadMS: 1)?.result
   }
 
   @Test(.timeLimit(.minutes(1))) func framesOfARunningCameraBecomeAResult() async throws {

@@ -10,13 +10,14 @@ struct LiveRecordingTests {
     var recording = LiveRecording(plan: plan, origin: .seconds(1), time: .seconds(5), thermalState: .nominal)
     for (index, latency) in latencies.enumerated() {
       recording.add(
-        latencyMS: latency, time: .seconds(6 + index), thermalState: index < 2 ? .nominal : .serious)
+        latencyMS: latency, time: .seconds(6 + index), thermalState: index < 2 ? .nominal : .serious,
+        memoryBytes: 100 - index)
     }
     return recording
   }
 
   private func finish(_ recording: LiveRecording) -> (result: BenchmarkResult, thermal: [ThermalSample])? {
-    recording.result(subject: subject, computeUnits: .cpuAndGPU, loadMS: 3, peakMemoryBytes: nil)
+    recording.result(subject: subject, computeUnits: .cpuAndGPU, loadMS: 3)
   }
 
   @Test func warmUpAndFramesAfterTheLastDoNotCount() throws {
@@ -24,6 +25,8 @@ struct LiveRecordingTests {
     #expect(result.samplesMS == [10, 20, 30])
     #expect(result.mode == .live)
     #expect(result.startedSeconds == 4)
+    #expect(result.sampleTimes == [6, 7, 8])
+    #expect(result.peakMemoryBytes == 100)
     #expect(result.computeUnits == .cpuAndGPU)
     #expect(thermal.map(\.seconds) == [4, 7, 8])
     #expect(thermal.map(\.state) == [.nominal, .serious, .serious])
