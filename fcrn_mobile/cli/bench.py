@@ -11,6 +11,7 @@ from fcrn_mobile.cli.latency_table import print_latency
 from fcrn_mobile.cli.model_config import model_config_option, model_configs
 from fcrn_mobile.cli.outputs import PICTURES, OutputFile
 from fcrn_mobile.cli.page import html_options, write_page
+from fcrn_mobile.cli.traits import without_option
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.runtimes.backends import BACKENDS
 from fcrn_mobile.text import enumerated
@@ -36,6 +37,7 @@ __all__ = ["command"]
     help=f"{enumerated(list(BACKENDS), 'or')}; repeat it to measure several.",
 )
 @click.option("--arithmetic", default="float32", show_default=True, metavar="float32|float16|ane", help="Of the mil backend.")
+@without_option
 @model_config_option(several=True)
 @click.option("--compute-units", "units", multiple=True, metavar="UNITS", help="Of the coreml backend (macOS); default: each in turn.")
 @click.option("--device", metavar="NAME", help="A connected iPhone or iPad (macOS, coreml backend); 'any': the only one.")

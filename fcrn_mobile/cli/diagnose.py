@@ -10,6 +10,7 @@ from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
 from fcrn_mobile.cli.model_config import model_config_option, model_configs
 from fcrn_mobile.cli.outputs import PICTURES, OutputFile
+from fcrn_mobile.cli.traits import without_option
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.whole_file import written_whole
 
@@ -29,6 +30,7 @@ SHOWN = 15
 @click.option("--data", required=True, metavar="SPEC", help="Images, such as sample, folder:PATH#val or images:PATH.")
 @click.option("--images", default=5, show_default=True, type=click.IntRange(min=1), help="How many, spread evenly over the data.")
 @click.option("--arithmetic", default="float16", show_default=True, metavar="float16|float32|ane", help="Of the candidate; a simulation.")
+@without_option
 @model_config_option(several=True)
 @click.option("--figure", metavar="FILE.png", type=OutputFile(*PICTURES), help="Draw noise and own drift along the graph.")
 @click.option("--force", is_flag=True, help="Overwrite the file of --figure.")
@@ -76,7 +78,7 @@ def command(
 
 def print_attribution(result: "Attribution", title: str) -> None:
     """The table of the worst operators, where the ratio falls most, and the verdict."""
-    from fcrn_mobile.mil.arithmetic import SHOWN_AS
+    from fcrn_mobile.mil.arithmetic import shown_as
     from fcrn_mobile.validation.fidelity import FORMULAS
 
     worst = result.worst[:SHOWN]
@@ -91,7 +93,7 @@ def print_attribution(result: "Attribution", title: str) -> None:
     print("own drift: fidelity of the output with only this operator as in the candidate, float32 arithmetic")
     print(f"fidelity: {FORMULAS[result.fidelity.depth]}")
     print("dB: signal-to-noise ratio against the float program, of its weights, of its worst input, of its result")
-    print(f"candidate ran in {SHOWN_AS[result.arithmetic]}, not on a device; its output drifts {result.fidelity.abs_rel:.6f} in all")
+    print(f"candidate ran in {shown_as(result.arithmetic)}, not on a device; its output drifts {result.fidelity.abs_rel:.6f} in all")
     apart = f"{len(result.ops) - len(result.matched)} of the candidate, {result.reference_only} of the reference"
     print(f"{len(result.matched)} operators compared; without a counterpart: {apart}")
     steepest = result.steepest

@@ -9,6 +9,7 @@ import click
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, size_option, write_json
 from fcrn_mobile.cli.outputs import OutputFolder
+from fcrn_mobile.cli.traits import without_option
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.whole_file import make_folder
 
@@ -36,6 +37,7 @@ __all__ = ["command"]
 @size_option
 @click.option("--function", help="Of a package with several; else its default.")
 @click.option("--arithmetic", default="float16", show_default=True, metavar="float32|float16|ane", help="ane is a simulation.")
+@without_option
 @click.option("--force", is_flag=True, help="Overwrite outputs.")
 @json_option
 def command(
@@ -135,12 +137,12 @@ def _facts(feature: "Feature", value: Any, files: list[Path]) -> dict[str, Any]:
 
 
 def _print(program: "Program", results: dict[str, Any], targets: dict[str, list[Path]], step: str) -> None:
-    from fcrn_mobile.mil.arithmetic import SHOWN_AS
+    from fcrn_mobile.mil.arithmetic import shown_as
     from fcrn_mobile.mil.files import readable
     from fcrn_mobile.mil.shapes import by
 
     rows = []
-    print(f"{program.function}, {SHOWN_AS[program.arithmetic]}" + (f", step {step}" if step else ""))
+    print(f"{program.function}, {shown_as(program.arithmetic)}" + (f", step {step}" if step else ""))
     for feature in program.outputs:
         value = results[feature.name]
         facts = _facts(feature, value, targets[feature.name])

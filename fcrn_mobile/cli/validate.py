@@ -12,6 +12,7 @@ from fcrn_mobile.cli.frames import framed_rule, rule_options, skip_bad_option, s
 from fcrn_mobile.cli.gate import Gate, gate_options, print_changes
 from fcrn_mobile.cli.model_config import model_config_option, model_configs
 from fcrn_mobile.cli.page import html_options, write_page
+from fcrn_mobile.cli.traits import both_option, partings, policies, print_partings, without_option
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.formulas import shown
 from fcrn_mobile.runtimes.backends import is_on_device
@@ -44,6 +45,8 @@ __all__ = ["command", "print_drift"]
 @skip_bad_option
 @click.option("--backend", default="auto", show_default=True, help="Of the candidates.")
 @click.option("--arithmetic", default="float16", show_default=True, metavar="float16|float32|ane", help="Of the mil backend; a simulation.")
+@without_option
+@both_option
 @model_config_option(several=True)
 @sizes_option
 @gate_options
@@ -72,7 +75,7 @@ def command(
     from fcrn_mobile.validation.drift import validate
     from fcrn_mobile.validation.phone import phone_frames
 
-    gate = Gate.taken_from(how)
+    gate, both = Gate.taken_from(how), how.pop("both")
     baseline = gate.read_baseline()
     limits = [parse_limit(text) for text in budgets]
     rule = framed_rule(data, framing, **how)
@@ -80,9 +83,11 @@ def command(
     configs = model_configs((reference, *candidates), model_config)
     if size == EVERY_SIZE:
         _check_alone(gate, html, framing)
-        models = ((each, _open(reference, candidates, backend, arithmetic, configs, each)) for each in _sizes(candidates, configs))
+        models = (
+            (each, _open(reference, candidates, backend, policies(arithmetic, both), configs, each)) for each in _sizes(candidates, configs)
+        )
         end(_print_sizes(((each, validate(*pair, source, rule, limits, data, None, left_out)) for each, pair in models), json_out))
-    base, runtimes = _open(reference, candidates, backend, arithmetic, configs, size)
+    base, runtimes = _open(reference, candidates, backend, policies(arithmetic, both), configs, size)
     view = phone_frames(source, runtimes, framing) if framing else None
     source = view or source
     if baseline:
@@ -94,10 +99,12 @@ def command(
     gate.write([outcome])
     if html:
         _write_page(html, force, source, reference, base, runtimes, result, arithmetic, configs)
+    parted = {"partings": partings(candidates, source, arithmetic, configs)} if both else {}
     if json_out:
-        write_json(json_out, result.to_json() | ({"framing": view.to_json()} if view else {}))
+        write_json(json_out, result.to_json() | ({"framing": view.to_json()} if view else {}) | parted)
     if json_out != "-":
         _print(outcome, view, html)
+        print_partings(parted)
     end(result.held)
 
 
@@ -154,15 +161,23 @@ def _print_sizes(results: "Iterable[tuple[tuple[int, int], Validation]]", json_o
 
 
 def _open(
-    reference: str, candidates: tuple[str, ...], backend: str, arithmetic: Any, configs: dict[str, Path], size: tuple[int, int] | None
+    reference: str,
+    candidates: tuple[str, ...],
+    backend: str,
+    arithmetics: tuple[Any, ...],
+    configs: dict[str, Path],
+    size: tuple[int, int] | None,
 ) -> "tuple[Runtime, list[Runtime]]":
     from fcrn_mobile.runtimes import open_runtime
 
     configs_of = [configs.get(str(Path(model))) for model in (*candidates, reference)]
     runtimes = [
         open_runtime(path, backend, arithmetic, model_config=config, size=size)
+        for arithmetic in arithmetics
         for path, config in zip(candidates, configs_of[:-1], strict=True)
     ]
+    for index, runtime in enumerate(runtimes if len(arithmetics) > 1 else ()):
+        runtime.name += f" ({arithmetics[index // len(candidates)]})"
     return open_runtime(reference, arithmetic="float32", model_config=configs_of[-1], size=size), runtimes
 
 

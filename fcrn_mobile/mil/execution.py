@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from fcrn_mobile.mil.arithmetic import Arithmetic, apply
+from fcrn_mobile.mil.arithmetic import Arithmetic, apply, follow
 from fcrn_mobile.mil.operation import Block, Operation, Reference, TensorInfo
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.ops.control import Flow
@@ -57,7 +57,10 @@ def run(operations: Iterable[Operation], values: Values, arithmetic: Arithmetic)
 def _execute(operation: Operation, values: Values, arithmetic: Arithmetic) -> None:
     """Run one operator and file its results under their names."""
     try:
-        result = OPERATORS[operation.kind].run(**_arguments(operation, values))
+        arguments = _arguments(operation, values)
+        result = OPERATORS[operation.kind].run(**arguments)
+        if operation.outputs:
+            result = follow(arithmetic, operation.kind, arguments, operation.outputs[0].dtype, result)
     except Exception as error:
         _fail(operation, error)
     _file(operation, result if isinstance(result, tuple) else (result,), values, arithmetic)

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fcrn_mobile.mil.operation import Operation
+from fcrn_mobile.mil.arithmetic import Arithmetic, passed
+from fcrn_mobile.mil.operation import Operation, Reference
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.ops.lists import TensorList
 from fcrn_mobile.mil.ops.states import Cell
@@ -24,18 +25,24 @@ class Overflow:
         name: of the tensor.
         operator: what computed it.
         largest: largest magnitude among the operator's inputs.
+        trait: what happened past a published limit of the Neural Engine, where the result is finite; empty else.
     """
 
     name: str
     operator: str
     largest: float
+    trait: str = ""
 
     def __str__(self) -> str:
-        return f"'{self.name}' ({self.operator} of values up to {self.largest:.4g})"
+        limit = f", past a published limit: {self.trait}" if self.trait else ""
+        return f"'{self.name}' ({self.operator} of values up to {self.largest:.4g}{limit})"
 
 
-def overflow_at(operation: Operation, values: Mapping[str, Any]) -> Overflow | None:
-    """The first result of an operator that has just run that is not finite, if all that the operator read is."""
+def overflow_at(operation: Operation, values: Mapping[str, Any], arithmetic: Arithmetic = "float32") -> Overflow | None:
+    """The first result of an operator that has just run that is not finite, if all that the operator read is.
+
+    Under ``ane`` also one that is finite, but past a limit beyond which the engine gives something else.
+    """
     if OPERATORS[operation.kind].blocks:
         return None  # what runs inside is looked at itself
     for info in operation.outputs:
@@ -44,7 +51,11 @@ def overflow_at(operation: Operation, values: Mapping[str, Any]) -> Overflow | N
             largest = _largest(operation, values)
             if math.isfinite(largest):
                 return Overflow(info.name, operation.kind, largest)
-    return None
+    if not arithmetic.startswith("ane") or not operation.outputs:
+        return None
+    arguments = {key: values[a.name] if isinstance(a, Reference) else a for key, a in operation.arguments.items()}
+    trait = passed(arithmetic, operation.kind, arguments, operation.outputs[0].dtype)
+    return Overflow(operation.name, operation.kind, _largest(operation, values), trait.text) if trait else None
 
 
 def _finite(value: Tensor) -> bool:

@@ -104,13 +104,13 @@ class Program:
         values = self.start(inputs, state)
         overflow: Overflow | None = None
         for operation in self.every_step(values):
-            overflow = overflow or overflow_at(operation, values)
+            overflow = overflow or overflow_at(operation, values, self.arithmetic)
         return self._end(values, state), overflow
 
     def first_overflow(self, inputs: Mapping[str, Any], state: State | None = None) -> Overflow | None:
         """The first tensor that runs over under this arithmetic, or None if all stay finite; the run ends there, the state is left."""
         values = self.start(inputs, state)
-        return next(filter(None, (overflow_at(operation, values) for operation in self.every_step(values))), None)
+        return next(filter(None, (overflow_at(operation, values, self.arithmetic) for operation in self.every_step(values))), None)
 
     def with_constants(self, constants: Mapping[str, Mapping[str, Any]]) -> Self:
         """The same program with other weights.

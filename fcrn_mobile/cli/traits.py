@@ -1,0 +1,60 @@
+"""Options of commands that simulate the Neural Engine: ``--without`` of its traits, ``--both`` with and without all of them."""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from fcrn_mobile.data.source import Source
+    from fcrn_mobile.validation.parting import Parting
+
+__all__ = ["both_option", "partings", "policies", "print_partings", "without_option"]
+
+
+def without_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--without TRAIT`` of a command that has ``--arithmetic``, which it gets with these traits left out."""
+
+    @functools.wraps(command)
+    def narrowed(*args: Any, without: tuple[str, ...], **options: Any) -> Any:
+        from fcrn_mobile.mil.arithmetic import without_traits
+
+        if without:
+            options["arithmetic"] = without_traits(options["arithmetic"], without)
+        return command(*args, **options)
+
+    text = "Of --arithmetic ane: a published trait not to follow: product, softplus, logsumexp, slice, sigmoid or ties."
+    return click.option("--without", multiple=True, metavar="TRAIT", help=text)(narrowed)
+
+
+both_option = click.option("--both", is_flag=True, help="Run float16 and ane, and say at which operator they part first.")
+
+
+def policies(arithmetic: str, both: bool) -> tuple[str, ...]:
+    """What candidates run under: ``--arithmetic`` alone, or float16 and the Neural Engine's."""
+    return ("float16", arithmetic if arithmetic.startswith("ane") else "ane") if both else (arithmetic,)
+
+
+def partings(candidates: tuple[str, ...], source: "Source", arithmetic: str, configs: Mapping[str, Path]) -> "dict[str, Parting | None]":
+    """Where each Core ML candidate parts in the two arithmetics, by its path; None where it does not."""
+    from fcrn_mobile.package.reading import SUFFIXES
+    from fcrn_mobile.validation.parting import first_parting
+
+    second = policies(arithmetic, True)[1]
+    packages = [path for path in candidates if Path(path).suffix in SUFFIXES]
+    return {path: first_parting(Path(path), _images(source), second, configs.get(str(Path(path)))) for path in packages}
+
+
+def _images(source: "Source") -> "Iterator[NDArray[np.uint8]]":
+    return (source[index].image for index in range(len(source)))
+
+
+def print_partings(parted: "Mapping[str, Mapping[str, Parting | None]]") -> None:
+    """A line for each candidate; nothing where none was looked at."""
+    for path, parting in parted.get("partings", {}).items():
+        print(f"{path}: float16 and ane part at {parting}" if parting else f"{path}: float16 and ane agree at every operator")

@@ -1,0 +1,116 @@
+"""Published traits of the Neural Engine, each against the figures in its source, and switched off."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fcrn_mobile.mil import MilError, Program
+from fcrn_mobile.mil.arithmetic import apply, largest, shown_as, without_traits
+from fcrn_mobile.mil.traits import TRAITS
+from tests.mil.build import mb, save_program
+
+
+def run(folder: Path, body: Callable[..., Any], x: np.ndarray, arithmetic: str) -> np.ndarray:
+    program = Program.load(save_program(folder, body, [x.astype(np.float16)]), arithmetic)  # type: ignore[arg-type]
+    (result,) = program.predict({"x0": x.astype(np.float16)}).values()
+    return result
+
+
+def test_softplus_falls_to_0(tmp_path: Path) -> None:
+    """Coremltools #2687 and ANEForge #113: softplus(10) is 10.0, softplus(10.5) and softplus(11) are 0."""
+    x = np.array([[-3.0, 5.0, 10.0, 10.5, 11.0, 1000.0]])
+    body = lambda x: mb.softplus(x=x)  # noqa: E731
+    exact = torch.nn.functional.softplus(torch.tensor(x)).numpy()
+    np.testing.assert_allclose(run(tmp_path, body, x, "float16"), exact, rtol=1e-3)
+    np.testing.assert_allclose(run(tmp_path, body, x, "ane"), exact * [1, 1, 1, 0, 0, 0], rtol=1e-3)
+    np.testing.assert_allclose(run(tmp_path, body, x, "ane without softplus"), exact, rtol=1e-3)
+
+
+def test_logsumexp_over_channels_falls_to_0(tmp_path: Path) -> None:
+    """Coremltools #2690: 32 channels of 7.62 give 11.1, of 7.64 they give 0; along other axes nothing was reported."""
+    x = np.stack([np.full((32, 4), value) for value in (7.5, 7.75)])[:, :, None]
+    over = lambda axis: lambda x: mb.reduce_log_sum_exp(x=x, axes=[axis], keep_dims=True)  # noqa: E731
+    result = run(tmp_path, over(1), x, "ane")
+    np.testing.assert_allclose(result[0], 7.5 + math.log(32), rtol=1e-3)
+    assert (result[1] == 0).all()
+    np.testing.assert_allclose(run(tmp_path, over(1), x, "ane without logsumexp")[1], 7.75 + math.log(32), rtol=1e-3)
+    assert (run(tmp_path, over(2), x * 1.4, "ane") > 10).all()
+
+
+def test_a_slice_of_the_last_axis_overflows_beyond_4094(tmp_path: Path) -> None:
+    """ANEForge, numeric cliffs: only with an offset that is not zero, and only on the last axis."""
+    x = np.array([[0.0, 4094.0, -4100.0], [0.0, 4100.0, 1.0]])
+    cut = lambda begin: lambda x: mb.slice_by_index(x=x, begin=begin, end=[2, 3])  # noqa: E731
+    np.testing.assert_array_equal(run(tmp_path, cut([0, 1]), x, "ane"), [[4094, -np.inf], [np.inf, 1]])
+    for begin, policy in (([0, 1], "float16"), ([0, 1], "ane without slice"), ([0, 0], "ane"), ([1, 0], "ane")):
+        assert np.isfinite(run(tmp_path, cut(begin), x, policy)).all()
+
+
+def test_sigmoid_is_a_table_of_33_points(tmp_path: Path) -> None:
+    """M6 (and M4): exact at every half from -8 to 8, at most 3.4e-3 off in between."""
+    grid = np.arange(-8, 8.5, 0.5)[None]
+    sigmoid = lambda x: mb.sigmoid(x=x)  # noqa: E731
+    exact = 1 / (1 + np.exp(-grid))
+    np.testing.assert_allclose(run(tmp_path, sigmoid, grid, "ane"), exact, atol=5e-4)
+    fine = np.linspace(-7.9, 7.9, 801)[None]
+    error = np.abs(run(tmp_path, sigmoid, fine, "ane") - 1 / (1 + np.exp(-fine.astype(np.float16).astype(float)))).max()
+    assert 2.5e-3 < error < 3.5e-3
+    assert np.abs(run(tmp_path, sigmoid, fine, "ane without sigmoid") - 1 / (1 + np.exp(-fine))).max() < 2e-3
+
+
+@pytest.mark.parametrize(
+    ("exact", "engine"), [(2049, 2050), (-2049, -2050), (4098, 4100), (1 + 2**-11, 1 + 2**-10), (2051, 2052), (2048.9, 2048), (1.0, 1.0)]
+)
+def test_ties_are_rounded_away_from_zero(exact: float, engine: float) -> None:
+    """The table of the M6 study (MAC and planar engine alike); 2049 read back as 2050 on M2 Pro and M5, too."""
+    value = torch.tensor([exact], dtype=torch.float32)
+    assert apply("ane", "add", "FLOAT16", value.clone()).item() == engine
+    even = float(np.float16(np.float32(exact)))
+    assert apply("ane without ties", "add", "FLOAT16", value.clone()).item() == even  # type: ignore[arg-type]
+
+
+def test_rounding_is_that_of_halves_away_from_zero_everywhere() -> None:
+    """⌊|v| / ulp + 1/2⌋ · ulp, ties and others, subnormals and both ends of the range included."""
+    generator = np.random.default_rng(0)
+    halves = generator.integers(0, 0x7BFF, 20000).astype(np.uint16).view(np.float16).astype(np.float64)
+    ulp = 2.0 ** (np.maximum(np.floor(np.log2(np.maximum(halves, 2.0**-24))), -14) - 10)
+    values = (halves + ulp * generator.choice([0, 0.25, 0.5, 0.75], halves.size)) * generator.choice([-1, 1], halves.size)
+    expected = np.sign(values) * np.floor(np.abs(values) / ulp + 0.5) * ulp
+    actual = apply("ane", "add", "FLOAT16", torch.tensor(values, dtype=torch.float32))
+    np.testing.assert_array_equal(actual.numpy(), expected.astype(np.float32))
+
+
+def test_products_keep_their_limit_unless_it_is_left_out() -> None:
+    assert largest("ane", "conv", "FLOAT16") == 32750
+    assert largest("ane without product", "conv", "FLOAT16") == 65504  # type: ignore[arg-type]
+    value = torch.tensor([40000.0])
+    assert apply("ane without product", "conv", "FLOAT16", value.clone()).item() == 40000  # type: ignore[arg-type]
+
+
+def test_values_past_a_limit_are_named_though_the_result_is_finite(tmp_path: Path) -> None:
+    body = lambda x: mb.relu(x=mb.softplus(x=x, name="soft"))  # noqa: E731
+    path = save_program(tmp_path, body, [np.zeros((1, 2), np.float16)])
+    x = {"x0": np.array([[1, 12]], np.float16)}
+    _, overflow = Program.load(path, "ane").watch(x)
+    assert str(overflow) == "'soft' (softplus of values up to 12, past a published limit: softplus is 0 above 10.408)"
+    assert Program.load(path, "float16").watch(x)[1] is None
+    assert Program.load(path, "ane").watch({"x0": np.array([[1, 9]], np.float16)})[1] is None
+
+
+def test_traits_are_switched_off_by_name() -> None:
+    assert without_traits("ane", ("softplus", "ties", "softplus")) == "ane without softplus, ties"
+    assert without_traits("float16", ()) == "float16"
+    assert shown_as("ane without ties") == "a simulation of the Neural Engine's float16 arithmetic without ties"
+    with pytest.raises(MilError, match="unknown trait 'sofplus' of ane: leave out some of product, softplus"):
+        without_traits("ane", ("sofplus",))
+    with pytest.raises(MilError, match="arithmetic 'float16' has no traits"):
+        without_traits("float16", ("ties",))
+
+
+def test_every_trait_has_its_source() -> None:
+    assert all(trait.sources and trait.chips and all(url.startswith("https://") for url in trait.sources) for trait in TRAITS.values())
