@@ -1,5 +1,6 @@
 """``fcrn-mobile validate``."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,13 +82,12 @@ def command(
     rule = framed_rule(data, framing, **how)
     source, left_out = sound_frames(open_images(data), rule, skip_bad)
     configs = model_configs((reference, *candidates), model_config)
+    opened = partial(_open, reference, candidates, backend, policies(arithmetic, both), configs)
     if size == EVERY_SIZE:
         _check_alone(gate, html, framing)
-        models = (
-            (each, _open(reference, candidates, backend, policies(arithmetic, both), configs, each)) for each in _sizes(candidates, configs)
-        )
+        models = ((each, opened(each)) for each in _sizes(candidates, configs))
         end(_print_sizes(((each, validate(*pair, source, rule, limits, data, None, left_out)) for each, pair in models), json_out))
-    base, runtimes = _open(reference, candidates, backend, policies(arithmetic, both), configs, size)
+    base, runtimes = opened(size)
     view = phone_frames(source, runtimes, framing) if framing else None
     source = view or source
     if baseline:
@@ -100,12 +100,16 @@ def command(
     if html:
         _write_page(html, force, source, reference, base, runtimes, result, arithmetic, configs)
     parted = {"partings": partings(candidates, source, arithmetic, configs)} if both else {}
+    _tell(outcome, view, html, json_out, parted)
+    end(result.held)
+
+
+def _tell(outcome: "Outcome", view: "PhoneView | None", html: Path | None, json_out: str | None, parted: dict[str, Any]) -> None:
     if json_out:
-        write_json(json_out, result.to_json() | ({"framing": view.to_json()} if view else {}) | parted)
+        write_json(json_out, outcome.validation.to_json() | ({"framing": view.to_json()} if view else {}) | parted)
     if json_out != "-":
         _print(outcome, view, html)
         print_partings(parted)
-    end(result.held)
 
 
 def _print(outcome: "Outcome", view: "PhoneView | None", html: Path | None) -> None:
