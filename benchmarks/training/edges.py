@@ -63,7 +63,7 @@ def edges(runtime: Runtime, source: Source) -> dict[str, Seen]:
     focus = focus_on(runtime, source)
     for index in range(len(source)):
         sample = source[index]
-        prediction = focus(runtime.predict(sample.image), sample.image.shape[1])
+        prediction = focus(runtime.predict(sample.image), sample.image.shape[:2])
         for depth in (nearest(sample.depth, *prediction.shape), sample.depth):
             result.setdefault("×".join(map(str, depth.shape)), Seen()).update(prediction, depth, sample.name)
     return result
