@@ -17,8 +17,8 @@ __all__ = ["command"]
 
 @click.command("ios-install", cls=Command)
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--models", type=OutputFolder(), default=Path("ios_demo/Models"), show_default=True, help="Folder of the app's models.")
 @click.option("--new", type=OutputFolder(), metavar="DIR", help="Write the app's project into DIR, which is new, with MODEL in it.")
+@click.option("--models", type=OutputFolder(), default=Path("ios_demo/Models"), show_default=True, help="Folder of the app's models.")
 @model_config_option()
 @click.option(
     "--framing",
