@@ -39,7 +39,7 @@ SKIPS = 'import pytest\n\n@pytest.mark.skip(reason="no shellcheck")\ndef test_tw
 
 def checkout(folder: Path, tests: str) -> Path:
     """A copy of the demo, beside tests of its project that are these."""
-    for part in ("scripts", "DepthCore/Sources/DepthCore", "LinuxStubs"):
+    for part in ("scripts", "DepthCore/Sources/DepthCore", "LinuxStubs", "DepthDemo", "DepthDemoTests", "LinuxTests"):
         shutil.copytree(IOS_DEMO / part, folder / "ios_demo" / part)
     (folder / "tests/ios").mkdir(parents=True)
     (folder / "tests/ios/test_project.py").write_text(tests)
@@ -76,9 +76,16 @@ def test_without_a_compiler_the_check_says_that_it_is_incomplete(asked: str, cod
     assert ("no mmdebstrap here" in result.stderr) == bool(asked)
 
 
+#: Whatever it is told to write is a program that passes.
+COMPILER = r"""while [ $# -gt 0 ]; do
+  if [ "$1" = -o ] && [ "$2" != /dev/null ]; then printf '#!/bin/bash\necho 3 passed\n' >"$2"; chmod +x "$2"; fi
+  shift
+done"""
+
+
 @pytest.mark.parametrize("tests", [PASSES, PASSES + SKIPS])
 def test_complete_is_said_where_nothing_was_skipped(tests: str, tmp_path: Path) -> None:
-    tools = commands(tmp_path / "bin", swift='echo "Test run with 3 tests passed"', swiftc="exit 0")
+    tools = commands(tmp_path / "bin", swift='echo "Test run with 3 tests passed"', swiftc=COMPILER)
     result = check(checkout(tmp_path, tests), f"{tools}:{os.environ['PATH']}")
     assert result.returncode == 0, result.stderr
     said = result.stdout.splitlines()

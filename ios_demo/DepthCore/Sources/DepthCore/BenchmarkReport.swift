@@ -66,7 +66,9 @@ public struct BenchmarkReport: Codable, Sendable, Equatable {
   public func csv() -> String {
     var lines = ["model,backend,device,compute_units,mode,sample,t_s,ms"]
     for result in results {
-      let names = [result.model, result.backend, result.device, result.computeUnits.rawValue, result.mode?.rawValue ?? ""]
+      let names = [
+        result.model, result.backend, result.device, result.computeUnits.rawValue, result.mode?.rawValue ?? "",
+      ]
       for (index, sample) in result.samplesMS.enumerated() {
         let time = result.sampleTimes.map { String($0[index]) } ?? ""
         lines.append((names.map(Self.quoted) + [String(index + 1), time, String(sample)]).joined(separator: ","))

@@ -151,7 +151,9 @@ public struct BenchmarkRunner {
 
   /// Whether a turn has all its samples.
   private func isOver(_ round: Int, _ counted: Int, since begun: Duration) -> Bool {
-    guard let soak = plan.soak else { return counted >= plan.runs / plan.rounds + (round < plan.runs % plan.rounds ? 1 : 0) }
+    guard let soak = plan.soak else {
+      return counted >= plan.runs / plan.rounds + (round < plan.runs % plan.rounds ? 1 : 0)
+    }
     let isSpent = (sensors.now() - begun).seconds >= soak || sensors.thermalState() == .critical
     return counted > 0 && isSpent || counted >= Self.mostSamples
   }
@@ -175,7 +177,8 @@ public struct BenchmarkRunner {
       sampleTimes: series.times, loadKind: series.loadKind, reloadMS: later?.median)
     guard
       let result = BenchmarkResult(
-        subject: subject, computeUnits: series.units, mode: plan.soak == nil ? .isolated : .soak, samplesMS: series.samples,
+        subject: subject, computeUnits: series.units, mode: plan.soak == nil ? .isolated : .soak,
+        samplesMS: series.samples,
         loadMS: series.loads[0], peakMemoryBytes: series.memory, startedSeconds: series.started ?? 0, details: details)
     else { throw BenchmarkError.clockStoodStill(series.units) }
     return result

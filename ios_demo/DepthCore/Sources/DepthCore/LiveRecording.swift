@@ -53,7 +53,9 @@ public struct LiveRecording: Sendable {
     from latencies: AsyncStream<Double>, sensors: BenchmarkSensors, onProgress: (Int) -> Void
   ) async throws {
     for await latency in latencies {
-      add(latencyMS: latency, time: sensors.now(), thermalState: sensors.thermalState(), memoryBytes: sensors.memoryBytes())
+      add(
+        latencyMS: latency, time: sensors.now(), thermalState: sensors.thermalState(),
+        memoryBytes: sensors.memoryBytes())
       onProgress(count)
       if isComplete { break }
     }

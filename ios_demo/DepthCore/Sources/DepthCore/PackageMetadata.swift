@@ -55,7 +55,9 @@ public struct PackageMetadata: Sendable, Equatable {
   }
 
   private var recipe: Recipe? {
-    userDefined[ModelMetadata.Key.recipe.rawValue].flatMap { try? JSONDecoder().decode(Recipe.self, from: Data($0.utf8)) }
+    userDefined[ModelMetadata.Key.recipe.rawValue].flatMap {
+      try? JSONDecoder().decode(Recipe.self, from: Data($0.utf8))
+    }
   }
 
   private struct Manifest: Decodable {
@@ -68,7 +70,9 @@ public struct PackageMetadata: Sendable, Equatable {
   private static func specification(in package: URL) throws -> URL {
     let content = try Data(contentsOf: package.appendingPathComponent("Manifest.json"))
     let manifest = try JSONDecoder().decode(Manifest.self, from: content)
-    guard let item = manifest.itemInfoEntries[manifest.rootModelIdentifier] else { throw PackageMetadataError.malformed }
+    guard let item = manifest.itemInfoEntries[manifest.rootModelIdentifier] else {
+      throw PackageMetadataError.malformed
+    }
     return package.appendingPathComponent("Data").appendingPathComponent(item.path)
   }
 
@@ -81,7 +85,9 @@ public struct PackageMetadata: Sendable, Equatable {
         guard case (100, .bytes(let entry)) = (field, value) else { return }
         var words = ["", ""]
         try ProtobufMessage(entry).forEachField { field, value throws(PackageMetadataError) in
-          if case .bytes(let text) = value, (1...2).contains(field) { words[field - 1] = String(decoding: text, as: UTF8.self) }
+          if case .bytes(let text) = value, (1...2).contains(field) {
+            words[field - 1] = String(decoding: text, as: UTF8.self)
+          }
         }
         entries[words[0]] = words[1]
       }

@@ -11,7 +11,9 @@ private final class Bench: @unchecked Sendable {
   var predictions = 0
 
   var sensors: BenchmarkSensors {
-    BenchmarkSensors(now: { self.time }, thermalState: { self.state }, memoryBytes: { 1000 + self.predictions }, sleep: { self.time += $0 })
+    BenchmarkSensors(
+      now: { self.time }, thermalState: { self.state }, memoryBytes: { 1000 + self.predictions },
+      sleep: { self.time += $0 })
   }
 
   func load(_ units: ComputeUnits) -> any DepthPredicting {
@@ -79,7 +81,9 @@ struct BenchmarkRunnerTests {
   @Test func progressIsToldBeforeEachTurn() throws {
     var seen: [BenchmarkRunner.Progress] = []
     let plan = try BenchmarkPlan(warmUp: 5, runs: 5, computeUnits: [.all, .cpuOnly], rounds: 2)
-    _ = try BenchmarkRunner(plan: plan, subject: subject, sensors: bench.sensors).run(load: bench.load) { seen.append($0) }
+    _ = try BenchmarkRunner(plan: plan, subject: subject, sensors: bench.sensors).run(load: bench.load) {
+      seen.append($0)
+    }
     #expect(seen.map(\.done) == [0, 0, 3, 3])
     #expect(seen.map(\.computeUnits) == [.all, .cpuOnly, .all, .cpuOnly])
     #expect(seen.allSatisfy { $0.runs == 5 })

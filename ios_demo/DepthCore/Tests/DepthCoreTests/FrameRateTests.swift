@@ -10,8 +10,10 @@ struct FrameRateTests {
   /// Frames of a camera at this rate, with a jitter of 4 ms, that pass in ten seconds.
   private func passed(of rate: Double, limit: Double?) -> Int {
     var limiter = FrameRateLimiter()
-    return (0..<Int(rate * 10)).filter { limiter.admits(at: Double($0) / rate + Double($0 % 3 - 1) * 0.004, limit: limit) }
-      .count
+    return (0..<Int(rate * 10)).filter {
+      limiter.admits(at: Double($0) / rate + Double($0 % 3 - 1) * 0.004, limit: limit)
+    }
+    .count
   }
 
   @Test func theRateIsKeptOnAverage() {
