@@ -68,7 +68,7 @@ def _metres(runtime: "Runtime", source: "Source") -> "Callable[[NDArray[np.uint8
         remedy = "give another --model, or --predictions 0"
         raise InputError(f"the depth of '{runtime.name}' is not in metres, so it tells nothing of units: {remedy}")
     focus = focus_on(runtime, source)
-    return lambda image: focus(runtime.predict(image), image.shape[1])
+    return lambda image: focus(runtime.predict(image), image.shape[:2])
 
 
 def _print(result: "Survey", spec: str, model: str) -> None:
