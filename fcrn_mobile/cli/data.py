@@ -33,8 +33,9 @@ __all__ = ["command"]
 @json_option
 def command(spec: str, model: str, frames: int, predictions: int, sheet: Path | None, force: bool, json_out: str | None) -> None:
     """What SPEC holds: frames, what is left out, sizes, range of depth, and whether its unit is likely."""
+    from fcrn_mobile.data.source import evenly
     from fcrn_mobile.data.spec import open_images, without_depth
-    from fcrn_mobile.evaluation.survey import evenly, survey
+    from fcrn_mobile.evaluation.survey import survey
     from fcrn_mobile.once import collected
     from fcrn_mobile.runtimes import open_runtime
 

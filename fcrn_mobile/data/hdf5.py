@@ -11,6 +11,7 @@ import h5py  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
+from fcrn_mobile.data.source import valid_pixels
 from fcrn_mobile.errors import InputError
 
 __all__ = ["dataset", "opened", "valid_depth"]
@@ -54,4 +55,4 @@ def dataset(file: h5py.File, path: Path, key: str, layout: str, fits: Callable[[
 def valid_depth(metres: NDArray[np.floating]) -> NDArray[np.float32]:
     """Depth as contiguous float32 with 0 for all that isn't a positive finite number."""
     depth = np.ascontiguousarray(metres, np.float32)
-    return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))
+    return np.where(valid_pixels(depth), depth, np.float32(0))

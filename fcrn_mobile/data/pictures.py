@@ -17,7 +17,7 @@ from fcrn_mobile.data.images import decode_image, read_file
 from fcrn_mobile.data.inputs import IMAGE_SUFFIXES, is_video
 from fcrn_mobile.data.listing import list_files
 from fcrn_mobile.data.pairing import tell_left_out
-from fcrn_mobile.data.source import Indexed, Sample, Source, Subset, Wrapped
+from fcrn_mobile.data.source import Indexed, Sample, Source, Subset, Wrapped, valid_pixels
 from fcrn_mobile.errors import InputError
 
 __all__ = ["HolesMarked", "Pictures", "Unlabelled", "open_pictures", "unknown_depth"]
@@ -77,7 +77,7 @@ class HolesMarked(Wrapped):
 
     def __getitem__(self, index: int) -> Sample:
         sample = self.source[index]
-        valid = np.isfinite(sample.depth) & (sample.depth > 0)
+        valid = valid_pixels(sample.depth)
         return replace(sample, depth=np.where(valid, sample.depth, np.float32(np.nan)))
 
 

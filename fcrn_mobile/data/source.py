@@ -21,8 +21,10 @@ __all__ = [
     "Subset",
     "Wrapped",
     "camera_of",
+    "evenly",
     "split_indices",
     "splits_by_part",
+    "valid_pixels",
 ]
 
 SPLIT_SEED = 0
@@ -121,6 +123,16 @@ def camera_of(source: Indexed[object]) -> TrainingCamera:
     """What took a source's pictures, as its attribute ``camera`` says; ``UNKNOWN`` for a source that has none."""
     camera: TrainingCamera = getattr(source, "camera", UNKNOWN)
     return camera
+
+
+def valid_pixels(depth: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Where depth of any shape, in metres, was measured: finite and above 0."""
+    return np.isfinite(depth) & (depth > 0)
+
+
+def evenly(length: int, most: int) -> list[int]:
+    """Places of a list, ``most`` of them spread evenly from the first to the last, all if it is shorter."""
+    return sorted(set(np.linspace(0, length - 1, min(length, most)).round().astype(int).tolist())) if length else []
 
 
 def split_indices(count: int) -> dict[str, tuple[int, ...]]:

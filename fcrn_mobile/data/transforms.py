@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 from torch import Tensor
 
-from fcrn_mobile.data.source import Sample
+from fcrn_mobile.data.source import Sample, valid_pixels
 
 __all__ = [
     "HOLES",
@@ -134,7 +134,7 @@ def cut_depth(sample: Sample, rng: np.random.Generator) -> Sample:
     width, height = int(max((1 - a) * full_width * c * PASTED, 1)), int(max((1 - b) * full_height * d * PASTED, 1))
     window = np.s_[top : top + height, left : left + width]
     image, depth = sample.image.copy(), sample.depth[window]
-    valid = np.isfinite(depth) & (depth > 0)
+    valid = valid_pixels(depth)
     image[window][valid] = np.rint(depth[valid].clip(0, WHITE) / WHITE * 255).astype(np.uint8)[:, np.newaxis]
     return replace(sample, image=image)
 

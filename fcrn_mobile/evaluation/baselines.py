@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.data import Source, open_source
 from fcrn_mobile.data.grammar import split_off
+from fcrn_mobile.data.source import evenly
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.metrics import Array, EvaluationProtocol, valid_mask
 from fcrn_mobile.progress import OnStep
@@ -115,7 +116,7 @@ def learn_baselines(
         InputError: the source has no valid pixel.
     """
     whole = replace(rule, crop=None)
-    indices = set(np.linspace(0, len(source) - 1, min(median_frames, len(source))).round().astype(int).tolist())
+    indices = set(evenly(len(source), median_frames))
     total = count = np.zeros((1, 1))
     stack = np.zeros((0, 1, 1), np.float32)
     filled = 0

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fcrn_mobile.data.source import valid_pixels
 from fcrn_mobile.errors import InputError, require_known
 from fcrn_mobile.evaluation.align import ALIGNMENTS, NONE, aligned
 from fcrn_mobile.evaluation.edges import edge_density
@@ -164,7 +165,7 @@ def counted_pixels(depth: Array, rule: EvaluationProtocol, name: str) -> NDArray
     mask = valid_mask(depth, rule)
     if mask.any():
         return mask
-    depths = depth[np.isfinite(depth) & (depth > 0)]
+    depths = depth[valid_pixels(depth)]
     if depths.size and np.median(depths) > rule.max_depth:
         far = f"'{name}' has a median depth of {np.median(depths):.4g} m, beyond the {rule.max_depth:g} m of protocol '{rule.name}'"
         raise InputError(f"{far}: is it in another unit (?scale=UNITS_PER_METRE), or for --protocol garg, which reaches to 80 m?")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from fcrn_mobile.data.source import valid_pixels
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.align import NONE, aligned
 from fcrn_mobile.evaluation.metrics import Array, EvaluationProtocol, metrics_from_moments, pixel_moments, valid_mask
@@ -70,7 +71,7 @@ class StandingMeter:
         """Look at one image: h×w and H×W metres."""
         shape = self._true[0].shape if self._true else _grid(depth.shape[0], depth.shape[1])
         true, predicted = _sampled(depth, shape), _sampled(prediction, shape)
-        mask = np.isfinite(true) & (true > 0)
+        mask = valid_pixels(true)
         if self._is_aligned and (counted := valid_mask(true, self.rule) & np.isfinite(predicted)).any():
             with suppress(InputError):  # of what no factor and no line brings to the truth: as it is
                 predicted = aligned(predicted, true, counted, self.rule.alignment or NONE, self.inverse).astype(np.float32)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.data.source import Source
+from fcrn_mobile.data.source import Source, evenly, valid_pixels
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.units import unit_note
 from fcrn_mobile.progress import OnStep
 
-__all__ = ["EDGES", "Survey", "evenly", "survey"]
+__all__ = ["EDGES", "Survey", "survey"]
 
 #: Depths in metres between which pixels are counted; the last part is open.
 EDGES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, math.inf)
@@ -65,7 +65,7 @@ class _Meter:
         """Count one frame, H×W metres; returns its median, NaN where it has no depth."""
         self.sizes[f"{depth.shape[0]}×{depth.shape[1]}"] += 1
         self.pixels += depth.size
-        values = depth[np.isfinite(depth) & (depth > 0)]
+        values = depth[valid_pixels(depth)]
         if not values.size:
             return math.nan
         self.counts += np.histogram(values, EDGES)[0]
@@ -120,11 +120,6 @@ def survey(
         ratio=ratio,
         notes=_notes(meter, len(bad), ratio, data),
     )
-
-
-def evenly(length: int, most: int) -> list[int]:
-    """Places of a list, ``most`` of them spread evenly, all if it is shorter."""
-    return sorted(set(np.linspace(0, length - 1, min(length, most)).round().astype(int).tolist())) if length else []
 
 
 def _notes(meter: _Meter, bad: int, ratio: float | None, data: str) -> tuple[str, ...]:

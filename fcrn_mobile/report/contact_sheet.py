@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from fcrn_mobile.data.source import Sample
+from fcrn_mobile.data.source import Sample, valid_pixels
 from fcrn_mobile.report.figures import coloured
 
 __all__ = ["save_contact_sheet"]
@@ -23,22 +22,17 @@ def save_contact_sheet(samples: Sequence[Sample], path: Path) -> None:
         samples: at least one, with depth or without.
         path: of the file.
     """
-    valid = np.concatenate([sample.depth[_valid(sample)] for sample in samples])
+    valid = np.concatenate([sample.depth[valid_pixels(sample.depth)] for sample in samples])
     near, far = np.percentile(valid, (0.5, 99.5)) if valid.size else (0.0, 1.0)
     height = max(round(_WIDTH * sample.image.shape[0] / sample.image.shape[1]) for sample in samples)
     rows = -(-len(samples) // _COLUMNS)
     sheet = Image.new("RGB", (_WIDTH * min(len(samples), _COLUMNS), 2 * height * rows), "white")
     for number, sample in enumerate(samples):
         left, top = _WIDTH * (number % _COLUMNS), 2 * height * (number // _COLUMNS)
-        depth = coloured(np.where(_valid(sample), sample.depth, np.nan).astype(np.float32), float(near), float(far))
+        depth = coloured(np.where(valid_pixels(sample.depth), sample.depth, np.nan).astype(np.float32), float(near), float(far))
         for offset, pixels in ((0, sample.image), (height, depth)):
             picture = Image.fromarray(pixels)
             size = (_WIDTH, round(_WIDTH * picture.height / picture.width))
             # Depth is no mean of its neighbours.
             sheet.paste(picture.resize(size, Image.Resampling.NEAREST if offset else Image.Resampling.BILINEAR), (left, top + offset))
     sheet.save(path, format="PNG")
-
-
-def _valid(sample: Sample) -> NDArray[np.bool_]:
-    valid: NDArray[np.bool_] = np.isfinite(sample.depth) & (sample.depth > 0)
-    return valid

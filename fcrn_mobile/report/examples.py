@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
+from fcrn_mobile.data.source import valid_pixels
 from fcrn_mobile.palette import depth_colours
 from fcrn_mobile.report.figures import SPARSE
 from fcrn_mobile.runs.examples import Example
@@ -37,7 +38,7 @@ def draw_examples(examples: Sequence[Example], title: str) -> NDArray[np.uint8]:
     axes = figure.subplots(len(examples), len(_TITLES), squeeze=False)
     for example, line in zip(examples, axes, strict=True):
         line[0].imshow(example.image)
-        _show(line[1], np.ma.masked_where(~(np.isfinite(example.true) & (example.true > 0)), example.true), far)
+        _show(line[1], np.ma.masked_where(~valid_pixels(example.true), example.true), far)
         picture = _show(line[2], np.ma.masked_where(~np.isfinite(example.predicted), example.predicted), far)
         # The network sees the whole frame, whatever its size.
         height, width = example.true.shape

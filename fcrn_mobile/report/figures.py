@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from fcrn_mobile.data.source import valid_pixels
 from fcrn_mobile.palette import DIFFERENCE, depth_colours
 from fcrn_mobile.text import printable
 
@@ -70,7 +71,7 @@ def save_panel(
         title: above all of it, taken literally.
         path: of the picture; its suffix names the format.
     """
-    mask = np.isfinite(true) & (true > 0)
+    mask = valid_pixels(true)
     finite = np.isfinite(predicted)
     maps = {
         "true depth": np.ma.masked_where(~mask, true),

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fcrn_mobile.data.source import valid_pixels
 from fcrn_mobile.data.views import Intrinsics
 from fcrn_mobile.errors import InputError
 
@@ -88,7 +89,7 @@ def back_project(depth: NDArray[np.float32], image: NDArray[np.uint8], camera: I
         N records of x, y, z float32 in metres and red, green, blue uint8.
     """
     height, width = depth.shape
-    rows, columns = np.nonzero(np.isfinite(depth) & (depth > 0))
+    rows, columns = np.nonzero(valid_pixels(depth))
     z = depth[rows, columns].astype(np.float64)
     u = (columns + 0.5) * image.shape[1] / width - 0.5
     v = (rows + 0.5) * image.shape[0] / height - 0.5

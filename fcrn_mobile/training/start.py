@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fcrn_mobile.data.source import Source
+from fcrn_mobile.data.source import Source, evenly, valid_pixels
 
 __all__ = ["mean_depth"]
 
@@ -15,7 +15,6 @@ def mean_depth(source: Source) -> float:
 
     Training that starts at 0 m may stay there: a logarithm's clamp has no gradient.
     """
-    indices = np.unique(np.linspace(0, len(source) - 1, _FRAMES).round().astype(int))
-    depths = [depth[np.isfinite(depth) & (depth > 0)] for depth in (source[int(index)].depth for index in indices)]
+    depths = [depth[valid_pixels(depth)] for depth in (source[index].depth for index in evenly(len(source), _FRAMES))]
     values = np.concatenate(depths)
     return float(values.mean(dtype=np.float64)) if len(values) else 1.0

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
@@ -13,6 +12,7 @@ from PIL import Image
 from torch.utils.tensorboard.summary import hparams
 
 from fcrn_mobile.data.module import ResizedFrames
+from fcrn_mobile.data.source import evenly
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.formulas import shown
 from fcrn_mobile.runs.examples import Drawing, Example
@@ -89,7 +89,7 @@ class Tracking(Callback):
         self.configuration = configuration
         self.frames = frames
         self.draw = draw
-        self.indices = sorted(set(np.linspace(0, len(frames) - 1, EXAMPLES).round().astype(int).tolist()))
+        self.indices = evenly(len(frames), EXAMPLES)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcrn_mobile.data.source import Sample
+from fcrn_mobile.data.source import Sample, evenly
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.evaluation.survey import EDGES, evenly, survey
+from fcrn_mobile.evaluation.survey import EDGES, survey
 
 
 class Frames:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fcrn_mobile.data.batches import ValidationBatch, ViewsBatch
-from fcrn_mobile.data.source import Sample
+from fcrn_mobile.data.source import Sample, valid_pixels
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.metrics import DepthMetrics, protocol
 from fcrn_mobile.network.fcrn import FCRN
@@ -94,7 +94,7 @@ class SelfSupervisedTraining(DepthTraining):
         """A prediction to be looked at: one without a unit is scaled to the truth's median, or to a median of 0.5."""
         if self.has_unit:
             return prediction
-        valid = np.isfinite(sample.depth) & (sample.depth > 0)
+        valid = valid_pixels(sample.depth)
         median = float(np.median(sample.depth[valid])) if valid.any() else 0.5
         return prediction * np.float32(median / float(np.median(prediction)))
 
