@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 from fcrn_mobile.errors import InputError, why
 
-__all__ = ["NO_ROOM", "check_destination", "make_folder", "no_room", "partial_name", "replaced_whole", "written_whole"]
+__all__ = ["NO_ROOM", "check_destination", "make_folder", "no_room", "partial_name", "replaced_whole", "write_whole", "written_whole"]
 
 #: What a disk says that takes no more.
 NO_ROOM = tuple(getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS") if hasattr(errno, name))  # Windows has no EDQUOT
@@ -44,6 +44,16 @@ def written_whole(path: Path, force: bool) -> Iterator[Path]:
         if reason := no_room(error):
             raise InputError(f"cannot write '{path}' ({reason}): make room, or choose another folder") from error
         raise
+
+
+def write_whole(path: Path, text: str, force: bool = True) -> None:
+    """Text as ``written_whole``, in UTF-8; what a name of a file holds that is no text becomes ``?``.
+
+    Raises:
+        InputError: as there.
+    """
+    with written_whole(path, force) as partial:
+        partial.write_text(text, encoding="utf-8", errors="replace")
 
 
 @contextmanager

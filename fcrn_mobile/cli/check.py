@@ -13,7 +13,7 @@ from fcrn_mobile.cli.frames import framed_rule
 from fcrn_mobile.cli.gate import Gate, gate_options, print_changes
 from fcrn_mobile.cli.latency_table import print_latency
 from fcrn_mobile.cli.validate import print_drift
-from fcrn_mobile.whole_file import make_folder, written_whole
+from fcrn_mobile.whole_file import make_folder, write_whole
 
 if TYPE_CHECKING:
     from fcrn_mobile.project.check import ProjectCheck
@@ -60,8 +60,7 @@ def _write_report(folder: Path, result: "ProjectCheck") -> None:
     make_folder(folder)
     texts = (markdown(result.outcomes), json_text(result), junit(result.outcomes))
     for name, text in zip(REPORT, texts, strict=True):
-        with written_whole(folder / name, force=True) as file:
-            file.write_text(text, encoding="utf-8")
+        write_whole(folder / name, text)
 
 
 def _print(result: "ProjectCheck", folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from fcrn_mobile.cli.outputs import OutputFile
 from fcrn_mobile.json_text import json_text
 from fcrn_mobile.network.forms import size_of
 from fcrn_mobile.progress import OnStep
-from fcrn_mobile.whole_file import written_whole
+from fcrn_mobile.whole_file import write_whole
 
 __all__ = [
     "EVERY_SIZE",
@@ -80,9 +80,10 @@ def write_json(target: str, value: object) -> None:
         sys.stdout.write(text)
         return
     path = Path(target)
-    # A pipe or a device is no file to put another in the place of.
-    with nullcontext(path) if path.exists() and not path.is_file() else written_whole(path, force=True) as file:
-        file.write_text(text, encoding="utf-8")
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")  # a pipe or a device is no file to put another in the place of
+    else:
+        write_whole(path, text)
 
 
 def show_progress() -> bool:

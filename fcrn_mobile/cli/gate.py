@@ -10,7 +10,7 @@ import click
 
 from fcrn_mobile.cli.common import write_json
 from fcrn_mobile.cli.outputs import OutputFile
-from fcrn_mobile.whole_file import written_whole
+from fcrn_mobile.whole_file import write_whole
 
 if TYPE_CHECKING:
     from fcrn_mobile.report.gate import Outcome
@@ -77,8 +77,7 @@ class Gate:
 
         for path, render in ((self.junit, junit), (self.markdown, markdown)):
             if path:
-                with written_whole(path, force=True) as file:
-                    file.write_text(render(outcomes), encoding="utf-8")
+                write_whole(path, render(outcomes))
         if self.sarif:
             write_json(str(self.sarif), gate_sarif(outcomes, project))
         if summary := os.environ.get(SUMMARY):

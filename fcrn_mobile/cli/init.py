@@ -8,7 +8,7 @@ import click
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, write_json
 from fcrn_mobile.cli.outputs import OutputFile
-from fcrn_mobile.whole_file import written_whole
+from fcrn_mobile.whole_file import write_whole
 
 __all__ = ["command"]
 
@@ -21,8 +21,7 @@ def command(out: Path, force: bool, json_out: str | None) -> None:
     """Write a project file from what lies in its folder: checkpoints, their packages, recipes, frames with depth."""
     from fcrn_mobile.project.starter import starter
 
-    with written_whole(out, force) as file:
-        file.write_text(text := starter(out.parent), encoding="utf-8")
+    write_whole(out, text := starter(out.parent), force)
     if json_out:
         write_json(json_out, {"path": str(out), "project": tomllib.loads(text)})
     if json_out != "-":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcrn_mobile.cli.outputs import OutputFile
-from fcrn_mobile.whole_file import written_whole
+from fcrn_mobile.whole_file import write_whole
 
 if TYPE_CHECKING:
     from fcrn_mobile.report.html import Page
@@ -28,7 +28,4 @@ def write_page(page: "Page", path: Path, force: bool) -> None:
 
     from fcrn_mobile.report.html import render
 
-    text = render(page, datetime.now(UTC))
-    with written_whole(path, force) as file:
-        # Names of files need not be valid text.
-        file.write_text(text, encoding="utf-8", errors="replace")
+    write_whole(path, render(page, datetime.now(UTC)), force)

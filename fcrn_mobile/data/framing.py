@@ -35,9 +35,9 @@ class Frame:
         Metres hold for a horizontal focal length in widths of the picture (``cameras.focal_ratio``). Neither resizing nor stretching
         changes that, cropping and bars do. Exact, where ``fill`` takes whole pixels.
         """
-        scales = [side / length for side, length in zip(self.picture, self.model, strict=True)]
-        scale = {"stretch": scales[1], "crop": min(scales), "letterbox": max(scales)}[self.framing]
-        return self.model[1] * scale
+        height, width = self.picture
+        of_its_height = height * self.model[1] / self.model[0]
+        return {"stretch": width, "crop": min(width, of_its_height), "letterbox": max(width, of_its_height)}[self.framing]
 
     def fill(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The picture H×W×3 as the model sees it."""
@@ -67,17 +67,6 @@ class Frame:
             )
             return depth[rows, columns]
         return depth
-
-    @property
-    def width(self) -> float:
-        """What the model's picture spans from side to side, in pixels of the picture: a crop is narrower, bars beside it count."""
-        if self.framing == "crop":
-            _, (left, right) = self._middle
-            return right - left
-        if self.framing == "letterbox":
-            _, (left, right) = self._inside
-            return self.picture[1] * self.model[1] / (right - left)
-        return self.picture[1]
 
     @property
     def _middle(self) -> tuple[tuple[int, int], tuple[int, int]]:

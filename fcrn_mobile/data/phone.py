@@ -130,6 +130,6 @@ def _between_bars(depth: NDArray[np.float32], frame: Frame) -> NDArray[np.float3
     if frame.framing != "letterbox":
         return depth
     height, width = depth.shape
-    whole = ceil(frame.seen_width * frame.model[0] / frame.model[1]), ceil(frame.seen_width)
+    whole = max(height, ceil(width * frame.model[0] / frame.model[1])), max(width, ceil(height * frame.model[1] / frame.model[0]))
     top, left = (whole[0] - height) // 2, (whole[1] - width) // 2
     return np.pad(depth, ((top, whole[0] - height - top), (left, whole[1] - width - left)))

@@ -55,7 +55,7 @@ class Focus:
         ratio = focal_ratio(self.pictures, self.network)
         if ratio is None or self.size is None or self.picture is None:
             return ratio
-        return ratio * (self.picture[1] / Frame(self.picture, self.size, self.framing).width)
+        return ratio * (self.picture[1] / Frame(self.picture, self.size, self.framing).seen_width)
 
     def to_json(self) -> dict[str, Any]:
         """What is done to depth, as the command line writes it; empty where a camera is not known."""
