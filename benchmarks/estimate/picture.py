@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from networks import NETWORKS
+from samples import sort_of
 
 __all__ = ["draw"]
 
@@ -27,7 +27,7 @@ def draw(latencies: Sequence[dict[str, Any]], path: Path) -> None:
     for panel, chip in zip(panels.flat, chips, strict=False):
         here = [row for row in latencies if row["chip"] == chip]
         for filled in (False, True):
-            shown = [row for row in here if _is_map(row["network"]) == filled]
+            shown = [row for row in here if (sort_of(row["network"].split(", ")[0]) == "map") == filled]
             x, y = ([row["published_ms"] for row in shown], [row["published_ms"] / row["left_out_ms"] for row in shown])
             panel.scatter(x, y, s=22, facecolors="tab:blue" if filled else "none", edgecolors="tab:blue", linewidths=0.8)
         panel.axhspan(0.8, 1.25, color="0.92", zorder=0)
@@ -41,8 +41,3 @@ def draw(latencies: Sequence[dict[str, Any]], path: Path) -> None:
     figure.supylabel("published over estimated without its network; filled: maps")
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
-
-
-def _is_map(case: str) -> bool:
-    network = case.split(", ")[0]
-    return network.endswith(" backbone") or NETWORKS[network.split("@")[0]].family in ("depth-anything", "zipdepth", "yolo26-depth")

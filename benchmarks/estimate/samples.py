@@ -16,7 +16,7 @@ from fcrn_mobile.latency.reports import read_report
 from fcrn_mobile.latency.work import matrix, work
 from fcrn_mobile.mil.graph import read_graph
 
-__all__ = ["LATENCIES", "OWN", "SOURCES", "Sample", "chips", "own_samples", "published_samples", "rows"]
+__all__ = ["LATENCIES", "OWN", "SOURCES", "Sample", "chips", "own_samples", "published_samples", "rows", "sort_of"]
 
 LATENCIES = Path(__file__).with_name("latencies.csv")
 SOURCES = Path(__file__).with_name("sources.toml")
@@ -90,9 +90,14 @@ def _sample(row: dict[str, str]) -> Sample:
         rounding_ms=float(row["half_unit"] or 0),
         source=row["source"],
         direct=row["api"] == "direct",
-        sort="map" if row["network"].endswith(" backbone") or family in _MAPS else "classifier",
+        sort=sort_of(row["network"]),
         operators=operators,
     )
+
+
+def sort_of(network: str) -> str:
+    """``map`` or ``classifier``, by the name that ``latencies.csv`` has."""
+    return "map" if network.endswith(" backbone") or NETWORKS[network.split("@")[0].split(" ")[0]].family in _MAPS else "classifier"
 
 
 def own_samples(report: Path, packages: Path) -> list[Sample]:

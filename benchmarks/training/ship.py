@@ -85,13 +85,13 @@ def terms(trained: Checkpoint) -> list[str]:
     Raises:
         InputError: data that has none here.
     """
-    found = []
+    listed = []
     for part in parse_mixture(trained.training.data):
         name = portable(part.spec).partition(":")[2].partition("#")[0].partition("?")[0].removesuffix(".zip").rpartition("/")[2]
         if name not in TERMS:
             raise InputError(f"'{trained.name}' learned from '{part.spec}', whose terms are not known here: say them in TERMS first")
-        found.append(TERMS[name])
-    return found
+        listed.append(TERMS[name])
+    return listed
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ from fcrn_mobile.mil.traits import LARGEST_PRODUCT, TRAITS, Trait
 from fcrn_mobile.package.errors import MilError
 
 __all__ = [
-    "ANE_LARGEST_PRODUCT",
     "POLICIES",
     "Arithmetic",
     "apply",
@@ -34,9 +33,6 @@ __all__ = [
 
 Arithmetic = Literal["float32", "float16", "ane"]
 POLICIES: tuple[Arithmetic, ...] = get_args(Arithmetic)
-
-#: Largest magnitude of a convolution's or matrix product's result on the Neural Engine, as published: "about".
-ANE_LARGEST_PRODUCT = LARGEST_PRODUCT
 
 _PRODUCTS = kinds(lambda operator: operator.is_product)
 _EXACT = kinds(lambda operator: operator.is_exact)
@@ -127,7 +123,7 @@ def largest(policy: Arithmetic, operator: str, declared: str) -> float:
     if declared != "FLOAT16":
         return math.inf
     limited = "product" in _traits(policy) and operator in _PRODUCTS
-    return ANE_LARGEST_PRODUCT if limited else float(torch.finfo(torch.float16).max)
+    return LARGEST_PRODUCT if limited else float(torch.finfo(torch.float16).max)
 
 
 def apply(policy: Arithmetic, operator: str, declared: str, value: Tensor) -> Tensor:
@@ -146,7 +142,7 @@ def apply(policy: Arithmetic, operator: str, declared: str, value: Tensor) -> Te
         value = _away_from_even(value)
     value = _rounded(value, in_place=operator in _FRESH)
     if "product" in traits and operator in _PRODUCTS:
-        value = torch.where(value.abs() > ANE_LARGEST_PRODUCT, torch.copysign(torch.tensor(math.inf), value), value)
+        value = torch.where(value.abs() > LARGEST_PRODUCT, torch.copysign(torch.tensor(math.inf), value), value)
     return value
 
 

@@ -57,11 +57,15 @@ def _softplus(arguments: _Arguments, result: Tensor) -> Tensor:
     return torch.where(arguments["x"] > _SOFTPLUS_END, torch.zeros(()), result)
 
 
+def _axes(arguments: _Arguments) -> list[int]:
+    """Of a reduction, counted from the front; all where none are said."""
+    rank, axes = arguments["x"].dim(), arguments.get("axes")
+    return list(range(rank)) if axes is None else [int(axis) % rank for axis in torch.as_tensor(axes).reshape(-1)]
+
+
 def _over_channels(arguments: _Arguments) -> bool:
     """Whether a reduction takes in axis 1 of maps."""
-    x, axes = arguments["x"], arguments.get("axes")
-    listed = range(x.dim()) if axes is None else torch.as_tensor(axes).reshape(-1).tolist()
-    return x.dim() > 2 and 1 in {int(axis) % x.dim() for axis in listed}
+    return arguments["x"].dim() > 2 and 1 in _axes(arguments)
 
 
 def _logsumexp(arguments: _Arguments, result: Tensor) -> Tensor:
@@ -71,9 +75,7 @@ def _logsumexp(arguments: _Arguments, result: Tensor) -> Tensor:
 def _exceeds_logsumexp(arguments: _Arguments) -> bool:
     if not _over_channels(arguments):
         return False
-    axes = arguments.get("axes")
-    axes = list(range(arguments["x"].dim())) if axes is None else [int(axis) for axis in torch.as_tensor(axes).reshape(-1)]
-    return bool((torch.logsumexp(arguments["x"], axes).exp() > _LARGEST_HALF).any())
+    return bool((torch.logsumexp(arguments["x"], _axes(arguments)).exp() > _LARGEST_HALF).any())
 
 
 def _slice(arguments: _Arguments, result: Tensor) -> Tensor:

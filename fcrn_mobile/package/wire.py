@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from coremltools.proto.NeuralNetwork_pb2 import WeightParams
     from google.protobuf.descriptor import Descriptor
 
-__all__ = ["LARGE", "apart", "stored"]
+__all__ = ["LARGE", "VALUES", "apart", "stored"]
 
 #: Bytes of a weight from which on it is left in the file.
 LARGE = 2**16
@@ -33,8 +33,9 @@ LARGE = 2**16
 _PLACE = 2**29 - 1
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
 _WEIGHTS = "CoreML.Specification.WeightParams"
-#: Fields of weights that hold values: floats, half precision, quantized ones.
-_FLOATS, _VALUES = 1, (1, 2, 30, 31)
+#: Fields of weights that hold values → their numbers.
+VALUES = {"floatValue": 1, "float16Value": 2, "rawValue": 30, "int8RawValue": 31}
+_FLOATS = VALUES["floatValue"]
 #: Schemas whose messages may hold weights, by file; messages of others are passed over as they are.
 _SCHEMAS = ("Model.proto", "NeuralNetwork.proto")
 #: Levels of messages that protobuf reads.
@@ -127,7 +128,7 @@ def _without(data: memoryview, schema: "Descriptor", at: int, end: int, key: byt
             raise _UnusualError  # one by one, or broken off
         if kind != _LENGTH or stop - content < LARGE or field is None:
             continue
-        if weights and number in _VALUES:
+        if weights and number in VALUES.values():
             pieces += [bytes(data[copied:start]), _field(_PLACE, key + _FORM.pack(number, content, stop - content))]
         elif field.message_type is not None and field.message_type.file.name in _SCHEMAS:
             inside = _without(data, field.message_type, content, stop, key, depth + 1)

@@ -105,8 +105,7 @@ def read_baseline(path: Path) -> Baseline:
 
 def _terms(rule: Mapping[str, Any]) -> dict[str, Any]:
     """A protocol as JSON, under the words that people know its parts by."""
-    words = {"name": "protocol", "alignment": "alignment"}
-    return {words.get(key, key): value for key, value in plain(dict(rule)).items()}
+    return {"protocol" if key == "name" else key: value for key, value in plain(dict(rule)).items()}
 
 
 def _framing(view: Mapping[str, Any]) -> str:

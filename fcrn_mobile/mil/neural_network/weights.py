@@ -11,15 +11,13 @@ from fcrn_mobile.mil.neural_network.tensor import Shape, Tensor
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.mil.values import LARGEST
 from fcrn_mobile.package.errors import MilError
-from fcrn_mobile.package.wire import stored
+from fcrn_mobile.package.wire import VALUES, stored
 
 if TYPE_CHECKING:
     from coremltools.proto.NeuralNetwork_pb2 import WeightParams
 
 __all__ = ["is_given", "values", "weight"]
 
-#: Fields of a weight that hold values → their numbers.
-_NUMBERS = {"floatValue": 1, "float16Value": 2, "rawValue": 30, "int8RawValue": 31}
 #: Fewest bits of a type that MIL has → its name.
 _UNSIGNED = {1: "UINT1", 2: "UINT2", 3: "UINT3", 4: "UINT4", 6: "UINT6", 8: "UINT8"}
 
@@ -67,8 +65,9 @@ def is_given(params: "WeightParams") -> bool:
 def _fields(params: "WeightParams") -> dict[str, Any]:
     """The fields that hold values, those that were left in the file as bytes."""
     apart = stored(params)
-    fields = {name: apart.get(number, getattr(params, name)) for name, number in _NUMBERS.items()}
-    return fields | ({"floatValue": apart[1].view(np.float32)} if 1 in apart else {})
+    fields = {name: apart.get(number, getattr(params, name)) for name, number in VALUES.items()}
+    floats = apart.get(VALUES["floatValue"])
+    return fields if floats is None else fields | {"floatValue": floats.view(np.float32)}
 
 
 def _plain(params: "WeightParams", shape: Shape) -> NDArray[Any]:
