@@ -16,7 +16,6 @@ from fcrn_mobile.cli.page import html_options, write_page
 from fcrn_mobile.cli.traits import both_option, partings, policies, print_partings, without_option
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.formulas import shown
-from fcrn_mobile.runtimes.backends import is_on_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -227,9 +226,7 @@ def print_drift(result: "Validation") -> None:
         closeness = [f"{own.abs_rel:.4f}", f"{own.boundary_drift:.4f}", f"{own.psnr_db:.1f}"]
         rows.append([candidate.name, f"{candidate.size_bytes / 1e6:.1f}", *change, *closeness, candidate.verdict])
     print_table(title, columns, rows)
-    engines = dict.fromkeys(candidate.engine for candidate in result.candidates)
-    on_device = any(map(is_on_device, engines))
-    print(f"candidates ran on {'; '.join(engines)}{'' if on_device else '; not run on a device'}")
+    print(f"candidates ran on {result.ran_on}")
     networks = len(result.candidates) + 1
     print(f"{images} images through {networks} networks in {result.seconds:.1f} s: {result.images_per_second:.1f} images per second")
     if result.rule and result.rule.alignment != NONE:

@@ -109,15 +109,14 @@ def _drift(page: Page) -> dict[str, Any]:
     validation, shown = page.validation, page.scenes
     assert validation is not None
     names = labels(validation)
-    engines = list(dict.fromkeys(candidate.engine for candidate in validation.candidates))
     farthest = deciding(validation)
     return {
         "state": verdict.state(validation),
         "doubtful": validation.standing is not None and validation.standing.fails,
         "headline": verdict.headline(validation, names),
         "sentences": verdict.sentences(validation, names),
-        "engines": engines,
-        "on_device": any(map(is_on_device, engines)),
+        "engines": validation.engines,
+        "on_device": validation.on_device,
         "data": portable(validation.data),
         "protocol": _protocol(validation.rule),
         "focus": str(validation.focus),

@@ -7,7 +7,6 @@ from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.evaluation.budget import FIDELITY
 from fcrn_mobile.report.gate import Outcome
 from fcrn_mobile.report.verdict import WORDS, headline
-from fcrn_mobile.runtimes.backends import is_on_device
 from fcrn_mobile.text import printable
 from fcrn_mobile.validation.baseline import Change
 from fcrn_mobile.validation.result import Validation
@@ -25,13 +24,10 @@ def markdown(outcomes: Sequence[Outcome]) -> str:
 
 def _section(outcome: Outcome) -> str:
     validation = outcome.validation
-    candidates = validation.candidates
-    engines = list(dict.fromkeys(candidate.engine for candidate in candidates))
-    where = "; ".join(engines) + ("" if any(map(is_on_device, engines)) else "; not run on a device")
     rule = validation.rule.text if validation.rule else "fidelity alone, no true depth"
     images = validation.reference_metrics["images"]
-    lines = [f"### {_cell(headline(validation, [candidate.name for candidate in candidates]))}", ""]
-    lines += [f"{images} images of {_cell(portable(validation.data))}, {rule}. Candidates ran on {where}.", ""]
+    lines = [f"### {_cell(headline(validation, [candidate.name for candidate in validation.candidates]))}", ""]
+    lines += [f"{images} images of {_cell(portable(validation.data))}, {rule}. Candidates ran on {validation.ran_on}.", ""]
     lines += [f"{outcome.view}.", ""] if outcome.view else []
     lines += [*_candidates(validation), ""]
     lines += [f"- **{_cell(case.model)}**, {case.metric}: {_cell(case.text)}" for case in outcome.cases if case.held is False]

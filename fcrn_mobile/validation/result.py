@@ -11,6 +11,7 @@ from fcrn_mobile.evaluation.focus import Focus
 from fcrn_mobile.evaluation.formulas import compared
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 from fcrn_mobile.evaluation.standing import Standing
+from fcrn_mobile.runtimes.backends import is_on_device
 from fcrn_mobile.validation.fidelity import FidelityValues
 
 __all__ = ["Drift", "ImageDrift", "Validation"]
@@ -130,6 +131,21 @@ class Validation:
     def warnings(self) -> tuple[str, ...]:
         """What makes the figures doubtful, a sentence each: the reference's failure first."""
         return (self.standing.warnings if self.standing else ()) + ((self.left_out,) if self.left_out else ())
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """What ran the candidates, each once."""
+        return tuple(dict.fromkeys(candidate.engine for candidate in self.candidates))
+
+    @property
+    def on_device(self) -> bool:
+        """Whether one of them runs on the units of an Apple device."""
+        return any(map(is_on_device, self.engines))
+
+    @property
+    def ran_on(self) -> str:
+        """The engines, and that none is a device where that is so."""
+        return "; ".join((*self.engines, *(() if self.on_device else ("not run on a device",))))
 
     @property
     def images_per_second(self) -> float:
