@@ -1,6 +1,6 @@
-"""Files that come with the tool: recipes and training configurations by name, and the app's project.
+"""Files that come with the tool: recipes and training configurations by name, the app's project, schemas of latency reports.
 
-They lie where people edit them, in ``export/``, ``benchmarks/training/`` and ``ios_demo/`` of the repository; a wheel carries copies.
+They lie where people edit them, in ``export/``, ``benchmarks/`` and ``ios_demo/`` of the repository; a wheel carries copies.
 """
 
 import shutil
@@ -11,7 +11,7 @@ from typing import Any
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.toml_file import read_toml
 
-__all__ = ["APP", "CONFIGURATIONS", "RECIPES", "Shelf", "copy_app"]
+__all__ = ["APP", "CONFIGURATIONS", "RECIPES", "Shelf", "copy_app", "shipped_folder"]
 
 _PACKAGE = Path(__file__).parent
 #: What the app is built from, in ``ios_demo/``.
@@ -45,7 +45,7 @@ class Shelf:
     @property
     def folder(self) -> Path:
         """Where they lie: in the package if it was installed from a wheel, else in the repository."""
-        return _folder(self.source)
+        return shipped_folder(self.source)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -75,14 +75,14 @@ class Shelf:
 
 def copy_app(folder: Path) -> None:
     """Write the app's project into a folder, which is made for it."""
-    source = _folder("ios_demo")
+    source = shipped_folder("ios_demo")
     for name in APP:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         copy = shutil.copytree if (source / name).is_dir() else shutil.copyfile
         copy(source / name, folder / name)
 
 
-def _folder(source: str) -> Path:
+def shipped_folder(source: str) -> Path:
     """A folder of the repository, or its copy in the package if that was installed from a wheel."""
     installed = _PACKAGE / "shipped_files" / source
     return installed if installed.is_dir() else _PACKAGE.parent / source

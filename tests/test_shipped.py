@@ -15,6 +15,7 @@ from fcrn_mobile.conversion.completed import short_recipe
 from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import read_recipe
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.latency.reports import schema
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.shipped import APP, CONFIGURATIONS, RECIPES, Shelf
@@ -83,15 +84,16 @@ def test_the_wheel_carries_the_files_that_people_edit(unpacked_wheel: Path) -> N
 SCRIPT = """
 from pathlib import Path
 import fcrn_mobile
+from fcrn_mobile.latency.reports import schema
 from fcrn_mobile.training.run import read_config
-print(fcrn_mobile.__file__, fcrn_mobile.read_recipe(Path("int8")), read_config(Path("article-1")), sep="\\n")
+print(fcrn_mobile.__file__, fcrn_mobile.read_recipe(Path("int8")), read_config(Path("article-1")), schema(1) | schema(), sep="\\n")
 """
 
 
 def test_the_wheel_alone_knows_the_names(unpacked_wheel: Path, tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(unpacked_wheel)}
     shown = subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
-    here = read_recipe(Path("int8")), read_config(Path("article-1"))
+    here = read_recipe(Path("int8")), read_config(Path("article-1")), schema(1) | schema()
     assert shown.stdout.splitlines() == [str(unpacked_wheel / "fcrn_mobile/__init__.py"), *map(str, here)]
 
 

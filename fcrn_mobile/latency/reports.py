@@ -16,6 +16,7 @@ from fcrn_mobile.errors import InputError, brief
 from fcrn_mobile.json_text import plain
 from fcrn_mobile.latency.latency import Latency, Machine, machine, statistics
 from fcrn_mobile.latency.turns import Comparison
+from fcrn_mobile.shipped import shipped_folder
 
 __all__ = ["SCHEMA_VERSION", "DeviceReport", "differences", "merged", "read_report", "read_reports", "report", "schema", "timeline"]
 
@@ -94,10 +95,8 @@ def report(
 
 def schema(version: int = SCHEMA_VERSION) -> dict[str, Any]:
     """The format of a latency report of that version as JSON schema."""
-    name = f"bench-v{version}.json"
-    installed = Path(__file__).with_name(name)
-    source = Path(__file__).parents[2] / "benchmarks" / "schema" / name
-    content: dict[str, Any] = json.loads((installed if installed.is_file() else source).read_text(encoding="utf-8"))
+    file = shipped_folder("benchmarks/schema") / f"bench-v{version}.json"
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return content
 
 
