@@ -17,7 +17,7 @@ from fcrn_mobile.mil.neural_network.network import NETWORKS
 from fcrn_mobile.mil.parts import Source, described
 from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.package.metadata import model_contract
-from fcrn_mobile.package.reading import metadata, read_specification, state_descriptions
+from fcrn_mobile.package.reading import metadata, read_specification, require_function, state_descriptions
 
 if TYPE_CHECKING:
     from coremltools.proto.Model_pb2 import Model
@@ -113,8 +113,8 @@ class Subject:
         """
         model, folder = read_specification(path)
         whole = Source(model, folder, str(path), function=function)
-        if function is not None and function not in model.mlProgram.functions:
-            raise MilError(f"'{path}' has no function '{function}': choose one of {', '.join(sorted(model.mlProgram.functions)) or 'none'}")
+        if function is not None:
+            require_function(model, str(path), function)
         try:
             inputs, outputs = described(whole)
         except MilError:

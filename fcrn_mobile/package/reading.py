@@ -26,6 +26,7 @@ __all__ = [
     "metadata",
     "package_hash",
     "read_specification",
+    "require_function",
     "specification_apart",
     "specification_file",
     "state_descriptions",
@@ -108,15 +109,24 @@ def function_block(model: "Model", where: str, name: str | None = None) -> tuple
     Raises:
         MilError: no such function, or one without operations for the operator set it asks for.
     """
-    functions = model.mlProgram.functions
     name = name or default_function(model)
-    if name not in functions:
-        raise MilError(f"'{where}' has no function {name[:80]!r}: choose one of its functions ({_listed(functions)})")
-    function = functions[name]
+    require_function(model, where, name)
+    function = model.mlProgram.functions[name]
     if function.opset not in function.block_specializations:
         others = _listed(function.block_specializations)
         raise MilError(f"function {name[:80]!r} of '{where}' asks for operator set {function.opset[:80]!r}, it has {others}: export again")
     return function, function.block_specializations[function.opset]
+
+
+def require_function(model: "Model", where: str, name: str) -> None:
+    """Pass if a program has a function of that name.
+
+    Raises:
+        MilError: it has none; says those that there are.
+    """
+    functions = model.mlProgram.functions
+    if name not in functions:
+        raise MilError(f"'{where}' has no function {name[:80]!r}: choose one of its functions ({_listed(functions)})")
 
 
 def default_function(model: "Model") -> str:

@@ -1,12 +1,8 @@
 """EfficientFormer V1 and V2, SwiftFormer: written from the papers and their configurations."""
 
-from networks.network import Network
+from networks.network import Network, stem
 
 __all__ = ["efficientformer", "efficientformerv2", "swiftformer"]
-
-
-def _stem(size: int, width: int) -> Network:
-    return Network(3, size, size).conv(width // 2, 3, 2).conv(width, 3, 2)
 
 
 def _heads(network: Network, backbone: bool) -> Network:
@@ -21,7 +17,7 @@ def _heads(network: Network, backbone: bool) -> Network:
 
 def efficientformer(size: int, backbone: bool, blocks: tuple[int, ...], widths: tuple[int, ...], attentions: int) -> Network:
     """EfficientFormer (Li et al. 2022, arXiv 2206.01191): pooling blocks, then attention with 8 heads of 32 and 128 in the last stage."""
-    network = _stem(size, widths[0])
+    network = stem(size, widths[0])
     for stage, (count, width) in enumerate(zip(blocks, widths, strict=True)):
         if stage:
             network.conv(width, 3, 2)
@@ -46,7 +42,7 @@ def efficientformerv2(
         expansions: of the blocks of the last two stages, first those that expand 4 times, then 3 times, then 4 times again, per stage.
         attentions: how many blocks at the end of each of those stages attend.
     """
-    network = _stem(size, widths[0])
+    network = stem(size, widths[0])
     for stage, (count, width) in enumerate(zip(blocks, widths, strict=True)):
         if stage == 3:
             _attend_to_half(network, width)
@@ -98,7 +94,7 @@ def _attend_to_half(network: Network, width: int) -> None:
 
 def swiftformer(size: int, backbone: bool, blocks: tuple[int, ...], widths: tuple[int, ...]) -> Network:
     """SwiftFormer (Shaker et al. 2023, arXiv 2303.15446): convolutions, and additive attention in the last block of every stage."""
-    network = _stem(size, widths[0])
+    network = stem(size, widths[0])
     for stage, (count, width) in enumerate(zip(blocks, widths, strict=True)):
         if stage:
             network.conv(width, 3, 2)

@@ -1,12 +1,8 @@
 """RepViT, RepNeXt, RecNeXt, FastViT and MobileCLIP's image encoders with their branches merged: written from papers and configurations."""
 
-from networks.network import Network
+from networks.network import Network, stem
 
 __all__ = ["fastvit", "recnext", "repnext", "repvit"]
-
-
-def _stem(size: int, width: int) -> Network:
-    return Network(3, size, size).conv(width // 2, 3, 2).conv(width, 3, 2)
 
 
 def _mlp(network: Network, expansion: float) -> None:
@@ -16,7 +12,7 @@ def _mlp(network: Network, expansion: float) -> None:
 
 def repvit(size: int, backbone: bool, blocks: tuple[int, ...], width: int) -> Network:
     """RepViT (Wang et al. 2024, arXiv 2307.09283, section 3 and its configurations): every other block of a stage squeezes."""
-    network = _stem(size, width)
+    network = stem(size, width)
     for stage, count in enumerate(blocks):
         if stage:
             network.depthwise(3, 2).conv(width * 2**stage)
@@ -31,7 +27,7 @@ def repvit(size: int, backbone: bool, blocks: tuple[int, ...], width: int) -> Ne
 
 def repnext(size: int, backbone: bool, blocks: tuple[int, ...], width: int) -> Network:
     """RepNeXt (Zhao et al. 2024, arXiv 2406.16004): a quarter of the channels each through nothing, 3×3, 7×7 and 1×11 with 11×1."""
-    network = _stem(size, width)
+    network = stem(size, width)
     for stage, count in enumerate(blocks):
         if stage:
             small, large = network.branch().depthwise(3, 2), network.branch().depthwise(7, 2)
@@ -48,7 +44,7 @@ def repnext(size: int, backbone: bool, blocks: tuple[int, ...], width: int) -> N
 
 def recnext(size: int, backbone: bool, blocks: tuple[int, ...], width: int, attention: bool = False, expansion: float = 2) -> Network:
     """RecNeXt (Zhao et al. 2025, arXiv 2412.19628 and its configurations): M filters recursively, A attends at half the size."""
-    network = _stem(size, width)
+    network = stem(size, width)
     for stage, count in enumerate(blocks):
         if stage:
             network.conv(2 * network.channels, 7, 2, network.channels)

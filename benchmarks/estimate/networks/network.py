@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from fcrn_mobile.latency.work import Work
 
-__all__ = ["Layer", "Network"]
+__all__ = ["Layer", "Network", "stem"]
 
 
 @dataclass(frozen=True)
@@ -149,3 +149,8 @@ class Network:
     def work(self, weight_bytes: float = 2.0, activation_bytes: float = 2.0, int8: bool = False) -> list[Work]:
         """The cost of every layer at so many bytes per element."""
         return [Work(layer.macs, layer.weights * weight_bytes, layer.activations * activation_bytes, int8) for layer in self.layers]
+
+
+def stem(size: int, width: int) -> Network:
+    """A picture of that side through two 3×3 convolutions that halve it, the first to half of the channels."""
+    return Network(3, size, size).conv(width // 2, 3, 2).conv(width, 3, 2)
