@@ -6,7 +6,7 @@ Apple's ``videoFieldOfView`` of single formats differs by a few per cent from th
 """
 
 from dataclasses import dataclass, replace
-from math import ceil, hypot
+from math import ceil
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.data.cameras import TrainingCamera
 from fcrn_mobile.data.canonical import resolved_camera
+from fcrn_mobile.data.exif_focal import equivalent_focal_px
 from fcrn_mobile.data.framing import Frame
 from fcrn_mobile.data.source import Sample, Source, Wrapped
 from fcrn_mobile.depth_contract import Framing
@@ -27,8 +28,8 @@ VIEWS: tuple[View, ...] = get_args(View)
 
 #: Height and width of the app's video.
 _VIDEO = {"phone-portrait": (1280, 720), "phone-landscape": (720, 1280)}
-#: Focal length in long sides of a 4:3 picture, whose long side is 0.8 of its diagonal.
-_FOCAL = 26 / (0.8 * hypot(36, 24))
+#: Focal length in long sides of a 4:3 picture.
+_FOCAL = equivalent_focal_px(26, 4, 3) / 4
 #: Relative focal lengths of pictures that differ by less are one camera's: parts have whole pixels.
 _ROUNDING = 0.02
 
