@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fcrn_mobile.whole_file import partial_name, replaced_whole
+from fcrn_mobile.errors import InputError
+from fcrn_mobile.whole_file import partial_name, replaced_whole, write_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -60,3 +61,13 @@ def test_files_and_folders_take_the_place_of_either(old: str, new: str, tmp_path
         write(partial, new, "new")
     assert names(tmp_path) == ["a.mlpackage"]
     assert (names(path) if new == "folder" else [path.read_text()]) == ["new"]
+
+
+def test_text_is_utf_8_whatever_it_holds_and_not_written_over_unasked(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write_whole(path, "δ\udcff\n", force=False)
+    assert path.read_bytes() == b"\xce\xb4?\n"
+    with pytest.raises(InputError, match="exists"):
+        write_whole(path, "new", force=False)
+    write_whole(path, "new")
+    assert (path.read_text(), names(tmp_path)) == ("new", ["a.txt"])

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from fcrn_mobile.data import Sample, open_source
 from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.data.images import read_image
-from fcrn_mobile.data.source import split_indices
+from fcrn_mobile.data.source import evenly, split_indices, valid_pixels
 from fcrn_mobile.errors import InputError
 
 
@@ -192,3 +192,13 @@ def test_depth_of_8_bits_needs_a_scale_in_a_folder_and_a_list(tmp_path: Path) ->
         with pytest.raises(InputError, match=r"a\.png' .*\?scale=UNITS_PER_METRE"):
             open_source(spec)[0]
         assert open_source(f"{spec}?scale=25.5")[0].depth[0, 0] == 2.0
+
+
+@pytest.mark.parametrize(("length", "most", "places"), [(0, 3, []), (2, 3, [0, 1]), (9, 3, [0, 4, 8]), (5, 1, [0])])
+def test_places_are_spread_evenly(length: int, most: int, places: list[int]) -> None:
+    assert evenly(length, most) == places
+
+
+def test_valid_pixels_are_finite_and_above_0() -> None:
+    depth = np.array([[0.5, 0, -1], [np.nan, np.inf, -np.inf]], np.float32)
+    np.testing.assert_array_equal(valid_pixels(depth), [[True, False, False], [False, False, False]])

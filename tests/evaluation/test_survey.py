@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcrn_mobile.data.source import Sample, evenly
+from fcrn_mobile.data.source import Sample
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.survey import EDGES, survey
 
@@ -69,8 +69,3 @@ def test_without_depth_there_are_frames_alone() -> None:
     assert math.isnan(result.median)
     with pytest.raises(InputError, match="frame0 is damaged"):
         survey(Frames(None), [0], "x", None, 0)
-
-
-@pytest.mark.parametrize(("length", "most", "places"), [(0, 3, []), (2, 3, [0, 1]), (9, 3, [0, 4, 8]), (5, 1, [0])])
-def test_places_are_spread_evenly(length: int, most: int, places: list[int]) -> None:
-    assert evenly(length, most) == places
