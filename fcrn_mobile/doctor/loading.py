@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from fcrn_mobile.doctor.subject import Place, Stage, Subject
-from fcrn_mobile.mil.ops import MIL
+from fcrn_mobile.mil.ops import MIL, OPERATORS
 from fcrn_mobile.mil.refused import refusals
 from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.package.reading import default_function
@@ -12,27 +12,6 @@ __all__ = ["DETECTIONS"]
 
 #: Specification that a system brought (Model.proto), and the least that can hold what the rule is about.
 _IOS16, _IOS18 = 7, 9
-#: Operator set → the operators that came with it; the others were there before iOS 15 (coremltools 9).
-_NEW = {
-    6: {
-        "constexpr_affine_dequantize",
-        "constexpr_cast",
-        "constexpr_lut_to_dense",
-        "constexpr_sparse_to_dense",
-        "fill_like",
-        "pixel_unshuffle",
-        "reshape_like",
-    },
-    7: {"dequantize", "quantize", "resize"},
-    8: {
-        "constexpr_blockwise_shift_scale",
-        "constexpr_lut_to_sparse",
-        "constexpr_sparse_blockwise_shift_scale",
-        "read_state",
-        "scaled_dot_product_attention",
-        "slice_update",
-    },
-}
 #: Axes that Core ML's tensors have at most.
 _MOST_AXES = 5
 _MOST_CONSTANT_BYTES = 2**31
@@ -91,10 +70,9 @@ def _specification_version(subject: Subject) -> Iterator[Place]:
 
 def _operator_set(subject: Subject) -> Iterator[Place]:
     for stage, _, op in subject.operators():
-        newest = stage.checked.opset if stage.checked and stage.source.kind == "mlProgram" else max(_NEW)
-        for opset, kinds in _NEW.items():
-            if opset > newest and op.kind in kinds:
-                yield stage.place(op, f"came with CoreML{opset}, the function asks for CoreML{newest}")
+        since = OPERATORS[op.kind].since if op.kind in OPERATORS else 0
+        if stage.checked and stage.source.kind == "mlProgram" and since > stage.checked.opset:
+            yield stage.place(op, f"came with CoreML{since}, the function asks for CoreML{stage.checked.opset}")
 
 
 def _operator_unknown(subject: Subject) -> Iterator[Place]:

@@ -107,9 +107,9 @@ class Operators:
         op = self._producers.get(tensor.name) if tensor else None
         return op if op and op.kind in kinds else None
 
-    def consumers(self, op: Op) -> list[Op]:
-        """What reads the first result of an operator."""
-        return self._consumers.get(op.name, [])
+    def consumers(self, op: Op, *kinds: str) -> list[Op]:
+        """What reads the first result of an operator; where kinds are given, those of it that are of one."""
+        return [consumer for consumer in self._consumers.get(op.name, []) if not kinds or consumer.kind in kinds]
 
     def constant_values(self) -> "Iterable[tuple[str, Value]]":
         """Every constant that has a name, and its value."""

@@ -5,19 +5,16 @@ from itertools import groupby
 
 from fcrn_mobile.doctor.subject import Place, Subject
 from fcrn_mobile.mil.neural_network.network import NETWORKS
+from fcrn_mobile.mil.ops import activation, elementwise, unary
 
 __all__ = ["DETECTIONS"]
 
 #: Uncompressed weights are worth a word from here on.
 _MANY_BYTES = 20_000_000
 _LONG_CHAIN = 250
-_ELEMENTWISE = {"add", "sub", "mul", "real_div", "maximum", "minimum", "relu", "relu6", "clip", "sigmoid", "tanh", "square", "sqrt", "exp"}
-#: Weights in whole numbers with scales → where the numbers are.
-_AFFINE = {
-    "constexpr_affine_dequantize": "quantized_data",
-    "constexpr_blockwise_shift_scale": "data",
-    "constexpr_sparse_blockwise_shift_scale": "nonzero_data",
-}
+_ELEMENTWISE = frozenset((*elementwise.OPERATORS, *unary.OPERATORS, *activation.OPERATORS))
+#: Inputs of expanding operators that hold whole numbers, where these have scales.
+_CODES = ("quantized_data", "data", "nonzero_data")
 
 
 def _uncompressed(subject: Subject) -> Iterator[Place]:
@@ -35,9 +32,10 @@ def _network_in_float32(subject: Subject) -> Iterator[Place]:
 
 def _int8_weights(subject: Subject) -> Iterator[Place]:
     for stage, _, op in subject.operators():
-        tensor = op.tensor(_AFFINE[op.kind]) if op.kind in _AFFINE else None
-        if tensor and tensor.dtype in ("INT8", "UINT8"):
-            yield stage.place(op, f"{tensor.bytes / 1e3:.1f} kB")
+        codes = [op.tensor(name) for name in _CODES if op.kind.startswith("constexpr_") and op.tensor("scale")]
+        for tensor in codes:
+            if tensor and tensor.dtype in ("INT8", "UINT8"):
+                yield stage.place(op, f"{tensor.bytes / 1e3:.1f} kB")
 
 
 def _blockwise_weights(subject: Subject) -> Iterator[Place]:

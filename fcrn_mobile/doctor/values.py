@@ -193,8 +193,7 @@ def _rms_norm(op: Op, operators: Operators) -> str | None:
     magnitude = operators.producer(largest.tensor("x"), "abs") if largest else None
     if magnitude is None or magnitude.tensor("x") != op.tensor("x"):
         return None
-    squares = [reader for reader in operators.consumers(op) if reader.kind in ("square", "pow", "mul", "reduce_sum_square")]
-    return "" if squares else None
+    return "" if operators.consumers(op, "square", "pow", "mul", "reduce_sum_square") else None
 
 
 def _enumerated_together(subject: Subject) -> Iterator[Place]:

@@ -32,6 +32,7 @@ class TrainingRecord:
         command: as typed.
         versions: of the tool and of torch.
         epoch, step: that the checkpoint is of.
+        terms: under which the data may be used, a line each.
         imported_from: format of a foreign file.
         file, sha256: name and hash of that file.
         place: of the weights in it.
@@ -56,6 +57,7 @@ class TrainingRecord:
     versions: dict[str, str] | None = None
     epoch: int | None = None
     step: int | None = None
+    terms: list[str] | None = None
     imported_from: str = ""
     file: str = ""
     sha256: str = ""

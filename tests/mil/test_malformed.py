@@ -130,7 +130,8 @@ def test_a_file_without_permission_is_named(what: str, sound, tmp_path, monkeypa
 
         return opened
 
-    monkeypatch.setattr(Path, "read_bytes", refused(Path.read_bytes))
+    for reader in ("read_bytes", "open"):
+        monkeypatch.setattr(Path, reader, refused(getattr(Path, reader)))
     monkeypatch.setattr(np, "fromfile", refused(np.fromfile))
     with pytest.raises(MilError, match=rf"cannot read .*{re.escape(what)}' \(Permission denied\): make it readable"):
         Program.load(package)

@@ -124,7 +124,7 @@ def test_tensors_are_released_after_their_last_use(packages) -> None:
         most = max(most, len(alive))
         alive -= set(operation.releases)
     assert alive == {"depth"}
-    assert most <= 8
+    assert most <= 9  # the encoder's maps wait for their step of the decoder
 
 
 def test_an_unknown_operator_is_an_error_at_load(packages, monkeypatch) -> None:

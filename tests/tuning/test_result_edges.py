@@ -105,7 +105,8 @@ def test_an_outcome_as_json() -> None:
         "cost": 123.0,
         "mean_bits": 5.5,
         "latency_estimate_ms": 1.25,
-        "fidelity": {"abs_rel": 0.01, "psnr_db": 40.0, "max_abs": 0.1, "cosine": 1.0, "boundary_drift": 0.0},
+        "fidelity": {"abs_rel": 0.01, "psnr_db": 40.0, "max_abs": 0.1, "cosine": 1.0, "boundary_drift": 0.0}
+        | {"rule": "mean |candidate - reference| / reference of the depth maps", "unit": "metres"},
         "change": dict.fromkeys(compared(), 0.01),
         "choice": FIT.choice,
         "predicted": 0.011,

@@ -115,11 +115,11 @@ def _unpacked(packed: Tensor, bits: int, count: int) -> Tensor:
 
 
 OPERATORS = {
-    "constexpr_affine_dequantize": Operator(constexpr_affine_dequantize, "computed"),
-    "constexpr_blockwise_shift_scale": Operator(constexpr_blockwise_shift_scale, "computed"),
-    "constexpr_cast": Operator(constexpr_cast, "computed"),
-    "constexpr_lut_to_dense": Operator(constexpr_lut_to_dense, "computed"),
-    "constexpr_lut_to_sparse": Operator(constexpr_lut_to_sparse, "computed"),
-    "constexpr_sparse_blockwise_shift_scale": Operator(constexpr_sparse_blockwise_shift_scale, "computed"),
-    "constexpr_sparse_to_dense": Operator(constexpr_sparse_to_dense, "computed"),
+    "constexpr_affine_dequantize": Operator(constexpr_affine_dequantize, "computed", since=6),
+    "constexpr_blockwise_shift_scale": Operator(constexpr_blockwise_shift_scale, "computed", since=8),
+    "constexpr_cast": Operator(constexpr_cast, "computed", since=6),
+    "constexpr_lut_to_dense": Operator(constexpr_lut_to_dense, "computed", since=6),
+    "constexpr_lut_to_sparse": Operator(constexpr_lut_to_sparse, "computed", since=8),
+    "constexpr_sparse_blockwise_shift_scale": Operator(constexpr_sparse_blockwise_shift_scale, "computed", since=8),
+    "constexpr_sparse_to_dense": Operator(constexpr_sparse_to_dense, "computed", since=6),
 }

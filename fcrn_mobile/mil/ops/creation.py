@@ -46,7 +46,7 @@ def _range_shape(declared: Declared) -> Shape:
 
 OPERATORS = {
     "fill": Operator(fill, "exact", grows=lambda declared: declared.lengths("shape")),
-    "fill_like": Operator(fill_like, "exact"),
+    "fill_like": Operator(fill_like, "exact", since=6),
     "range_1d": Operator(range_1d, "computed", grows=_range_shape),
     "shape": Operator(shape, "exact"),
 }

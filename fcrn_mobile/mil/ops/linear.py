@@ -118,6 +118,6 @@ OPERATORS = {
     ),
     "matmul": Operator(matmul, "computed", fresh=True, grows=_matmul_shape, macs=_matmul_macs, misdeclared=True),
     "scaled_dot_product_attention": Operator(
-        scaled_dot_product_attention, "computed", fresh=True, grows=_attention_shape, macs=_attention_macs
+        scaled_dot_product_attention, "computed", fresh=True, grows=_attention_shape, macs=_attention_macs, since=8
     ),
 }

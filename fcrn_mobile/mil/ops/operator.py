@@ -63,6 +63,7 @@ class Operator:
         foreign: whether it is none of MIL's, but a model of another kind (``model.py``).
         blocks: of operators that it runs, as often as the values tell it to, or never.
         writes: whether it has no result, since it writes one into a state.
+        since: the number of the operator set that brought it; 5 is the first that has any (iOS 15).
     """
 
     run: Callable[..., Any]
@@ -87,6 +88,7 @@ class Operator:
     foreign: bool = False
     blocks: tuple[Nested, ...] = ()
     writes: bool = False
+    since: int = 5
 
     @property
     def is_product(self) -> bool:

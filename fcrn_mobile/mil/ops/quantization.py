@@ -31,6 +31,6 @@ def _grid(tensor: Tensor, scale: Tensor, zero: Tensor | None, axis: Tensor | Non
 
 
 OPERATORS = {
-    "dequantize": Operator(dequantize, "computed", inserted=True, free=True),
-    "quantize": Operator(quantize, "exact", inserted=True, free=True),
+    "dequantize": Operator(dequantize, "computed", inserted=True, free=True, since=7),
+    "quantize": Operator(quantize, "exact", inserted=True, free=True, since=7),
 }

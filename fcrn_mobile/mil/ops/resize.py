@@ -194,7 +194,7 @@ def _resize_shape(declared: Declared) -> Shape:
 
 
 OPERATORS = {
-    "resize": Operator(resize, "scaled", grows=_resize_shape, channelwise=True),
+    "resize": Operator(resize, "scaled", grows=_resize_shape, channelwise=True, since=7),
     "resize_bilinear": Operator(resize_bilinear, "scaled", grows=_resize_shape, channelwise=True),
     "resize_nearest_neighbor": Operator(resize_nearest_neighbor, "moved", grows=_resize_shape, channelwise=True),
     "upsample_bilinear": Operator(upsample_bilinear, "scaled", grows=_upsample_shape, channelwise=True, spans=True),

@@ -178,7 +178,7 @@ OPERATORS = {
     "flatten2d": Operator(flatten2d, "moved", free=True),
     "pad": Operator(pad, "exact", grows=padded, refusal=_pad_refusal, spans=True),
     "reshape": Operator(reshape, "moved", grows=lambda declared: tuple(1 for _ in declared.lengths("shape")), versioned=True, free=True),
-    "reshape_like": Operator(reshape_like, "moved", lists=("begins", "end_masks", "ends", "ref_tensors"), free=True),
+    "reshape_like": Operator(reshape_like, "moved", lists=("begins", "end_masks", "ends", "ref_tensors"), free=True, since=6),
     "split": Operator(split, "moved"),
     "squeeze": Operator(squeeze, "moved", free=True),
     "stack": Operator(stack, "moved", grows=_joined, lists=("values",), refusal=_stack_refusal),

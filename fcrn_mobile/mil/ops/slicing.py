@@ -135,6 +135,6 @@ OPERATORS = {
     "reverse_sequence": Operator(reverse_sequence, "moved"),
     "slice_by_index": Operator(slice_by_index, "moved"),
     "slice_by_size": Operator(slice_by_size, "moved"),
-    "slice_update": Operator(slice_update, "moved"),
+    "slice_update": Operator(slice_update, "moved", since=8),
     "sliding_windows": Operator(sliding_windows, "moved", grows=_windows_shape),
 }

@@ -61,7 +61,7 @@ OPERATORS = {
     "batch_to_space": Operator(batch_to_space, "moved"),
     "depth_to_space": Operator(depth_to_space, "moved"),
     "pixel_shuffle": Operator(pixel_shuffle, "moved"),
-    "pixel_unshuffle": Operator(pixel_unshuffle, "moved"),
+    "pixel_unshuffle": Operator(pixel_unshuffle, "moved", since=6),
     "space_to_batch": Operator(space_to_batch, "moved", grows=lambda declared: padded(declared, "paddings")),
     "space_to_depth": Operator(space_to_depth, "moved"),
 }

@@ -46,6 +46,6 @@ def _shown(value: Tensor) -> str:
 
 
 OPERATORS = {
-    "read_state": Operator(read_state, "moved"),
-    "write_state": Operator(write_state, "exact", writes=True),
+    "read_state": Operator(read_state, "moved", since=8),
+    "write_state": Operator(write_state, "exact", writes=True, since=8),
 }

@@ -183,6 +183,13 @@ def test_every_operator_of_coremltools_runs_with_every_input_of_every_version() 
             assert written <= taken, f"{kind} of {target} has inputs that this runtime lacks: {written - taken}"
 
 
+def test_the_operator_set_that_brought_it_is_that_of_coremltools() -> None:
+    """Coremltools counts versions of the specification, which have a number more than the operator set of the same system."""
+    first = {kind: max(5, min(target.value for target in versions) - 1) for kind, versions in SSAOpRegistry.core_ops.items()}
+    assert {kind: OPERATORS[kind].since for kind in MIL - {"write_state"}} == {kind: first[kind] for kind in MIL - {"write_state"}}
+    assert OPERATORS["write_state"].since == OPERATORS["read_state"].since
+
+
 def test_versions_that_differ_are_told_the_operator_set() -> None:
     versioned = kinds(lambda operator: operator.versioned)
     assert versioned == {kind for kind, operator in OPERATORS.items() if "opset" in inspect.signature(operator.run).parameters}
