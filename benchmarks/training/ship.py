@@ -62,7 +62,7 @@ def ship(model: str, data: str, out: Path) -> dict[str, float | int | str]:
         InputError: data of unknown terms, too many bytes or multiplications.
     """
     trained = load_checkpoint(model)
-    training = replace(trained.training, others=trained.training.others | {"terms": terms(trained)})
+    training = replace(trained.training, terms=terms(trained))
     macs = count_macs(trained.deployed(), *trained.input_size)
     if macs > MOST_MACS:
         raise InputError(f"'{model}' has {macs / 1e9:.3f} GMACs, at most {MOST_MACS / 1e9:g} are shipped")

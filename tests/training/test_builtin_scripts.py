@@ -39,7 +39,8 @@ def test_what_is_shipped_is_in_float16_with_its_own_metrics_and_the_terms_of_its
     expected = evaluate(open_runtime(str(tmp_path / "shipped.safetensors")), open_source("sample#val"), protocol("eigen")).compute()
     assert shipped.metrics == json.loads(json.dumps(expected)) | {"protocol": "eigen"} == metrics
     assert (shipped.training.data, shipped.training.epoch) == (before.training.data, 7)
-    first, second = shipped.training.others["terms"]
+    assert shipped.training.terms is not None
+    first, second = shipped.training.terms
     assert "Silberman" in first
     assert "rooms" in second
 
