@@ -6,6 +6,7 @@ import Foundation
 public struct AVMediaType: Hashable, Sendable {
   let name: String
   public static let video = AVMediaType(name: "vide")
+  public static let depthData = AVMediaType(name: "dpth")
 }
 
 public class CALayer: NSObject {}
@@ -14,6 +15,7 @@ public class AVCaptureDevice: NSObject {
   public struct DeviceType: Hashable, Sendable {
     let name: String
     public static let builtInWideAngleCamera = DeviceType(name: "AVCaptureDeviceTypeBuiltInWideAngleCamera")
+    public static let builtInLiDARDepthCamera = DeviceType(name: "AVCaptureDeviceTypeBuiltInLiDARDepthCamera")
   }
 
   public enum Position: Int, Sendable {
@@ -25,16 +27,54 @@ public class AVCaptureDevice: NSObject {
     public var videoRotationAngleForHorizonLevelCapture: CGFloat { FakeCamera.shared.levelAngle }
   }
 
+  public class Format: NSObject {
+    public let formatDescription: CMFormatDescription
+    public let supportedDepthDataFormats: [Format]
+    public let isVideoBinned = false
+    init(_ formatDescription: CMFormatDescription, depth: [Format] = []) {
+      (self.formatDescription, supportedDepthDataFormats) = (formatDescription, depth)
+    }
+  }
+
   public static func `default`(
     _ deviceType: DeviceType, for mediaType: AVMediaType?, position: Position
-  ) -> AVCaptureDevice? { position == .back && FakeCamera.shared.exists ? AVCaptureDevice() : nil }
+  ) -> AVCaptureDevice? {
+    guard position == .back, FakeCamera.shared.exists else { return nil }
+    return deviceType != .builtInLiDARDepthCamera || FakeCamera.shared.hasScanner ? AVCaptureDevice(deviceType) : nil
+  }
+
+  init(_ deviceType: DeviceType) { self.deviceType = deviceType }
+
+  public let deviceType: DeviceType
+  /// A plain camera measures no depth; of a scanner's formats not all come with depth, nor all depth in metres.
+  public private(set) lazy var formats: [Format] = {
+    guard deviceType == .builtInLiDARDepthCamera else { return [] }
+    let depth = [kCVPixelFormatType_DisparityFloat16, kCVPixelFormatType_DepthFloat16, kCVPixelFormatType_DepthFloat32]
+      .map { Format(CMFormatDescription(mediaSubType: $0, width: 32, height: 24)) }
+    let video = [(1920, depth), (3840, depth), (1280, [])].map { width, depth in
+      Format(CMFormatDescription(mediaSubType: 0, width: Int32(width), height: Int32(width / 4 * 3)), depth: depth)
+    }
+    return video
+  }()
+  private var isLocked = false
+  public func lockForConfiguration() throws { isLocked = true }
+  public func unlockForConfiguration() { isLocked = false }
+  public var activeFormat = Format(CMFormatDescription(mediaSubType: 0, width: 1280, height: 720)) {
+    willSet { precondition(isLocked && formats.contains(newValue), "as AVFoundation: an exception") }
+  }
+  public var activeDepthDataFormat: Format? {
+    willSet {
+      precondition(isLocked && newValue.map { activeFormat.supportedDepthDataFormats.contains($0) } != false, "as AVFoundation: an exception")
+    }
+  }
   public static func requestAccess(for mediaType: AVMediaType) async -> Bool { FakeCamera.shared.isAllowed }
 }
 
 public class AVCaptureInput: NSObject {}
 
 public class AVCaptureDeviceInput: AVCaptureInput {
-  public init(device: AVCaptureDevice) throws {}
+  let device: AVCaptureDevice
+  public init(device: AVCaptureDevice) throws { self.device = device }
 }
 
 public class AVCaptureOutput: NSObject {
@@ -63,6 +103,8 @@ public class AVCaptureVideoDataOutput: AVCaptureOutput {
   public override init() {}
   public var videoSettings: [String: Any]! = [:]
   public var alwaysDiscardsLateVideoFrames = true
+  /// Takes the place of the delegate.
+  fileprivate weak var synchronizer: AVCaptureDataOutputSynchronizer?
   private weak var delegate: (any AVCaptureVideoDataOutputSampleBufferDelegate)?
   private var queue: DispatchQueue?
   private let lock = NSLock()
@@ -77,7 +119,8 @@ public class AVCaptureVideoDataOutput: AVCaptureOutput {
   /// A camera delivers colours in this one format; Core Video raises an exception for others.
   var format: OSType { videoSettings[kCVPixelBufferPixelFormatTypeKey as String] as? OSType ?? 0 }
 
-  func deliver(_ sample: CMSampleBuffer, from connection: AVCaptureConnection) {
+  func deliver(_ sample: CMSampleBuffer, _ depth: AVDepthData?, from connection: AVCaptureConnection) {
+    if let synchronizer { return synchronizer.deliver(sample, depth) }
     let isLate = lock.withLock {
       defer { isBusy = true }
       return isBusy
@@ -97,6 +140,96 @@ public class AVCaptureVideoDataOutput: AVCaptureOutput {
   }
 }
 
+public class AVDepthData: NSObject {
+  public enum Quality: Int, Sendable {
+    case low, high
+  }
+  public let depthDataMap: CVPixelBuffer
+  public let depthDataQuality: Quality
+  init(_ depthDataMap: CVPixelBuffer, quality: Quality) {
+    (self.depthDataMap, depthDataQuality) = (depthDataMap, quality)
+  }
+}
+
+public class AVCaptureDepthDataOutput: AVCaptureOutput {
+  public override init() {}
+  public var isFilteringEnabled = true
+  public var alwaysDiscardsLateDepthData = true
+}
+
+public class AVCaptureSynchronizedData: NSObject {}
+
+public class AVCaptureSynchronizedSampleBufferData: AVCaptureSynchronizedData {
+  public let sampleBuffer: CMSampleBuffer
+  public let sampleBufferWasDropped = false
+  init(_ sampleBuffer: CMSampleBuffer) { self.sampleBuffer = sampleBuffer }
+}
+
+public class AVCaptureSynchronizedDepthData: AVCaptureSynchronizedData {
+  public let depthData: AVDepthData
+  public let depthDataWasDropped = false
+  init(_ depthData: AVDepthData) { self.depthData = depthData }
+}
+
+public class AVCaptureSynchronizedDataCollection: NSObject {
+  private let data: [(AVCaptureOutput, AVCaptureSynchronizedData)]
+  init(_ data: [(AVCaptureOutput, AVCaptureSynchronizedData)]) { self.data = data }
+  public func synchronizedData(for captureOutput: AVCaptureOutput) -> AVCaptureSynchronizedData? {
+    data.first { $0.0 === captureOutput }?.1
+  }
+}
+
+public protocol AVCaptureDataOutputSynchronizerDelegate: NSObjectProtocol {
+  func dataOutputSynchronizer(
+    _ synchronizer: AVCaptureDataOutputSynchronizer,
+    didOutput synchronizedDataCollection: AVCaptureSynchronizedDataCollection)
+}
+
+/// Takes the place of its outputs' delegates.
+public class AVCaptureDataOutputSynchronizer: NSObject {
+  private let video: AVCaptureVideoDataOutput
+  private let depth: AVCaptureDepthDataOutput
+  private weak var delegate: (any AVCaptureDataOutputSynchronizerDelegate)?
+  private var queue: DispatchQueue?
+  private let lock = NSLock()
+  private var isBusy = false
+
+  /// The stub's takes one camera and one scanner.
+  public init(dataOutputs: [AVCaptureOutput]) {
+    guard let video = dataOutputs.first as? AVCaptureVideoDataOutput,
+      let depth = dataOutputs.last as? AVCaptureDepthDataOutput, dataOutputs.count == 2
+    else { fatalError("a camera and a scanner, in this order") }
+    (self.video, self.depth) = (video, depth)
+    super.init()
+    video.synchronizer = self
+  }
+
+  public func setDelegate(_ delegate: (any AVCaptureDataOutputSynchronizerDelegate)?, queue: DispatchQueue?) {
+    (self.delegate, self.queue) = (delegate, queue)
+  }
+
+  fileprivate func deliver(_ sample: CMSampleBuffer, _ measured: AVDepthData?) {
+    let isLate = lock.withLock {
+      defer { isBusy = true }
+      return isBusy
+    }
+    if isLate { return }
+    let data: [(AVCaptureOutput, AVCaptureSynchronizedData)] =
+      [(video, AVCaptureSynchronizedSampleBufferData(sample))]
+      + (measured.map { [(depth, AVCaptureSynchronizedDepthData($0))] } ?? [])
+    let work = Delivery(synchronizer: self, data: AVCaptureSynchronizedDataCollection(data))
+    queue?.async {
+      work.synchronizer.delegate?.dataOutputSynchronizer(work.synchronizer, didOutput: work.data)
+      work.synchronizer.lock.withLock { work.synchronizer.isBusy = false }
+    }
+  }
+
+  private struct Delivery: @unchecked Sendable {
+    let synchronizer: AVCaptureDataOutputSynchronizer
+    let data: AVCaptureSynchronizedDataCollection
+  }
+}
+
 public struct AVError: Error {
   public enum Code: Int, Sendable {
     case mediaServicesWereReset = -11819
@@ -112,6 +245,7 @@ public class AVCaptureSession: NSObject {
   public struct Preset: Hashable, Sendable {
     let name: String
     public static let hd1280x720 = Preset(name: "AVCaptureSessionPreset1280x720")
+    public static let inputPriority = Preset(name: "AVCaptureSessionPresetInputPriority")
   }
 
   public enum InterruptionReason: Int, Sendable {
@@ -132,7 +266,10 @@ public class AVCaptureSession: NSObject {
   /// Whether images come with focal lengths: as it was set when the session started.
   fileprivate private(set) var delivers = false
   private(set) var output: AVCaptureVideoDataOutput?
-  let connection = AVCaptureConnection()
+  fileprivate private(set) var depthOutput: AVCaptureDepthDataOutput?
+  private(set) var connection = AVCaptureConnection()
+  /// Depth stays as the sensor lies, unless it is asked for otherwise.
+  let depthConnection = AVCaptureConnection()
 
   public override init() {
     super.init()
@@ -141,11 +278,26 @@ public class AVCaptureSession: NSObject {
 
   public func canSetSessionPreset(_ preset: Preset) -> Bool { true }
   public func canAddInput(_ input: AVCaptureInput) -> Bool { inputs.isEmpty }
-  public func canAddOutput(_ output: AVCaptureOutput) -> Bool { output is AVCaptureVideoDataOutput }
+  public var outputs: [AVCaptureOutput] { [output, depthOutput].compactMap { $0 } }
+  public func canAddOutput(_ output: AVCaptureOutput) -> Bool {
+    let hasDepth = (inputs.first as? AVCaptureDeviceInput)?.device.deviceType == .builtInLiDARDepthCamera
+    return output is AVCaptureDepthDataOutput ? hasDepth && depthOutput == nil : self.output == nil
+  }
   public func addInput(_ input: AVCaptureInput) { inputs.append(input) }
+  public func removeInput(_ input: AVCaptureInput) { inputs.removeAll { $0 === input } }
   public func addOutput(_ output: AVCaptureOutput) {
-    self.output = output as? AVCaptureVideoDataOutput
-    output.connected = connection
+    if let depth = output as? AVCaptureDepthDataOutput {
+      depthOutput = depth
+      output.connected = depthConnection
+    } else {
+      self.output = output as? AVCaptureVideoDataOutput
+      connection = AVCaptureConnection()
+      output.connected = connection
+    }
+  }
+  public func removeOutput(_ output: AVCaptureOutput) {
+    if output === depthOutput { depthOutput = nil }
+    if output === self.output { self.output = nil }
   }
   public func beginConfiguration() {}
   public func commitConfiguration() {}
@@ -164,6 +316,10 @@ package final class FakeCamera: @unchecked Sendable {
 
   package var exists = true
   package var isAllowed = true
+  /// Whether there is a LiDAR scanner.
+  package var hasScanner = false
+  /// What the scanner says of its depth.
+  package var isSure = true
   package var isInterrupted = false
   /// Focal lengths in pixels of the images as they are delivered; nil for a camera that doesn't tell.
   package var intrinsics: SIMD2<Float>? = SIMD2(repeating: 48)
@@ -181,24 +337,55 @@ package final class FakeCamera: @unchecked Sendable {
   /// As if newly made, with a phone held upright.
   package func reset() {
     (exists, isAllowed, isInterrupted, levelAngle, intrinsics) = (true, true, false, 90, SIMD2(repeating: 48))
+    (hasScanner, isSure) = (false, true)
     lock.withLock { starts = 0 }
   }
 
   /// Delivers a picture that a sensor of this size takes, if the session runs.
   ///
-  /// - Parameter scene: colour, 0 to 255, of a point in the scene, from the left and from above, in shares of what the sensor sees when
-  ///   the phone is held as `levelAngle` says.
+  /// - Parameters:
+  ///   - depth: in metres, of a point in the scene, if a scanner measures it: a quarter as many pixels along each side.
+  ///   - scene: colour, 0 to 255, of a point in the scene, from the left and from above, in shares of what the sensor sees when
+  ///     the phone is held as `levelAngle` says.
   package func deliver(
-    width: Int, height: Int, seconds: Double = 0, scene: (Double, Double) -> SIMD3<Double>
+    width: Int, height: Int, seconds: Double = 0, depth: ((Double, Double) -> Float)? = nil,
+    scene: (Double, Double) -> SIMD3<Double>
   ) {
     guard let session, session.isRunning, let output = session.output else { return }
     guard output.format == kCVPixelFormatType_32BGRA else { fatalError("the camera has no pixel format \(output.format)") }
-    let angle = session.connection.videoRotationAngle
+    guard let buffer = look(width, height, output.format, session.connection, { buffer, x, y, point in
+      buffer[colour: x, y] = SIMD4(scene(point.0, point.1), 255)
+    }) else { return }
+    var attachments: [String: Data] = [:]
+    if session.delivers, let intrinsics {
+      let columns: [Float] = [intrinsics.x, 0, 0, 0, 0, intrinsics.y, 0, 0, 0, 0, 1, 0]
+      attachments[kCMSampleBufferAttachmentKey_CameraIntrinsicMatrix] = columns.withUnsafeBytes { Data($0) }
+    }
+    let sample = CMSampleBuffer(image: buffer, time: CMTime(seconds: seconds), attachments: attachments)
+    output.deliver(sample, measured(width / 4, height / 4, depth), from: session.connection)
+  }
+
+  private func measured(_ width: Int, _ height: Int, _ depth: ((Double, Double) -> Float)?) -> AVDepthData? {
+    guard let depth, let session, let output = session.depthOutput,
+      let device = (session.inputs.first as? AVCaptureDeviceInput)?.device,
+      let format = device.activeDepthDataFormat?.formatDescription.mediaSubType.rawValue
+    else { return nil }
+    return look(width, height, format, session.depthConnection) { buffer, x, y, point in
+      // Filtering fills what the scanner is not sure of.
+      let metres = depth(point.0, point.1)
+      buffer[depth: x, y] = metres.isNaN && output.isFilteringEnabled ? 1 : metres
+    }.map { AVDepthData($0, quality: isSure ? .high : .low) }
+  }
+
+  /// What a sensor of this size sees, turned as a connection asks.
+  private func look(
+    _ width: Int, _ height: Int, _ format: OSType, _ connection: AVCaptureConnection,
+    _ set: (CVBuffer, Int, Int, (Double, Double)) -> Void
+  ) -> CVBuffer? {
+    let angle = connection.videoRotationAngle
     let isTurned = angle == 90 || angle == 270
-    guard
-      let buffer = CVBuffer(
-        width: isTurned ? height : width, height: isTurned ? width : height, format: output.format)
-    else { return }
+    guard let buffer = CVBuffer(width: isTurned ? height : width, height: isTurned ? width : height, format: format)
+    else { return nil }
     let tilt = (Int(levelAngle - angle) + 360) % 360
     for y in 0..<CVPixelBufferGetHeight(buffer) {
       for x in 0..<CVPixelBufferGetWidth(buffer) {
@@ -211,16 +398,10 @@ package final class FakeCamera: @unchecked Sendable {
         case 270: point = (down, 1 - across)
         default: point = (across, down)
         }
-        buffer[colour: x, y] = SIMD4(scene(point.0, point.1), 255)
+        set(buffer, x, y, point)
       }
     }
-    var attachments: [String: Data] = [:]
-    if session.delivers, let intrinsics {
-      let columns: [Float] = [intrinsics.x, 0, 0, 0, 0, intrinsics.y, 0, 0, 0, 0, 1, 0]
-      attachments[kCMSampleBufferAttachmentKey_CameraIntrinsicMatrix] = columns.withUnsafeBytes { Data($0) }
-    }
-    let sample = CMSampleBuffer(image: buffer, time: CMTime(seconds: seconds), attachments: attachments)
-    output.deliver(sample, from: session.connection)
+    return buffer
   }
 
   /// Tells the app what happened to the session.

@@ -99,6 +99,8 @@ public class CIImage: NSObject {
   }
 }
 
+public struct CIImageRepresentationOption: Hashable, Sendable {}
+
 public struct CIContextOption: Hashable, Sendable {
   let name: String
   public static let cacheIntermediates = CIContextOption(name: "cacheIntermediates")
@@ -117,6 +119,17 @@ public class CIContext: NSObject {
         buffer[colour: x, y] = colour + buffer[colour: x, y] * (1 - colour.w / 255)
       }
     }
+  }
+
+  /// Width and height, big-endian in 16 bits, and red, green and blue of each pixel, in place of JPEG's bytes.
+  public func jpegRepresentation(
+    of image: CIImage, colorSpace: CGColorSpace, options: [CIImageRepresentationOption: Any] = [:]
+  ) -> Data? {
+    guard let picture = createCGImage(image, from: image.extent), picture.width < 1 << 16, picture.height < 1 << 16
+    else { return nil }
+    let pixels = (0..<picture.height).flatMap { y in (0..<picture.width).flatMap { picture.colour($0, y) } }
+    let sides = [picture.width, picture.height].flatMap { [UInt8($0 >> 8), UInt8($0 & 0xff)] }
+    return Data(sides + pixels)
   }
 
   public func createCGImage(_ image: CIImage, from fromRect: CGRect) -> CGImage? {

@@ -6,6 +6,22 @@ public struct CMTime: Sendable {
   package init(seconds: Double) { self.seconds = seconds }
 }
 
+public class CMFormatDescription {
+  public struct MediaSubType: Hashable, Sendable {
+    public let rawValue: OSType
+  }
+  public struct Dimensions: Sendable {
+    public let width: Int32
+    public let height: Int32
+  }
+  public let mediaSubType: MediaSubType
+  public let dimensions: Dimensions
+  package init(mediaSubType: OSType, width: Int32, height: Int32) {
+    self.mediaSubType = MediaSubType(rawValue: mediaSubType)
+    dimensions = Dimensions(width: width, height: height)
+  }
+}
+
 public class CMClock {
   nonisolated(unsafe) package static var seconds = 0.0
   package init() {}

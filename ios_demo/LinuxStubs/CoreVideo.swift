@@ -29,7 +29,7 @@ public class CVBuffer {
 
   private static let bytesPerPixel: [OSType: Int] = [
     kCVPixelFormatType_32BGRA: 4, kCVPixelFormatType_32ARGB: 4, kCVPixelFormatType_OneComponent16Half: 2,
-    kCVPixelFormatType_OneComponent32Float: 4,
+    kCVPixelFormatType_OneComponent32Float: 4, kCVPixelFormatType_DepthFloat16: 2, kCVPixelFormatType_DepthFloat32: 4,
   ]
 
   /// How often it is locked now.
@@ -64,12 +64,12 @@ public class CVBuffer {
   /// The value of a picture with one channel.
   package subscript(depth x: Int, y: Int) -> Float {
     get {
-      format == kCVPixelFormatType_OneComponent16Half
+      Self.bytesPerPixel[format] == 2
         ? Float(base.load(fromByteOffset: offset(x, y), as: Float16.self))
         : base.load(fromByteOffset: offset(x, y), as: Float.self)
     }
     set {
-      if format == kCVPixelFormatType_OneComponent16Half {
+      if Self.bytesPerPixel[format] == 2 {
         base.storeBytes(of: Float16(newValue), toByteOffset: offset(x, y), as: Float16.self)
       } else {
         base.storeBytes(of: newValue, toByteOffset: offset(x, y), as: Float.self)
@@ -91,6 +91,9 @@ public let kCVPixelFormatType_32ARGB: OSType = 32
 public let kCVPixelFormatType_32BGRA: OSType = code("BGRA")
 public let kCVPixelFormatType_OneComponent16Half: OSType = code("L00h")
 public let kCVPixelFormatType_OneComponent32Float: OSType = code("L00f")
+public let kCVPixelFormatType_DepthFloat16: OSType = code("hdep")
+public let kCVPixelFormatType_DepthFloat32: OSType = code("fdep")
+public let kCVPixelFormatType_DisparityFloat16: OSType = code("hdis")
 public let kCVPixelBufferPixelFormatTypeKey: CFString = "PixelFormatType"
 public let kCVPixelBufferIOSurfacePropertiesKey: CFString = "IOSurfaceProperties"
 

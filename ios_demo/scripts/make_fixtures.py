@@ -1,4 +1,4 @@
-"""Write what the Swift package is compared with: colours, statistics, depth planes, geometry, reports, metadata.
+"""Write what the Swift package is compared with: colours, statistics, depth planes, geometry, sensors, reports, metadata.
 
 Every figure comes from Python (NumPy, matplotlib, or this toolkit), none from Swift. The same files come out on every
 machine: ``tests/ios`` makes them anew and compares byte for byte.
@@ -7,6 +7,8 @@ machine: ``tests/ios`` makes them anew and compares byte for byte.
 """
 
 import json
+import struct
+import zlib
 from base64 import b64encode
 from pathlib import Path
 from typing import Any, get_args
@@ -18,6 +20,8 @@ from fcrn_mobile.conversion.artefact import provenance
 from fcrn_mobile.conversion.contract import Port, violations
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.depth_contract import DepthContract, Framing
+from fcrn_mobile.evaluation.align import MEDIAN, aligned, median_scale
+from fcrn_mobile.evaluation.metrics import align, metrics_from_moments, pixel_moments, protocol
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.network.training_record import UP_TO_SCALE, TrainingRecord
@@ -48,6 +52,8 @@ def fixtures() -> dict[Path, bytes]:
         "colour_map.bin": colour_map(half.astype(np.float32)).tobytes(),
         "geometry.json": _json(_geometry()),
         "focal.json": _json(_focal_lengths()),
+        "agreement.json": _json(_agreements()),
+        **_clip(),
         "bench_device.json": _json(_device_report()),
         "bench_device_v1.json": _json(_first_report()),
         "bench_host.json": _json(_host_report()),
@@ -225,6 +231,55 @@ def _framed(framing: str, size: tuple[int, int], model: tuple[int, int]) -> NDAr
 def _attached(camera: NDArray[np.float64]) -> str:
     """A ``matrix_float3x3`` in base64: columns of three floats, each padded to four."""
     return b64encode(np.vstack([camera, [[7, 7, 7]]]).T.astype("<f4").tobytes()).decode()
+
+
+def _agreements() -> list[dict[str, Any]]:
+    """A model's depth of a part of a sensor's map, compared by the evaluation of the command line, over pixels where both have depth.
+
+    The part has an odd number of rows and columns, so that no pixel of it lies on the centre of one of the model's.
+    """
+    random = np.random.default_rng(5)
+    cases = []
+    for (height, width), (left, top, across, down) in (((8, 12), (0, 0, 31, 21)), ((8, 12), (3, 5, 25, 17)), ((12, 8), (4, 0, 19, 33))):
+        model = random.uniform(0.5, 6, size=(height, width)).astype(np.float32)
+        model[2, 3:5] = np.nan
+        sensor = random.uniform(0.5, 5, size=(down + 2 * top, across + 2 * left)).astype(np.float32)
+        sensor[random.random(sensor.shape) < 0.2] = np.nan
+        truth = sensor[top : top + down, left : left + across]
+        prediction = align(model, down, across, protocol("full"))
+        counted = np.isfinite(truth) & np.isfinite(prediction)
+        for is_aligned in (False, True):
+            values = aligned(prediction, truth, counted, MEDIAN) if is_aligned else prediction
+            metrics = metrics_from_moments(pixel_moments(values.astype(np.float64), truth, counted))
+            figures = {key: metrics[key] for key in ("abs_rel", "delta1")} | {"scale": median_scale(prediction[counted], truth[counted])}
+            maps = {"model": _map(model), "sensor": _map(sensor), "region": [left, top, across, down]}
+            cases.append(maps | {"aligned": is_aligned, "pixels": int(counted.sum())} | figures)
+    return cases
+
+
+def _map(depth: NDArray[np.float32]) -> dict[str, Any]:
+    return {"width": depth.shape[1], "height": depth.shape[0], "floats": b64encode(depth.astype("<f4").tobytes()).decode()}
+
+
+def _clip() -> dict[str, bytes]:
+    """A sensor's depth in metres, and the file of millimetres that a recorded clip has of it."""
+    depth = np.random.default_rng(6).uniform(0.2, 5, size=(3, 320)).astype("<f4")
+    # Each in turn: no depth, what 16 bits of millimetres cannot hold, and the last that they can.
+    depth[1, 5:13] = np.nan, np.inf, -np.inf, 0.0, -1.0, 65.536, 0.0004, 65.535
+    millimetres = (np.float32(1000) * depth).astype(float)
+    with np.errstate(invalid="ignore"):
+        pixels = np.where((millimetres >= 0.5) & (millimetres < 65_535.5), np.floor(millimetres + 0.5), 0).astype(">u2")
+    return {"clip_sensor.bin": depth.tobytes(), "clip_depth.png": _grey_png(pixels)}
+
+
+def _grey_png(pixels: NDArray[np.uint16]) -> bytes:
+    """A PNG of 16 bits whose rows lie in one block that is not compressed: the same bytes with every version of zlib."""
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    stream = b"\x78\x01" + struct.pack("<BHH", 1, len(rows), len(rows) ^ 0xFFFF) + rows + struct.pack(">I", zlib.adler32(rows))
+    header = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 16, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", stream), (b"IEND", b""))
+    parts = (struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 def _result(name: str, units: str, count: int) -> dict[str, Any]:

@@ -11,22 +11,27 @@ struct CameraFrame {
   let intrinsics: CameraIntrinsics?
   /// Time from the capture of the image to its delivery.
   let age: Duration
+  /// What a scanner saw of all of the image, in metres; nil without one.
+  let measured: DepthPlane?
 }
 
-/// The back camera. Images are delivered one at a time on a queue of its own; those that come while one is being worked
+/// The back camera, with its scanner or without. Images are delivered one at a time on a queue of its own; those that come while one is being worked
 /// on are dropped, never queued.
 final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unchecked Sendable {
   // All mutable state is touched on `queue` only.
   // Buffers of one image are let go of before the next one comes.
   private let queue = DispatchQueue(label: "camera", qos: .userInteractive, autoreleaseFrequency: .workItem)
   private let session = AVCaptureSession()
-  private let output = AVCaptureVideoDataOutput()
+  private var output = AVCaptureVideoDataOutput()
+  private var sensor: DepthSensor?
   private let onFrame: @Sendable (CameraFrame) -> Void
   private let onProblem: @Sendable (CameraProblem?) -> Void
   private var rotation: AVCaptureDevice.RotationCoordinator?
   private var observers: [any NSObjectProtocol] = []
   /// Whether it was started, and not stopped since.
   private var isWanted = false
+  /// Whether it is set up with a scanner; nil where it is not set up.
+  private var isMeasuring: Bool?
 
   /// - Parameters:
   ///   - onFrame: called on the camera's queue.
@@ -45,15 +50,16 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
 
   /// Asks for permission if needed, and starts.
   ///
+  /// - Parameter isMeasuring: whether images come with what a LiDAR scanner measures.
   /// - Returns: whether images come from now on; false while the camera is interrupted, of which `onProblem` has heard.
   /// - Throws: `CameraProblem`.
-  func start() async throws -> Bool {
+  func start(measuring isMeasuring: Bool = false) async throws -> Bool {
     guard await AVCaptureDevice.requestAccess(for: .video) else { throw CameraProblem.denied }
     return try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Bool, any Error>) in
       queue.async {
         continuation.resume(
           with: Result {
-            if self.session.inputs.isEmpty { try self.configure() }
+            if self.isMeasuring != isMeasuring { try self.configure(measuring: isMeasuring) }
             self.isWanted = true
             if !self.session.isRunning { self.session.startRunning() }
             return !self.session.isInterrupted
@@ -73,25 +79,41 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
     }
   }
 
-  private func configure() throws {
-    guard let device = AVCaptureDevice.default(.builtInWideAngleCamera, for: .video, position: .back) else {
-      throw CameraProblem.missing
-    }
+  private func configure(measuring: Bool) throws {
+    let wide = AVCaptureDevice.default(.builtInWideAngleCamera, for: .video, position: .back)
+    guard let device = measuring ? DepthSensor.device : wide else { throw CameraProblem.missing }
     let input = try AVCaptureDeviceInput(device: device)
+    // Focal lengths are to be asked for while it stands still.
+    if session.isRunning { session.stopRunning() }
     session.beginConfiguration()
     defer { session.commitConfiguration() }
+    isMeasuring = nil
+    session.inputs.forEach(session.removeInput)
+    session.outputs.forEach(session.removeOutput)
+    (output, sensor) = (AVCaptureVideoDataOutput(), nil)
     guard session.canAddInput(input), session.canAddOutput(output) else { throw CameraProblem.refused }
     session.addInput(input)
     session.addOutput(output)
-    if session.canSetSessionPreset(.hd1280x720) { session.sessionPreset = .hd1280x720 }
     output.videoSettings = [kCVPixelBufferPixelFormatTypeKey as String: kCVPixelFormatType_32BGRA]
     output.alwaysDiscardsLateVideoFrames = true
-    output.setSampleBufferDelegate(self, queue: queue)
+    if measuring {
+      sensor = try DepthSensor(device, in: session, beside: output, queue: queue) { [weak self] in
+        self?.deliver($0, from: $1, measured: $2)
+      }
+    } else {
+      if session.canSetSessionPreset(.hd1280x720) { session.sessionPreset = .hd1280x720 }
+      output.setSampleBufferDelegate(self, queue: queue)
+    }
     // To be set before the session runs. Without it, metres are said to be uncalibrated.
     if let connection = output.connection(with: .video), connection.isCameraIntrinsicMatrixDeliverySupported {
       connection.isCameraIntrinsicMatrixDeliveryEnabled = true
     }
     rotation = AVCaptureDevice.RotationCoordinator(device: device, previewLayer: nil)
+    if observers.isEmpty { observeSession() }
+    isMeasuring = measuring
+  }
+
+  private func observeSession() {
     observe(AVCaptureSession.runtimeErrorNotification) { [weak self] note in
       let error = note.userInfo?[AVCaptureSessionErrorKey] as? any Error
       if let self, (error as? AVError)?.code == .mediaServicesWereReset {
@@ -126,9 +148,15 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
   func captureOutput(
     _ output: AVCaptureOutput, didOutput sampleBuffer: CMSampleBuffer, from connection: AVCaptureConnection
   ) {
+    deliver(sampleBuffer, from: connection, measured: nil)
+  }
+
+  private func deliver(_ sampleBuffer: CMSampleBuffer, from connection: AVCaptureConnection, measured: DepthPlane?) {
     turnUpright(connection)
     guard let pixels = CMSampleBufferGetImageBuffer(sampleBuffer) else { return }
-    onFrame(CameraFrame(pixels: pixels, intrinsics: intrinsics(of: sampleBuffer), age: age(of: sampleBuffer)))
+    onFrame(
+      CameraFrame(
+        pixels: pixels, intrinsics: intrinsics(of: sampleBuffer), age: age(of: sampleBuffer), measured: measured))
   }
 
   /// Focal lengths of this very image: focusing changes them.

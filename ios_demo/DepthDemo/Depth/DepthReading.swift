@@ -9,8 +9,8 @@ extension DepthPlane {
     let format = CVPixelBufferGetPixelFormatType(pixels)
     let scalar: DepthLayout.Scalar
     switch format {
-    case kCVPixelFormatType_OneComponent16Half: scalar = .half
-    case kCVPixelFormatType_OneComponent32Float: scalar = .float
+    case kCVPixelFormatType_OneComponent16Half, kCVPixelFormatType_DepthFloat16: scalar = .half
+    case kCVPixelFormatType_OneComponent32Float, kCVPixelFormatType_DepthFloat32: scalar = .float
     default: throw DepthProblem.pixelFormat(format)
     }
     let layout = try DepthLayout(

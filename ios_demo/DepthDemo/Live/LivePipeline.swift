@@ -54,13 +54,16 @@ final class LivePipeline: @unchecked Sendable {
   private var normalizer = DepthNormalizer()
   private var meter = FPSMeter()
   private var limiter = FrameRateLimiter()
+  private let recorder = ClipRecorder()
 
   /// A camera image and what the model made of it.
   private struct Seen: @unchecked Sendable {
     let pixels: CVPixelBuffer
     let opened: OpenedModel
-    /// What the model saw of the image.
-    let visible: CGRect
+    let size: PixelSize
+    let geometry: CropGeometry
+    let intrinsics: CameraIntrinsics?
+    let measured: DepthPlane?
     let depth: DepthPlane
     let figures: LiveFigures
     let endToEndMS: Double
@@ -85,6 +88,16 @@ final class LivePipeline: @unchecked Sendable {
   /// Draws these pictures from the next image on.
   func show(_ parts: LiveParts) {
     lock.withLock { self.parts = parts }
+  }
+
+  /// Records images with what a scanner measures, and how the opened model agrees, into a folder that isn't there yet.
+  func record(in folder: URL, model: String) throws {
+    try recorder.start(in: folder, model: model)
+  }
+
+  /// Ends the recording, and says what there is of it.
+  func endRecording() async throws -> RecordedClip? {
+    try recorder.end()
   }
 
   /// Works on one image; called on the camera's queue.
@@ -114,16 +127,34 @@ final class LivePipeline: @unchecked Sendable {
 
   private func drawWaiting() {
     while let (seen, parts) = nextToDraw() {
-      let frame = Result {
-        LiveFrame(
-          model: seen.opened.id, aspect: seen.visible.width / seen.visible.height,
-          photo: parts.contains(.photo) ? try photo(seen.pixels, seen.visible) : nil,
-          depthPicture: parts.contains(.depth)
-            ? try makePicture(rgba: Colormap.depth.rgba(of: seen.depth, in: seen.figures.range), of: seen.depth) : nil,
-          depth: seen.depth, endToEndMS: seen.endToEndMS, figures: seen.figures)
-      }
+      let frame = Result { try frame(of: seen, parts) }
       continuation.yield(LiveResult(model: seen.opened.id, frame: frame))
     }
+  }
+
+  private func frame(of seen: Seen, _ parts: LiveParts) throws -> LiveFrame {
+    let visible = seen.geometry.visible
+    return LiveFrame(
+      model: seen.opened.id, aspect: visible.width / visible.height,
+      photo: parts.contains(.photo) ? try photo(seen.pixels, visible) : nil,
+      depthPicture: parts.contains(.depth)
+        ? try makePicture(rgba: Colormap.depth.rgba(of: seen.depth, in: seen.figures.range), of: seen.depth) : nil,
+      depth: seen.depth, endToEndMS: seen.endToEndMS,
+      // While it is measured how fast a model is, nothing is computed beside it.
+      figures: parts.isEmpty ? seen.figures : compared(seen))
+  }
+
+  /// The figures with the agreement with a scanner, which is recorded if that is wanted.
+  private func compared(_ seen: Seen) -> LiveFigures {
+    var figures = seen.figures
+    guard let measured = seen.measured else { return figures }
+    let sensorSize = PixelSize(width: measured.width, height: measured.height)
+    figures.agreement = SensorAgreement(
+      model: seen.depth, sensor: measured, region: seen.geometry.shown(in: sensorSize),
+      isAligned: figures.scale == .relative)
+    recorder.add(
+      seen.pixels, size: seen.size, intrinsics: seen.intrinsics, measured: measured, agreement: figures.agreement)
+    return figures
   }
 
   private func nextToDraw() -> (Seen, LiveParts)? {
@@ -150,7 +181,8 @@ final class LivePipeline: @unchecked Sendable {
     let range = normalizer.range(of: depth)
     let endToEndMS = (frame.age + (finished - delivered)).milliseconds
     return Seen(
-      pixels: frame.pixels, opened: opened, visible: geometry.visible, depth: depth,
+      pixels: frame.pixels, opened: opened, size: size, geometry: geometry, intrinsics: frame.intrinsics,
+      measured: frame.measured, depth: depth,
       figures: LiveFigures(
         framesPerSecond: meter.tick(at: BenchmarkSensors.monotonicTime().milliseconds / 1000),
         inferenceMS: (inferred - delivered).milliseconds, endToEndMS: endToEndMS, range: range,

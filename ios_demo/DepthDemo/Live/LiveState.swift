@@ -54,10 +54,20 @@ final class LiveState {
       reopen()
     }
   }
+  /// Whether this device has a LiDAR scanner.
+  let hasSensor = DepthSensor.device != nil
+  /// Whether depth is compared with what the scanner measures.
+  var usesSensor = false {
+    didSet { if usesSensor != oldValue { Task { await changeSensor() } } }
+  }
+  private(set) var isRecording = false
+  /// What was recorded last.
+  private(set) var clip: RecordedClip?
+  private var recordingProblem: String?
   var path = InferencePath.vision { didSet { if path != oldValue { reopen() } } }
 
   /// What keeps the live view from running, in words.
-  var problem: String? { cameraProblem?.localizedDescription ?? modelProblem ?? memoryProblem }
+  var problem: String? { cameraProblem?.localizedDescription ?? modelProblem ?? recordingProblem ?? memoryProblem }
 
   let store = ModelStore(iOS: Int(UIDevice.current.systemVersion.prefix { $0 != "." }))
   private let pipeline = LivePipeline()
@@ -88,10 +98,43 @@ final class LiveState {
     isPaused = false
     await findModels()
     if let selection, !isOpening, await isStale(selection) { reopen() }
+    await startCamera()
+  }
+
+  private func startCamera() async {
     do {
-      if try await camera.start() { cameraProblem = nil }
+      if try await camera.start(measuring: usesSensor) { cameraProblem = nil }
     } catch {
       cameraProblem = CameraProblem(error)
+    }
+  }
+
+  private func changeSensor() async {
+    await endRecording()
+    if !isPaused { await startCamera() }
+  }
+
+  /// Records what camera and scanner see, and how the opened model agrees, as a data set for the command line.
+  func startRecording() {
+    guard usesSensor, !isRecording, let opened else { return }
+    (clip, recordingProblem) = (nil, nil)
+    do {
+      let stamp = Date().ISO8601Format().replacingOccurrences(of: ":", with: "-")
+      try pipeline.record(in: documentsFolder().appendingPathComponent("clip-\(stamp)"), model: opened.name)
+      isRecording = true
+    } catch {
+      recordingProblem = error.localizedDescription
+    }
+  }
+
+  /// Ends the recording, if there is one; `clip` is then what can be shared.
+  func endRecording() async {
+    guard isRecording else { return }
+    isRecording = false
+    do {
+      clip = try await pipeline.endRecording()
+    } catch {
+      recordingProblem = error.localizedDescription
     }
   }
 
@@ -134,6 +177,7 @@ final class LiveState {
   func pause() async {
     isPaused = true
     opening?.cancel()
+    await endRecording()
     await camera.stop()
     await opening?.value
     close()
@@ -151,6 +195,8 @@ final class LiveState {
     defer { if !Task.isCancelled { isOpening = false } }
     close()
     (modelProblem, memoryProblem) = (nil, nil)
+    // A clip is of one model.
+    await endRecording()
     guard !Task.isCancelled, let selection else { return }
     do {
       if followsRecipe, let asked = await store.computeUnits(for: selection) { units = asked }

@@ -107,6 +107,26 @@ private struct LiveSettings: View {
         .pickerStyle(.segmented)
       }
       .disabled(state.isMeasured)
+      if state.hasSensor { LiveSensor(state: state).disabled(state.isMeasured) }
+    }
+  }
+}
+
+/// Comparison with the LiDAR scanner, and recordings of it.
+private struct LiveSensor: View {
+  @Bindable var state: LiveState
+
+  var body: some View {
+    Toggle("Compare with LiDAR", isOn: $state.usesSensor)
+    if state.usesSensor {
+      if state.isRecording {
+        Button("Stop recording") { Task { await state.endRecording() } }
+      } else {
+        Button("Record") { state.startRecording() }
+      }
+    }
+    if let clip = state.clip {
+      ShareLink(item: clip.folder) { Label("Share \(clip.title)", systemImage: "square.and.arrow.up") }
     }
   }
 }

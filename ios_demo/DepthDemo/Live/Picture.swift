@@ -7,11 +7,13 @@ enum PictureProblem: LocalizedError {
   case photo
   case depth
   case tooHot
+  case jpeg
 
   var errorDescription: String? {
     switch self {
     case .photo: "The camera's image cannot be shown."
     case .depth: "The depth map cannot be shown."
+    case .jpeg: "The camera's image cannot be written as JPEG."
     case .tooHot: "The device is too hot: depth goes on when it has cooled down."
     }
   }

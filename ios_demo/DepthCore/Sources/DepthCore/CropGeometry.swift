@@ -77,6 +77,17 @@ public struct CropGeometry: Sendable, Equatable {
     )
   }
 
+  /// What `shown` covers of another map of the whole upright image, in pixels of that map.
+  public func shown(in other: PixelSize) -> CGRect {
+    let (across, down) = (CGFloat(other.width) / uprightSize.width, CGFloat(other.height) / uprightSize.height)
+    let pixel = CGSize(
+      width: crop.width / CGFloat(depth.width) * across, height: crop.height / CGFloat(depth.height) * down)
+    return CGRect(
+      x: crop.minX * across + CGFloat(shown.columns.lowerBound) * pixel.width,
+      y: crop.minY * down + CGFloat(shown.rows.lowerBound) * pixel.height,
+      width: CGFloat(shown.columns.count) * pixel.width, height: CGFloat(shown.rows.count) * pixel.height)
+  }
+
   /// The part of the upright image that the model sees.
   public var visible: CGRect { crop.intersection(CGRect(origin: .zero, size: uprightSize)) }
 

@@ -56,7 +56,7 @@ public struct DepthPlane: Sendable, Equatable {
       packed: rows.flatMap { row in columns.map { values[row * width + $0] * scale } })
   }
 
-  private init(width: Int, height: Int, packed: [Float]) {
+  init(width: Int, height: Int, packed: [Float]) {
     (self.width, self.height, values) = (width, height, packed)
   }
 

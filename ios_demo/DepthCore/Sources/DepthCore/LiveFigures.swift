@@ -18,6 +18,8 @@ public struct LiveFigures: Sendable, Equatable {
   public let computeUnits: ComputeUnits?
   /// Precision of the model's weights, as its recipe names it.
   public let precision: String
+  /// With the sensor's depth of the same picture; nil without a sensor.
+  public var agreement: SensorAgreement?
 
   /// From its parts.
   public init(
@@ -43,7 +45,7 @@ public struct LiveFigures: Sendable, Equatable {
       scale.text(range),
       "thermal \(thermalState?.rawValue ?? Self.unknown)\(limit)",
       "\(computeUnits?.title ?? Self.unknown), \(precision)",
-    ]
+    ] + (agreement.map { [$0.text] } ?? [])
   }
 
   /// Says that frames are left out on purpose.
