@@ -1,22 +1,30 @@
 """``fcrn-mobile ios-install``."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
 from fcrn_mobile.cli.command import Command
-from fcrn_mobile.cli.common import json_option, write_json
+from fcrn_mobile.cli.common import json_option, progress, write_json
 from fcrn_mobile.cli.exits import BAD_INPUT
 from fcrn_mobile.cli.model_config import model_config_option
 from fcrn_mobile.cli.outputs import OutputFolder
+from fcrn_mobile.errors import InputError
 from fcrn_mobile.whole_file import written_whole
 
 __all__ = ["command"]
 
+#: The recipe of the starter: half the size of fp16, and runs from iOS 16 on.
+_STARTER_RECIPE = Path("int8")
+
 
 @click.command("ios-install", cls=Command)
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.option("--starter", is_flag=True, help="The built-in network as int8 in place of MODEL: a first launch shows depth.")
 @click.option("--new", type=OutputFolder(), metavar="DIR", help="Write the app's project into DIR, which is new, with MODEL in it.")
 @click.option("--models", type=OutputFolder(), default=Path("ios_demo/Models"), show_default=True, help="Folder of the app's models.")
 @model_config_option()
@@ -28,25 +36,63 @@ __all__ = ["command"]
 @click.option("--force", is_flag=True, help="Overwrite a package of the same name.")
 @json_option
 def command(
-    model: Path, models: Path, new: Path | None, model_config: Path | None, framing: str | None, force: bool, json_out: str | None
+    model: Path | None,
+    starter: bool,
+    models: Path,
+    new: Path | None,
+    model_config: Path | None,
+    framing: str | None,
+    force: bool,
+    json_out: str | None,
 ) -> None:
     """Copy MODEL, an .mlpackage of any maker, into the iOS app, once it is sure that the app can show its depth.
 
     That is one picture in colour in, one depth map out, and metadata that say what its depth means, or a model config that does.
     """
+    with _package(model, starter) as package:
+        _install(package, "builtin" if starter else str(model), models, new, model_config, framing, force, json_out)
+
+
+@contextmanager
+def _package(model: Path | None, starter: bool) -> Iterator[Path]:
+    """The package to install; the starter is exported, and lies there no longer than it is needed.
+
+    Raises:
+        InputError: none is named, or two are.
+    """
+    if starter == (model is not None):
+        raise InputError("give either MODEL, an .mlpackage, or --starter for the built-in network")
+    if model is not None:
+        yield model
+        return
+    from fcrn_mobile.conversion.export import export
+    from fcrn_mobile.conversion.recipe import read_recipe
+    from fcrn_mobile.network.forms import open_network
+
+    with TemporaryDirectory() as folder:
+        package = Path(folder) / "fcrn-starter.mlpackage"
+        with progress("export") as on_image:
+            export(open_network("builtin"), read_recipe(_STARTER_RECIPE), package, False, on_image)
+        yield package
+
+
+def _install(
+    model: Path, name: str, models: Path, new: Path | None, config: Path | None, framing: str | None, force: bool, json_out: str | None
+) -> None:
+    """Check a package, copy it, and tell what became of it under the name that the user gave."""
     from fcrn_mobile.conversion.contract import check, framing_named, install, read_ports, told
     from fcrn_mobile.conversion.export import artefact_size
     from fcrn_mobile.package.metadata import Metadata
 
-    added = told(model, model_config, framing_named(framing)) if model.suffix == ".mlpackage" else {}
+    added = told(model, config, framing_named(framing)) if model.suffix == ".mlpackage" else {}
     violations = check(model, added)
     installed = None if violations else _new(new, model, added) if new else install(model, models, force, added)
     size, metric = artefact_size(model), Metadata.from_dict(read_ports(model)[2] | added).is_metric
     if json_out:
         path = str(installed) if installed else None
-        write_json(json_out, {"model": str(model), "path": path, "size_bytes": size, "metric": metric, "violations": violations})
+        write_json(json_out, {"model": name, "path": path, "size_bytes": size, "metric": metric, "violations": violations})
     for line in violations:
-        print(f"fcrn-mobile: '{model}' doesn't fit the app: {line}", file=sys.stderr)
+        print(f"fcrn-mobile: '{name}' doesn't fit the app: {line}", file=sys.stderr)
     if not installed:
         click.get_current_context().exit(BAD_INPUT)
     if json_out != "-":

@@ -139,6 +139,26 @@ def test_ios_install_copies_the_package_whole(package: Path, tmp_path: Path, cal
     assert [path.name for path in installed.parent.iterdir()] == ["tiny.mlpackage"]
 
 
+def test_ios_install_brings_a_starter(tmp_path: Path, call: Callable[..., Result]) -> None:
+    (tmp_path / "ios_demo/Models").mkdir(parents=True)
+    result = call("ios-install", "--starter", "--json", "-")
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert told["violations"] == []
+    assert told["model"] == "builtin"
+    assert told["metric"] is True
+    assert told["size_bytes"] < 4e6
+    installed = tmp_path / "ios_demo/Models/fcrn-starter.mlpackage"
+    assert json.loads(read_ports(installed)[2]["fcrn_mobile.recipe"])["precision"] == "int8"
+    assert [path.name for path in installed.parent.iterdir()] == ["fcrn-starter.mlpackage"]
+
+
+def test_ios_install_takes_a_model_or_the_starter(package: Path, tmp_path: Path, call: Callable[..., Result]) -> None:
+    refused(call("ios-install"), "MODEL", "--starter")
+    refused(call("ios-install", str(package), "--starter"), "MODEL", "--starter")
+    assert not list(tmp_path.rglob("Models"))
+
+
 def test_ios_install_says_how_pictures_are_framed(package: Path, tmp_path: Path, call: Callable[..., Result]) -> None:
     (tmp_path / "Models").mkdir()
     typed = ("ios-install", str(package), "--models", "Models", "--force")
