@@ -51,10 +51,8 @@ public class AVCaptureDevice: NSObject {
     guard deviceType == .builtInLiDARDepthCamera else { return [] }
     let depth = [kCVPixelFormatType_DisparityFloat16, kCVPixelFormatType_DepthFloat16, kCVPixelFormatType_DepthFloat32]
       .map { Format(CMFormatDescription(mediaSubType: $0, width: 32, height: 24)) }
-    let video = [(1920, depth), (3840, depth), (1280, [])].map { width, depth in
-      Format(CMFormatDescription(mediaSubType: 0, width: Int32(width), height: Int32(width / 4 * 3)), depth: depth)
-    }
-    return video
+    let sizes: [(Int32, [Format])] = [(1920, depth), (3840, depth), (1280, [])]
+    return sizes.map { Format(CMFormatDescription(mediaSubType: 0, width: $0.0, height: $0.0 / 4 * 3), depth: $0.1) }
   }()
   private var isLocked = false
   public func lockForConfiguration() throws { isLocked = true }
@@ -353,15 +351,16 @@ package final class FakeCamera: @unchecked Sendable {
   ) {
     guard let session, session.isRunning, let output = session.output else { return }
     guard output.format == kCVPixelFormatType_32BGRA else { fatalError("the camera has no pixel format \(output.format)") }
-    guard let buffer = look(width, height, output.format, session.connection, { buffer, x, y, point in
+    let picture = look(width, height, output.format, session.connection) { buffer, x, y, point in
       buffer[colour: x, y] = SIMD4(scene(point.0, point.1), 255)
-    }) else { return }
+    }
+    guard let picture else { return }
     var attachments: [String: Data] = [:]
     if session.delivers, let intrinsics {
       let columns: [Float] = [intrinsics.x, 0, 0, 0, 0, intrinsics.y, 0, 0, 0, 0, 1, 0]
       attachments[kCMSampleBufferAttachmentKey_CameraIntrinsicMatrix] = columns.withUnsafeBytes { Data($0) }
     }
-    let sample = CMSampleBuffer(image: buffer, time: CMTime(seconds: seconds), attachments: attachments)
+    let sample = CMSampleBuffer(image: picture, time: CMTime(seconds: seconds), attachments: attachments)
     output.deliver(sample, measured(width / 4, height / 4, depth), from: session.connection)
   }
 

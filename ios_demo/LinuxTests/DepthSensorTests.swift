@@ -13,7 +13,7 @@ final class DepthSensorTests: XCTestCase {
     FakeCamera.shared.hasScanner = true
   }
 
-  private func measure(_ x: Double, _ y: Double) -> Float {
+  private func scan(_ x: Double, _ y: Double) -> Float {
     x < 0.25 ? .nan : 2 * FakeModel.depth(of: SIMD4(slope(x, y), 255))
   }
 
@@ -36,7 +36,7 @@ final class DepthSensorTests: XCTestCase {
     state.observeFrames { if isRight($0) { frames.append($0) } }
     defer { state.observeFrames(nil) }
     try await eventually {
-      FakeCamera.shared.deliver(width: 64, height: 36, depth: measure, scene: slope)
+      FakeCamera.shared.deliver(width: 64, height: 36, depth: scan, scene: slope)
       return frames.count > 4
     }
     XCTAssertNil(state.problem)
@@ -74,7 +74,7 @@ final class DepthSensorTests: XCTestCase {
     var count = 0
     state.observeFrames { _ in count += 1 }
     try await eventually {
-      FakeCamera.shared.deliver(width: 64, height: 36, depth: measure, scene: slope)
+      FakeCamera.shared.deliver(width: 64, height: 36, depth: scan, scene: slope)
       return count > 5
     }
     XCTAssertNil(state.frame?.figures.agreement)
@@ -105,7 +105,7 @@ final class DepthSensorTests: XCTestCase {
       try FileManager.default.subpathsOfDirectory(atPath: folder.path).filter { $0.hasPrefix("clip-") }
     }
     try await eventually {
-      FakeCamera.shared.deliver(width: 64, height: 36, depth: measure, scene: slope)
+      FakeCamera.shared.deliver(width: 64, height: 36, depth: scan, scene: slope)
       return try files().contains { $0.hasSuffix("depth/0001.png") }
     }
     await state.endRecording()

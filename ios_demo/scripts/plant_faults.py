@@ -92,6 +92,18 @@ FAULTS = (
         "colours begin with the skipped byte", "DepthDemo/Live/Picture.swift",
         "CGImageAlphaInfo.noneSkipLast", "CGImageAlphaInfo.noneSkipFirst",
     ),
+    Fault(
+        "holes of the scanner filled", "DepthDemo/Camera/DepthSensor.swift",
+        "output.isFilteringEnabled = false", "output.isFilteringEnabled = true",
+    ),
+    Fault(
+        "scanner's depth not turned", "DepthDemo/Camera/DepthSensor.swift",
+        "Rotation(rawValue: angle).map(plane.turned)", "angle >= 0 ? plane : nil",
+    ),
+    Fault(
+        "scanner's depth of the whole image", "DepthDemo/Live/LivePipeline.swift",
+        "region: seen.geometry.shown(in: sensorSize)", "region: sensorSize.width > 0 ? nil : .zero",
+    ),
     Fault("always metres", "DepthDemo/Live/LivePipeline.swift", "scale: scale,", "scale: .metres(times: 1),"),
     Fault(
         "a frame of a closed model is shown", "DepthDemo/Live/LiveState.swift",

@@ -13,7 +13,11 @@ extension DepthPlane {
     rows.reserveCapacity(height * (1 + 2 * width))
     for row in 0..<height {
       rows.append(0)
-      for column in 0..<width { rows += bigEndian(millimetres(values[row * width + column])) }
+      for column in 0..<width {
+        let depth = millimetres(values[row * width + column])
+        rows.append(UInt8(depth >> 8))
+        rows.append(UInt8(depth & 0xff))
+      }
     }
     // 16 bits, grey; the only compression and filter there are, not interlaced.
     let header = bigEndian(UInt32(width)) + bigEndian(UInt32(height)) + [16, 0, 0, 0, 0]

@@ -54,7 +54,7 @@ struct SensorAgreementTests {
   @Test func depthWithoutAUnitIsComparedInProportion() throws {
     let sensor = try DepthPlane(width: 3, height: 1, values: [1, 2, 4])
     let found = try #require(SensorAgreement(model: sensor.part(times: 8), sensor: sensor, isAligned: true))
-    #expect(found.absRel == 0 && found.delta1 == 1 && found.scale == 0.125)
+    #expect(found.absRel < 1e-9 && found.delta1 == 1 && abs(found.scale - 0.125) < 1e-9)
     #expect(found.text == "sensor abs_rel 0.000, δ1 100.0 %, scale 0.125, median-scaled")
   }
 
