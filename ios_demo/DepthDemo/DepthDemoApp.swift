@@ -36,6 +36,9 @@ struct DepthDemoApp: App {
         case .tests: break
         }
       }
+      .onOpenURL { url in
+        Task { await live.take(url) }
+      }
       .onChange(of: phase) { _, phase in
         // Meanwhile models may have been put into the app's folder, or the camera stopped or allowed.
         if phase == .active, purpose == .use, !benchmark.isRunning { Task { await live.start() } }

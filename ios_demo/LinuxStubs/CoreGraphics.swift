@@ -76,3 +76,12 @@ extension ProcessInfo {
   nonisolated(unsafe) package static var savesPower = false
   public var isLowPowerModeEnabled: Bool { Self.savesPower }
 }
+extension URL {
+  /// How many accesses were begun and not ended.
+  nonisolated(unsafe) package static var accessCount = 0
+  public func startAccessingSecurityScopedResource() -> Bool {
+    Self.accessCount += 1
+    return true
+  }
+  public func stopAccessingSecurityScopedResource() { Self.accessCount -= 1 }
+}

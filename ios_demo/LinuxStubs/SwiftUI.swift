@@ -257,5 +257,6 @@ extension View {
   @_disfavoredOverload public func accessibilityValue<S: StringProtocol>(_ value: S) -> some View { self }
   public func accessibilityValue(_ valueKey: LocalizedStringKey) -> some View { self }
   public func task(@_inheritActorContext _ action: @escaping @Sendable () async -> Void) -> some View { self }
+  public func onOpenURL(perform action: @escaping (URL) -> Void) -> some View { self }
   public func onChange<V: Equatable>(of value: V, _ action: @escaping (V, V) -> Void) -> some View { self }
 }

@@ -185,6 +185,17 @@ def test_the_files_app_shows_the_folder_of_the_app() -> None:
     assert information["LSSupportsOpeningDocumentsInPlace"] is True
 
 
+def test_models_of_other_apps_are_opened() -> None:
+    information = plistlib.loads((IOS_DEMO / "Info.plist").read_bytes())
+    (document,) = information["CFBundleDocumentTypes"]
+    types = {declared["UTTypeIdentifier"]: declared["UTTypeTagSpecification"] for declared in information["UTImportedTypeDeclarations"]}
+    assert sorted(types) == sorted(document["LSItemContentTypes"])
+    extensions = {tag for tags in types.values() for tag in tags["public.filename-extension"]}
+    store = (IOS_DEMO / "DepthDemo/Models/ModelStore.swift").read_text()
+    assert extensions == {"mlpackage", "mlmodel"}
+    assert all(f'"{extension}"' in store for extension in extensions)
+
+
 def test_the_scheme_runs_the_target_as_release(project: dict[str, Any]) -> None:
     scheme = ET.parse(PROJECT / "xcshareddata/xcschemes/DepthDemo.xcscheme").getroot()
     launch = scheme.find("LaunchAction")

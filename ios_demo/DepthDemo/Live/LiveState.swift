@@ -148,6 +148,20 @@ final class LiveState {
     }
   }
 
+  /// Takes a model that another app hands over, and opens it.
+  func take(_ url: URL) async {
+    if isMeasured || isPaused { return }
+    do {
+      let path = try await store.take(url).url.standardizedFileURL.path
+      await findModels()
+      let taken = models.first { $0.url.standardizedFileURL.path == path }
+      // One of the same name may be open.
+      if taken == selection { reopen() } else { selection = taken }
+    } catch {
+      modelProblem = error.localizedDescription
+    }
+  }
+
   /// Lets `body` see each frame; nil ends it.
   func observeFrames(_ body: ((LiveFrame) -> Void)?) {
     onFrame = body

@@ -33,6 +33,29 @@ actor ModelStore {
       .sorted { ($0.name, $0.url.path) < ($1.name, $1.url.path) }
   }
 
+  /// Copies a model that another app hands over into the app's folder, in place of one of its name.
+  ///
+  /// - Throws: `ModelProblem.unreadable`.
+  func take(_ url: URL) throws -> FoundModel {
+    let given = FoundModel(url: url)
+    do {
+      // Outside of the app's own folders a file can be read only in between.
+      let isScoped = url.startAccessingSecurityScopedResource()
+      defer { if isScoped { url.stopAccessingSecurityScopedResource() } }
+      let target = try documentsFolder().appendingPathComponent(url.lastPathComponent)
+      if target.standardizedFileURL.path == url.standardizedFileURL.path { return given }
+      // Whole or not at all: the copy takes its place when it is complete.
+      let copy = try documentsFolder().appendingPathComponent(".\(UUID().uuidString)")
+      defer { try? files.removeItem(at: copy) }
+      try files.copyItem(at: url, to: copy)
+      if files.fileExists(atPath: target.path) { try files.removeItem(at: target) }
+      try files.moveItem(at: copy, to: target)
+      return FoundModel(url: target)
+    } catch {
+      throw ModelProblem.unreadable(given.name, error)
+    }
+  }
+
   /// The model as Core ML loads it; compiled now if its content was never compiled before.
   ///
   /// - Throws: `ModelProblem.unreadable`.
