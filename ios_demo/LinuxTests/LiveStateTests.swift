@@ -204,6 +204,34 @@ final class LiveStateTests: XCTestCase {
     XCTAssertLessThan(0, FakeCoreML.shared.predictions.count)
   }
 
+  @MainActor func testALockedRangeStaysWhateverIsSeen() async throws {
+    let state = try await live()
+    _ = try await frame(of: state)
+    try await eventually { state.frame != nil }
+    state.toggleRange()
+    let kept = try XCTUnwrap(state.lockedRange)
+    var ranges: [DepthRange] = []
+    state.observeFrames { ranges.append($0.figures.range) }
+    defer { state.observeFrames(nil) }
+    func see(_ count: Int) async throws -> DepthRange? {
+      ranges = []
+      try await eventually {
+        FakeCamera.shared.deliver(width: 64, height: 36) { _, _ in SIMD3(255, 255, 0) }
+        return ranges.count > count
+      }
+      return ranges.last
+    }
+    var last = try await see(5)
+    XCTAssertEqual(last, kept)
+    state.toggleRange()
+    last = try await see(5)
+    XCTAssertTrue(last.map { $0.near > kept.near } == true && state.lockedRange == nil)
+    state.toggleRange()
+    state.computeUnits = .all
+    await state.waitUntilOpened()
+    XCTAssertTrue(state.lockedRange == nil)
+  }
+
   @MainActor func testOnlyWhatIsShownIsDrawn() async throws {
     let state = try await live()
     for (layout, drawn) in [(LiveLayout.photo, [true, false]), (.depth, [false, true]), (.split, [true, true])] {

@@ -47,6 +47,7 @@ final class LivePipeline: @unchecked Sendable {
   // Guarded by `lock`.
   private var current: (model: any DepthModel, opened: OpenedModel)?
   private var parts: LiveParts = [.photo, .depth]
+  private var lockedRange: DepthRange?
   private var waiting: Seen?
   private var isDrawing = false
   // Touched by `process` only, which the camera's queue calls.
@@ -88,6 +89,11 @@ final class LivePipeline: @unchecked Sendable {
   /// Draws these pictures from the next image on.
   func show(_ parts: LiveParts) {
     lock.withLock { self.parts = parts }
+  }
+
+  /// Lets the colours span this range from the next image on; nil lets it follow the images.
+  func keep(_ range: DepthRange?) {
+    lock.withLock { lockedRange = range }
   }
 
   /// Records images with what a scanner measures, and how the opened model agrees, into a folder that isn't there yet.
@@ -178,7 +184,8 @@ final class LivePipeline: @unchecked Sendable {
     let shown = geometry.shown
     let depth = try output.plane().part(rows: shown.rows, columns: shown.columns, times: scale.factor)
     let finished = ContinuousClock.now
-    let range = normalizer.range(of: depth)
+    let following = normalizer.range(of: depth)
+    let range = lock.withLock { lockedRange } ?? following
     let endToEndMS = (frame.age + (finished - delivered)).milliseconds
     return Seen(
       pixels: frame.pixels, opened: opened, size: size, geometry: geometry, intrinsics: frame.intrinsics,

@@ -60,6 +60,8 @@ final class LiveState {
   var usesSensor = false {
     didSet { if usesSensor != oldValue { Task { await changeSensor() } } }
   }
+  /// What the colours span, where it is kept; nil where it follows the pictures.
+  private(set) var lockedRange: DepthRange? { didSet { pipeline.keep(lockedRange) } }
   private(set) var isRecording = false
   /// What was recorded last.
   private(set) var clip: RecordedClip?
@@ -112,6 +114,11 @@ final class LiveState {
   private func changeSensor() async {
     await endRecording()
     if !isPaused { await startCamera() }
+  }
+
+  /// Keeps the range of the colours as it is shown now, or lets it follow the pictures again.
+  func toggleRange() {
+    lockedRange = lockedRange == nil ? frame?.figures.range : nil
   }
 
   /// Records what camera and scanner see, and how the opened model agrees, as a data set for the command line.
@@ -234,6 +241,8 @@ final class LiveState {
     pipeline.pause()
     opened = nil
     frame = nil
+    // Another model may have another unit.
+    lockedRange = nil
   }
 
   private func drawWhatIsShown() {

@@ -62,8 +62,13 @@ private struct LivePane: View {
 
   var body: some View {
     if let frame = state.frame {
-      LivePicture(frame: frame, layout: state.layout, tapped: $tapped)
-        .overlay(alignment: .topLeading) { HUD(figures: frame.figures) }
+      VStack(spacing: 8) {
+        LivePicture(frame: frame, layout: state.layout, tapped: $tapped)
+          .overlay(alignment: .topLeading) { HUD(figures: frame.figures) }
+        if state.layout != .photo {
+          Legend(figures: frame.figures, isLocked: state.lockedRange != nil) { state.toggleRange() }
+        }
+      }
     } else if state.isMeasured {
       ContentUnavailableView(
         "Measured", systemImage: "stopwatch", description: Text("Nothing is drawn while the camera is measured."))
@@ -177,6 +182,29 @@ private struct LivePicture: View {
     let depth = frame.depth
     return frame.figures.scale.text(
       depth.depth(at: CGPoint(x: share.x * CGFloat(depth.width), y: share.y * CGFloat(depth.height))))
+  }
+}
+
+/// The colours from near to far, and whether their range follows the pictures.
+private struct Legend: View {
+  let figures: LiveFigures
+  let isLocked: Bool
+  let toggle: @MainActor () -> Void
+
+  var body: some View {
+    HStack(spacing: 8) {
+      Text(String(format: "%.1f", Double(figures.range.near)))
+      if let colours { Image(decorative: colours, scale: 1).resizable().frame(height: 10) }
+      Text(String(format: "%.1f", Double(figures.range.far)))
+      Button(isLocked ? "Unlock range" : "Lock range", action: toggle)
+    }
+    .font(.caption.monospacedDigit())
+  }
+
+  private var colours: CGImage? {
+    let steps = (0..<256).map { (Float($0) + 0.5) / 256 }
+    guard let plane = try? DepthPlane(width: 256, height: 1, values: steps) else { return nil }
+    return try? makePicture(rgba: Colormap.depth.rgba(of: plane, in: DepthRange(near: 0, far: 1)), of: plane)
   }
 }
 
