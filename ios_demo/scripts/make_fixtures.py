@@ -263,12 +263,12 @@ def _map(depth: NDArray[np.float32]) -> dict[str, Any]:
 
 def _clip() -> dict[str, bytes]:
     """A sensor's depth in metres, and the file of millimetres that a recorded clip has of it."""
-    depth = np.random.default_rng(6).uniform(0.2, 5, size=(3, 320)).astype("<f4")
+    depth = np.random.default_rng(6).uniform(0.2, 5, size=(24, 40)).astype("<f4")
     # Each in turn: no depth, what 16 bits of millimetres cannot hold, and the last that they can.
-    depth[1, 5:13] = np.nan, np.inf, -np.inf, 0.0, -1.0, 65.536, 0.0004, 65.535
+    depth[1, 5:13] = np.nan, np.inf, -np.inf, 0.0, -1.0, 65.535, 0.0004, 65.534
     millimetres = (np.float32(1000) * depth).astype(float)
     with np.errstate(invalid="ignore"):
-        pixels = np.where((millimetres >= 0.5) & (millimetres < 65_535.5), np.floor(millimetres + 0.5), 0).astype(">u2")
+        pixels = np.where((millimetres >= 0.5) & (millimetres < 65_534.5), np.floor(millimetres + 0.5), 0).astype(">u2")
     return {"clip_sensor.bin": depth.tobytes(), "clip_depth.png": _grey_png(pixels)}
 
 

@@ -1,8 +1,8 @@
 import Foundation
 
 extension DepthPlane {
-  /// The depth that 16 bits of millimetres can hold.
-  static let storableMillimetres: ClosedRange<Float> = 1...65_535
+  /// The depth that 16 bits of millimetres can hold; readers take the largest number for a sensor's "nothing".
+  static let storableMillimetres: ClosedRange<Float> = 1...65_534
 
   /// A PNG of 16-bit grey in millimetres, rounded, as the command line reads it; 0 where there is no depth, or one that 16 bits cannot hold.
   ///

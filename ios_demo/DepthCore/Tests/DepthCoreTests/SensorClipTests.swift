@@ -7,7 +7,7 @@ import Testing
 struct SensorClipTests {
   /// Millimetres of the fixture, as metres, and what no file can hold in some places.
   private func sensor() throws -> DepthPlane {
-    try DepthPlane(width: 320, height: 3, values: Fixture.floats("clip_sensor.bin"))
+    try DepthPlane(width: 40, height: 24, values: Fixture.floats("clip_sensor.bin"))
   }
 
   @Test func aDepthMapIsTheFileThatPythonReads() throws {
@@ -40,7 +40,7 @@ struct SensorClipTests {
     var sizes: [PixelSize] = []
     for depth in [plane, blind, plane] {
       try clip.add(
-        depth, image: PixelSize(width: 1280, height: 12), intrinsics: CameraIntrinsics(fx: 962, fy: 962),
+        depth, image: PixelSize(width: 1280, height: 768), intrinsics: CameraIntrinsics(fx: 962, fy: 962),
         agreement: agreement
       ) {
         sizes.append($0)
@@ -49,12 +49,12 @@ struct SensorClipTests {
     }
     try clip.finish()
     // A picture without truth is none.
-    #expect(clip.count == 2 && sizes == Array(repeating: PixelSize(width: 640, height: 6), count: 2))
+    #expect(clip.count == 2 && sizes == Array(repeating: PixelSize(width: 640, height: 384), count: 2))
     let files = try #require(FileManager.default.subpaths(atPath: folder.path)).filter { $0.contains(".") }
     #expect(
       files.sorted() == ["clip.json", "depth/0000.png", "depth/0001.png", "rgb/0000.jpg", "rgb/0001.jpg"])
     let stored = try Data(contentsOf: folder.appendingPathComponent("depth/0001.png"))
-    #expect(stored == plane.repeated(2).png())
+    #expect(stored == plane.repeated(16).png())
     let record = try JSONDecoder().decode(
       SensorClipWriter.Record.self, from: Data(contentsOf: folder.appendingPathComponent("clip.json")))
     #expect(record.spec == "folder:\(folder.lastPathComponent)?fx=481.0")
