@@ -114,10 +114,10 @@ final class DepthSensorTests: XCTestCase {
     let agreement = try XCTUnwrap(clip.agreement)
     XCTAssertLessThan(abs(agreement.scale - 2), 0.05)
     let depth = try Data(contentsOf: clip.folder.appendingPathComponent("depth/0000.png"))
-    // Upright 9×16 pixels, each a square of 40: width and height in the head of the PNG.
-    XCTAssertEqual(Array(depth[16..<24]), [0, 0, 360 >> 8, 360 & 0xff, 0, 0, 640 >> 8, 640 & 0xff])
+    // Upright 9×16 pixels, each a square of 40: width 256 + 104 and height 512 + 128 in the head of the PNG.
+    XCTAssertEqual(Array(depth[16..<24]), [0, 0, 1, 104, 0, 0, 2, 128])
     let picture = try Data(contentsOf: clip.folder.appendingPathComponent("rgb/0000.jpg"))
-    XCTAssertEqual(Array(picture.prefix(4)), [360 >> 8, 360 & 0xff, 640 >> 8, 640 & 0xff])
+    XCTAssertEqual(Array(picture.prefix(4)), [1, 104, 2, 128])
     // All of the image: the upper left corner is neither red nor green.
     XCTAssertTrue(picture[4] < 8 && picture[5] < 8 && picture[6] == 200)
     let notes = try String(contentsOf: clip.folder.appendingPathComponent("clip.json"), encoding: .utf8)

@@ -1,4 +1,5 @@
 import AVFoundation
+import CoreMedia
 import CoreVideo
 import DepthCore
 import Foundation

@@ -133,8 +133,8 @@ final class LivePipeline: @unchecked Sendable {
 
   private func drawWaiting() {
     while let (seen, parts) = nextToDraw() {
-      let frame = Result { try frame(of: seen, parts) }
-      continuation.yield(LiveResult(model: seen.opened.id, frame: frame))
+      let result = Result { try frame(of: seen, parts) }
+      continuation.yield(LiveResult(model: seen.opened.id, frame: result))
     }
   }
 
