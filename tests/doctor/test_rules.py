@@ -10,10 +10,15 @@ import pytest
 from fcrn_mobile.doctor import engine, loading
 from fcrn_mobile.doctor.diagnosis import diagnose
 from fcrn_mobile.doctor.rules import GROUPS, SEVERITIES, rules
-from fcrn_mobile.mil.graph import Graph, Tensor, Weight
-from tests.doctor.plants import PLANTS
+from fcrn_mobile.mil.graph import Graph, Tensor, Weight, read_graph
+from fcrn_mobile.quiet import quiet_coremltools
+from tests.doctor.plants import HALF, PLANTS, gathered, network, program
 from tests.mil.build import mb, save_program
 from tests.mil.specifications import Model, feature
+
+with quiet_coremltools():
+    from coremltools.models import datatypes
+    from coremltools.models.neural_network import NeuralNetworkBuilder
 
 #: Rules whose models no test can write: gigabytes. They are tried on graphs.
 GIGABYTES = {"constant-of-2-gb", "too-large"}
@@ -100,3 +105,37 @@ def test_units_are_missing_until_a_model_config_says_them(tmp_path: Path) -> Non
     assert "units-missing" in names(path)
     path.with_suffix(".toml").write_text('depth = "inverse"\n')
     assert "units-missing" not in names(path)
+
+
+def test_a_program_that_is_mostly_off_the_engine_is_not_split(tmp_path: Path) -> None:
+    def body(x: Any) -> Any:
+        return mb.relu(x=gathered(gathered(gathered(mb.square(x=x)))))
+
+    assert names(program(body)(tmp_path)) == {"off-engine"}
+
+
+def test_types_that_networks_do_not_declare_are_no_finding(tmp_path: Path) -> None:
+    """A layer that moves values alone passes on the float32 that goes in, which a program would have declared."""
+    path = network(lambda builder: builder.add_transpose("moved", (1, 0, 2), "x", "y"))(tmp_path)
+    assert {tensor.dtype for node in read_graph(path).nodes for tensor in node.outputs} == {"FLOAT32"}
+    assert names(path) == {"neural-network"}
+
+
+@pytest.mark.parametrize("float32", [True, False])
+def test_statistics_in_float32_are_folded_before_they_are_rounded(float32: bool, tmp_path: Path) -> None:
+    """Of the hourglass: a variance of 105,300 fits where it becomes a scale; one that stands there in float16 is infinite already."""
+    mean, variance = np.zeros(4, np.float32), np.full(4, 105_300, np.float32)
+    folded = network(lambda builder: builder.add_batchnorm("norm", 4, mean + 1, mean, mean, variance, "x", "y"))
+    rounded = program(lambda x: mb.batch_norm(x=x, mean=HALF(mean), variance=np.full(4, np.inf, HALF)))
+    assert names((folded if float32 else rounded)(tmp_path)) == ({"neural-network"} if float32 else {"beyond-float16"})
+
+
+def test_a_label_that_is_looked_up_leaves_no_engine(tmp_path: Path) -> None:
+    with quiet_coremltools():
+        builder = NeuralNetworkBuilder([("x", datatypes.Array(4))], [("y", None)], mode="classifier")
+        builder.add_softmax("y", "x", "y")
+        builder.set_class_labels(["chair", "desk", "lamp", "wall"], predicted_feature_name="label")
+    path = tmp_path / "rooms.mlmodel"
+    path.write_bytes(builder.spec.SerializeToString())
+    assert "classify" in {node.kind for node in read_graph(path).nodes}
+    assert names(path) == {"neural-network"}
