@@ -30,7 +30,10 @@ from fcrn_mobile.data.transforms import Augmentation
 from fcrn_mobile.evaluation.metrics import METRICS, PROTOCOLS, DepthMetrics
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
-from fcrn_mobile.training.hyperparameters import Hyperparameters
+from fcrn_mobile.training import run
+from fcrn_mobile.training.hyperparameters import Hyperparameters, setting_kinds
+from fcrn_mobile.training.selfsupervised.stereo import Stereo
+from fcrn_mobile.training.selfsupervised.video import Video
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "benchmarks/training/gpu/train.py"
@@ -224,6 +227,15 @@ def test_settings_are_those_of_the_package() -> None:
         settings.read_settings(ROOT / "benchmarks/training/paper.toml")
     with pytest.raises(SystemExit, match="unknown key 'lrr'"):
         settings.read_settings(None, "lrr = 1")
+
+
+def test_every_setting_of_the_package_is_known_fixed_or_passed_over() -> None:
+    """One that ``train --config`` learns later has to be decided on here, or a configuration with it would stop on the GPU."""
+    package = (setting_kinds().keys() | {field.name for field in fields(run.Settings)}) - {"hyper"}
+    elsewhere = {"resume", "teacher", "unlabelled", "teacher_weight", "teacher_flip", "teacher_scales"}  # options of the script, if any
+    of_views = {field.name for kind in (Video, Stereo) for field in fields(kind)}
+    own = {field.name for field in fields(settings.Settings)} | settings.FIXED.keys() | set(settings.PASSED_OVER)
+    assert own == package - elsewhere - of_views
 
 
 def weights_of(path: Path) -> dict[str, Tensor]:
