@@ -107,8 +107,13 @@ def _install(
 def _new(folder: Path, model: Path, added: dict[str, str]) -> Path:
     """Write the app's project with a model in it, whole or not at all."""
     from fcrn_mobile.conversion.contract import install
+    from fcrn_mobile.errors import InputError
     from fcrn_mobile.shipped import copy_app
 
+    if folder.exists():
+        raise InputError(
+            f"'{folder}' exists: name a folder with --new that does not, or --models {folder / 'Models'} to add to an app there"
+        )
     with written_whole(folder, force=False) as partial:
         copy_app(partial)
         installed = install(model, partial / "Models", False, added)
