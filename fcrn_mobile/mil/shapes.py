@@ -52,6 +52,11 @@ class ShapeRule:
             return cls(default or tuple(low for low, _ in ranges), ranges=ranges)
         return cls(default)
 
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one."""
+        return len(self.enumerated) > 1 or any(low != high for low, high in self.ranges)
+
     def allows(self, shape: tuple[int, ...]) -> bool:
         """Whether a value may have this shape; any may if none is declared."""
         if self.enumerated:

@@ -1,4 +1,4 @@
-"""What is inside a model, without running it: works for operators this runtime lacks, too."""
+"""What is inside a model, of whatever operators; one with inputs of several sizes is run once, if it can be, to count what it costs."""
 
 import math
 from collections import Counter
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fcrn_mobile.mil.check import check_function
 from fcrn_mobile.mil.costs import count_macs, uncounted
+from fcrn_mobile.mil.default_size import at_default_size, default_sizes
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.models import PROGRAMS, READERS, leaves, read_parts, refusal
 from fcrn_mobile.mil.ops import MIL, kinds
@@ -38,8 +39,9 @@ class Summary:
         refused: a line on each operator for whose sake Core ML does not load the package.
         damaged: a line on everything that is wrong with the weights file; without any, every constant is there as declared.
         weights: bytes by stored type.
-        macs: multiply-accumulates, see ``count_macs``.
-        uncounted: operators that are not among them, since their shapes are open.
+        macs: multiply-accumulates, see ``count_macs``; of inputs of several sizes at their default ones.
+        counted_at: name and default size of those inputs, where the sizes matter.
+        uncounted: operators that are not among them, since their shapes are open and no run here tells them.
         counted_once: operators whose blocks count there once, though they may run more often or never.
         states: what it keeps from one prediction to the next, as text.
         metadata: as the package has it.
@@ -57,6 +59,7 @@ class Summary:
     damaged: list[str]
     weights: dict[str, int]
     macs: int
+    counted_at: list[str]
     uncounted: list[str]
     counted_once: list[str]
     states: list[str]
@@ -95,6 +98,7 @@ def summarise(path: Path, function: str | None = None) -> Summary:
         damaged=list(dict.fromkeys(line for _, stage in stages for line in stage.damaged)),
         weights=dict(weights.most_common()),
         macs=sum(stage.macs for _, stage in stages),
+        counted_at=list(dict.fromkeys(size for _, stage in stages for size in stage.counted_at)),
         uncounted=sorted({kind for _, stage in stages for kind in stage.uncounted}),
         counted_once=sorted(set(operators) & kinds(lambda operator: bool(operator.blocks))),
         states=[_feature(replace(Feature.from_description(f), default=None)) for f in state_descriptions(model, function)],
@@ -113,6 +117,7 @@ class _Leaf:
     damaged: tuple[str, ...] = ()
     weights: Counter[str] = field(default_factory=Counter)
     macs: int = 0
+    counted_at: tuple[str, ...] = ()
     uncounted: set[str] = field(default_factory=set)
 
 
@@ -125,6 +130,8 @@ def _leaf(source: Source) -> _Leaf:
     operators = Counter(op.type for op in every_operation(checked.block) if op.type != "const")
     constants = checked.constants
     damaged = tuple(_damages(checked.block, constants))
+    sizes = default_sizes(checked) if uncounted(checked.proto, checked.block) else []
+    counted = at_default_size(source, checked) if sizes and not damaged else checked
     return _Leaf(
         source,
         operators,
@@ -132,8 +139,9 @@ def _leaf(source: Source) -> _Leaf:
         refused=() if damaged else tuple(refusals(checked.block, constants, inputs=checked.default_shapes)),
         damaged=damaged,
         weights=_weight_bytes(checked.block),
-        macs=count_macs(checked.proto, checked.block),
-        uncounted=uncounted(checked.proto, checked.block),
+        macs=count_macs(counted.proto, counted.block),
+        counted_at=() if counted is checked else tuple(sizes),
+        uncounted=uncounted(counted.proto, counted.block),
     )
 
 
