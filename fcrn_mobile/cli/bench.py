@@ -11,7 +11,7 @@ from fcrn_mobile.cli.latency_table import print_latency
 from fcrn_mobile.cli.model_config import model_config_option, model_configs
 from fcrn_mobile.cli.outputs import PICTURES, OutputFile
 from fcrn_mobile.cli.page import html_options, write_page
-from fcrn_mobile.cli.traits import without_option
+from fcrn_mobile.cli.traits import arithmetic_options
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.runtimes.backends import BACKENDS
 from fcrn_mobile.text import enumerated
@@ -32,12 +32,11 @@ __all__ = ["command"]
     "--backend",
     "backends",
     default=("auto",),
-    show_default="auto",
     multiple=True,
-    help=f"{enumerated(list(BACKENDS), 'or')}; repeat it to measure several.",
+    metavar="NAME",
+    help=f"What runs MODELS: {enumerated(list(BACKENDS), 'or')}; repeat it to measure several.  [default: auto]",
 )
-@click.option("--arithmetic", default="float32", show_default=True, metavar="float32|float16|ane", help="Of the mil backend.")
-@without_option
+@arithmetic_options("float32", "the mil backend")
 @model_config_option(several=True)
 @click.option("--compute-units", "units", multiple=True, metavar="UNITS", help="Of the coreml backend (macOS); default: each in turn.")
 @click.option("--device", metavar="NAME", help="A connected iPhone or iPad (macOS, coreml backend); 'any': the only one.")

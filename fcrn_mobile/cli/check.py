@@ -31,7 +31,8 @@ REPORT = ("report.md", "report.json", "junit.xml")
 def command(project_file: Path, json_out: str | None, **options: Any) -> None:
     """Export what is out of date in a project, validate all of it, and write one report; exit code 1 if a budget is broken.
 
-    'fcrn-mobile init' writes the file; its paths start from its folder.
+    'fcrn-mobile init' writes the file; its paths start from its folder. The report goes to the folder that its key report names
+    (depth-report), written anew each time.
     """
     from fcrn_mobile.data.spec import open_images
     from fcrn_mobile.project.check import check

@@ -15,10 +15,14 @@ from fcrn_mobile.cli.outputs import OutputFile
 from fcrn_mobile.json_text import json_text
 from fcrn_mobile.network.forms import size_of
 from fcrn_mobile.progress import OnStep
+from fcrn_mobile.runtimes.backends import BACKENDS
+from fcrn_mobile.text import enumerated
 from fcrn_mobile.whole_file import write_whole
 
 __all__ = [
     "EVERY_SIZE",
+    "backend_option",
+    "function_option",
     "json_option",
     "print_metrics",
     "print_table",
@@ -44,6 +48,17 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--json FILE``; ``-`` puts the JSON alone on standard output."""
     file = OutputFile(overwrites=True, allow_dash=True, path_type=str)
     return click.option("--json", "json_out", type=file, metavar="FILE", help="Write the result as JSON; - for standard output.")(command)
+
+
+def backend_option(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``--backend NAME`` of a command with one; ``what`` names whose it is."""
+    text = f"What runs {what}: {enumerated(list(BACKENDS), 'or')}."
+    return click.option("--backend", default="auto", show_default=True, metavar="NAME", help=text)
+
+
+def function_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--function NAME``."""
+    return click.option("--function", metavar="NAME", help="Which one, of a package with several functions; else its default.")(command)
 
 
 #: What stands for every size of a package.

@@ -24,15 +24,21 @@ __all__ = ["command"]
 
 @click.command("compress", cls=Command)
 @click.argument("package")
-@click.option("--recipe", "recipe_file", type=ShippedFile(RECIPES), metavar="NAME|FILE", help="Recipe, such as int8 or mine.toml.")
-@click.option("--precision", metavar="P", help="fp16, int8, int4, palette6, sparse50, … instead of a recipe.")
-@click.option("--data", metavar="SPEC", help="Images to correct and calibrate on, such as folder:PATH#train.")
-@click.option("--images", type=int, metavar="N", help="How many of them, instead of the recipe's number.")
-@click.option("--seed", type=int, metavar="N", help="Chooses which.")
+@click.option(
+    "--recipe",
+    "recipe_file",
+    type=ShippedFile(RECIPES),
+    metavar="NAME|FILE",
+    help="How to compress: int8 … (see fcrn-mobile recipes), or mine.toml.",
+)
+@click.option("--precision", metavar="P", help="Of weights, instead of a recipe: fp16, int8, int4, palette6, sparse50, …")
+@click.option("--data", "--calibration", "data", metavar="SPEC", help="Images to correct and calibrate on, such as folder:PATH#train.")
+@click.option("--images", "--calibration-images", "images", type=int, metavar="N", help="How many of them, instead of the recipe's number.")
+@click.option("--seed", "--calibration-seed", "seed", type=int, metavar="N", help="Chooses which images.")
 @model_config_option()
-@click.option("--no-correct", is_flag=True, help="Leave compressed weights uncorrected.")
+@click.option("--no-correct", is_flag=True, help="Leave compressed weights as they were rounded, without a correction on images.")
 @click.option("--out", required=True, type=OutputFile(), help="Destination, ending in .mlpackage.")
-@click.option("--force", is_flag=True, help="Overwrite.")
+@click.option("--force", is_flag=True, help="Overwrite what is at --out.")
 @json_option
 def command(
     package: str,

@@ -10,7 +10,7 @@ from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
 from fcrn_mobile.cli.model_config import model_config_option, model_configs
 from fcrn_mobile.cli.outputs import PICTURES, OutputFile
-from fcrn_mobile.cli.traits import without_option
+from fcrn_mobile.cli.traits import arithmetic_options
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.whole_file import written_whole
 
@@ -29,8 +29,7 @@ SHOWN = 15
 @click.argument("candidate")
 @click.option("--data", required=True, metavar="SPEC", help="Images, such as sample, folder:PATH#val or images:PATH.")
 @click.option("--images", default=5, show_default=True, type=click.IntRange(min=1), help="How many, spread evenly over the data.")
-@click.option("--arithmetic", default="float16", show_default=True, metavar="float16|float32|ane", help="Of the candidate; a simulation.")
-@without_option
+@arithmetic_options("float16", "CANDIDATE")
 @model_config_option(several=True)
 @click.option("--figure", metavar="FILE.png", type=OutputFile(*PICTURES), help="Draw noise and own drift along the graph.")
 @click.option("--force", is_flag=True, help="Overwrite the file of --figure.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fcrn_mobile.cli.command import Command
-from fcrn_mobile.cli.common import json_option, print_table, write_json
+from fcrn_mobile.cli.common import function_option, json_option, print_table, write_json
 from fcrn_mobile.cli.exits import end
 from fcrn_mobile.cli.model_config import model_config_option
 from fcrn_mobile.cli.outputs import OutputFile
@@ -19,7 +19,7 @@ __all__ = ["command"]
 
 @click.command("doctor", cls=Command)
 @click.argument("model")
-@click.option("--function", help="Of a package with several; else its default.")
+@function_option
 @click.option("--strict", is_flag=True, help="Exit code 1 if an error was found.")
 @click.option("--sarif", type=OutputFile(overwrites=True), metavar="FILE", help="Write the findings as SARIF 2.1.0, for code review.")
 @model_config_option()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcrn_mobile.cli.command import Command
-from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
+from fcrn_mobile.cli.common import backend_option, json_option, print_table, progress, write_json
 from fcrn_mobile.cli.frames import rule_for, rule_options, skip_bad_option, sound_frames
 from fcrn_mobile.cli.model_config import model_config_option
 from fcrn_mobile.cli.outputs import OutputFile, OutputFolder
@@ -60,7 +60,7 @@ _PANELS = OutputFolder(*(f"{rank}.png" for rank in _RANKS))
     help="Draw the best, median and worst image by abs_rel.",
 )
 @click.option("--force", is_flag=True, help="Overwrite the files of --per-image and --panels.")
-@click.option("--backend", default="auto", show_default=True)
+@backend_option("MODEL")
 @model_config_option()
 @json_option
 def command(

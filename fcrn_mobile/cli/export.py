@@ -27,15 +27,23 @@ __all__ = ["command"]
 @click.command("export", cls=Command, epilog=FORMS_HELP)
 @click.argument("model")
 @network_options
-@click.option("--recipe", "recipe_file", type=ShippedFile(RECIPES), metavar="NAME|FILE", help="Recipe, such as int8 or mine.toml.")
-@click.option("--precision", metavar="P", help="fp32, fp16, int8, int4, palette6, sparse50, … instead of a recipe.")
-@click.option("--calibration", metavar="SPEC", help="Images to correct and measure on, such as folder:PATH#train.")
+@click.option(
+    "--recipe",
+    "recipe_file",
+    type=ShippedFile(RECIPES),
+    metavar="NAME|FILE",
+    help="How to convert and compress: int8 … (see fcrn-mobile recipes), or mine.toml.",
+)
+@click.option("--precision", metavar="P", help="Of weights, instead of a recipe: fp32, fp16, int8, int4, palette6, sparse50, …")
+@click.option(
+    "--calibration", metavar="SPEC", help="Images to correct and calibrate on, such as folder:PATH#train; else what the recipe says."
+)
 @click.option("--calibration-images", "count", type=int, metavar="N", help="How many of them, instead of the recipe's number.")
-@click.option("--calibration-seed", "seed", type=int, metavar="N", help="Chooses which.")
-@click.option("--no-correct", is_flag=True, help="Leave compressed weights uncorrected.")
+@click.option("--calibration-seed", "seed", type=int, metavar="N", help="Chooses which images.")
+@click.option("--no-correct", is_flag=True, help="Leave compressed weights as they were rounded, without a correction on images.")
 @click.option("--scale", type=float, metavar="S", help="Multiply depth: metres by 'predict --scale-from', folded into the last operator.")
 @click.option("--out", required=True, type=OutputFile(), help="Destination, ending in .mlpackage, .onnx or .aimodel.")
-@click.option("--force", is_flag=True, help="Overwrite.")
+@click.option("--force", is_flag=True, help="Overwrite what is at --out.")
 @json_option
 def command(
     model: str,

@@ -23,12 +23,12 @@ def rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--align",
             metavar="none|median|scale-shift|scale-shift-inverse",
-            help="Bring each prediction to the truth first.  [default: none for metres, else as the depth is known]",
+            help="Fit each prediction to the true depth first.  [default: none for metres, else as the depth is known]",
         ),
         click.option(
             "--protocol",
             metavar="eigen|laina|full|garg",
-            help="How predictions meet the truth.  [default: garg for KITTI, else eigen]",
+            help="Crop, range and averaging of the metrics.  [default: garg for KITTI, else eigen]",
         ),
     ):
         command = option(command)

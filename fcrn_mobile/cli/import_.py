@@ -17,7 +17,7 @@ __all__ = ["command"]
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=OutputFile(), help="Destination, ending in .safetensors.")
 @click.option("--format", "layout", metavar="fcrn-pytorch|sparse-to-dense|iro-cp", help="Where FILE comes from, instead of recognising it.")
-@click.option("--force", is_flag=True, help="Overwrite.")
+@click.option("--force", is_flag=True, help="Overwrite what is at --out.")
 @json_option
 def command(file: Path, out: Path, layout: str | None, force: bool, json_out: str | None) -> None:
     """Make a checkpoint of FILE, an FCRN that another project trained (.pth, .npy); its pickle is read, never executed."""

@@ -16,7 +16,7 @@ __all__ = ["command"]
 @click.command("init", cls=Command)
 @json_option
 @click.option("--out", type=OutputFile(".toml"), default=Path("depth.toml"), show_default=True, help="The project file.")
-@click.option("--force", is_flag=True, help="Overwrite.")
+@click.option("--force", is_flag=True, help="Overwrite what is at --out.")
 def command(out: Path, force: bool, json_out: str | None) -> None:
     """Write a project file from what lies in its folder: checkpoints, their packages, recipes, frames with depth."""
     from fcrn_mobile.project.starter import starter

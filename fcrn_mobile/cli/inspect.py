@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcrn_mobile.cli.command import Command
-from fcrn_mobile.cli.common import json_option, print_table, write_json
+from fcrn_mobile.cli.common import function_option, json_option, print_table, write_json
 from fcrn_mobile.cli.model_config import model_config_option
 from fcrn_mobile.errors import InputError
 
@@ -29,7 +29,7 @@ _MOST_DAMAGES = 8
 
 @click.command("inspect", cls=Command)
 @click.argument("model")
-@click.option("--function", help="Of a package with several; else its default.")
+@function_option
 @click.option("--estimate", "estimated", is_flag=True, help="Estimate latency on Apple chips from published ones (Core ML models only).")
 @click.option("--plan", "plans", multiple=True, type=click.Path(path_type=Path), help="Compute plan of Core ML, by a Mac or the app.")
 @model_config_option()
@@ -155,8 +155,10 @@ def _print(facts: dict[str, Any]) -> None:
                 print(f"{key:12} {reason}")
             if len(value) > _MOST_DAMAGES:
                 print(f"{key:12} and {len(value) - _MOST_DAMAGES} more constants")
-        elif key in ("uncounted", "counted_once", "stages", "states") and not value:
+        elif key in ("counted_at", "uncounted", "counted_once", "stages", "states") and not value:
             pass
+        elif key == "counted_at":
+            print(f"{'':12} for {', '.join(value)}, the default of its sizes: others cost more or less")
         elif key == "uncounted":
             print(f"{'':12} without {', '.join(value)} of open shapes: the cost follows from the size of the picture")
         elif key == "counted_once":

@@ -39,7 +39,7 @@ COMMANDS = {
     "tune": "The smallest package that holds a drift budget, a precision for each operator.",
     "bench": "Latency and FPS, measured on this machine.",
     "predict": "Depth maps of pictures and videos, and point clouds.",
-    "run": "Run any .mlpackage on files, through the MIL runtime.",
+    "run": "Run any .mlpackage or .mlmodel on files, on any machine, without Core ML.",
     "inspect": "What is inside a checkpoint or artefact.",
     "doctor": "What an .mlpackage or .mlmodel will meet on a device: published hazards, looked for without running it.",
     "ios-install": "Copy an .mlpackage into the iOS app, after checking that the app can show its depth.",
@@ -96,7 +96,11 @@ class LazyGroup(click.Group):
 @click.version_option(fcrn_mobile.__version__)
 @click.pass_context
 def main(context: click.Context, debug: bool) -> None:
-    """FCRN depth networks for Core ML: train, export, and prove how far the package drifts, on any machine."""
+    """FCRN depth networks for Core ML: train, export, and prove how far the package drifts, on any machine.
+
+    'fcrn-mobile demo' shows all of it on a built-in sample. MODEL is builtin (the network that comes along), a checkpoint
+    (.safetensors), a network from outside (export --help), or what was exported: .mlpackage, .mlmodel, .onnx, .aimodel.
+    """
     if context.invoked_subcommand is None:
         print(context.get_help())
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)

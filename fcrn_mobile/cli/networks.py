@@ -27,7 +27,9 @@ def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--model-config", "config", type=click.Path(path_type=Path), metavar="FILE", help="TOML: what a network takes and gives."
         ),
-        click.option("--input-size", "size", metavar="HxW", help="Height and width in pixels, such as 384x512."),
+        click.option(
+            "--input-size", "size", metavar="HxW", help="Height and width of the pictures that it takes, such as 384x512; else its own."
+        ),
     )
     for option in reversed(options):
         command = option(command)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fcrn_mobile.cli.command import Command
-from fcrn_mobile.cli.common import json_option, progress, write_json
+from fcrn_mobile.cli.common import backend_option, json_option, progress, write_json
 from fcrn_mobile.cli.model_config import model_config_option
 from fcrn_mobile.cli.outputs import OutputFolder
 from fcrn_mobile.errors import InputError, UnusableInputError
@@ -32,7 +32,7 @@ __all__ = ["command"]
 @click.argument("model")
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=OutputFolder(), help="Folder for the results.")
-@click.option("--backend", default="auto", show_default=True)
+@backend_option("MODEL")
 @model_config_option()
 @click.option("--full-size", is_flag=True, help="Pictures: NAME.depth.png in the picture's size instead of the network's, bilinearly.")
 @click.option("--every", type=int, metavar="N", help="Videos: every Nth frame only.")
@@ -42,7 +42,7 @@ __all__ = ["command"]
 @click.option("--fx", type=float, help="Focal length in pixels of the original: metres become its camera's. Without it, EXIF's counts.")
 @click.option("--fy", type=float, help="The same downwards, for --pointcloud.")
 @click.option("--cx", type=float, help="Principal point in pixels of the original picture; --cy too.")
-@click.option("--cy", type=float)
+@click.option("--cy", type=float, help="The same downwards.")
 @click.option(
     "--scale-from",
     "tape",

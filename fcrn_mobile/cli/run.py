@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcrn_mobile.cli.command import Command
-from fcrn_mobile.cli.common import json_option, print_table, size_option, write_json
+from fcrn_mobile.cli.common import function_option, json_option, print_table, size_option, write_json
 from fcrn_mobile.cli.outputs import OutputFolder
-from fcrn_mobile.cli.traits import without_option
+from fcrn_mobile.cli.traits import arithmetic_options
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.whole_file import make_folder
 
@@ -35,9 +35,8 @@ __all__ = ["command"]
     "--steps", type=click.IntRange(1), help="Run so often, states are kept in between; default: once, or once a file of a folder."
 )
 @size_option
-@click.option("--function", help="Of a package with several; else its default.")
-@click.option("--arithmetic", default="float16", show_default=True, metavar="float32|float16|ane", help="ane is a simulation.")
-@without_option
+@function_option
+@arithmetic_options("float16", "MODEL")
 @click.option("--force", is_flag=True, help="Overwrite outputs.")
 @json_option
 def command(

@@ -83,7 +83,7 @@ class Numbers(Integers):
 @click.option("--quantization", default="none", metavar="|".join(LEARNED), help="Fine-tune the checkpoint of --resume for it.")
 @click.option("--epochs", type=int, default=30, show_default=True, help="In all; with --resume RUN, more than a finished run has done.")
 @click.option("--batch-size", type=int, default=8, show_default=True, help="Per device.")
-@click.option("--loss", default="l1", show_default=True, metavar="berhu|l1|l2|huber|log-l1|relative-l1")
+@click.option("--loss", default="l1", show_default=True, metavar="berhu|l1|l2|huber|log-l1|relative-l1", help="Of depth.")
 @click.option("--gradient", type=float, default=0.0, show_default=True, help="Weight of multi-scale gradient matching beside the loss.")
 @click.option("--log-gradient", type=float, default=0.0, show_default=True, help="Weight of the same on the logarithm of depth.")
 @click.option("--silog", type=float, default=0.0, show_default=True, help="Weight of the scale-invariant logarithmic error.")
@@ -112,25 +112,35 @@ class Numbers(Integers):
     metavar="S,S",
     help="Shares of its input size at which each teacher predicts.  [default: 1]",
 )
-@click.option("--optimizer", default="adamw", show_default=True, metavar="adamw|sgd")
-@click.option("--lr", type=float, default=1e-3, show_default=True)
-@click.option("--schedule", default="one-cycle", show_default=True, metavar="one-cycle|plateau|constant")
+@click.option("--optimizer", default="adamw", show_default=True, metavar="adamw|sgd", help="What takes the steps.")
+@click.option("--lr", type=float, default=1e-3, show_default=True, help="Learning rate, of one-cycle the largest.")
+@click.option("--schedule", default="one-cycle", show_default=True, metavar="one-cycle|plateau|constant", help="Of the learning rate.")
 @click.option("--lr-patience", type=int, default=2, show_default=True, help="Of plateau, in epochs.")
 @click.option("--momentum", type=float, default=0.9, show_default=True, help="Of sgd.")
-@click.option("--weight-decay", type=float, default=1e-2, show_default=True)
+@click.option("--weight-decay", type=float, default=1e-2, show_default=True, help="Of the optimizer.")
 @click.option("--accumulate", type=int, default=1, show_default=True, help="Batches whose gradients make one step.")
 @click.option("--clip-norm", type=float, default=0.0, show_default=True, help="Largest norm of the gradients; 0 for none.")
 @click.option("--ema", type=float, default=0.0, show_default=True, help="Decay of a moving average of the weights; 0 for none.")
 @click.option(
     "--reestimate-batch-norm", is_flag=True, default=False, help="Measure batch norms anew after the last epoch, on unaugmented images."
 )
-@click.option("--manual-seed", "--seed", "manual_seed", type=int, default=1, show_default=True)
-@click.option("--precision", default="auto", show_default=True, metavar="auto|32|bf16")
+@click.option(
+    "--manual-seed",
+    "--seed",
+    "manual_seed",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Of the weights, the order of frames and the augmentation.",
+)
+@click.option(
+    "--precision", default="auto", show_default=True, metavar="auto|32|bf16", help="Of the computation; auto: bf16 for ResNets, else 32."
+)
 @click.option("--resize", type=float, default=1.0, show_default=True, help="Frames are made this many times the input size, then cropped.")
 @click.option("--max-scale", type=float, default=1.5, show_default=True, help="Of the augmentation, which divides depth by it.")
 @click.option("--max-degrees", type=float, default=5.0, show_default=True, help="Largest rotation of the augmentation.")
 @click.option("--jitter", type=float, default=0.4, show_default=True, help="Strength of the colour jitter.")
-@click.option("--random-crop/--centre-crop", default=True, show_default=True)
+@click.option("--random-crop/--centre-crop", default=True, show_default=True, help="Crop anywhere, or in the centre.")
 @click.option("--hue", type=float, default=0.0, show_default=True, help="Largest turn of the hue, as a share of the circle.")
 @click.option("--gamma", type=float, default=0.0, show_default=True, help="G: the image is raised to a power from 1/(1+G) to 1+G.")
 @click.option("--cut-depth", type=float, default=0.0, show_default=True, help="Probability that a piece of depth is pasted into the image.")

@@ -14,11 +14,22 @@ if TYPE_CHECKING:
     from fcrn_mobile.data.source import Source
     from fcrn_mobile.validation.parting import Parting
 
-__all__ = ["both_option", "partings", "policies", "print_partings", "without_option"]
+__all__ = ["arithmetic_options", "both_option", "partings", "policies", "print_partings"]
 
 
-def without_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--without TRAIT`` of a command that has ``--arithmetic``, which it gets with these traits left out."""
+def arithmetic_options(default: str, what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``--arithmetic``, which the command gets with the traits of ``--without`` left out.
+
+    Args:
+        default: one of ``mil.arithmetic.POLICIES``.
+        what: names whose it is.
+    """
+    text = f"Of {what}; ane simulates the results of the Neural Engine, not its speed."
+    option = click.option("--arithmetic", default=default, show_default=True, metavar="float32|float16|ane", help=text)
+    return lambda command: option(_without_option(command))
+
+
+def _without_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def narrowed(*args: Any, without: tuple[str, ...], **options: Any) -> Any:
@@ -40,14 +51,16 @@ def policies(arithmetic: str, both: bool) -> tuple[str, ...]:
     return ("float16", arithmetic if arithmetic.startswith("ane") else "ane") if both else (arithmetic,)
 
 
-def partings(candidates: tuple[str, ...], source: "Source", arithmetic: str, configs: Mapping[str, Path]) -> "dict[str, Parting | None]":
-    """Where each Core ML candidate parts in the two arithmetics, by its path; None where it does not."""
+def partings(
+    candidates: tuple[str, ...], source: "Source", arithmetic: str, configs: Mapping[str, Path], size: tuple[int, int] | None = None
+) -> "dict[str, Parting | None]":
+    """Where each Core ML candidate parts in the two arithmetics on pictures of a size, by its path; None where it does not."""
     from fcrn_mobile.package.reading import SUFFIXES
     from fcrn_mobile.validation.parting import first_parting
 
     second = policies(arithmetic, True)[1]
     packages = [path for path in candidates if Path(path).suffix in SUFFIXES]
-    return {path: first_parting(Path(path), _images(source), second, configs.get(str(Path(path)))) for path in packages}
+    return {path: first_parting(Path(path), _images(source), second, configs.get(str(Path(path))), size) for path in packages}
 
 
 def _images(source: "Source") -> "Iterator[NDArray[np.uint8]]":

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcrn_mobile.cli.command import Command
-from fcrn_mobile.cli.common import EVERY_SIZE, json_option, print_table, progress, sizes_option, write_json
+from fcrn_mobile.cli.common import EVERY_SIZE, backend_option, json_option, print_table, progress, sizes_option, write_json
 from fcrn_mobile.cli.exits import end
 from fcrn_mobile.cli.frames import framed_rule, rule_options, skip_bad_option, sound_frames
 from fcrn_mobile.cli.gate import Gate, gate_options, print_changes
 from fcrn_mobile.cli.model_config import model_config_option, model_configs
 from fcrn_mobile.cli.page import html_options, write_page
-from fcrn_mobile.cli.traits import both_option, partings, policies, print_partings, without_option
+from fcrn_mobile.cli.traits import arithmetic_options, both_option, partings, policies, print_partings
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.formulas import shown
 
@@ -35,7 +35,13 @@ __all__ = ["command", "print_drift"]
 @click.option(
     "--data", required=True, metavar="SPEC", help="Such as sample, folder:PATH#val or nyu-mat:FILE#test; images:PATH for fidelity alone."
 )
-@click.option("--budget", "budgets", multiple=True, metavar="M=X", help="Such as abs_rel=5% or fidelity=0.05; else the recipe's own.")
+@click.option(
+    "--budget",
+    "budgets",
+    multiple=True,
+    metavar="M=X",
+    help="What may be lost, such as abs_rel=5% or fidelity=0.05; else what a candidate's recipe says.",
+)
 @rule_options
 @click.option(
     "--framing",
@@ -43,9 +49,8 @@ __all__ = ["command", "print_drift"]
     help="Show models what the app would see of the pictures on a phone held so, in the candidates' framing; an emulation.",
 )
 @skip_bad_option
-@click.option("--backend", default="auto", show_default=True, help="Of the candidates.")
-@click.option("--arithmetic", default="float16", show_default=True, metavar="float16|float32|ane", help="Of the mil backend; a simulation.")
-@without_option
+@backend_option("CANDIDATES")
+@arithmetic_options("float16", "the mil backend")
 @both_option
 @model_config_option(several=True)
 @sizes_option
@@ -68,7 +73,10 @@ def command(
     json_out: str | None,
     **how: Any,
 ) -> None:
-    """Drift of CANDIDATES from REFERENCE; exit code 1 if one breaks its budget."""
+    """Drift of CANDIDATES, such as packages, from REFERENCE, such as their float network; exit code 1 if one breaks its budget.
+
+    Metrics hold all of them against the true depth, fidelity holds each candidate against what the reference gives.
+    """
     from fcrn_mobile.data.spec import open_images
     from fcrn_mobile.evaluation.budget import parse_limit
     from fcrn_mobile.report.gate import Outcome
@@ -76,21 +84,20 @@ def command(
     from fcrn_mobile.validation.phone import phone_frames
 
     gate, both = Gate.taken_from(how), how.pop("both")
-    baseline = gate.read_baseline()
-    limits = [parse_limit(text) for text in budgets]
+    baseline, limits = gate.read_baseline(), [parse_limit(text) for text in budgets]
     rule = framed_rule(data, framing, **how)
     source, left_out = sound_frames(open_images(data), rule, skip_bad)
     configs = model_configs((reference, *candidates), model_config)
     opened = partial(_open, reference, candidates, backend, policies(arithmetic, both), configs)
+    parted = partial(_parted, both, candidates, arithmetic, configs)
     if size == EVERY_SIZE:
         _check_alone(gate, html, framing)
-        models = ((each, opened(each)) for each in _sizes(candidates, configs))
-        end(_print_sizes(((each, validate(*pair, source, rule, limits, data, None, left_out)) for each, pair in models), json_out))
+        measured = partial(validate, source=source, rule=rule, limits=limits, data=data, left_out=left_out)
+        end(_print_sizes(((each, measured(*opened(each)), parted(source, each)) for each in _sizes(candidates, configs)), json_out))
     base, runtimes = opened(size)
-    view = phone_frames(source, runtimes, framing) if framing else None
-    source = view or source
+    source = (view := phone_frames(source, runtimes, framing) if framing else None) or source
     if baseline:
-        baseline.require_same(base, data, rule, source.names, view)
+        baseline.require_same(base, runtimes, data, rule, source.names, view)
     with progress("validate") as on_frame:
         result = validate(base, runtimes, source, rule, limits, data, on_frame, left_out)
     ops = _broken(source, reference, result, arithmetic, configs) if gate.names_operators else {}
@@ -98,9 +105,15 @@ def command(
     gate.write([outcome])
     if html:
         _write_page(html, force, source, reference, base, runtimes, result, arithmetic, configs)
-    parted = {"partings": partings(candidates, source, arithmetic, configs)} if both else {}
-    _tell(outcome, view, html, json_out, parted)
+    _tell(outcome, view, html, json_out, parted(source, size))
     end(result.held)
+
+
+def _parted(
+    both: bool, candidates: tuple[str, ...], arithmetic: Any, configs: dict[str, Path], source: "Source", size: tuple[int, int] | None
+) -> dict[str, Any]:
+    """Partings of ``--both`` as the JSON has them; nothing without it."""
+    return {"partings": partings(candidates, source, arithmetic, configs, size)} if both else {}
 
 
 def _tell(outcome: "Outcome", view: "PhoneView | None", html: Path | None, json_out: str | None, parted: dict[str, Any]) -> None:
@@ -150,17 +163,18 @@ def _sizes(candidates: tuple[str, ...], configs: dict[str, Path]) -> list[tuple[
     return sizes
 
 
-def _print_sizes(results: "Iterable[tuple[tuple[int, int], Validation]]", json_out: str | None) -> bool:
-    """The table of each size as it is done, and one JSON of all; returns whether all budgets are held."""
-    done: list[tuple[tuple[int, int], Validation]] = []
-    for size, result in results:
+def _print_sizes(results: "Iterable[tuple[tuple[int, int], Validation, dict[str, Any]]]", json_out: str | None) -> bool:
+    """The table of each size and its partings as it is done, and one JSON of all; returns whether all budgets are held."""
+    done: list[tuple[tuple[int, int], Validation, dict[str, Any]]] = []
+    for size, result, parted in results:
         if json_out != "-":
             print(f"{'' if not done else chr(10)}pictures of {size[0]}x{size[1]}")
             print_drift(result)
-        done.append((size, result))
+            print_partings(parted)
+        done.append((size, result, parted))
     if json_out:
-        write_json(json_out, {"sizes": [{"size": size, **result.to_json()} for size, result in done]})
-    return all(result.held for _, result in done)
+        write_json(json_out, {"sizes": [{"size": size, **result.to_json(), **parted} for size, result, parted in done]})
+    return all(result.held for _, result, _ in done)
 
 
 def _open(

@@ -62,12 +62,13 @@ def check_policy(name: str) -> None:
 
 
 def without_traits(policy: str, names: Iterable[str]) -> str:
-    """A policy with traits switched off.
+    """A policy with traits switched off, in whatever order they are named.
 
     Raises:
         MilError: it has no traits, or not one of these.
     """
-    off = ", ".join(dict.fromkeys(names))
+    left_out = set(names)
+    off = ", ".join([*(name for name in TRAITS if name in left_out), *sorted(left_out - set(TRAITS))])
     if off and policy != "ane":
         raise MilError(f"arithmetic '{policy}' has no traits to leave out: use ane")
     policy = f"{policy}{_WITHOUT}{off}" if off else policy

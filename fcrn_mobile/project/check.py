@@ -79,9 +79,9 @@ def check(
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise InputError(f"two references are called '{twice}' in reports: give each file another name")
     views = [phone_frames(source, candidates, project.framing) if project.framing else None for _, candidates in opened]
-    for (reference, _), view in zip(opened, views, strict=True):
+    for (reference, candidates), view in zip(opened, views, strict=True):
         if baseline and reference.name in baseline.runs:
-            baseline.require_same(reference, project.data, rule, source.names, view)
+            baseline.require_same(reference, candidates, project.data, rule, source.names, view)
     plan = [(subject, bench.runs) for bench in project.benches for subject in _subjects(project, bench.backend)]
     outcomes = []
     for model, (reference, candidates), reasons, view in zip(project.models, opened, exported, views, strict=True):
@@ -90,7 +90,7 @@ def check(
             budgets = [project.limits(artefact) for artefact in model.artefacts]
             validation = validate(reference, candidates, frames, rule, (), project.data, on_frame, budgets=budgets)
         with progress("operators") as on_image:
-            ops = broken_operators(frames, model.reference, validation, project.arithmetic, on_image, _configs(model))
+            ops = broken_operators(frames, model.reference, validation, project.policy, on_image, _configs(model))
         outcomes.append(Outcome(validation, ops, baseline.changes(validation) if baseline else (), reasons, view))
     return ProjectCheck(tuple(outcomes), tuple(_measured(plan, progress)))
 
@@ -117,7 +117,7 @@ def _open(project: Project, model: Model) -> tuple[Runtime, list[Runtime]]:
     """The reference and the artefacts of a model."""
     configs = _configs(model)
     candidates = [
-        open_runtime(artefact.path, project.backend, project.arithmetic, model_config=configs.get(artefact.path))
+        open_runtime(artefact.path, project.backend, project.policy, model_config=configs.get(artefact.path))
         for artefact in model.artefacts
     ]
     return open_runtime(model.reference, arithmetic="float32"), candidates

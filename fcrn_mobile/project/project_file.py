@@ -9,7 +9,7 @@ from fcrn_mobile.conversion.export import SUFFIXES
 from fcrn_mobile.data.phone import VIEWS
 from fcrn_mobile.errors import InputError, require_known
 from fcrn_mobile.evaluation.budget import Limit, parse_limit
-from fcrn_mobile.mil.arithmetic import POLICIES, Arithmetic
+from fcrn_mobile.mil.arithmetic import POLICIES, Arithmetic, without_traits
 from fcrn_mobile.toml_file import known_keys, read_toml
 
 __all__ = ["NAME", "Artefact", "Bench", "Model", "Project", "read_project"]
@@ -68,6 +68,7 @@ class Project:
         backend, arithmetic: that artefacts run on.
         benches: latencies to be measured beside the validation.
         report: folder of the report.
+        without: traits of arithmetic ``ane`` that are left out.
     """
 
     data: str
@@ -82,11 +83,21 @@ class Project:
     arithmetic: Arithmetic = "float16"
     benches: tuple[Bench, ...] = ()
     report: str = "depth-report"
+    without: tuple[str, ...] = ()
 
     @property
     def rule(self) -> dict[str, Any]:
         """The options of ``validate`` that say how predictions meet the truth."""
         return {key: getattr(self, key) for key in ("protocol", "align", "min_depth", "max_depth")}
+
+    @property
+    def policy(self) -> Arithmetic:
+        """The arithmetic without the traits that are left out.
+
+        Raises:
+            MilError: it has none, or not one of these.
+        """
+        return without_traits(self.arithmetic, self.without)  # type: ignore[return-value] # with traits left out
 
     def limits(self, artefact: Artefact) -> list[Limit]:
         """What an artefact is held to; empty: what its recipe promised."""
@@ -101,10 +112,11 @@ def read_project(path: Path) -> Project:
     """
     values = read_toml(path, "project file", "the depth.toml that 'fcrn-mobile init' writes")
     try:
-        words = {"arithmetic": _word("arithmetic", POLICIES), "framing": _word("framing", VIEWS)}
+        words = {"arithmetic": _word("arithmetic", POLICIES), "without": _texts("without"), "framing": _word("framing", VIEWS)}
         readers = {"models": _tables(_model, "models"), "benches": _tables(_bench, "benches"), "budget": _budget} | words
         project = _record(Project, values, "", readers)
         _check_apart(project)
+        _ = project.policy
     except InputError as error:
         raise InputError(f"project file '{path}': {error}") from error
     return project
@@ -186,6 +198,17 @@ def _word(name: str, words: Sequence[str]) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         require_known(name, str(value), words)
         return value
+
+    return read
+
+
+def _texts(name: str) -> Callable[[Any], tuple[str, ...]]:
+    """Reads a list of texts."""
+
+    def read(value: Any) -> tuple[str, ...]:
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise InputError(f"{name} is {value!r}: give a list of texts")
+        return tuple(value)
 
     return read
 

@@ -10,7 +10,7 @@ from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.errors import InputError, brief
 from fcrn_mobile.mil.overflow import Overflow
 
-__all__ = ["OF_EVERY_RUN", "FindsOverflow", "Runtime", "model_name", "run_failure"]
+__all__ = ["OF_EVERY_RUN", "FindsOverflow", "Runtime", "engine_of", "model_name", "run_failure"]
 
 #: Files that every run of training has.
 OF_EVERY_RUN = ("best", "last")
@@ -49,6 +49,12 @@ class FindsOverflow(Protocol):
     def first_overflow(self, image: NDArray[np.uint8]) -> Overflow | None:
         """The first tensor that is not finite on this image, or None."""
         ...
+
+
+def engine_of(runtime: Runtime) -> str:
+    """What runs a model, as results name it: the backend, and under which arithmetic if it has several."""
+    arithmetic = getattr(runtime, "arithmetic", None)
+    return f"{runtime.backend}, {arithmetic}" if arithmetic else runtime.backend
 
 
 def model_name(path: Path) -> str:

@@ -13,10 +13,16 @@ from fcrn_mobile.evaluation.formulas import shown
 from fcrn_mobile.evaluation.meaning import depth_of, settled
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 from fcrn_mobile.json_text import plain
+from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.runtimes import Runtime
+from fcrn_mobile.runtimes.runtime import engine_of
 from fcrn_mobile.validation.result import Validation
 
 __all__ = ["Baseline", "Change", "read_baseline"]
+
+
+#: What a term is called that says how a run ran.
+_SIZE, _ENGINE = "size of the reference's pictures", "engine of '{}'"
 
 
 @dataclass(frozen=True)
@@ -42,19 +48,28 @@ class Baseline:
     runs: Mapping[str, dict[str, Any]]
 
     def require_same(
-        self, reference: Runtime, data: str, rule: EvaluationProtocol | None, images: Sequence[str], view: PhoneView | None = None
+        self,
+        reference: Runtime,
+        candidates: Sequence[Runtime],
+        data: str,
+        rule: EvaluationProtocol | None,
+        images: Sequence[str],
+        view: PhoneView | None = None,
     ) -> None:
         """Pass if the run of a reference measured what is to be measured now; before any of that is done.
 
         Args:
             reference: whose depth says how it is aligned, where the rule leaves that open.
+            candidates: what is held against it.
             data: the source's spec.
             rule: the protocol; None for pictures without depth.
             images: names of the frames.
             view: how they are framed; None for as they are.
 
         Raises:
-            InputError: there is no such run, or its data, frames, protocol, range or alignment are others.
+            InputError: there is no such run, or its data, frames, protocol, range, alignment, framing or size of pictures are others,
+                or a candidate of the same name ran on another engine or under another arithmetic. What the JSON of an earlier version
+                does not say is not compared.
         """
         name = reference.name
         if name not in self.runs:
@@ -63,6 +78,9 @@ class Baseline:
         own = settled(rule, depth_of(reference), name).to_json() if rule else {}
         terms = {"data": data, **_terms(own), "framing": _framing({} if view is None else view.to_json()), "frames": list(images)}
         former = {"data": run["data"], **_terms(run.get("rule") or {}), "framing": _framing(run.get("framing", {})), "frames": _frames(run)}
+        how, formerly = _how(reference, candidates), _how_formerly(run)
+        for what in how.keys() & formerly.keys():
+            terms[what], former[what] = how[what], formerly[what]
         for what in terms | former:
             before, now = (each.get(what, "none") for each in (former, terms))
             if before != now:
@@ -112,6 +130,18 @@ def _framing(view: Mapping[str, Any]) -> str:
     return f"{view['view']} by {view['framing']}" if view else "none"
 
 
+def _how(reference: Runtime, candidates: Sequence[Runtime]) -> dict[str, str]:
+    """The size of the reference's pictures, and what runs each candidate."""
+    return {_SIZE: by(reference.input_size)} | {_ENGINE.format(candidate.name): engine_of(candidate) for candidate in candidates}
+
+
+def _how_formerly(run: Mapping[str, Any]) -> dict[str, str]:
+    """The same of a former run, as far as its version of this tool wrote it down."""
+    size = run["reference"].get("input_size")
+    engines = {_ENGINE.format(candidate["name"]): str(candidate.get("engine", "")) for candidate in run["candidates"]}
+    return ({_SIZE: by(size)} if size else {}) | {what: engine for what, engine in engines.items() if engine}
+
+
 def _frames(run: Mapping[str, Any]) -> list[str]:
     return [image["name"] for image in run["candidates"][0]["per_image"]]
 
@@ -122,6 +152,6 @@ def _check(run: Mapping[str, Any]) -> None:
     Raises:
         LookupError, TypeError, AttributeError, ValueError: something is not there, or of another kind.
     """
-    _ = run["data"], dict(run.get("rule") or {}), _framing(run.get("framing", {})), _frames(run)
+    _ = run["data"], dict(run.get("rule") or {}), _framing(run.get("framing", {})), _frames(run), _how_formerly(run)
     for candidate in run["candidates"]:
         _ = candidate["name"], candidate["metrics"].get, candidate["size_bytes"] + 0, candidate["fidelity"]["abs_rel"]

@@ -25,6 +25,7 @@ from fcrn_mobile.evaluation.standing import StandingMeter
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.runtimes import FindsOverflow, Runtime
 from fcrn_mobile.runtimes.in_flight import predictions
+from fcrn_mobile.runtimes.runtime import engine_of
 from fcrn_mobile.validation.fidelity import Fidelity
 from fcrn_mobile.validation.result import Drift, ImageDrift, Validation
 
@@ -96,7 +97,7 @@ class _CandidateMeter:
             fidelity=fidelity,
             checks=tuple(check(limit, reference, metrics, fidelity.figures) for limit in limits),
             overflow=self._overflow,
-            engine=_engine(self.runtime),
+            engine=engine_of(self.runtime),
             per_image=tuple(self._per_image),
             recipe=recipe_of(self.runtime.metadata, self.runtime.path),
             scale=self.scale,
@@ -133,9 +134,8 @@ def validate(
     budgets = _budgets(candidates, budgets or [limits] * len(candidates), rule, data)
     _check_unseen(source, frozenset().union(*(calibrated_on(candidate.metadata) for candidate in candidates)), data)
     rule, depth = _common(rule, reference, candidates, source)
-    inverse = depth == "inverse"
     focus = focus_on(reference, source)
-    truth = _Truth(DepthMetrics(rule, inverse), StandingMeter(rule, inverse, data), focus) if rule else None
+    truth = _truth(rule, depth, focus, data) if rule else None
     meters = [_meter(candidate, reference, source, rule, depth) for candidate in candidates]
     picture, seconds = _run(reference, source, truth, meters, on_frame)
     values: dict[str, Any] = truth.metrics.compute() if truth else {"images": len(source)}
@@ -147,12 +147,18 @@ def validate(
         data=data,
         rule=rule,
         seconds=seconds,
-        reference_engine=_engine(reference),
+        reference_engine=engine_of(reference),
         standing=truth.standing.compute(reference.name) if truth else None,
         left_out=left_out,
         focus=focus.at(picture) if truth else Focus(),
         depth=depth,
+        input_size=reference.input_size,
     )
+
+
+def _truth(rule: EvaluationProtocol, depth: Depth, focus: Focus, data: str) -> _Truth:
+    inverse = depth == "inverse"
+    return _Truth(DepthMetrics(rule, inverse), StandingMeter(rule, inverse, data), focus)
 
 
 def _budgets(
@@ -220,11 +226,6 @@ def _check_unseen(source: Source, hashes: frozenset[str], data: str) -> None:
         raise InputError("no image to validate on: the data is empty")
     for index in range(len(source) if hashes else 0):
         check_unseen(source[index], hashes, data)
-
-
-def _engine(runtime: Runtime) -> str:
-    arithmetic = getattr(runtime, "arithmetic", None)
-    return f"{runtime.backend}, {arithmetic}" if arithmetic else runtime.backend
 
 
 def _overflow(candidate: Runtime, image: NDArray[np.uint8]) -> str | None:

@@ -41,7 +41,11 @@ class Parting:
 
 
 def first_parting(
-    package: Path, images: Iterable[NDArray[np.uint8]], arithmetic: str = "ane", config: Path | None = None
+    package: Path,
+    images: Iterable[NDArray[np.uint8]],
+    arithmetic: str = "ane",
+    config: Path | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Parting | None:
     """Run a package in ``float16`` and as the Neural Engine does, operator by operator side by side.
 
@@ -50,6 +54,7 @@ def first_parting(
         images: H×W×3 uint8, in turn until one parts.
         arithmetic: the second of the two.
         config: its model config.
+        size: height and width of the pictures; None: its usual ones.
 
     Returns:
         The first operator on the first image that parts; None where all agree within ``TOLERANCE``.
@@ -57,8 +62,8 @@ def first_parting(
     Raises:
         InputError: see ``DepthProgram.load``.
     """
-    half = DepthProgram.load(package, "float16", model_config=config)
-    engine = DepthProgram.load(package, arithmetic, model_config=config)  # type: ignore[arg-type] # with traits left out
+    half = DepthProgram.load(package, "float16", model_config=config, size=size)
+    engine = DepthProgram.load(package, arithmetic, model_config=config, size=size)  # type: ignore[arg-type] # with traits left out
     for index, image in enumerate(images):
         values, others = half.start(half.taking(image)), engine.start(engine.taking(image))
         for operation, _ in zip(half.every_step(values), engine.every_step(others), strict=False):

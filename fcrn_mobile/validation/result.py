@@ -112,6 +112,7 @@ class Validation:
         left_out: a line on frames that could not be read and were left out; empty for none.
         focus: what was done to the reference's depth for the data's camera before it met the truth; fidelity is of depth as it was.
         depth: what the reference's depth means, which is the unit of ``max_abs``.
+        input_size: height and width of the pictures that the reference got; empty where nobody says.
     """
 
     reference_name: str
@@ -126,6 +127,7 @@ class Validation:
     left_out: str = ""
     focus: Focus = field(default_factory=Focus)
     depth: Depth = "metres"
+    input_size: tuple[int, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -162,6 +164,7 @@ class Validation:
         return {
             "reference": {
                 "name": self.reference_name,
+                "input_size": list(self.input_size),
                 "metrics": self.reference_metrics,
                 "median_map": self.standing.median_map if self.standing else None,
                 "fails": self.standing.fails if self.standing else None,

@@ -15,10 +15,12 @@ from fcrn_mobile.conversion.float_package import open_float_package
 from fcrn_mobile.conversion.recipe import Recipe, make_recipe
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
+from fcrn_mobile.mil.summary import summarise
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.package.reading import read_specification
 from fcrn_mobile.runtimes import open_runtime
+from fcrn_mobile.validation.parting import first_parting
 from tests.conftest import settled
 from tests.journeys.command import refused
 
@@ -81,8 +83,11 @@ def test_commands_take_a_size(folder: Path, call: Callable, tmp_path: Path) -> N
     assert np.load(tmp_path / "out" / "depth.npy").shape == (32, 64)
     result = call("inspect", three)
     assert "image: RGB image 64×96 or 96×64 or 64×128. RGB photo, 64×96 or 96×64 or 64×128 pixels" in result.stdout
-    assert re.search(r"^macs +0.0 M\n +without conv.* of open shapes: the cost follows from the size of the picture$", result.stdout, re.M)
-    assert "of open shapes" not in call("inspect", str(folder / "one.mlpackage")).stdout
+    alone = summarise(folder / "one.mlpackage")
+    assert (alone.macs > 1e6, alone.counted_at) == (True, [])
+    words = f"macs +{alone.macs / 1e6:.1f} M\\n +for image 64×96, the default of its sizes: others cost more or less"
+    assert re.search(f"^{words}$", result.stdout, re.M)
+    assert "without conv" not in result.stdout
     for words, said in (
         (["validate", net, three, "--data", "sample#val", "--size", "50x50"], ["50×50"]),
         (
@@ -108,7 +113,13 @@ def test_every_size_is_validated_in_turn(folder: Path, call: Callable, tmp_path:
     drifts = [each["candidates"][0]["fidelity"] for each in results]
     assert drifts[SIZES.index((96, 64))] == alone
     assert len({drift["abs_rel"] for drift in drifts}) == 3
+    assert [each["reference"]["input_size"] for each in results] == [list(size) for size in SIZES]
     assert call(*words, "all", "--budget", "fidelity=0.0001").returncode == 1
+    both = call(*words, "all", "--both", "--json", "both.json")
+    assert both.stdout.count(f"{three}: float16 and ane ") == 3, both.stderr
+    assert [list(each["partings"]) for each in json.loads((tmp_path / "both.json").read_text())["sizes"]] == [[three]] * 3
+    with pytest.raises(InputError, match="50×50"):
+        first_parting(Path(three), [], size=(50, 50))
     for more, said in ((["--html", "a.html"], "--html is of one size"), (["--junit", "a.xml"], "--junit is of one size")):
         refused(call(*words, "all", *more), said)
     refused(call("validate", net, str(folder / "one.mlpackage"), "--data", "sample#val", "--size", "all"), "take several sizes", "share 1")

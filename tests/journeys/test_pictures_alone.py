@@ -66,7 +66,13 @@ def test_fidelity_is_measured_without_truth(call, here: Path, place: str) -> Non
     (drift,) = facts["candidates"]
     assert drift["fidelity"]["abs_rel"] == pytest.approx(np.mean([np.mean(abs(own - true) / true) for own, true in pairs]), rel=1e-6)
     assert (drift["metrics"], drift["change"], facts["protocol"]) == ({}, {}, None)
-    assert facts["reference"] == {"name": "net", "metrics": {"images": COUNT}, "median_map": None, "fails": None}
+    assert facts["reference"] == {
+        "name": "net",
+        "input_size": list(reference.input_size),
+        "metrics": {"images": COUNT},
+        "median_map": None,
+        "fails": None,
+    }
     assert [image["reference"] for image in drift["per_image"]] == [None] * COUNT
     if place == "own":
         page = (here / "page.html").read_text()

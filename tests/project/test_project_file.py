@@ -26,6 +26,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     budget = { fidelity = 0.05, abs_rel = "2%" }
     backend = "mil"
     arithmetic = "ane"
+    without = ["ties", "softplus"]
     report = "out"
 
     [[models]]
@@ -50,7 +51,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     budget = {"fidelity": "0.05", "abs_rel": "2%"}
     project = read_project(written(tmp_path, text))
     how = ("full", "median", 0.5, 8, "phone-portrait")
-    assert project == Project("folder:rooms#val", models, *how, budget, "mil", "ane", (Bench("mil", 5),), "out")
+    assert project == Project("folder:rooms#val", models, *how, budget, "mil", "ane", (Bench("mil", 5),), "out", ("ties", "softplus"))
+    assert project.policy == "ane without softplus, ties"
     assert [[limit.text for limit in project.limits(artefact)] for artefact in models[0].artefacts] == [
         ["fidelity=0.01"],
         ["fidelity=0.05", "abs_rel=2%"],
@@ -69,6 +71,10 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         ('data = ""\n' + MODELS, ["data is ''", "text"]),
         ('data = "sample"\nmin_depth = "near"\n' + MODELS, ["min_depth is 'near'", "number"]),
         ('data = "sample"\narithmetic = "bf16"\n' + MODELS, ["bf16", "float16, ane"]),
+        ('data = "sample"\narithmetic = "ane without ties"\n' + MODELS, ["ane without ties", "float16, ane"]),
+        ('data = "sample"\narithmetic = "ane"\nwithout = ["tie"]\n' + MODELS, ["unknown trait 'tie'", "ties"]),
+        ('data = "sample"\narithmetic = "ane"\nwithout = "ties"\n' + MODELS, ["without is 'ties'", "list"]),
+        ('data = "sample"\nwithout = ["ties"]\n' + MODELS, ["'float16' has no traits", "use ane"]),
         ('data = "sample"\nframing = "wide"\n' + MODELS, ["wide", "phone-portrait"]),
         ('data = "sample"\nbudget = { fidelty = 1 }\n' + MODELS, ["fidelty", "fidelity"]),
         ('data = "sample"\nbudget = "fidelity=0.1"\n' + MODELS, ["budget is 'fidelity=0.1'", "table"]),

@@ -16,14 +16,16 @@ from fcrn_mobile.validation.baseline import Baseline, Change, read_baseline
 from fcrn_mobile.validation.fidelity import FidelityValues
 from tests.report.test_gate import drift, validation
 
-REFERENCE = SimpleNamespace(name="net", contract=DepthContract("metres"))
+REFERENCE = SimpleNamespace(name="net", contract=DepthContract("metres"), input_size=(224, 320))
+A = SimpleNamespace(name="a", backend="mil", arithmetic="simulated float16 arithmetic")
 DATA = "folder:/home/me/rooms#val"
 
 VIEW = PhoneView(None, (4, 4), "stretch", "phone-portrait", None, 1.0)  # type: ignore[arg-type] # no pictures
 
 
 def former(folder: Path) -> Baseline:
-    (folder / "old.json").write_text(json_text(validation(drift("a", 0.01), drift("gone", 0.02))))
+    ran = replace(drift("a", 0.01), engine="mil, simulated float16 arithmetic")
+    (folder / "old.json").write_text(json_text(validation(ran, drift("gone", 0.02), input_size=(224, 320))))
     return read_baseline(folder / "old.json")
 
 
@@ -36,8 +38,22 @@ def test_what_both_runs_have_is_compared(tmp_path: Path) -> None:
     assert Change("a", "abs_rel", 0.5, 0.5) in changes
 
 
+def test_what_an_earlier_version_did_not_write_is_not_compared(tmp_path: Path) -> None:
+    former(tmp_path)
+    run = json.loads((tmp_path / "old.json").read_text())
+    del run["reference"]["input_size"], run["candidates"][0]["engine"]
+    (tmp_path / "old.json").write_text(json.dumps(run))
+    wide = SimpleNamespace(**vars(REFERENCE) | {"input_size": (448, 640)})
+    read_baseline(tmp_path / "old.json").require_same(wide, [A], DATA, protocol("eigen"), ["0"])  # type: ignore[arg-type,list-item] # fakes
+
+
+def test_a_candidate_that_is_new_may_run_on_anything(tmp_path: Path) -> None:
+    new = SimpleNamespace(name="new", backend="onnxruntime")
+    former(tmp_path).require_same(REFERENCE, [A, new], DATA, protocol("eigen"), ["0"])  # type: ignore[arg-type,list-item] # what is read
+
+
 def test_the_same_measurement_passes(tmp_path: Path) -> None:
-    former(tmp_path).require_same(REFERENCE, DATA, protocol("eigen"), ["0"])  # type: ignore[arg-type] # what is read of a runtime
+    former(tmp_path).require_same(REFERENCE, [A], DATA, protocol("eigen"), ["0"])  # type: ignore[arg-type] # what is read of a runtime
 
 
 @pytest.mark.parametrize(
@@ -54,11 +70,26 @@ def test_the_same_measurement_passes(tmp_path: Path) -> None:
         ),
         ({"images": ["0", "1"]}, "frames are others (1 then, 2 now)"),
         ({"reference": SimpleNamespace(name="other", contract=DepthContract("metres"))}, "no run against 'other' but against net"),
-        ({"reference": SimpleNamespace(name="net", contract=DepthContract("scale"))}, "alignment was none and is median now"),
+        (
+            {"reference": SimpleNamespace(**vars(REFERENCE) | {"contract": DepthContract("scale")})},
+            "alignment was none and is median now",
+        ),
+        (
+            {"reference": SimpleNamespace(**vars(REFERENCE) | {"input_size": (448, 640)})},
+            "size of the reference's pictures was 224×320 and is 448×640 now",
+        ),
+        (
+            {"candidates": [SimpleNamespace(**vars(A) | {"arithmetic": "the engine's without ties"})]},
+            "engine of 'a' was mil, simulated float16 arithmetic and is mil, the engine's without ties now",
+        ),
+        (
+            {"candidates": [SimpleNamespace(name="a", backend="coreml")]},
+            "engine of 'a' was mil, simulated float16 arithmetic and is coreml now",
+        ),
     ],
 )
 def test_another_measurement_is_refused(changed: dict[str, object], words: str, tmp_path: Path) -> None:
-    same = {"reference": REFERENCE, "data": DATA, "rule": protocol("eigen"), "images": ["0"]}
+    same = {"reference": REFERENCE, "candidates": [A], "data": DATA, "rule": protocol("eigen"), "images": ["0"]}
     with pytest.raises(InputError) as caught:
         former(tmp_path).require_same(**(same | changed))  # type: ignore[arg-type] # what is read of a runtime
     assert words in str(caught.value)

@@ -76,7 +76,7 @@ def test_without_a_budget_the_recipe_s_own_counts(wall) -> None:
 def test_the_json_has_the_documented_keys(wall) -> None:
     value = run(wall, 2.42, "fidelity=0.2").to_json()
     assert set(value) == {"reference", "candidates", "warnings", "data", "protocol", "rule", "seconds", "versions"}
-    assert set(value["reference"]) == {"name", "metrics", "median_map", "fails"}
+    assert set(value["reference"]) == {"name", "input_size", "metrics", "median_map", "fails"}
     (candidate,) = value["candidates"]
     documented = {"name", "path", "size_bytes", "metrics", "change", "fidelity", "budget", "overflow", "engine", "verdict", "per_image"}
     assert set(candidate) == documented
