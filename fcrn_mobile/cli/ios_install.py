@@ -107,7 +107,6 @@ def _install(
 def _new(folder: Path, model: Path, added: dict[str, str]) -> Path:
     """Write the app's project with a model in it, whole or not at all."""
     from fcrn_mobile.conversion.contract import install
-    from fcrn_mobile.errors import InputError
     from fcrn_mobile.shipped import copy_app
 
     if folder.exists():
