@@ -1,4 +1,4 @@
-"""Files that come with the tool: recipes and training configurations by name, the app's project, schemas of latency reports.
+"""Files that come with the tool: recipes and training configurations by name, the app's project, schemas of reports.
 
 They lie where people edit them, in ``export/``, ``benchmarks/`` and ``ios_demo/`` of the repository; a wheel carries copies.
 """

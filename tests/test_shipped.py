@@ -113,6 +113,7 @@ def test_a_new_app_has_the_model_in_it(packages: Mapping[str, Path], call: Calla
     assert made.returncode == 0, made.stderr
     assert "next: open app/DepthDemo.xcodeproj" in made.stdout
     assert (tmp_path / "app/Models/fp16.mlpackage/Manifest.json").is_file()
+    assert (tmp_path / "app/Models/fp16.fidelity.json").is_file()
     assert (tmp_path / "app/DepthDemo.xcodeproj/project.pbxproj").is_file()
     refused(call("ios-install", str(packages["fp16"]), "--new", "app"), "'app' exists", "with --new", "--models app/Models")
     refused(call("ios-install", "missing.mlpackage", "--new", "other"), "missing.mlpackage")

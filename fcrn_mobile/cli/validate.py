@@ -14,6 +14,7 @@ from fcrn_mobile.cli.gate import Gate, gate_options, print_changes
 from fcrn_mobile.cli.model_config import model_config_option, model_configs
 from fcrn_mobile.cli.page import html_options, write_page
 from fcrn_mobile.cli.traits import arithmetic_options, both_option, partings, policies, print_partings
+from fcrn_mobile.cli.validate_import import import_option
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.formulas import shown
 
@@ -31,10 +32,9 @@ __all__ = ["command", "print_drift"]
 
 @click.command("validate", cls=Command)
 @click.argument("reference")
-@click.argument("candidates", nargs=-1, required=True)
-@click.option(
-    "--data", required=True, metavar="SPEC", help="Such as sample, folder:PATH#val or nyu-mat:FILE#test; images:PATH for fidelity alone."
-)
+@click.argument("candidates", nargs=-1)
+@click.option("--data", metavar="SPEC", help="Such as sample, folder:PATH#val or nyu-mat:FILE#test; images:PATH for fidelity alone.")
+@import_option
 @click.option(
     "--budget",
     "budgets",

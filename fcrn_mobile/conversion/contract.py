@@ -27,7 +27,7 @@ from fcrn_mobile.whole_file import written_whole
 if TYPE_CHECKING:
     from coremltools.proto.FeatureTypes_pb2 import FeatureDescription
 
-__all__ = ["Port", "check", "framing_named", "install", "read_ports", "told", "violations"]
+__all__ = ["Port", "check", "check_place", "framing_named", "install", "read_ports", "told", "violations"]
 
 _EXPORT = "export it with fcrn-mobile"
 _AGAIN = "export it again"
@@ -133,6 +133,20 @@ def check(package: Path, added: Mapping[str, str] | None = None) -> list[str]:
     return faults
 
 
+def check_place(package: Path, models: Path, force: bool = False) -> Path:
+    """Where a package will lie in the app's folder of models.
+
+    Raises:
+        InputError: no such folder, or a package of that name lies there.
+    """
+    if not models.is_dir():
+        raise InputError(f"no folder '{models}': start in a clone of the repository, or name the app's Models folder with --models")
+    target = models / package.name
+    if target.exists() and not force:
+        raise InputError(f"'{target}' exists: overwrite it with --force, or rename the package")
+    return target
+
+
 def install(package: Path, models: Path, force: bool = False, added: Mapping[str, str] | None = None) -> Path:
     """Copy a package that was checked into the app's folder of models; it appears there whole or not at all.
 
@@ -148,11 +162,7 @@ def install(package: Path, models: Path, force: bool = False, added: Mapping[str
     Raises:
         InputError: no such folder, or a package of that name lies there.
     """
-    if not models.is_dir():
-        raise InputError(f"no folder '{models}': start in a clone of the repository, or name the app's Models folder with --models")
-    target = models / package.name
-    if target.exists() and not force:
-        raise InputError(f"'{target}' exists: overwrite it with --force, or rename the package")
+    target = check_place(package, models, force)
     with written_whole(target, force) as partial:
         shutil.copytree(package, partial)
         if added:

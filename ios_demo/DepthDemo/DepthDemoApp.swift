@@ -8,6 +8,7 @@ struct DepthDemoApp: App {
   @Environment(\.scenePhase) private var phase
   @State private var live: LiveState
   @State private var benchmark: BenchmarkState
+  @State private var fidelity: FidelityState
   /// Windows share one session, which the first of them begins.
   @State private var hasBegun = false
   private let purpose = Purpose.ofThisLaunch
@@ -16,6 +17,7 @@ struct DepthDemoApp: App {
     let live = LiveState()
     _live = State(initialValue: live)
     _benchmark = State(initialValue: BenchmarkState(live: live))
+    _fidelity = State(initialValue: FidelityState(live: live))
   }
 
   var body: some Scene {
@@ -23,6 +25,7 @@ struct DepthDemoApp: App {
       TabView {
         LiveView(state: live).tabItem { Label("Live", systemImage: "camera") }
         BenchmarkView(state: benchmark).tabItem { Label("Benchmark", systemImage: "stopwatch") }
+        FidelityView(state: fidelity).tabItem { Label("Fidelity", systemImage: "equal.circle") }
       }
       .task {
         guard !hasBegun else { return }
@@ -41,11 +44,12 @@ struct DepthDemoApp: App {
       }
       .onChange(of: phase) { _, phase in
         // Meanwhile models may have been put into the app's folder, or the camera stopped or allowed.
-        if phase == .active, purpose == .use, !benchmark.isRunning { Task { await live.start() } }
+        if phase == .active, purpose == .use, !benchmark.isRunning, !fidelity.isRunning { Task { await live.start() } }
         // In the background there is no GPU, and time passes while the app is asleep.
         if phase == .background {
           if case .benchmark = purpose { LaunchBenchmark.giveUp() }
           benchmark.cancel()
+          fidelity.cancel()
         }
       }
     }

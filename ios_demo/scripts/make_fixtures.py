@@ -7,6 +7,7 @@ machine: ``tests/ios`` makes them anew and compares byte for byte.
 """
 
 import json
+import math
 import struct
 import zlib
 from base64 import b64encode
@@ -29,6 +30,8 @@ from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.palette import DEPTH, depth_colours
 from fcrn_mobile.quiet import quiet_coremltools
 from fcrn_mobile.report.figures import colour_map
+from fcrn_mobile.validation.fidelity import Fidelity
+from fcrn_mobile.validation.host_outputs import HostFrame, HostOutputs
 
 IOS_DEMO = Path(__file__).resolve().parent.parent
 FIXTURES = Path("DepthCore/Tests/DepthCoreTests/Fixtures")
@@ -54,6 +57,9 @@ def fixtures() -> dict[Path, bytes]:
         "focal.json": _json(_focal_lengths()),
         "agreement.json": _json(_agreements()),
         **_clip(),
+        "host_outputs.json": _json(_host_outputs()),
+        "fidelity.json": _json(_fidelities()),
+        "fidelity_report.json": _json(_fidelity_report()),
         "bench_device.json": _json(_device_report()),
         "bench_device_v1.json": _json(_first_report()),
         "bench_host.json": _json(_host_report()),
@@ -325,6 +331,80 @@ def _host_report() -> dict[str, Any]:
     versions = {"fcrn-mobile": "0.1.0", "torch": "2.13.0", "python": "3.11.2"}
     machine = {"processor": "made-up", "cores": 2, "threads": 2, "load_1min": 0.25, "system": "example", "versions": versions}
     return {"schema_version": 2, "machine": machine, "results": [_result("builtin", "cpuOnly", 5)]}
+
+
+def _host_frames() -> list[HostFrame]:
+    """Two pictures of 8×6 pixels, and outputs of 4×3 that are no package's."""
+    random, frames = np.random.default_rng(5), []
+    for name in ("first", "second"):
+        output = random.uniform(0.5, 9, (3, 4)).astype(np.float32)
+        outputs = {"float32": output, "float16": output.astype(np.float16).astype(np.float32)}
+        frames.append(HostFrame(name, random.integers(0, 256, (6, 8, 3), np.uint8), outputs))
+    return frames
+
+
+def _host_outputs() -> dict[str, Any]:
+    """What ``ios-install`` puts beside a package."""
+    written = Metadata.from_dict(_contract()["metadata"])
+    return HostOutputs("example", _host_frames(), "sample", "metres", 0.01, written).to_json("ab" * 32, "cd" * 32) | {
+        "versions": {"fcrn-mobile": "0.1.0"}
+    }
+
+
+def _fidelities() -> list[dict[str, Any]]:
+    """Outputs of 5×3, how far they are apart; null for what is no finite number."""
+    random = np.random.default_rng(6)
+    reference = random.uniform(0.5, 9, (3, 5)).astype(np.float32)
+    noisy = (reference * random.normal(1, 0.02, (3, 5))).astype(np.float32)
+    shallow = reference.copy()
+    shallow[0] = 0, 5e-4, -1, 1e-3, 2e-3
+    unknown, endless = reference.copy(), reference.copy()
+    unknown[1, 2], endless[2, 4] = np.nan, np.inf
+    pairs = [(reference, reference), (reference * np.float32(1.01), reference), (noisy, reference), (shallow, reference)]
+    pairs += [(reference, shallow), (unknown, reference), (endless, reference), (np.zeros_like(reference),) * 2]
+    return [{"candidate": _floats(one), "reference": _floats(other), **_fidelity(one, other)} for one, other in pairs]
+
+
+def _fidelity(candidate: NDArray[np.float32], reference: NDArray[np.float32]) -> dict[str, float | None]:
+    values = Fidelity().update(candidate, reference)
+    figures = {"abs_rel": values.abs_rel, "psnr_db": values.psnr_db, "max_abs": values.max_abs}
+    return {key: value if math.isfinite(value) else None for key, value in figures.items()}
+
+
+def _fidelity_report() -> dict[str, Any]:
+    """What the app writes where one choice of compute units gives the host's outputs, and another is off by 0.1 % and 1.9 %."""
+    host, results = _host_outputs(), []
+    for units, factors in (("cpuOnly", (1, 1)), ("cpuAndNeuralEngine", (1.001, 1.019))):
+        for arithmetic in ("float32", "float16"):
+            meter, frames = Fidelity(), []
+            for frame, factor in zip(_host_frames(), factors, strict=True):
+                outputs = frame.outputs["float32"] * np.float32(factor), frame.outputs[arithmetic]
+                meter.update(*outputs)
+                frames.append({"name": frame.name} | _known(_fidelity(*outputs)))
+            differing = [frame["name"] for frame in frames if not frame["abs_rel"] <= host["tolerance_abs_rel"]]
+            mean = meter.compute()
+            figures = _known({"abs_rel": mean.abs_rel, "psnr_db": mean.psnr_db, "max_abs": mean.max_abs})
+            first = {"first_difference": differing[0]} if differing else {}
+            results.append({"compute_units": units, "backend": "coreml", "host": arithmetic, **figures, **first, "frames": frames})
+    shared = ("exported_sha256", "package_sha256", "hosts", "data", "unit", "tolerance_abs_rel")
+    return {
+        "schema_version": 1,
+        "kind": "fidelity",
+        "created": "2026-01-02T03:04:05Z",
+        "machine": {"processor": "made-up", "cores": 6, "system": "example 17.4", "versions": {"DepthDemo": "0.1.0"}},
+        "model": "example",
+        **{key: host[key] for key in shared},
+        "results": results,
+    }
+
+
+def _known(figures: dict[str, float | None]) -> dict[str, Any]:
+    """Those that are finite numbers."""
+    return {key: value for key, value in figures.items() if value is not None and math.isfinite(value)}
+
+
+def _floats(values: NDArray[np.float32]) -> str:
+    return b64encode(values.astype("<f4").tobytes()).decode()
 
 
 def _contract() -> dict[str, Any]:

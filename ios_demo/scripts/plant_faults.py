@@ -55,6 +55,14 @@ FAULTS = (
         "let crop = contract.geometry(of: size).crop",
         "let crop = CGRect(x: 0, y: 0, width: CGFloat(size.width), height: CGFloat(size.height))",
     ),
+    Fault(
+        "red and blue of the host's pictures exchanged", "DepthDemo/Fidelity/DeviceFidelity.swift",
+        "[blue, green, red, 255]", "[red, green, blue, 255]",
+    ),
+    Fault(
+        "host's outputs of another package", "DepthDemo/Models/ModelStore.swift",
+        "try contentHash(of: hashed) != outputs.packageSHA256", "outputs.packageSHA256.isEmpty",
+    ),
     Fault("bars show the last picture", "DepthDemo/Depth/DirectDepthModel.swift", "image.composited(over: black)", "image"),
     Fault(
         "focal lengths not asked for", "DepthDemo/Camera/Camera.swift",

@@ -139,7 +139,7 @@ def test_ios_install_copies_the_package_whole(package: Path, tmp_path: Path, cal
     assert own == written | {"fcrn_mobile.contract": '{"framing": "crop"}'}
     refused(call("ios-install", str(package)), "exists", "--force")
     assert call("ios-install", str(package), "--force").returncode == 0
-    assert [path.name for path in installed.parent.iterdir()] == ["tiny.mlpackage"]
+    assert sorted(path.name for path in installed.parent.iterdir()) == ["tiny.fidelity.json", "tiny.mlpackage"]
 
 
 def test_ios_install_brings_a_starter(checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ final class BenchmarkState {
 
   /// Measures the chosen model, with the live view out of the way unless it is what is measured.
   func start() {
-    guard task == nil else { return }
+    guard task == nil, !live.isPaused else { return }
     task = Task {
       let needsCamera = kind == .live
       if !needsCamera { await live.pause() }
@@ -137,10 +137,7 @@ final class BenchmarkState {
 
   /// Into a folder that the Files app shows.
   private func save(_ report: BenchmarkReport, named name: String) throws -> URL {
-    let folder = try documentsFolder().appendingPathComponent("benchmarks", isDirectory: true)
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    let stamp = (report.created ?? Date()).ISO8601Format().replacingOccurrences(of: ":", with: "-")
-    let file = folder.appendingPathComponent("\(name)-\(stamp).json")
+    let file = try resultFile(in: "benchmarks", named: name, at: report.created ?? Date())
     try report.json().write(to: file, options: .atomic)
     try Data(report.csv().utf8).write(to: file.deletingPathExtension().appendingPathExtension("csv"), options: .atomic)
     return file

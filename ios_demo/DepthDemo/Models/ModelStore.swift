@@ -106,6 +106,20 @@ actor ModelStore {
     return (try? contentHash(of: found.url)) != hash
   }
 
+  /// What a package made of some pictures on another machine, from the file beside it.
+  ///
+  /// - Throws: `HostOutputsError`; of a package also where its content is another by now.
+  func hostOutputs(for found: FoundModel) throws -> HostOutputs {
+    let file = found.url.deletingLastPathComponent().appendingPathComponent("\(found.name).\(HostOutputs.suffix)")
+    guard let content = try? Data(contentsOf: file) else { throw HostOutputsError.missing(found.name) }
+    let outputs = try HostOutputs(json: content)
+    let hashed = found.url.appendingPathComponent(HostOutputs.hashedFolder)
+    if found.url.pathExtension == "mlpackage", try contentHash(of: hashed) != outputs.packageSHA256 {
+      throw HostOutputsError.otherModel(found.name)
+    }
+    return outputs
+  }
+
   /// SHA-256 over the names and contents of all files of a package.
   private func contentHash(of url: URL) throws -> String {
     var hash = SHA256()
@@ -124,4 +138,12 @@ actor ModelStore {
 /// The folder that the Files app shows.
 func documentsFolder() throws -> URL {
   try FileManager.default.url(for: .documentDirectory, in: .userDomainMask, appropriateFor: nil, create: true)
+}
+
+/// Where a result is saved, in a folder that the Files app shows, which is made if it is not there.
+func resultFile(in folder: String, named name: String, at date: Date) throws -> URL {
+  let folder = try documentsFolder().appendingPathComponent(folder, isDirectory: true)
+  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  let stamp = date.ISO8601Format().replacingOccurrences(of: ":", with: "-")
+  return folder.appendingPathComponent("\(name)-\(stamp).json")
 }
