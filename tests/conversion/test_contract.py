@@ -154,7 +154,7 @@ def test_ios_install_brings_a_starter(checkpoint: Checkpoint, tmp_path: Path, mo
     assert told["model"] == "builtin"
     installed = tmp_path / "Models/fcrn-starter.mlpackage"
     assert json.loads(read_ports(installed)[2]["fcrn_mobile.recipe"])["precision"] == "int8"
-    assert [path.name for path in installed.parent.iterdir()] == ["fcrn-starter.mlpackage"]
+    assert sorted(path.name for path in installed.parent.iterdir()) == ["fcrn-starter.fidelity.json", "fcrn-starter.mlpackage"]
 
 
 def test_ios_install_takes_a_model_or_the_starter(package: Path, tmp_path: Path, call: Callable[..., Result]) -> None:
