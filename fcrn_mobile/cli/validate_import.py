@@ -36,7 +36,7 @@ def import_option(command: Callable[..., Any]) -> Callable[..., Any]:
         for param in context.command.params:
             if param.name not in (*_SHARED, "imported") and context.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE:
                 raise InputError(f"{param.opts[-1]} does not go with --import, which holds a device's figures to a budget: leave it out")
-        return _hold(*(options[name] for name in _SHARED), imported)
+        return _hold(options["reference"], options["budgets"], options["json_out"], imported)
 
     return click.option(
         "--import",

@@ -139,11 +139,11 @@ def host_outputs(package: Path, framing: Framing | None = None, model_config: Pa
     Raises:
         InputError: it cannot be run, or its recipe cannot be read.
     """
-    runtimes = {each: open_runtime(str(package), "mil", each, model_config=model_config) for each in ARITHMETICS}
+    runtimes: dict[str, Runtime] = {each: open_runtime(str(package), "mil", each, model_config=model_config) for each in ARITHMETICS}
     first = runtimes[ARITHMETICS[0]]
     source = open_images(data)
     frames = [_frame(source[0].image, source[0].name, runtimes, framing)]
-    room = sum(part.nbytes for part in (frames[0].picture, *frames[0].outputs.values()))
+    room = frames[0].picture.nbytes + sum(output.nbytes for output in frames[0].outputs.values())
     for index in evenly(len(source), min(max(LIMIT // room, 1), _MOST))[1:]:
         frames.append(_frame(source[index].image, source[index].name, runtimes, framing))
     if bad := next((frame.name for frame in frames if not all(np.isfinite(output).all() for output in frame.outputs.values())), None):
