@@ -91,6 +91,7 @@ class Network:
     depth: Depth
     noise: float = 0.0
     backend = "mil"
+    input_size = (8, 12)
 
     def __post_init__(self) -> None:
         self.name, self.metadata, self.contract = f"net-{self.noise}", {}, DepthContract(depth=self.depth)
