@@ -1,6 +1,5 @@
 """What the site is made with: its hooks, its menu, and the check of what was built."""
 
-import importlib.util
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -12,17 +11,14 @@ import pytest
 from fcrn_mobile.cli.main import COMMANDS, main
 from fcrn_mobile.conversion.recipe import Settings, make_recipe
 from fcrn_mobile.mil.ops import MIL
+from tests.scripts import load_script
 
 ROOT = Path(__file__).parents[1]
 CONFIGURATION = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
 
 
 def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "docs" / f"{name}.py")
 
 
 hooks, check = script("site_hooks"), script("site_check")

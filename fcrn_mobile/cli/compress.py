@@ -10,10 +10,9 @@ from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, progress, write_json
 from fcrn_mobile.cli.model_config import config_words, model_config_option
 from fcrn_mobile.cli.outputs import OutputFile
-from fcrn_mobile.cli.shipped_file import ShippedFile
+from fcrn_mobile.cli.shipped_file import recipe_option
 from fcrn_mobile.cli.stored import NOT_CORRECTED, unseen_part, weights_json, weights_line
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.shipped import RECIPES
 
 if TYPE_CHECKING:
     from fcrn_mobile.conversion.float_package import FloatPackage
@@ -24,13 +23,7 @@ __all__ = ["command"]
 
 @click.command("compress", cls=Command)
 @click.argument("package")
-@click.option(
-    "--recipe",
-    "recipe_file",
-    type=ShippedFile(RECIPES),
-    metavar="NAME|FILE",
-    help="How to compress: int8 … (see fcrn-mobile recipes), or mine.toml.",
-)
+@recipe_option("compress")
 @click.option("--precision", metavar="P", help="Of weights, instead of a recipe: fp16, int8, int4, palette6, sparse50, …")
 @click.option("--data", "--calibration", "data", metavar="SPEC", help="Images to correct and calibrate on, such as folder:PATH#train.")
 @click.option("--images", "--calibration-images", "images", type=int, metavar="N", help="How many of them, instead of the recipe's number.")

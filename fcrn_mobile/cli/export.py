@@ -11,10 +11,9 @@ from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, progress, write_json
 from fcrn_mobile.cli.networks import FORMS_HELP, named_network, network_options
 from fcrn_mobile.cli.outputs import OutputFile
-from fcrn_mobile.cli.shipped_file import ShippedFile
+from fcrn_mobile.cli.shipped_file import recipe_option
 from fcrn_mobile.cli.stored import NOT_CORRECTED, UNKNOWN_PART, unseen_part, weights_json, weights_line
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.shipped import RECIPES
 
 if TYPE_CHECKING:
     from fcrn_mobile.conversion.recipe import Recipe
@@ -27,13 +26,7 @@ __all__ = ["command"]
 @click.command("export", cls=Command, epilog=FORMS_HELP)
 @click.argument("model")
 @network_options
-@click.option(
-    "--recipe",
-    "recipe_file",
-    type=ShippedFile(RECIPES),
-    metavar="NAME|FILE",
-    help="How to convert and compress: int8 … (see fcrn-mobile recipes), or mine.toml.",
-)
+@recipe_option("convert and compress")
 @click.option("--precision", metavar="P", help="Of weights, instead of a recipe: fp32, fp16, int8, int4, palette6, sparse50, …")
 @click.option(
     "--calibration", metavar="SPEC", help="Images to correct and calibrate on, such as folder:PATH#train; else what the recipe says."

@@ -1,23 +1,18 @@
-import importlib.util
 import re
 import shutil
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.scripts import load_script
 
 IOS_DEMO = Path(__file__).resolve().parents[2] / "ios_demo"
 
 
 @pytest.fixture(scope="module")
 def apis() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("apple_apis", IOS_DEMO / "scripts/apple_apis.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["apple_apis"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return load_script(IOS_DEMO / "scripts/apple_apis.py")
 
 
 @pytest.fixture

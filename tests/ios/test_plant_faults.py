@@ -1,22 +1,17 @@
-import importlib.util
 import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.scripts import load_script
 
 IOS_DEMO = Path(__file__).resolve().parents[2] / "ios_demo"
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("plant_faults", IOS_DEMO / "scripts/plant_faults.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["plant_faults"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return load_script(IOS_DEMO / "scripts/plant_faults.py")
 
 
 def test_every_fault_can_still_be_planted(script: ModuleType) -> None:

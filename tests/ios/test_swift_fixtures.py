@@ -1,4 +1,3 @@
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +14,7 @@ from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 from fcrn_mobile.network.training_record import TrainingRecord
 from fcrn_mobile.quiet import quiet_coremltools
+from tests.scripts import load_script
 
 IOS_DEMO = Path(__file__).resolve().parents[2] / "ios_demo"
 FIXTURES = IOS_DEMO / "DepthCore/Tests/DepthCoreTests/Fixtures"
@@ -24,11 +24,7 @@ UNUSUAL = {"fcrn_mobile.contract"}
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_fixtures", IOS_DEMO / "scripts/make_fixtures.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(IOS_DEMO / "scripts/make_fixtures.py")
 
 
 def test_what_swift_is_compared_with_is_what_python_computes(script: ModuleType) -> None:
