@@ -50,6 +50,7 @@ struct DepthDemoApp: App {
           if case .benchmark = purpose { LaunchBenchmark.giveUp() }
           benchmark.cancel()
           fidelity.cancel()
+          live.source.rest()
         }
       }
     }

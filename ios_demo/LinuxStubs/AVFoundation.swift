@@ -2,6 +2,7 @@ import CoreMedia
 import CoreVideo
 import Dispatch
 import Foundation
+import ImageIO
 
 public struct AVMediaType: Hashable, Sendable {
   let name: String
@@ -14,6 +15,8 @@ public class CALayer: NSObject {}
 public class AVCaptureDevice: NSObject {
   public struct DeviceType: Hashable, Sendable {
     let name: String
+    public static let builtInUltraWideCamera = DeviceType(name: "AVCaptureDeviceTypeBuiltInUltraWideCamera")
+    public static let builtInTelephotoCamera = DeviceType(name: "AVCaptureDeviceTypeBuiltInTelephotoCamera")
     public static let builtInWideAngleCamera = DeviceType(name: "AVCaptureDeviceTypeBuiltInWideAngleCamera")
     public static let builtInLiDARDepthCamera = DeviceType(name: "AVCaptureDeviceTypeBuiltInLiDARDepthCamera")
   }
@@ -39,8 +42,10 @@ public class AVCaptureDevice: NSObject {
   public static func `default`(
     _ deviceType: DeviceType, for mediaType: AVMediaType?, position: Position
   ) -> AVCaptureDevice? {
-    guard position == .back, FakeCamera.shared.exists else { return nil }
-    return deviceType != .builtInLiDARDepthCamera || FakeCamera.shared.hasScanner ? AVCaptureDevice(deviceType) : nil
+    let camera = FakeCamera.shared
+    guard position == .back, camera.exists else { return nil }
+    let hasIt = deviceType == .builtInLiDARDepthCamera ? camera.hasScanner : camera.lenses[deviceType] != nil
+    return hasIt ? AVCaptureDevice(deviceType) : nil
   }
 
   init(_ deviceType: DeviceType) { self.deviceType = deviceType }
@@ -144,8 +149,31 @@ public class AVDepthData: NSObject {
   }
   public let depthDataMap: CVPixelBuffer
   public let depthDataQuality: Quality
-  init(_ depthDataMap: CVPixelBuffer, quality: Quality) {
-    (self.depthDataMap, depthDataQuality) = (depthDataMap, quality)
+  public let cameraCalibrationData: AVCameraCalibrationData?
+  init(_ depthDataMap: CVPixelBuffer, quality: Quality, calibration: AVCameraCalibrationData? = nil) {
+    (self.depthDataMap, depthDataQuality, cameraCalibrationData) = (depthDataMap, quality, calibration)
+  }
+
+  /// The stub's files have a calibration and no depth.
+  public convenience init(fromDictionaryRepresentation imageSourceAuxDataInfoDictionary: [AnyHashable: Any]) throws {
+    guard let numbers = imageSourceAuxDataInfoDictionary[FakePhoto.calibrationKey] as? [Double],
+      let nothing = CVBuffer(width: 1, height: 1, format: kCVPixelFormatType_DepthFloat32)
+    else { throw AVError(.fileFormatNotRecognized) }
+    self.init(nothing, quality: .low, calibration: AVCameraCalibrationData(numbers))
+  }
+}
+
+public struct matrix_float3x3: Sendable {
+  public var columns: (SIMD3<Float>, SIMD3<Float>, SIMD3<Float>)
+}
+
+public class AVCameraCalibrationData: NSObject {
+  public let intrinsicMatrix: matrix_float3x3
+  public let intrinsicMatrixReferenceDimensions: CGSize
+  init(_ numbers: [Double]) {
+    let axis = SIMD3(Float(numbers[2]), Float(numbers[3]), 1)
+    intrinsicMatrix = matrix_float3x3(columns: (SIMD3(Float(numbers[0]), 0, 0), SIMD3(0, Float(numbers[1]), 0), axis))
+    intrinsicMatrixReferenceDimensions = CGSize(width: numbers[4], height: numbers[5])
   }
 }
 
@@ -231,6 +259,8 @@ public class AVCaptureDataOutputSynchronizer: NSObject {
 public struct AVError: Error {
   public enum Code: Int, Sendable {
     case mediaServicesWereReset = -11819
+    case fileFormatNotRecognized = -11828
+    case decodeFailed = -11821
   }
   public let code: Code
   package init(_ code: Code) { self.code = code }
@@ -321,6 +351,8 @@ package final class FakeCamera: @unchecked Sendable {
   package var isInterrupted = false
   /// Focal lengths in pixels of the images as they are delivered; nil for a camera that doesn't tell.
   package var intrinsics: SIMD2<Float>? = SIMD2(repeating: 48)
+  /// The lenses that there are, each with how many times as long its focal length is.
+  package var lenses: [AVCaptureDevice.DeviceType: Float] = [.builtInWideAngleCamera: 1]
   /// What the phone's position asks for.
   package var levelAngle: CGFloat = 90
   package fileprivate(set) weak var session: AVCaptureSession?
@@ -335,7 +367,7 @@ package final class FakeCamera: @unchecked Sendable {
   /// As if newly made, with a phone held upright.
   package func reset() {
     (exists, isAllowed, isInterrupted, levelAngle, intrinsics) = (true, true, false, 90, SIMD2(repeating: 48))
-    (hasScanner, isSure) = (false, true)
+    (hasScanner, isSure, lenses) = (false, true, [.builtInWideAngleCamera: 1])
     lock.withLock { starts = 0 }
   }
 
@@ -357,7 +389,9 @@ package final class FakeCamera: @unchecked Sendable {
     guard let picture else { return }
     var attachments: [String: Data] = [:]
     if session.delivers, let intrinsics {
-      let columns: [Float] = [intrinsics.x, 0, 0, 0, 0, intrinsics.y, 0, 0, 0, 0, 1, 0]
+      let lens = (session.inputs.first as? AVCaptureDeviceInput).flatMap { lenses[$0.device.deviceType] } ?? 1
+      let axis = (Float(CVPixelBufferGetWidth(picture)) / 2, Float(CVPixelBufferGetHeight(picture)) / 2)
+      let columns: [Float] = [intrinsics.x * lens, 0, 0, 0, 0, intrinsics.y * lens, 0, 0, axis.0, axis.1, 1, 0]
       attachments[kCMSampleBufferAttachmentKey_CameraIntrinsicMatrix] = columns.withUnsafeBytes { Data($0) }
     }
     let sample = CMSampleBuffer(image: picture, time: CMTime(seconds: seconds), attachments: attachments)
@@ -410,4 +444,104 @@ package final class FakeCamera: @unchecked Sendable {
 
   /// The session stops by itself, as after a failure.
   package func halt() { session?.stopRunning() }
+}
+
+public class AVAsset: NSObject {}
+
+/// A file that `FakeVideo` wrote.
+public class AVURLAsset: AVAsset {
+  private let url: URL
+  public init(url URL: URL, options: [String: Any]? = nil) { url = URL }
+
+  public func loadTracks(withMediaType mediaType: AVMediaType) async throws -> [AVAssetTrack] {
+    guard let video = (try? Data(contentsOf: url)).flatMap({ try? JSONDecoder().decode(FakeVideo.self, from: $0) }) else {
+      throw AVError(.fileFormatNotRecognized)
+    }
+    return mediaType == .video && video.hasPictures ? [AVAssetTrack(video)] : []
+  }
+}
+
+public struct AVAsyncProperty<Root, T>: Sendable {}
+extension AVAsyncProperty where Root == AVAssetTrack, T == CGAffineTransform {
+  public static var preferredTransform: AVAsyncProperty { AVAsyncProperty() }
+}
+
+public class AVAssetTrack: NSObject {
+  fileprivate let video: FakeVideo
+  init(_ video: FakeVideo) { self.video = video }
+  public func load(_ property: AVAsyncProperty<AVAssetTrack, CGAffineTransform>) async throws -> CGAffineTransform {
+    CGAffineTransform(video.transform)
+  }
+}
+
+public class AVAssetReaderOutput: NSObject {
+  /// Only samples that are not copied are as fast as they can be.
+  public var alwaysCopiesSampleData = true
+  fileprivate var isStarted = false
+  fileprivate var onEnd: () -> Void = {}
+  public func copyNextSampleBuffer() -> CMSampleBuffer? { nil }
+}
+
+public class AVAssetReaderTrackOutput: AVAssetReaderOutput {
+  private let video: FakeVideo
+  private let format: OSType
+  private var next = 0
+
+  public init(track: AVAssetTrack, outputSettings: [String: Any]?) {
+    video = track.video
+    format = outputSettings?[kCVPixelBufferPixelFormatTypeKey as String] as? OSType ?? 0
+  }
+
+  /// As stored, whatever the track's transform.
+  public override func copyNextSampleBuffer() -> CMSampleBuffer? {
+    precondition(isStarted, "as AVFoundation: an exception")
+    guard next < video.photos.count else {
+      onEnd()
+      return nil
+    }
+    defer { next += 1 }
+    let photo = video.photos[next]
+    guard let buffer = CVBuffer(width: photo.width, height: photo.height, format: format) else { return nil }
+    for y in 0..<photo.height { for x in 0..<photo.width { buffer[colour: x, y] = photo.colour(x, y) } }
+    return CMSampleBuffer(image: buffer, time: CMTime(seconds: video.seconds[next]))
+  }
+}
+
+public class AVAssetReader: NSObject {
+  public enum Status: Int, Sendable {
+    case unknown, reading, completed, failed, cancelled
+  }
+  public private(set) var status = Status.unknown
+  public private(set) var error: (any Error)?
+  private let asset: AVAsset
+  private var output: AVAssetReaderOutput?
+
+  public init(asset: AVAsset) throws { self.asset = asset }
+  public func canAdd(_ output: AVAssetReaderOutput) -> Bool { self.output == nil }
+  public func add(_ output: AVAssetReaderOutput) { self.output = output }
+  public func startReading() -> Bool {
+    output?.isStarted = true
+    status = .reading
+    let breaks = FakeVideo.breaks
+    output?.onEnd = { [unowned self] in
+      (status, error) = breaks ? (.failed, AVError(.decodeFailed)) : (.completed, nil)
+    }
+    return output != nil
+  }
+}
+
+/// A file with pictures of certain times, and the transform that makes them upright.
+package struct FakeVideo: Codable {
+  package var photos: [FakePhoto]
+  package var seconds: [Double]
+  package var transform: [Double] = [1, 0, 0, 1, 0, 0]
+  /// As a file with sound alone.
+  package var hasPictures = true
+
+  package init(_ photos: [FakePhoto], seconds: [Double], transform: [Double] = [1, 0, 0, 1, 0, 0]) {
+    (self.photos, self.seconds, self.transform) = (photos, seconds, transform)
+  }
+
+  /// Whether reading fails after the last picture.
+  nonisolated(unsafe) package static var breaks = false
 }

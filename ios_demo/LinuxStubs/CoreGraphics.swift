@@ -6,7 +6,11 @@ public typealias CFDictionary = NSDictionary
 public typealias CFData = NSData
 public class CFAllocator {}
 
-public class CGColorSpace {}
+public class CGColorSpace {
+  public static var sRGB: CFString { "kCGColorSpaceSRGB" }
+  init() {}
+  public init?(name: CFString) {}
+}
 public func CGColorSpaceCreateDeviceRGB() -> CGColorSpace { CGColorSpace() }
 
 public class CGDataProvider {
@@ -59,11 +63,16 @@ public class CGImage {
 }
 
 public struct CGAffineTransform: Sendable {
-  package let scale: (x: CGFloat, y: CGFloat)
-  package let offset: (x: CGFloat, y: CGFloat)
+  public var a, b, c, d: CGFloat
+  package var offset: (x: CGFloat, y: CGFloat)
+  package var scale: (x: CGFloat, y: CGFloat) { (a, d) }
 
-  public init(translationX: CGFloat, y: CGFloat) { (scale, offset) = ((1, 1), (translationX, y)) }
-  public init(scaleX: CGFloat, y: CGFloat) { (scale, offset) = ((scaleX, y), (0, 0)) }
+  package init(_ numbers: [Double]) {
+    (a, b, c, d) = (numbers[0], numbers[1], numbers[2], numbers[3])
+    offset = (numbers[4], numbers[5])
+  }
+  public init(translationX: CGFloat, y: CGFloat) { self.init([1, 0, 0, 1, translationX, y]) }
+  public init(scaleX: CGFloat, y: CGFloat) { self.init([scaleX, 0, 0, y, 0, 0]) }
 }
 
 // Apple's Foundation has these, Linux's hasn't.

@@ -1,6 +1,7 @@
 import CoreGraphics
 import CoreVideo
 import Foundation
+import ImageIO
 
 public class CIColor: NSObject {
   let colour: SIMD4<Double>
@@ -33,6 +34,14 @@ public class CIImage: NSObject {
     }
   }
 
+  public convenience init(cgImage image: CGImage) {
+    self.init(extent: CGRect(x: 0, y: 0, width: CGFloat(image.width), height: CGFloat(image.height))) { x, y in
+      guard (0..<image.width).contains(x), (0..<image.height).contains(y) else { return .zero }
+      let colour = image.colour(x, image.height - 1 - y).map(Double.init)
+      return SIMD4(colour[0], colour[1], colour[2], 255)
+    }
+  }
+
   public convenience init(color: CIColor) {
     self.init(extent: Self.everywhere) { _, _ in color.colour }
   }
@@ -49,6 +58,31 @@ public class CIImage: NSObject {
     CIImage(extent: extent.union(dest.extent)) { x, y in
       let own = self.colour(Double(x), Double(y))
       return own + dest.colour(Double(x), Double(y)) * (1 - own.w / 255)
+    }
+  }
+
+  /// Upright, with its lower left corner where it was.
+  public func oriented(_ orientation: CGImagePropertyOrientation) -> CIImage {
+    precondition(scale == (1, 1) && offset == (0, 0), "the stub turns only what is not transformed yet")
+    let (width, height) = (Int(extent.width), Int(extent.height))
+    let upright = orientation.rawValue > 4 ? (width: height, height: width) : (width: width, height: height)
+    let whole = CGRect(x: 0, y: 0, width: CGFloat(upright.width), height: CGFloat(upright.height))
+    return CIImage(extent: whole) { [pixel] x, y in
+      let (right, down) = (x, upright.height - 1 - y)
+      guard (0..<upright.width).contains(right), (0..<upright.height).contains(down) else { return .zero }
+      let column: Int
+      let row: Int
+      switch orientation {
+      case .up: (column, row) = (right, down)
+      case .upMirrored: (column, row) = (width - 1 - right, down)
+      case .down: (column, row) = (width - 1 - right, height - 1 - down)
+      case .downMirrored: (column, row) = (right, height - 1 - down)
+      case .leftMirrored: (column, row) = (down, right)
+      case .right: (column, row) = (down, height - 1 - right)
+      case .rightMirrored: (column, row) = (width - 1 - down, height - 1 - right)
+      case .left: (column, row) = (width - 1 - down, right)
+      }
+      return pixel(column, height - 1 - row)
     }
   }
 
@@ -112,9 +146,16 @@ public class CIContext: NSObject {
 
   /// What the image leaves open stays as it was.
   public func render(_ image: CIImage, to buffer: CVPixelBuffer) {
+    let (width, height) = (CVPixelBufferGetWidth(buffer), CVPixelBufferGetHeight(buffer))
+    render(image, to: buffer, bounds: CGRect(x: 0, y: 0, width: CGFloat(width), height: CGFloat(height)), colorSpace: nil)
+  }
+
+  /// Into a part of the buffer.
+  public func render(_ image: CIImage, to buffer: CVPixelBuffer, bounds: CGRect, colorSpace: CGColorSpace?) {
     let height = CVPixelBufferGetHeight(buffer)
     for y in 0..<height {
       for x in 0..<CVPixelBufferGetWidth(buffer) {
+        guard bounds.contains(CGPoint(x: CGFloat(x) + 0.5, y: CGFloat(height - 1 - y) + 0.5)) else { continue }
         let colour = image.colour(Double(x), Double(height - 1 - y))
         buffer[colour: x, y] = colour + buffer[colour: x, y] * (1 - colour.w / 255)
       }

@@ -1,4 +1,5 @@
 @_exported import CoreGraphics
+@_exported import CoreTransferable
 import Foundation
 @_exported import Observation
 
@@ -208,10 +209,20 @@ public struct LabeledContent: PrimitiveView {
 public struct ContentUnavailableView: PrimitiveView {
   public init(_ title: LocalizedStringKey, systemImage name: String, description: Text? = nil) {}
 }
-public protocol Transferable {}
-extension URL: Transferable {}
 public struct ShareLink<Label: View>: PrimitiveView {
   public init<Item: Transferable>(item: Item, @ViewBuilder label: () -> Label) {}
+}
+@MainActor @preconcurrency public protocol Gesture<Value> {
+  associatedtype Value
+}
+extension Gesture {
+  public func onChanged(_ action: @escaping (Value) -> Void) -> some Gesture<Value> { self }
+}
+public struct DragGesture: Gesture {
+  public struct Value: Equatable, Sendable {
+    public var translation: CGSize { fatalError() }
+  }
+  public nonisolated init(minimumDistance: CGFloat = 10) {}
 }
 public struct GeometryProxy {
   public var size: CGSize { fatalError() }
@@ -244,6 +255,7 @@ extension View {
   public func background<S: ShapeStyle, T: InsettableShape>(_ style: S, in shape: T) -> some View { self }
   public func contentShape<S: Shape>(_ shape: S) -> some View { self }
   public func onTapGesture(count: Int = 1, perform action: @escaping (CGPoint) -> Void) -> some View { self }
+  public func gesture<T: Gesture>(_ gesture: T) -> some View { self }
   public func aspectRatio(_ aspectRatio: CGFloat? = nil, contentMode: ContentMode) -> some View { self }
   public func position(x: CGFloat = 0, y: CGFloat = 0) -> some View { self }
   public func allowsHitTesting(_ enabled: Bool) -> some View { self }

@@ -23,7 +23,7 @@ final class DepthSensorTests: XCTestCase {
     await state.start()
     await state.waitUntilOpened()
     let starts = FakeCamera.shared.startCount
-    state.usesSensor = true
+    state.source.usesSensor = true
     try await eventually { FakeCamera.shared.startCount == starts + 1 }
     return state
   }
@@ -49,7 +49,7 @@ final class DepthSensorTests: XCTestCase {
     for (angle, pixels) in [(90, 6 * 7), (0, 9 * 10), (180, 9 * 10)] as [(CGFloat, Int)] {
       FakeCamera.shared.levelAngle = angle
       let state = try await live()
-      XCTAssertTrue(state.hasSensor)
+      XCTAssertTrue(state.source.hasSensor)
       let frame = try await frame(of: state)
       let agreement = try XCTUnwrap(frame.figures.agreement)
       XCTAssertEqual(agreement.pixels, pixels)
@@ -84,7 +84,7 @@ final class DepthSensorTests: XCTestCase {
   @MainActor func testThePlainCameraComesBack() async throws {
     let state = try await live(Package(focal: 48.0 / 36 / 1.5))
     _ = try await frame(of: state)
-    state.usesSensor = false
+    state.source.usesSensor = false
     let frame = try await frame(of: state) { $0.figures.agreement == nil }
     XCTAssertLessThan(abs(frame.figures.scale.factor - 1.5), 1e-6)
     XCTAssertLessThan(error(of: frame.depth.part(times: 1 / 1.5), aspect: 36.0 / 64), rounding)
@@ -92,7 +92,7 @@ final class DepthSensorTests: XCTestCase {
 
   @MainActor func testADeviceWithoutAScannerOffersNone() async throws {
     FakeCamera.shared.hasScanner = false
-    XCTAssertTrue(!LiveState().hasSensor)
+    XCTAssertTrue(!LiveState().source.hasSensor)
   }
 
   @MainActor func testARecordingIsAFolderOfPairs() async throws {

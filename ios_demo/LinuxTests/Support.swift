@@ -94,7 +94,7 @@ struct Package {
   }
 }
 
-/// Takes all models away, and lets camera, Core ML and heat be as at the beginning.
+/// Takes all models away, and lets camera, lens, Core ML, videos and heat be as at the beginning.
 func startOver() throws {
   for found in try FileManager.default.contentsOfDirectory(at: documentsFolder(), includingPropertiesForKeys: nil) {
     try FileManager.default.removeItem(at: found)
@@ -102,6 +102,8 @@ func startOver() throws {
   FakeCamera.shared.reset()
   FakeCoreML.shared.reset()
   ProcessInfo.heat = .nominal
+  FakeVideo.breaks = false
+  Lens.kept = .wide
 }
 
 struct NeverHappened: Error {}

@@ -11,15 +11,18 @@ import math
 import struct
 import zlib
 from base64 import b64encode
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 from fcrn_mobile.conversion.artefact import provenance
 from fcrn_mobile.conversion.contract import Port, violations
 from fcrn_mobile.conversion.recipe import Recipe
+from fcrn_mobile.data.exif_focal import equivalent_focal_px
 from fcrn_mobile.depth_contract import DepthContract, Framing
 from fcrn_mobile.evaluation.align import MEDIAN, aligned, median_scale
 from fcrn_mobile.evaluation.metrics import align, metrics_from_moments, pixel_moments, protocol
@@ -55,6 +58,9 @@ def fixtures() -> dict[Path, bytes]:
         "colour_map.bin": colour_map(half.astype(np.float32)).tobytes(),
         "geometry.json": _json(_geometry()),
         "focal.json": _json(_focal_lengths()),
+        "orientations.json": _json(_orientations()),
+        "equivalent_focal.json": _json(_equivalent_focal_lengths()),
+        "clouds.json": _json(_clouds()),
         "agreement.json": _json(_agreements()),
         **_clip(),
         "host_outputs.json": _json(_host_outputs()),
@@ -131,10 +137,20 @@ def _planes(half: NDArray[np.float16]) -> dict[str, bytes]:
 
 
 def _geometry() -> list[dict[str, Any]]:
-    """Which pixel of a stored image lies in the middle of a pixel of the depth map: an image that holds its own
-    coordinates is turned, cropped, and sampled. Sizes are such that all of this takes whole pixels.
-    """
+    """Which pixel of a stored image lies in the middle of a pixel of the depth map."""
     cases = []
+    for view, seen in _views():
+        rows, columns = _shown(seen)
+        places = [(i, j) for j in {*rows, sum(rows) // 2} for i in {*columns, sum(columns) // 2}]
+        points = [{"depth": [i + 0.5, j + 0.5], "image": [float(v) + 0.5 for v in seen[j, i]]} for i, j in places]
+        cases.append(view | {"shown": (rows, columns), "points": points})
+    return cases
+
+
+def _views() -> Iterator[tuple[dict[str, Any], NDArray[Any]]]:
+    """Ways to bring an image to a model, each with the pixel of the stored image that lies in the middle of each pixel of the depth map: an
+    image that holds its own coordinates is turned, cropped, and sampled. Sizes are such that all of this takes whole pixels.
+    """
     for turns, rotation in enumerate((0, 90, 180, 270)):
         for mode, image, model, depth in (
             ("crop", (640, 480), (320, 224), (160, 112)),
@@ -155,12 +171,56 @@ def _geometry() -> list[dict[str, Any]]:
             if (down * depth[1], across * depth[0]) != upright.shape[:2] or down % 2 + across % 2 != 2:
                 continue
             seen = upright[down // 2 :: down, across // 2 :: across]
-            shown = _shown(seen)
-            places = [(i, j) for j in {*shown[0], sum(shown[0]) // 2} for i in {*shown[1], sum(shown[1]) // 2}]
-            points = [{"depth": [i + 0.5, j + 0.5], "image": [float(v) + 0.5 for v in seen[j, i]]} for i, j in places]
-            sizes = {"image": image, "model": model, "depth": depth}
-            cases.append({"framing": mode, "rotation": rotation, **sizes, "shown": shown, "points": points})
+            yield {"framing": mode, "rotation": rotation, "image": image, "model": model, "depth": depth}, seen
+
+
+def _clouds() -> list[dict[str, Any]]:
+    """Where pixels of the shown part of a depth map lie in space: the ray of the stored pixel in the camera's coordinates, as long as the
+    depth says, then turned about the axis as the image was. The axis goes through the image beside its middle, pixels are not square.
+    """
+    random, cases = np.random.default_rng(8), []
+    for view, seen in _views():
+        (width, height), turns = view["image"], view["rotation"] // 90
+        camera = {"fx": 0.8 * width, "fy": 0.82 * width, "cx": 0.53 * width, "cy": 0.46 * height}
+        (top, bottom), (left, right) = _shown(seen)
+        points = []
+        for j, i in sorted({(j, i) for j in (top, top + 1, (top + bottom) // 2, bottom) for i in (left, (left + right) // 3, right)}):
+            z = float(np.float32(random.uniform(0.5, 8)))
+            x, y = ((seen[j, i] + 0.5 - (camera["cx"], camera["cy"])) / (camera["fx"], camera["fy"]) * z).tolist()
+            for _ in range(turns):
+                x, y = -y, x
+            points.append({"pixel": [i - left, j - top], "position": [x, y, z]})
+        cases.append(view | camera | {"shown": [right - left + 1, bottom - top + 1], "points": points})
     return cases
+
+
+def _orientations() -> list[dict[str, Any]]:
+    """What Pillow makes of an image of each EXIF orientation: its size, the linear part of the map from stored to upright coordinates, and
+    where the axis of a camera comes to lie.
+    """
+    width, height, column, row = 40, 30, 22, 13
+    cases = []
+    for number in range(1, 9):
+        y, x = np.mgrid[:height, :width]
+        image = Image.fromarray((x + width * y).astype(np.int32))
+        image.getexif()[0x0112] = number
+        upright = np.asarray(ImageOps.exif_transpose(image))
+
+        def place(x: int, y: int, upright: NDArray[np.int32] = upright) -> NDArray[np.int64]:
+            return np.argwhere(upright == x + width * y)[0][::-1]
+
+        axis, (a, b), (c, d) = place(column, row), place(1, 0) - place(0, 0), place(0, 1) - place(0, 0)
+        focal = (51.0, 50.0) if a else (50.0, 51.0)
+        stored = {"image": (width, height), "camera": [51.0, 50.0, column + 0.5, row + 0.5]}
+        moved = {"upright": upright.shape[::-1], "seen": [*focal, *(axis + 0.5).tolist()]}
+        cases.append({"exif": number, "transform": [int(value) for value in (a, b, c, d)], **stored, **moved})
+    return cases
+
+
+def _equivalent_focal_lengths() -> list[dict[str, Any]]:
+    """Of pictures of several shapes, as ``fcrn-mobile`` reads them."""
+    pictures = ((13.0, 4032, 3024), (26.0, 3024, 4032), (77.0, 1280, 720), (50.0, 3000, 2000))
+    return [{"millimetres": f, "picture": (w, h), "pixels": equivalent_focal_px(f, w, h)} for f, w, h in pictures]
 
 
 def _shown(seen: NDArray[Any]) -> tuple[tuple[int, int], tuple[int, int]]:

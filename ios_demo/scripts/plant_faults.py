@@ -112,6 +112,56 @@ FAULTS = (
         "scanner's depth of the whole image", "DepthDemo/Live/LivePipeline.swift",
         "region: seen.geometry.shown(in: sensorSize)", "region: sensorSize.width > 0 ? nil : .zero",
     ),
+    Fault(
+        "chosen lens not applied", "DepthDemo/Camera/Camera.swift",
+        "next.isMeasuring ? DepthSensor.device : next.lens.device", "next.isMeasuring ? DepthSensor.device : Lens.wide.device",
+    ),
+    Fault(
+        "a lens that is gone is asked for", "DepthDemo/Live/LiveSource.swift",
+        "get { lenses.contains(chosenLens) ? chosenLens : .wide }", "get { chosenLens }",
+    ),
+    Fault(
+        "orientation of a photo ignored", "DepthDemo/Library/LibraryPhoto.swift",
+        "number.flatMap(ImageOrientation.init(exif:)) ?? .up", "number == nil ? .up : .up",
+    ),
+    Fault(
+        "a photo's matrix not turned", "DepthDemo/Library/LibraryPhoto.swift",
+        ".upright(orientation, of: image).resized(from: orientation.upright(image), to: size)", ".resized(from: image, to: size)",
+    ),
+    Fault(
+        "focal length of EXIF not used", "DepthDemo/Library/LibraryPhoto.swift",
+        "?? equivalent.flatMap { CameraIntrinsics(equivalentFocalLength: $0, of: size) }",
+        "?? equivalent.flatMap { _ in nil }",
+    ),
+    Fault(
+        "transform of a video's track ignored", "DepthDemo/Library/LibraryPlayer.swift",
+        "self.orientation = orientation\n", "self.orientation = orientation == .up ? orientation : .up\n",
+    ),
+    Fault(
+        "a video plays as fast as it can", "DepthDemo/Library/LibraryPlayer.swift",
+        "try await Task.sleep(for: .seconds(pace.wait(for: next.seconds, now: now)))", "_ = pace.wait(for: next.seconds, now: now)",
+    ),
+    Fault(
+        "the camera runs on beside a photo", "DepthDemo/Live/LiveSource.swift",
+        "    await stopPlaying()\n    await camera.stop()\n", "    await stopPlaying()\n",
+    ),
+    Fault(
+        "range and rate of the camera go on with a photo", "DepthDemo/Live/LiveSource.swift",
+        "    pipeline.startOver()\n    player.show(photo)\n", "    player.show(photo)\n",
+    ),
+    Fault(
+        "a photo does not come again for another model", "DepthDemo/Live/LiveState.swift",
+        "      opened = next\n      repeatPhoto()\n", "      opened = next\n",
+    ),
+    Fault(
+        "cx and cy swapped", "DepthCore/Sources/DepthCore/PointCloud.swift",
+        "SIMD3((u - cx) / fx * z, (v - cy) / fy * z, z)", "SIMD3((u - cy) / fx * z, (v - cx) / fy * z, z)",
+    ),
+    Fault(
+        "a point cloud of the whole image", "DepthCore/Sources/DepthCore/PointCloud.swift",
+        "cy: Double((axis.y - crop.minY) * down - CGFloat(shown.rows.lowerBound))", "cy: Double(axis.y * down)",
+    ),
+    Fault("points in red for blue", "DepthDemo/Live/Picture.swift", "for byte in [2, 1, 0, 3]", "for byte in [0, 1, 2, 3]"),
     Fault("always metres", "DepthDemo/Live/LivePipeline.swift", "scale: scale,", "scale: .metres(times: 1),"),
     Fault(
         "a frame of a closed model is shown", "DepthDemo/Live/LiveState.swift",

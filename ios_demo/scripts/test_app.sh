@@ -6,7 +6,8 @@ set -euo pipefail
 demo=$1
 modules=$2/stubs
 # Each after those it imports.
-order=(ObjectiveC Darwin CryptoKit CoreGraphics CoreVideo CoreMedia CoreImage CoreML Vision AVFoundation UIKit SwiftUI XCTest)
+order=(ObjectiveC Darwin CryptoKit CoreGraphics ImageIO CoreVideo CoreMedia CoreImage CoreML Vision AVFoundation UIKit UniformTypeIdentifiers
+  CoreTransferable SwiftUI PhotosUI XCTest)
 options=(-swift-version 6 -wmo -warnings-as-errors -parse-as-library -I "$modules")
 
 # compile MODULE FLAGS... FILES...: a module and its object file.

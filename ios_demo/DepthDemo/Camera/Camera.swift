@@ -4,23 +4,22 @@ import CoreVideo
 import DepthCore
 import Foundation
 
-/// One upright image of the camera.
-struct CameraFrame {
+/// One upright image, of the camera or of the library. Whoever has it only reads its pixels.
+struct CameraFrame: @unchecked Sendable {
   let pixels: CVPixelBuffer
-  /// Of this image; nil where the camera doesn't tell.
+  /// Of this image; nil where neither camera nor file tells.
   let intrinsics: CameraIntrinsics?
-  /// Time from the capture of the image to its delivery.
+  /// Time from the capture of the image to its delivery; none for one that was stored.
   let age: Duration
   /// What a scanner saw of all of the image, in metres; nil without one.
   let measured: DepthPlane?
 }
 
-/// The back camera, with its scanner or without. Images are delivered one at a time on a queue of its own; those that come while one is being worked
+/// The back camera, with one of its lenses or its scanner. Images are delivered one at a time on a queue; those that come while one is being worked
 /// on are dropped, never queued.
 final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unchecked Sendable {
   // All mutable state is touched on `queue` only.
-  // Buffers of one image are let go of before the next one comes.
-  private let queue = DispatchQueue(label: "camera", qos: .userInteractive, autoreleaseFrequency: .workItem)
+  private let queue: DispatchQueue
   private let session = AVCaptureSession()
   private var output = AVCaptureVideoDataOutput()
   private var sensor: DepthSensor?
@@ -30,16 +29,23 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
   private var observers: [any NSObjectProtocol] = []
   /// Whether it was started, and not stopped since.
   private var isWanted = false
-  /// Whether it is set up with a scanner; nil where it is not set up.
-  private var isMeasuring: Bool?
+  /// What it is set up for; nil where it is not set up.
+  private var setup: Setup?
+
+  private struct Setup: Equatable {
+    let lens: Lens
+    let isMeasuring: Bool
+  }
 
   /// - Parameters:
-  ///   - onFrame: called on the camera's queue.
+  ///   - queue: where it works, one thing after the other.
+  ///   - onFrame: called on `queue`.
   ///   - onProblem: called on any queue, when the camera stops by itself; with nil when it goes on.
   init(
-    onFrame: @escaping @Sendable (CameraFrame) -> Void,
+    queue: DispatchQueue, onFrame: @escaping @Sendable (CameraFrame) -> Void,
     onProblem: @escaping @Sendable (CameraProblem?) -> Void
   ) {
+    self.queue = queue
     self.onFrame = onFrame
     self.onProblem = onProblem
   }
@@ -50,16 +56,19 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
 
   /// Asks for permission if needed, and starts.
   ///
-  /// - Parameter isMeasuring: whether images come with what a LiDAR scanner measures.
+  /// - Parameters:
+  ///   - lens: that images are taken with.
+  ///   - isMeasuring: whether they come with what a LiDAR scanner measures, which has a camera of its own.
   /// - Returns: whether images come from now on; false while the camera is interrupted, of which `onProblem` has heard.
   /// - Throws: `CameraProblem`.
-  func start(measuring isMeasuring: Bool = false) async throws -> Bool {
+  func start(_ lens: Lens, measuring isMeasuring: Bool) async throws -> Bool {
     guard await AVCaptureDevice.requestAccess(for: .video) else { throw CameraProblem.denied }
     return try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Bool, any Error>) in
       queue.async {
         continuation.resume(
           with: Result {
-            if self.isMeasuring != isMeasuring { try self.configure(measuring: isMeasuring) }
+            let setup = Setup(lens: lens, isMeasuring: isMeasuring)
+            if self.setup != setup { try self.configure(setup) }
             self.isWanted = true
             if !self.session.isRunning { self.session.startRunning() }
             return !self.session.isInterrupted
@@ -79,15 +88,15 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
     }
   }
 
-  private func configure(measuring: Bool) throws {
-    let wide = AVCaptureDevice.default(.builtInWideAngleCamera, for: .video, position: .back)
-    guard let device = measuring ? DepthSensor.device : wide else { throw CameraProblem.missing }
+  private func configure(_ next: Setup) throws {
+    let device = next.isMeasuring ? DepthSensor.device : next.lens.device
+    guard let device else { throw CameraProblem.missing }
     let input = try AVCaptureDeviceInput(device: device)
     // Focal lengths are to be asked for while it stands still.
     if session.isRunning { session.stopRunning() }
     session.beginConfiguration()
     defer { session.commitConfiguration() }
-    isMeasuring = nil
+    setup = nil
     session.inputs.forEach(session.removeInput)
     session.outputs.forEach(session.removeOutput)
     (output, sensor) = (AVCaptureVideoDataOutput(), nil)
@@ -96,7 +105,7 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
     session.addOutput(output)
     output.videoSettings = [kCVPixelBufferPixelFormatTypeKey as String: kCVPixelFormatType_32BGRA]
     output.alwaysDiscardsLateVideoFrames = true
-    if measuring {
+    if next.isMeasuring {
       sensor = try DepthSensor(device, in: session, beside: output, queue: queue) { [weak self] in
         self?.deliver($0, from: $1, measured: $2)
       }
@@ -110,7 +119,7 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
     }
     rotation = AVCaptureDevice.RotationCoordinator(device: device, previewLayer: nil)
     if observers.isEmpty { observeSession() }
-    isMeasuring = measuring
+    setup = next
   }
 
   private func observeSession() {
@@ -153,7 +162,8 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
 
   private func deliver(_ sampleBuffer: CMSampleBuffer, from connection: AVCaptureConnection, measured: DepthPlane?) {
     turnUpright(connection)
-    guard let pixels = CMSampleBufferGetImageBuffer(sampleBuffer) else { return }
+    // One that was on its way when it was stopped is none that anybody waits for.
+    guard isWanted, let pixels = CMSampleBufferGetImageBuffer(sampleBuffer) else { return }
     onFrame(
       CameraFrame(
         pixels: pixels, intrinsics: intrinsics(of: sampleBuffer), age: age(of: sampleBuffer), measured: measured))

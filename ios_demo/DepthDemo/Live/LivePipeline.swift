@@ -14,6 +14,8 @@ struct LiveFrame: @unchecked Sendable {
   let photo: CGImage?
   /// nil where it is not shown.
   let depthPicture: CGImage?
+  /// nil where it is not shown, and where no focal length is known.
+  let cloud: PointCloud?
   let depth: DepthPlane
   /// From the capture of the image to the finished depth map.
   let endToEndMS: Double
@@ -25,6 +27,7 @@ struct LiveParts: OptionSet, Sendable {
   let rawValue: Int
   static let photo = LiveParts(rawValue: 1)
   static let depth = LiveParts(rawValue: 2)
+  static let cloud = LiveParts(rawValue: 4)
 }
 
 /// What became of one camera image.
@@ -34,7 +37,7 @@ struct LiveResult: @unchecked Sendable {
   let frame: Result<LiveFrame, any Error>
 }
 
-/// Turns camera images into depth maps, one at a time on the camera's queue, with the model that is chosen at the time. Pictures of them are
+/// Turns images into depth maps, one at a time on the queue that they come on, with the model that is chosen at the time. Pictures of them are
 /// drawn on a queue of their own, so that the camera doesn't wait; of those that come faster than they are drawn the newest is.
 final class LivePipeline: @unchecked Sendable {
   /// Newest frame only: a screen that is busy never makes the camera wait.
@@ -50,8 +53,8 @@ final class LivePipeline: @unchecked Sendable {
   private var lockedRange: DepthRange?
   private var waiting: Seen?
   private var isDrawing = false
-  // Touched by `process` only, which the camera's queue calls.
-  private var shown: ObjectIdentifier?
+  private var isNew = true
+  // Touched by `process` only, which one queue calls.
   private var normalizer = DepthNormalizer()
   private var meter = FPSMeter()
   private var limiter = FrameRateLimiter()
@@ -78,12 +81,17 @@ final class LivePipeline: @unchecked Sendable {
   func use(_ opened: OpenedModel, path: InferencePath) async throws {
     let model = try path.makeModel(opened)
     if Task.isCancelled { return }
-    lock.withLock { current = (model, opened) }
+    lock.withLock { (current, isNew) = ((model, opened), true) }
   }
 
   /// Lets images pass from now on, and lets go of the model.
   func pause() {
     lock.withLock { current = nil }
+  }
+
+  /// Forgets the range and the rate of the images so far, of which those of another model, lens or source know nothing.
+  func startOver() {
+    lock.withLock { isNew = true }
   }
 
   /// Draws these pictures from the next image on.
@@ -106,9 +114,9 @@ final class LivePipeline: @unchecked Sendable {
     try recorder.end()
   }
 
-  /// Works on one image; called on the camera's queue.
+  /// Works on one image; called on one queue.
   func process(_ frame: CameraFrame) {
-    guard let (model, opened) = lock.withLock({ current }) else { return }
+    guard let (model, opened) = take() else { return }
     let heat = Device.thermalState
     do {
       // Apple asks apps to do next to nothing then, and figures of such a device say nothing.
@@ -118,6 +126,16 @@ final class LivePipeline: @unchecked Sendable {
       draw(try look(frame, model, opened, heat))
     } catch {
       continuation.yield(LiveResult(model: opened.id, frame: .failure(error)))
+    }
+  }
+
+  /// The model to work with; begins anew where that was asked for.
+  private func take() -> (model: any DepthModel, opened: OpenedModel)? {
+    lock.withLock {
+      guard let current else { return nil }
+      if isNew { (normalizer, meter, limiter) = (DepthNormalizer(), FPSMeter(), FrameRateLimiter()) }
+      isNew = false
+      return current
     }
   }
 
@@ -145,9 +163,14 @@ final class LivePipeline: @unchecked Sendable {
       photo: parts.contains(.photo) ? try photo(seen.pixels, visible) : nil,
       depthPicture: parts.contains(.depth)
         ? try makePicture(rgba: Colormap.depth.rgba(of: seen.depth, in: seen.figures.range), of: seen.depth) : nil,
-      depth: seen.depth, endToEndMS: seen.endToEndMS,
+      cloud: parts.contains(.cloud) ? try cloud(of: seen) : nil, depth: seen.depth, endToEndMS: seen.endToEndMS,
       // While it is measured how fast a model is, nothing is computed beside it.
       figures: parts.isEmpty ? seen.figures : compared(seen))
+  }
+
+  private func cloud(of seen: Seen) throws -> PointCloud? {
+    let camera = seen.opened.contract.cameraOfShown(seen.geometry, intrinsics: seen.intrinsics)
+    return try camera.map { PointCloud(seen.depth, camera: $0, rgba: try colours(of: seen.pixels, seen.geometry)) }
   }
 
   /// The figures with the agreement with a scanner, which is recorded if that is wanted.
@@ -174,7 +197,6 @@ final class LivePipeline: @unchecked Sendable {
   private func look(
     _ frame: CameraFrame, _ model: any DepthModel, _ opened: OpenedModel, _ heat: ThermalState
   ) throws -> Seen {
-    startOver(with: model)
     let delivered = ContinuousClock.now
     let output = try model.infer(frame.pixels)
     let inferred = ContinuousClock.now
@@ -196,13 +218,6 @@ final class LivePipeline: @unchecked Sendable {
         scale: scale, thermalState: heat, computeUnits: opened.computeUnits,
         precision: opened.contract.recipe?.precision ?? "precision unknown"),
       endToEndMS: endToEndMS)
-  }
-
-  /// Neither range nor rate of one model say anything about the next.
-  private func startOver(with model: any DepthModel) {
-    guard shown != ObjectIdentifier(model) else { return }
-    shown = ObjectIdentifier(model)
-    (normalizer, meter) = (DepthNormalizer(), FPSMeter())
   }
 
   private func photo(_ pixels: CVPixelBuffer, _ visible: CGRect) throws -> CGImage {

@@ -8,6 +8,7 @@ enum LiveLayout: String, CaseIterable, Identifiable {
   case photo = "RGB"
   case depth = "Depth"
   case split = "Split"
+  case cloud = "3D"
 
   var id: Self { self }
 
@@ -16,6 +17,7 @@ enum LiveLayout: String, CaseIterable, Identifiable {
     case .photo: .photo
     case .depth: .depth
     case .split: [.photo, .depth]
+    case .cloud: .cloud
     }
   }
 }
@@ -29,11 +31,17 @@ final class LiveState {
   private(set) var isOpening = false
   /// Whether a benchmark has the device to itself.
   private(set) var isPaused = false
-  /// Whether a benchmark measures this view: then it is not to be set to anything else.
-  var isMeasured = false { didSet { drawWhatIsShown() } }
+  /// Whether a benchmark measures this view: then it is not to be set to anything else, and shows the camera.
+  var isMeasured = false {
+    didSet {
+      drawWhatIsShown()
+      if isMeasured, source.item != nil { source.showCamera() }
+    }
+  }
   /// The same in every window: what none shows is not drawn.
   var layout = LiveLayout.split { didSet { drawWhatIsShown() } }
-  private(set) var cameraProblem: CameraProblem?
+  /// What keeps the camera from giving images, while they are to come from it.
+  var cameraProblem: CameraProblem? { source.cameraProblem }
   private var modelProblem: String?
   private var memoryProblem: String?
 
@@ -54,14 +62,14 @@ final class LiveState {
       reopen()
     }
   }
-  /// Whether this device has a LiDAR scanner.
-  let hasSensor = DepthSensor.device != nil
-  /// Whether depth is compared with what the scanner measures.
-  var usesSensor = false {
-    didSet { if usesSensor != oldValue { Task { await changeSensor() } } }
-  }
   /// What the colours span, where it is kept; nil where it follows the pictures.
-  private(set) var lockedRange: DepthRange? { didSet { pipeline.keep(lockedRange) } }
+  private(set) var lockedRange: DepthRange? {
+    didSet {
+      if lockedRange == oldValue { return }
+      pipeline.keep(lockedRange)
+      repeatPhoto()
+    }
+  }
   private(set) var isRecording = false
   /// What was recorded last.
   private(set) var clip: RecordedClip?
@@ -69,21 +77,25 @@ final class LiveState {
   var path = InferencePath.vision { didSet { if path != oldValue { reopen() } } }
 
   /// What keeps the live view from running, in words.
-  var problem: String? { cameraProblem?.localizedDescription ?? modelProblem ?? recordingProblem ?? memoryProblem }
+  var problem: String? {
+    cameraProblem?.localizedDescription ?? source.libraryProblem ?? modelProblem ?? recordingProblem ?? memoryProblem
+  }
 
   let store = ModelStore(iOS: Int(UIDevice.current.systemVersion.prefix { $0 != "." }))
-  private let pipeline = LivePipeline()
-  private let camera: Camera
+  /// Where images come from.
+  let source: LiveSource
+  private let pipeline: LivePipeline
   private var opening: Task<Void, Never>?
   private var units = ComputeUnits.cpuAndNeuralEngine
   private var followsRecipe = false
   private var onFrame: ((LiveFrame) -> Void)?
 
   init() {
-    let (problems, report) = AsyncStream<CameraProblem?>.makeStream()
-    camera = Camera(onFrame: { [pipeline] in pipeline.process($0) }, onProblem: { report.yield($0) })
-    Task { [weak self] in
-      for await problem in problems { self?.cameraProblem = problem }
+    pipeline = LivePipeline()
+    source = LiveSource(pipeline: pipeline)
+    source.onChange = { [weak self] isOtherItem in
+      await self?.endRecording()
+      if isOtherItem { self?.forgetImages() }
     }
     Task { [weak self, results = pipeline.results] in
       for await result in results { self?.take(result) }
@@ -95,25 +107,12 @@ final class LiveState {
     }
   }
 
-  /// Looks for models, opens one, and starts the camera.
+  /// Looks for models, opens one, and lets images come.
   func start() async {
     isPaused = false
     await findModels()
     if let selection, !isOpening, await isStale(selection) { reopen() }
-    await startCamera()
-  }
-
-  private func startCamera() async {
-    do {
-      if try await camera.start(measuring: usesSensor) { cameraProblem = nil }
-    } catch {
-      cameraProblem = CameraProblem(error)
-    }
-  }
-
-  private func changeSensor() async {
-    await endRecording()
-    if !isPaused { await startCamera() }
+    await source.start()
   }
 
   /// Keeps the range of the colours as it is shown now, or lets it follow the pictures again.
@@ -123,7 +122,7 @@ final class LiveState {
 
   /// Records what camera and scanner see, and how the opened model agrees, as a data set for the command line.
   func startRecording() {
-    guard usesSensor, !isRecording, let opened else { return }
+    guard source.usesSensor, source.item == nil, !isRecording, let opened else { return }
     (clip, recordingProblem) = (nil, nil)
     do {
       let stamp = Date().ISO8601Format().replacingOccurrences(of: ":", with: "-")
@@ -186,20 +185,21 @@ final class LiveState {
     }
   }
 
-  /// Returns when the model that is chosen now is in use, or failed.
+  /// Returns when the model that is chosen now is in use, or failed, and images come from where they are to come.
   func waitUntilOpened() async {
+    await source.wait()
     while let task = opening {
       await task.value
       if task == opening { return }
     }
   }
 
-  /// Stops camera and model, so that nothing competes with a benchmark for the processors.
+  /// Stops images and model, so that nothing competes with a benchmark for the processors.
   func pause() async {
     isPaused = true
     opening?.cancel()
     await endRecording()
-    await camera.stop()
+    await source.stop()
     await opening?.value
     close()
     isOpening = false
@@ -230,7 +230,9 @@ final class LiveState {
       }
       if Task.isCancelled { return }
       try await pipeline.use(next, path: path)
-      if !Task.isCancelled { opened = next }
+      if Task.isCancelled { return }
+      opened = next
+      repeatPhoto()
     } catch {
       if !Task.isCancelled { modelProblem = error.localizedDescription }
     }
@@ -240,14 +242,23 @@ final class LiveState {
   private func close() {
     pipeline.pause()
     opened = nil
-    frame = nil
     // Another model may have another unit.
-    lockedRange = nil
+    forgetImages()
+  }
+
+  private func forgetImages() {
+    (frame, lockedRange) = (nil, nil)
   }
 
   private func drawWhatIsShown() {
     pipeline.show(isMeasured ? [] : layout.parts)
     if isMeasured { frame = nil }
+    repeatPhoto()
+  }
+
+  /// Something else is to be made of it.
+  private func repeatPhoto() {
+    if !isMeasured { source.repeatPhoto() }
   }
 
   /// Shows a result, unless its model was closed while it worked.

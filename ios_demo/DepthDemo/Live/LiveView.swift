@@ -1,5 +1,6 @@
 import DepthCore
 import Foundation
+import PhotosUI
 import SwiftUI
 import UIKit
 
@@ -63,9 +64,9 @@ private struct LivePane: View {
   var body: some View {
     if let frame = state.frame {
       VStack(spacing: 8) {
-        LivePicture(frame: frame, layout: state.layout, tapped: $tapped)
+        LivePane.picture(of: frame, state.layout, $tapped)
           .overlay(alignment: .topLeading) { HUD(figures: frame.figures) }
-        if state.layout != .photo {
+        if state.layout == .depth || state.layout == .split {
           Legend(figures: frame.figures, isLocked: state.lockedRange != nil) { state.toggleRange() }
         }
       }
@@ -80,11 +81,17 @@ private struct LivePane: View {
         "No model", systemImage: "shippingbox",
         description: Text("Put an .mlpackage of fcrn-mobile into this app's folder in Files, or into Models/ in Xcode.")
       )
-    } else if state.isOpening {
-      ProgressView("Preparing the model").frame(maxWidth: .infinity, maxHeight: .infinity)
+    } else if state.isOpening || state.source.isLoading {
+      ProgressView(state.isOpening ? "Preparing the model" : "Fetching from the library")
+        .frame(maxWidth: .infinity, maxHeight: .infinity)
     } else {
-      ContentUnavailableView("No picture", systemImage: "camera", description: Text("Waiting for the camera."))
+      ContentUnavailableView("No picture", systemImage: "camera", description: Text("Waiting for images."))
     }
+  }
+
+  @ViewBuilder
+  private static func picture(of frame: LiveFrame, _ layout: LiveLayout, _ tapped: Binding<CGPoint?>) -> some View {
+    if layout == .cloud { CloudView(frame: frame) } else { LivePicture(frame: frame, layout: layout, tapped: tapped) }
   }
 }
 
@@ -112,18 +119,48 @@ private struct LiveSettings: View {
         .pickerStyle(.segmented)
       }
       .disabled(state.isMeasured)
-      if state.hasSensor { LiveSensor(state: state).disabled(state.isMeasured) }
+      LiveImages(source: state.source).disabled(state.isMeasured)
+      if state.source.hasSensor, state.source.item == nil {
+        LiveSensor(state: state, source: state.source).disabled(state.isMeasured)
+      }
+    }
+  }
+}
+
+/// Photos and videos of the library, or the camera and its lenses.
+private struct LiveImages: View {
+  @Bindable var source: LiveSource
+  @State private var picked: PhotosPickerItem?
+
+  var body: some View {
+    HStack {
+      PhotosPicker(
+        "Photo or video", selection: $picked, matching: .any(of: [.images, .videos]), preferredItemEncoding: .current)
+      if source.item != nil { Button("Back to the camera") { source.showCamera() } }
+    }
+    .onChange(of: picked) { _, next in
+      guard let next else { return }
+      // The same one may be picked again.
+      picked = nil
+      Task { await source.show(next) }
+    }
+    if source.item == nil, source.lenses.count > 1, !source.usesSensor {
+      Picker("Lens", selection: $source.lens) {
+        ForEach(source.lenses) { Text($0.title).tag($0) }
+      }
+      .pickerStyle(.segmented)
     }
   }
 }
 
 /// Comparison with the LiDAR scanner, and recordings of it.
 private struct LiveSensor: View {
-  @Bindable var state: LiveState
+  let state: LiveState
+  @Bindable var source: LiveSource
 
   var body: some View {
-    Toggle("Compare with LiDAR", isOn: $state.usesSensor)
-    if state.usesSensor {
+    Toggle("Compare with LiDAR", isOn: $source.usesSensor)
+    if source.usesSensor {
       if state.isRecording {
         Button("Stop recording") { Task { await state.endRecording() } }
       } else {

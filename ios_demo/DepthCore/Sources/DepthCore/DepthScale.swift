@@ -63,7 +63,7 @@ extension ModelContract {
     let crop = geometry(of: image, rotation: rotation).crop
     let shape = (crop.width / crop.height) / (CGFloat(inputSize.width) / CGFloat(inputSize.height))
     guard let intrinsics, let camera, max(shape, 1 / shape) <= Self.mostStretched else { return .uncalibrated }
-    let seen = intrinsics.turned(rotation).fx / Double(crop.width)
+    let seen = intrinsics.turned(rotation, of: image).fx / Double(crop.width)
     let factor = seen / camera.relativeFocalLength
     // One camera's focal length, written with another number of digits.
     return .metres(times: abs(factor - 1) < 1e-3 ? 1 : factor)
