@@ -223,23 +223,17 @@ def _write_page(
 def print_drift(result: "Validation") -> None:
     """The table of a validation, and one line per budget."""
     from fcrn_mobile.evaluation.align import NONE
+    from fcrn_mobile.report.columns import EDGES, OWN, PSNR, SIZE, metric_columns
     from fcrn_mobile.validation.fidelity import FORMULAS
 
     images = result.reference_metrics["images"]
     for warning in result.warnings:
         print(f"warning: {warning}")
-    metrics = shown() if result.rule else []
     how = result.rule.text if result.rule else "fidelity alone: they hold no depth"
-    title = f"Drift on {result.data}: {images} images, {how}"
-    columns = ["model", "MB", *metrics, "fidelity", "edges", "dB", "verdict"]
-    reference = [f"{result.reference_metrics[key]:.4f}" for key in metrics]
-    rows = [[f"{result.reference_name} (reference)", f"{result.reference_size_bytes / 1e6:.1f}", *reference, "", "", "", ""]]
-    for candidate in result.candidates:
-        change = [f"{candidate.metrics[key]:.4f} {candidate.change[key]:+.4f}" for key in metrics]
-        own = candidate.fidelity
-        closeness = [f"{own.abs_rel:.4f}", f"{own.boundary_drift:.4f}", f"{own.psnr_db:.1f}"]
-        rows.append([candidate.name, f"{candidate.size_bytes / 1e6:.1f}", *change, *closeness, candidate.verdict])
-    print_table(title, columns, rows)
+    columns = [SIZE, *metric_columns(result, shown()), OWN, EDGES, PSNR]
+    rows = [[f"{result.reference_name} (reference)", *(column.of_reference(result) for column in columns), ""]]
+    rows += [[drift.name, *(column.of(drift) for column in columns), drift.verdict] for drift in result.candidates]
+    print_table(f"Drift on {result.data}: {images} images, {how}", ["model", *(column.title for column in columns), "verdict"], rows)
     print(f"candidates ran on {result.ran_on}")
     networks = len(result.candidates) + 1
     print(f"{images} images through {networks} networks in {result.seconds:.1f} s: {result.images_per_second:.1f} images per second")

@@ -5,7 +5,7 @@ It is whole without scripts; its own one lays the reference over a candidate's d
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,13 +18,13 @@ from fcrn_mobile import palette
 from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.depth_contract import UNITS, Depth
 from fcrn_mobile.doctor.diagnosis import Diagnosis
-from fcrn_mobile.evaluation.budget import BOUNDARY, FIDELITY
-from fcrn_mobile.evaluation.formulas import METRICS, compared
+from fcrn_mobile.evaluation.formulas import METRICS
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 from fcrn_mobile.latency.device_facts import report_facts, result_facts
 from fcrn_mobile.latency.latency import Latency, machine
 from fcrn_mobile.latency.reports import DeviceReport, differences
 from fcrn_mobile.report import charts, scenes, verdict
+from fcrn_mobile.report.columns import COSINE, EDGES, OWN, PSNR, SIZE, Column, largest, metric_columns, unit
 from fcrn_mobile.report.operators import Operators, OpRow
 from fcrn_mobile.report.ranks import deciding, ranks
 from fcrn_mobile.report.scenes import Scale, Scene
@@ -37,7 +37,6 @@ __all__ = ["Page", "labels", "number", "render"]
 _TEMPLATES = Path(__file__).with_name("templates")
 #: Operators in the table; the largest own drifts.
 _MOST_OPS = 15
-_VERDICT, _ENGINE = "verdict", "ran on"
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def _drift(page: Page) -> dict[str, Any]:
         "rows": _rows(validation),
         "recipes": _recipes(validation),
         "scenes": _scenes(shown, names, validation.depth),
-        "unit": _unit(validation.depth),
+        "unit": unit(validation.depth),
         "fidelity": FORMULAS[validation.depth],
         "chosen_by": names[validation.candidates.index(farthest)],
         "per_image": charts.drift_per_image(validation, list(ranks(farthest).values()) if shown else ()),
@@ -136,35 +135,38 @@ def _drift(page: Page) -> dict[str, Any]:
 
 def _rows(validation: Validation) -> list[dict[str, Any]]:
     """The table: a quantity per row, a candidate per column; each cell with its change from the reference where that means something."""
-    candidates, reference = validation.candidates, validation.reference_metrics
 
-    def row(label: str, hint: str, base: str, value: Callable[[Drift], str], metric: str = "") -> dict[str, Any]:
-        cells = [_cell(candidate, value(candidate), metric) for candidate in candidates]
-        return {"label": label, "hint": hint, "reference": base, "cells": cells, "long": metric == _ENGINE}
+    def row(label: str, hint: str, base: str, cells: list[dict[str, Any]], long: bool = False) -> dict[str, Any]:
+        return {"label": label, "hint": hint, "reference": base, "cells": cells, "long": long}
 
-    rows = [
-        row(_VERDICT, "", "", lambda c: verdict.WORDS[c.verdict], _VERDICT),
-        row(FIDELITY, "to the reference's map", "", lambda c: number(c.fidelity.abs_rel), FIDELITY),
-        row("PSNR", "dB", "", lambda c: number(c.fidelity.psnr_db, ".1f")),
-        row("largest difference", _unit(validation.depth), "", lambda c: number(c.fidelity.max_abs)),
-        row("cosine", "", "", lambda c: number(c.fidelity.cosine, ".6f")),
-        row(BOUNDARY, "1 − F1 of edges", "", lambda c: number(c.fidelity.boundary_drift), BOUNDARY),
-        row("size", "MB", f"{validation.reference_size_bytes / 1e6:.1f}", lambda c: f"{c.size_bytes / 1e6:.1f}"),
+    candidates = validation.candidates
+    # Both kinds of rms beside each other.
+    keys = [key for metric in METRICS for key in ((metric, "rmse_pooled") if metric == "rmse" else (metric,))]
+    columns = [OWN, PSNR, largest(validation.depth), COSINE, EDGES, SIZE, *metric_columns(validation, keys)]
+    verdicts = [_text(verdict.WORDS[each.verdict], each.verdict if each.verdict in ("broken", "held") else "") for each in candidates]
+    figures = [
+        row(
+            column.label or column.key,
+            column.hint,
+            number(column.reference(validation), column.form) if column.reference else "",
+            [_figure(each, column) for each in candidates],
+        )
+        for column in columns
     ]
-    # Both kinds of rms beside each other; no metrics without true depth.
-    for key in (key for metric in METRICS if validation.rule for key in ((metric, "rmse_pooled") if metric == "rmse" else (metric,))):
-        rows.append(row(key, compared()[key].hint, number(reference[key]), lambda c, key=key: number(c.metrics[key]), key))  # type: ignore[misc]
-    return [*rows, row(_ENGINE, "", validation.reference_engine, lambda c: c.engine, _ENGINE)]
+    engines = [_text(each.engine, "long") for each in candidates]
+    return [row("verdict", "", "", verdicts), *figures, row("ran on", "", validation.reference_engine, engines, long=True)]
 
 
-def _cell(candidate: Drift, text: str, metric: str) -> dict[str, Any]:
-    change = candidate.change.get(metric)
-    broken = any(check.limit.metric == metric and not check.held for check in candidate.checks)
-    broken |= change is not None and not math.isfinite(candidate.metrics[metric])
-    kind = "broken" if broken else "long" if metric == _ENGINE else ""
-    if metric == _VERDICT:
-        kind = candidate.verdict if candidate.verdict in ("broken", "held") else ""
-    return {"text": text, "change": None if change is None else number(change, "+.4f"), "kind": kind}
+def _text(text: str, kind: str) -> dict[str, Any]:
+    return {"text": text, "change": None, "kind": kind}
+
+
+def _figure(candidate: Drift, column: Column) -> dict[str, Any]:
+    change, value = candidate.change.get(column.key), column.value(candidate)
+    broken = any(check.limit.metric == column.key and not check.held for check in candidate.checks)
+    broken |= change is not None and not math.isfinite(value)
+    text = number(value, column.form)
+    return {"text": text, "change": None if change is None else number(change, f"+{column.form}"), "kind": "broken" if broken else ""}
 
 
 def _protocol(rule: EvaluationProtocol | None) -> str:
@@ -247,10 +249,6 @@ def _depth_bars(depth: Scale, true: Scale, meaning: Depth) -> list[dict[str, Any
     if true is not depth:
         bars.append({"title": "true depth, metres", "kind": "true depth", "picture": true.bar(), "ticks": true.ticks()})
     return bars
-
-
-def _unit(meaning: Depth) -> str:
-    return "m" if meaning == "metres" else ""
 
 
 def _latency(page: Page) -> dict[str, Any]:

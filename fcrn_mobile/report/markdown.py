@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from fcrn_mobile.data.grammar import portable
-from fcrn_mobile.evaluation.budget import FIDELITY
+from fcrn_mobile.report.columns import OWN, SIZE, metric_columns
 from fcrn_mobile.report.gate import Outcome
 from fcrn_mobile.report.verdict import WORDS, headline
 from fcrn_mobile.text import printable
@@ -41,15 +41,13 @@ def _section(outcome: Outcome) -> str:
 
 def _candidates(validation: Validation) -> list[str]:
     """The table of models; without true depth it has no metric."""
-    metrics = [_ABS_REL] if validation.rule else []
-    own = [f"{validation.reference_metrics[key]:.4f}" for key in metrics]
-    rows = [[f"{validation.reference_name} (reference)", f"{validation.reference_size_bytes / 1e6:.1f}", *own, "", "", ""]]
+    columns = [SIZE, *metric_columns(validation, [_ABS_REL]), OWN]
+    rows = [[f"{validation.reference_name} (reference)", *(column.of_reference(validation) for column in columns), "", ""]]
     for candidate in validation.candidates:
-        own = [f"{candidate.metrics[key]:.4f} ({candidate.change[key]:+.4f})" for key in metrics]
         budget = ", ".join(check.limit.text for check in candidate.checks)
-        figures = [f"{candidate.size_bytes / 1e6:.1f}", *own, f"{candidate.fidelity.abs_rel:.4f}"]
+        figures = (column.of(candidate, " ({})") for column in columns)
         rows.append([candidate.name, *figures, budget, WORDS[candidate.verdict]])
-    return _table(["model", "MB", *metrics, FIDELITY, "budget", "verdict"], rows)
+    return _table(["model", *(column.title for column in columns), "budget", "verdict"], rows)
 
 
 def _change(change: Change) -> str:
