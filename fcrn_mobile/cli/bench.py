@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fcrn_mobile.latency.latency import Latency
     from fcrn_mobile.latency.plan import Subject
     from fcrn_mobile.latency.turns import Comparison
+    from fcrn_mobile.mil.arithmetic import Arithmetic
 
 __all__ = ["command"]
 
@@ -53,7 +54,7 @@ __all__ = ["command"]
 def command(
     models: tuple[str, ...],
     backends: tuple[str, ...],
-    arithmetic: str,
+    arithmetic: "Arithmetic",
     model_config: tuple[str, ...],
     units: tuple[str, ...],
     device: str | None,

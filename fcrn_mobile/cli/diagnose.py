@@ -15,6 +15,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:
+    from fcrn_mobile.mil.arithmetic import Arithmetic
     from fcrn_mobile.validation.attribution import Attribution
     from fcrn_mobile.validation.op_drift import OpDrift
 
@@ -39,7 +40,7 @@ def command(
     candidate: str,
     data: str,
     images: int,
-    arithmetic: str,
+    arithmetic: "Arithmetic",
     model_config: tuple[str, ...],
     figure: Path | None,
     force: bool,
@@ -57,7 +58,7 @@ def command(
     source = open_images(data)
     configs = model_configs((reference, candidate), model_config)
     config, of_reference = (configs.get(str(Path(model))) for model in (candidate, reference))
-    program = DepthProgram.load(candidate, arithmetic, model_config=config)  # type: ignore[arg-type] # checked when loaded
+    program = DepthProgram.load(candidate, arithmetic, model_config=config)
     with progress("diagnose") as on_image:
         result = attribute(float_program(reference, program, of_reference), program, spread(source, images), on_image)
     images_of = f"{result.images} image{'' if result.images == 1 else 's'} of {portable(data)}"
@@ -77,7 +78,6 @@ def command(
 
 def print_attribution(result: "Attribution", title: str) -> None:
     """The table of the worst operators, where the ratio falls most, and the verdict."""
-    from fcrn_mobile.mil.arithmetic import shown_as
     from fcrn_mobile.validation.fidelity import FORMULAS
 
     worst = result.worst[:SHOWN]
@@ -92,7 +92,7 @@ def print_attribution(result: "Attribution", title: str) -> None:
     print("own drift: fidelity of the output with only this operator as in the candidate, float32 arithmetic")
     print(f"fidelity: {FORMULAS[result.fidelity.depth]}")
     print("dB: signal-to-noise ratio against the float program, of its weights, of its worst input, of its result")
-    print(f"candidate ran in {shown_as(result.arithmetic)}, not on a device; its output drifts {result.fidelity.abs_rel:.6f} in all")
+    print(f"candidate ran in {result.arithmetic.title}, not on a device; its output drifts {result.fidelity.abs_rel:.6f} in all")
     apart = f"{len(result.ops) - len(result.matched)} of the candidate, {result.reference_only} of the reference"
     print(f"{len(result.matched)} operators compared; without a counterpart: {apart}")
     steepest = result.steepest

@@ -15,6 +15,7 @@ from fcrn_mobile.whole_file import make_folder
 
 if TYPE_CHECKING:
     from fcrn_mobile.mil import Program
+    from fcrn_mobile.mil.arithmetic import Arithmetic
     from fcrn_mobile.mil.interface import Feature
     from fcrn_mobile.mil.overflow import Overflow
 
@@ -46,7 +47,7 @@ def command(
     steps: int | None,
     size: tuple[int, int] | None,
     function: str | None,
-    arithmetic: str,
+    arithmetic: "Arithmetic",
     force: bool,
     json_out: str | None,
 ) -> None:
@@ -54,7 +55,7 @@ def command(
     from fcrn_mobile.mil import Program
     from fcrn_mobile.mil.files import input_steps, output_files, write_output
 
-    program = Program.load(model, arithmetic, function)  # type: ignore[arg-type] # checked when loaded
+    program = Program.load(model, arithmetic, function)
     sequence = input_steps(program.inputs, _named_files(program, inputs), steps)
     folders = [out / f"{number:04d}" for number in range(len(sequence))] if len(sequence) > 1 else [out]
     targets = [output_files(program.outputs, folder) for folder in folders]
@@ -76,7 +77,7 @@ def command(
         _warn(results, overflow)
     if json_out:
         of_steps = ran[0] if len(ran) == 1 else {"steps": ran}
-        write_json(json_out, {"model": model, "function": program.function, "arithmetic": arithmetic, **of_steps})
+        write_json(json_out, {"model": model, "function": program.function, "arithmetic": str(arithmetic), **of_steps})
 
 
 def _values(program: "Program", files: dict[str, str], size: tuple[int, int] | None) -> dict[str, Any]:
@@ -136,12 +137,11 @@ def _facts(feature: "Feature", value: Any, files: list[Path]) -> dict[str, Any]:
 
 
 def _print(program: "Program", results: dict[str, Any], targets: dict[str, list[Path]], step: str) -> None:
-    from fcrn_mobile.mil.arithmetic import shown_as
     from fcrn_mobile.mil.files import readable
     from fcrn_mobile.mil.shapes import by
 
     rows = []
-    print(f"{program.function}, {shown_as(program.arithmetic)}" + (f", step {step}" if step else ""))
+    print(f"{program.function}, {program.arithmetic.title}" + (f", step {step}" if step else ""))
     for feature in program.outputs:
         value = results[feature.name]
         facts = _facts(feature, value, targets[feature.name])

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fcrn_mobile.data.source import Source
+    from fcrn_mobile.mil.arithmetic import Arithmetic
     from fcrn_mobile.validation.parting import Parting
 
 __all__ = ["arithmetic_options", "both_option", "partings", "policies", "print_partings"]
 
 
 def arithmetic_options(default: str, what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """``--arithmetic``, which the command gets with the traits of ``--without`` left out.
+    """``--arithmetic``, which the command gets as a record, the traits of ``--without`` left out.
 
     Args:
         default: one of ``mil.arithmetic.POLICIES``.
@@ -32,12 +33,10 @@ def arithmetic_options(default: str, what: str) -> Callable[[Callable[..., Any]]
 def _without_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
-    def narrowed(*args: Any, without: tuple[str, ...], **options: Any) -> Any:
-        from fcrn_mobile.mil.arithmetic import without_traits
+    def narrowed(*args: Any, arithmetic: str, without: tuple[str, ...], **options: Any) -> Any:
+        from fcrn_mobile.mil.arithmetic import Arithmetic
 
-        if without:
-            options["arithmetic"] = without_traits(options["arithmetic"], without)
-        return command(*args, **options)
+        return command(*args, arithmetic=Arithmetic.of(arithmetic, without), **options)
 
     text = "Of --arithmetic ane: a published trait not to follow: product, softplus, logsumexp, slice, sigmoid or ties."
     return click.option("--without", multiple=True, metavar="TRAIT", help=text)(narrowed)
@@ -46,13 +45,19 @@ def _without_option(command: Callable[..., Any]) -> Callable[..., Any]:
 both_option = click.option("--both", is_flag=True, help="Run float16 and ane, and say at which operator they part first.")
 
 
-def policies(arithmetic: str, both: bool) -> tuple[str, ...]:
+def policies(arithmetic: "Arithmetic", both: bool) -> "tuple[Arithmetic, ...]":
     """What candidates run under: ``--arithmetic`` alone, or float16 and the Neural Engine's."""
-    return ("float16", arithmetic if arithmetic.startswith("ane") else "ane") if both else (arithmetic,)
+    from fcrn_mobile.mil.arithmetic import ANE, FLOAT16
+
+    return (FLOAT16, arithmetic if arithmetic.name == ANE.name else ANE) if both else (arithmetic,)
 
 
 def partings(
-    candidates: tuple[str, ...], source: "Source", arithmetic: str, configs: Mapping[str, Path], size: tuple[int, int] | None = None
+    candidates: tuple[str, ...],
+    source: "Source",
+    arithmetic: "Arithmetic",
+    configs: Mapping[str, Path],
+    size: tuple[int, int] | None = None,
 ) -> "dict[str, Parting | None]":
     """Where each Core ML candidate parts in the two arithmetics on pictures of a size, by its path; None where it does not."""
     from fcrn_mobile.package.reading import SUFFIXES

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from fcrn_mobile.data.phone import PhoneView
     from fcrn_mobile.data.source import Source
+    from fcrn_mobile.mil.arithmetic import Arithmetic
     from fcrn_mobile.report.gate import Outcome
     from fcrn_mobile.runtimes import Runtime
     from fcrn_mobile.validation.result import Drift, Validation
@@ -65,7 +66,7 @@ def command(
     framing: str | None,
     skip_bad: bool,
     backend: str,
-    arithmetic: str,
+    arithmetic: "Arithmetic",
     model_config: tuple[str, ...],
     size: Any,
     html: Path | None,
@@ -110,7 +111,12 @@ def command(
 
 
 def _parted(
-    both: bool, candidates: tuple[str, ...], arithmetic: Any, configs: dict[str, Path], source: "Source", size: tuple[int, int] | None
+    both: bool,
+    candidates: tuple[str, ...],
+    arithmetic: "Arithmetic",
+    configs: dict[str, Path],
+    source: "Source",
+    size: tuple[int, int] | None,
 ) -> dict[str, Any]:
     """Partings of ``--both`` as the JSON has them; nothing without it."""
     return {"partings": partings(candidates, source, arithmetic, configs, size)} if both else {}
@@ -133,7 +139,7 @@ def _print(outcome: "Outcome", view: "PhoneView | None", html: Path | None) -> N
         print(f"written: {html}")
 
 
-def _broken(source: "Source", reference: str, result: "Validation", arithmetic: Any, configs: dict[str, Path]) -> Any:
+def _broken(source: "Source", reference: str, result: "Validation", arithmetic: "Arithmetic", configs: dict[str, Path]) -> Any:
     """Operators of what broke its budget, see ``broken_operators``."""
     from fcrn_mobile.report.gate import broken_operators
 
@@ -181,7 +187,7 @@ def _open(
     reference: str,
     candidates: tuple[str, ...],
     backend: str,
-    arithmetics: tuple[Any, ...],
+    arithmetics: "tuple[Arithmetic, ...]",
     configs: dict[str, Path],
     size: tuple[int, int] | None,
 ) -> "tuple[Runtime, list[Runtime]]":
@@ -206,7 +212,7 @@ def _write_page(
     base: "Runtime",
     runtimes: "list[Runtime]",
     result: "Validation",
-    arithmetic: Any,
+    arithmetic: "Arithmetic",
     configs: dict[str, Path],
 ) -> None:
     from fcrn_mobile.report.findings import diagnoses

@@ -8,7 +8,7 @@ from pathlib import Path
 from fcrn_mobile.errors import InputError, require_known
 from fcrn_mobile.latency.turns import BLOCK, LEAST_PAIRS
 from fcrn_mobile.latency.worker import Open
-from fcrn_mobile.mil.arithmetic import POLICIES, Arithmetic
+from fcrn_mobile.mil.arithmetic import Arithmetic
 from fcrn_mobile.package.metadata import COMPUTE_UNITS
 from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.runtimes.backends import BACKENDS, Backend
@@ -44,7 +44,7 @@ class Subject:
 def subjects(
     models: Sequence[str],
     backends: Sequence[str],
-    arithmetic: str,
+    arithmetic: Arithmetic,
     threads: int | None,
     units: Sequence[str],
     device: str | None = None,
@@ -59,8 +59,6 @@ def subjects(
             that is unknown or that no backend chosen has.
     """
     records = {name: backend_named(name) for name in backends if name != "auto"}
-    if arithmetic not in POLICIES:
-        raise InputError(f"unknown --arithmetic '{arithmetic}': use one of {', '.join(POLICIES)}")
     for unit in units:
         require_known("--compute-units", unit, COMPUTE_UNITS)
     plan = []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from fcrn_mobile.mil.arithmetic import Arithmetic, apply
+from fcrn_mobile.mil.arithmetic import Arithmetic
 from fcrn_mobile.mil.operation import Block, Operation, Reference, TensorInfo
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.shapes import by
@@ -167,7 +167,7 @@ def _expand(operation: Operation, arithmetic: Arithmetic) -> dict[str, torch.Ten
     for info, value in zip(operation.outputs, results, strict=False):
         if not info.fits(value.shape):
             raise MilError(f"{operation} expands to {by(value.shape)}, declared is {by(info.shape)}: export the package again")
-        expanded[info.name] = apply(arithmetic, operation.kind, info.dtype, value)
+        expanded[info.name] = arithmetic.apply(operation.kind, info.dtype, value)
     return expanded
 
 

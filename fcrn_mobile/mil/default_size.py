@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fcrn_mobile.mil.arithmetic import FLOAT32
 from fcrn_mobile.mil.check import CheckedFunction
 from fcrn_mobile.mil.declared import Shape
 from fcrn_mobile.mil.interface import Feature
@@ -61,7 +62,7 @@ def _shapes(source: Source) -> dict[str, Shape]:
     Raises:
         MilError: the model does not run here, or not on zeros.
     """
-    program = Program(**vars(read_parts(source)), arithmetic="float32", metadata={})
+    program = Program(**vars(read_parts(source)), arithmetic=FLOAT32, metadata={})
     values = program.start({feature.name: _zeros(feature) for feature in program.inputs if feature.default is None}, program.make_state())
     shapes = {name: tuple(value.shape) for name, value in values.items() if isinstance(value, Tensor)}
     for operation in program.every_step(values):

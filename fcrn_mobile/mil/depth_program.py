@@ -34,7 +34,7 @@ class DepthProgram(Program):
     def load(
         cls,
         path: Path | str,
-        arithmetic: Arithmetic = "float32",
+        arithmetic: Arithmetic | str = "float32",
         function: str | None = None,
         model_config: Path | None = None,
         size: tuple[int, int] | None = None,

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from fcrn_mobile.mil.arithmetic import Arithmetic, apply, follow
+from fcrn_mobile.mil.arithmetic import Arithmetic
 from fcrn_mobile.mil.operation import Block, Operation, Reference, TensorInfo
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.ops.control import Flow
@@ -60,7 +60,7 @@ def _execute(operation: Operation, values: Values, arithmetic: Arithmetic) -> No
         arguments = _arguments(operation, values)
         result = OPERATORS[operation.kind].run(**arguments)
         if operation.outputs:
-            result = follow(arithmetic, operation.kind, arguments, operation.outputs[0].dtype, result)
+            result = arithmetic.follow(operation.kind, arguments, operation.outputs[0].dtype, result)
     except Exception as error:
         _fail(operation, error)
     _file(operation, result if isinstance(result, tuple) else (result,), values, arithmetic)
@@ -107,7 +107,7 @@ def _file(operation: Operation, results: tuple[Any, ...], values: Values, arithm
         raise MilError(f"{operation} gives {len(results)} results, {len(operation.outputs)} are declared: export the package again")
     for info, value in zip(operation.outputs, results, strict=False):
         value = _fitting(operation, info, value, values)
-        values[info.name] = apply(arithmetic, operation.kind, info.dtype, value) if isinstance(value, Tensor) else value
+        values[info.name] = arithmetic.apply(operation.kind, info.dtype, value) if isinstance(value, Tensor) else value
 
 
 def _fitting(operation: Operation, info: TensorInfo, value: Any, values: Values) -> Any:

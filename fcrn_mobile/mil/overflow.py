@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fcrn_mobile.mil.arithmetic import Arithmetic, passed
+from fcrn_mobile.mil.arithmetic import ANE, FLOAT32, Arithmetic
 from fcrn_mobile.mil.operation import Operation, Reference
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.ops.lists import TensorList
@@ -38,7 +38,7 @@ class Overflow:
         return f"'{self.name}' ({self.operator} of values up to {self.largest:.4g}{limit})"
 
 
-def overflow_at(operation: Operation, values: Mapping[str, Any], arithmetic: Arithmetic = "float32") -> Overflow | None:
+def overflow_at(operation: Operation, values: Mapping[str, Any], arithmetic: Arithmetic = FLOAT32) -> Overflow | None:
     """The first result of an operator that has just run that is not finite, if all that the operator read is.
 
     Under ``ane`` also one that is finite, but past a limit beyond which the engine gives something else.
@@ -51,10 +51,10 @@ def overflow_at(operation: Operation, values: Mapping[str, Any], arithmetic: Ari
             largest = _largest(operation, values)
             if math.isfinite(largest):
                 return Overflow(info.name, operation.kind, largest)
-    if not arithmetic.startswith("ane") or not operation.outputs:
+    if arithmetic.name != ANE.name or not operation.outputs:
         return None
     arguments = {key: values[a.name] if isinstance(a, Reference) else a for key, a in operation.arguments.items()}
-    trait = passed(arithmetic, operation.kind, arguments, operation.outputs[0].dtype)
+    trait = arithmetic.passed(operation.kind, arguments, operation.outputs[0].dtype)
     return Overflow(operation.name, operation.kind, _largest(operation, values), trait.text) if trait else None
 
 

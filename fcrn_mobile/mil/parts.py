@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fcrn_mobile.mil.arithmetic import Arithmetic
+from fcrn_mobile.mil.arithmetic import FLOAT32, Arithmetic
 from fcrn_mobile.mil.binding import release_after_last_use
 from fcrn_mobile.mil.check_features import check_described
 from fcrn_mobile.mil.interface import Feature
@@ -34,7 +34,7 @@ class Source:
     model: "Model"
     folder: Path
     where: str
-    arithmetic: Arithmetic = "float32"
+    arithmetic: Arithmetic = FLOAT32
     function: str | None = None
 
     @property

@@ -8,7 +8,7 @@ from typing import Any, Self
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fcrn_mobile.mil.arithmetic import Arithmetic, check_policy
+from fcrn_mobile.mil.arithmetic import Arithmetic
 from fcrn_mobile.mil.binding import with_constants
 from fcrn_mobile.mil.execution import Values, run
 from fcrn_mobile.mil.interface import Feature
@@ -45,23 +45,23 @@ class Program:
     states: tuple[Feature, ...] = ()
 
     @classmethod
-    def load(cls, path: Path | str, arithmetic: Arithmetic = "float32", function: str | None = None) -> Self:
+    def load(cls, path: Path | str, arithmetic: Arithmetic | str = "float32", function: str | None = None) -> Self:
         """Read a model from disk, expand its constants and check that every operator is known.
 
         Args:
             path: the .mlpackage folder or .mlmodel file: an ML program, a pipeline, or another kind of model (``models.py``).
             arithmetic: ``float32``; ``float16`` to round every float16 tensor of the program; ``ane``, a simulation of the
-                Neural Engine, where large products overflow earlier (see ``arithmetic.py``).
+                Neural Engine, where large products overflow earlier, ``ane without softplus`` leaves a trait out (see ``arithmetic.py``).
             function: of a package with several; None takes its default.
 
         Raises:
             MilError: unknown policy or function; a missing, damaged or truncated model, or of a kind that does not run here; an
                 operator this runtime lacks; a program that Core ML itself refuses.
         """
-        check_policy(arithmetic)
+        policy = Arithmetic.of(arithmetic)
         with specification_apart(Path(path)) as (model, folder):
-            parts = read_parts(Source(model, folder, str(path), arithmetic, function))
-        return cls(**vars(parts), arithmetic=arithmetic, metadata=metadata(model))
+            parts = read_parts(Source(model, folder, str(path), policy, function))
+        return cls(**vars(parts), arithmetic=policy, metadata=metadata(model))
 
     def make_state(self) -> State:
         """A state to hand to the predictions of one sequence; zero at first, and empty if the program keeps nothing."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.mil.arithmetic import Arithmetic, check_policy
+from fcrn_mobile.mil.arithmetic import FLOAT32, Arithmetic
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.program import Program
 from fcrn_mobile.mil.state import State
@@ -65,7 +65,7 @@ class Answers:
 
 
 @contextmanager
-def simulated_core_ml(arithmetic: Arithmetic = "float16") -> Iterator[Answers]:
+def simulated_core_ml(arithmetic: Arithmetic | str = "float16") -> Iterator[Answers]:
     """Let ``predict`` and ``make_state`` of coremltools' models work on any machine, answered by this runtime.
 
     ``ct.models.MLModel``, ``ct.models.CompiledMLModel`` and what ``ct.convert`` gives are loaded by it as long as the context lasts;
@@ -82,12 +82,11 @@ def simulated_core_ml(arithmetic: Arithmetic = "float16") -> Iterator[Answers]:
     Raises:
         InputError: an unknown arithmetic.
     """
-    check_policy(arithmetic)
-    answers = Answers()
+    policy, answers = Arithmetic.of(arithmetic), Answers()
 
     class _Model(_SimulatedModel):
         def __init__(self, path: str, units: str, function: str, hints: Mapping[str, str], asset: Any = None) -> None:
-            super().__init__(answers, arithmetic, path, units, function, asset)
+            super().__init__(answers, policy, path, units, function, asset)
 
     with answered_by(_Model, _Compiled):
         yield answers
@@ -131,7 +130,7 @@ class _SimulatedModel:
         start = time.perf_counter_ns()
         with answers.answering():
             source = _source(Path(path) if asset is None else asset.path)
-            policy = "float32" if units == "CPU_ONLY" and _without_types(source) else arithmetic
+            policy = FLOAT32 if units == "CPU_ONLY" and _without_types(source) else arithmetic
             self._program = Program.load(source, policy, function or None)
             self._answers, self._compiled = answers, _Compiled(source)
         self._load_time = time.perf_counter_ns() - start

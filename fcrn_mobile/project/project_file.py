@@ -9,7 +9,7 @@ from fcrn_mobile.conversion.export import SUFFIXES
 from fcrn_mobile.data.phone import VIEWS
 from fcrn_mobile.errors import InputError, require_known
 from fcrn_mobile.evaluation.budget import Limit, parse_limit
-from fcrn_mobile.mil.arithmetic import POLICIES, Arithmetic, without_traits
+from fcrn_mobile.mil.arithmetic import POLICIES, Arithmetic
 from fcrn_mobile.toml_file import known_keys, read_toml
 
 __all__ = ["NAME", "Artefact", "Bench", "Model", "Project", "read_project"]
@@ -80,7 +80,7 @@ class Project:
     framing: str | None = None
     budget: Mapping[str, str] = field(default_factory=dict)
     backend: str = "auto"
-    arithmetic: Arithmetic = "float16"
+    arithmetic: str = "float16"
     benches: tuple[Bench, ...] = ()
     report: str = "depth-report"
     without: tuple[str, ...] = ()
@@ -97,7 +97,7 @@ class Project:
         Raises:
             MilError: it has none, or not one of these.
         """
-        return without_traits(self.arithmetic, self.without)  # type: ignore[return-value] # with traits left out
+        return Arithmetic.of(self.arithmetic, self.without)
 
     def limits(self, artefact: Artefact) -> list[Limit]:
         """What an artefact is held to; empty: what its recipe promised."""
@@ -112,7 +112,7 @@ def read_project(path: Path) -> Project:
     """
     values = read_toml(path, "project file", "the depth.toml that 'fcrn-mobile init' writes")
     try:
-        words = {"arithmetic": _word("arithmetic", POLICIES), "without": _texts("without"), "framing": _word("framing", VIEWS)}
+        words = {"arithmetic": _word("arithmetic", list(POLICIES)), "without": _texts("without"), "framing": _word("framing", VIEWS)}
         readers = {"models": _tables(_model, "models"), "benches": _tables(_bench, "benches"), "budget": _budget} | words
         project = _record(Project, values, "", readers)
         _check_apart(project)

@@ -8,7 +8,7 @@ from typing import Any
 from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.data.phone import PhoneView
 from fcrn_mobile.data.source import Source
-from fcrn_mobile.mil.arithmetic import Arithmetic
+from fcrn_mobile.mil.arithmetic import FLOAT16, Arithmetic
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.report.operators import Operators, operators
 from fcrn_mobile.report.sarif import SarifResult, SarifRule, sarif
@@ -94,7 +94,7 @@ def broken_operators(
     source: Source,
     reference: str,
     validation: Validation,
-    arithmetic: Arithmetic = "float16",
+    arithmetic: Arithmetic = FLOAT16,
     on_image: OnStep | None = None,
     configs: Mapping[str, Path] | None = None,
 ) -> dict[str, Operators]:

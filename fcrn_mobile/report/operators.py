@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fcrn_mobile.data.source import Source
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.mil.arithmetic import Arithmetic
+from fcrn_mobile.mil.arithmetic import FLOAT16, Arithmetic
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.package.reading import SUFFIXES
 from fcrn_mobile.progress import OnStep
@@ -55,7 +55,7 @@ def operators(
     source: Source,
     reference: str,
     validation: Validation,
-    arithmetic: Arithmetic = "float16",
+    arithmetic: Arithmetic = FLOAT16,
     on_image: OnStep | None = None,
     configs: Mapping[str, Path] | None = None,
 ) -> Operators:

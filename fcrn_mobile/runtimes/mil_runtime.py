@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.mil.arithmetic import Arithmetic, shown_as
+from fcrn_mobile.mil.arithmetic import Arithmetic
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.overflow import Overflow
 from fcrn_mobile.runtimes.runtime import model_name
@@ -22,12 +22,12 @@ class MilRuntime:
     is_concurrent = True
 
     def __init__(
-        self, path: Path, model_config: Path | None = None, *, arithmetic: Arithmetic, size: tuple[int, int] | None = None
+        self, path: Path, model_config: Path | None = None, *, arithmetic: Arithmetic | str, size: tuple[int, int] | None = None
     ) -> None:
         self.name = model_name(path)
         self.path = path
         self._program = DepthProgram.load(path, arithmetic, model_config=model_config, size=size)
-        self.arithmetic = shown_as(arithmetic)
+        self.arithmetic = self._program.arithmetic.title
         self.contract = self._program.interface.contract
         self.input_size = self._program.input_size
         self.metadata = self._program.metadata

@@ -16,7 +16,7 @@ __all__ = ["backend_named", "check_threads", "choose_backend", "model_suffix", "
 def open_runtime(
     model: str,
     backend: str = "auto",
-    arithmetic: Arithmetic = "float16",
+    arithmetic: Arithmetic | str = "float16",
     threads: int | None = None,
     compute_units: str = "all",
     model_config: Path | None = None,

@@ -70,7 +70,7 @@ class Attribution:
             "worst": [op.name for op in self.worst],
             "fidelity": self.fidelity.to_json(),
             "images": self.images,
-            "arithmetic": self.arithmetic,
+            "arithmetic": str(self.arithmetic),
             "unmatched": {"candidate": len(self.ops) - len(self.matched), "reference": self.reference_only},
             "ops": [asdict(op) | {"fall_db": op.fall_db} for op in self.ops],
             "versions": {"fcrn-mobile": fcrn_mobile.__version__},

@@ -25,7 +25,7 @@ from fcrn_mobile.data.spec import open_images
 from fcrn_mobile.depth_contract import UNITS, Framing
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.budget import FIDELITY, parse_limit
-from fcrn_mobile.mil.arithmetic import Arithmetic
+from fcrn_mobile.mil.arithmetic import FLOAT16, FLOAT32
 from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.package.reading import package_hash
 from fcrn_mobile.runtimes import Runtime, open_runtime
@@ -37,7 +37,7 @@ __all__ = ["ARITHMETICS", "LIMIT", "SUFFIX", "HostFrame", "HostOutputs", "host_o
 #: After a package's name.
 SUFFIX = ".fidelity.json"
 #: Of the MIL runtime, whose outputs are stored; the first is what a budget is held to: the package's own numbers, unrounded.
-ARITHMETICS: tuple[Arithmetic, ...] = ("float32", "float16")
+ARITHMETICS = (FLOAT32.name, FLOAT16.name)
 #: Bytes of pictures and outputs, unless one picture alone has more.
 LIMIT = 2**20
 #: A frame whose abs_rel is above this differs, where the package names no budget on fidelity.

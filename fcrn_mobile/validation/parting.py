@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fcrn_mobile.mil.arithmetic import Arithmetic
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.overflow import overflow_at
 
@@ -43,7 +44,7 @@ class Parting:
 def first_parting(
     package: Path,
     images: Iterable[NDArray[np.uint8]],
-    arithmetic: str = "ane",
+    arithmetic: Arithmetic | str = "ane",
     config: Path | None = None,
     size: tuple[int, int] | None = None,
 ) -> Parting | None:
@@ -63,7 +64,7 @@ def first_parting(
         InputError: see ``DepthProgram.load``.
     """
     half = DepthProgram.load(package, "float16", model_config=config, size=size)
-    engine = DepthProgram.load(package, arithmetic, model_config=config, size=size)  # type: ignore[arg-type] # with traits left out
+    engine = DepthProgram.load(package, arithmetic, model_config=config, size=size)
     for index, image in enumerate(images):
         values, others = half.start(half.taking(image)), engine.start(engine.taking(image))
         for operation, _ in zip(half.every_step(values), engine.every_step(others), strict=False):

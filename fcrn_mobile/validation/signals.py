@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fcrn_mobile.evaluation.meaning import depth_of
-from fcrn_mobile.mil.arithmetic import Arithmetic, largest
+from fcrn_mobile.mil.arithmetic import Arithmetic
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.execution import Values
 from fcrn_mobile.mil.operation import Operation, Reference
@@ -129,7 +129,7 @@ def _count(signal: Signal, operation: Operation, arithmetic: Arithmetic, results
     for info, result in zip(operation.outputs, results, strict=False):
         if result.is_floating_point():
             signal.not_finite += int((~result.isfinite()).sum())
-            bound = largest(arithmetic, operation.kind, info.dtype)
+            bound = arithmetic.largest(operation.kind, info.dtype)
             # Not "> bound": a NaN compares as false, and counts.
             signal.beyond += result.numel() - int((result.abs() <= bound if math.isfinite(bound) else result.isfinite()).sum())
 

@@ -11,6 +11,7 @@ from coremltools.proto import Model_pb2
 from fcrn_mobile.conversion.correct import Walk
 from fcrn_mobile.conversion.encoding import Encoding
 from fcrn_mobile.conversion.rounding import Moments, choose
+from fcrn_mobile.mil.arithmetic import FLOAT32
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.execution import Values
 from fcrn_mobile.mil.interface import Feature
@@ -37,7 +38,7 @@ def program(weight: torch.Tensor) -> DepthProgram:
     half = Operation("mul", {"x": Reference("y"), "y": torch.tensor(0.5)}, (TensorInfo("z", "FLOAT32", SHAPE),), ("y",))
     result = Model_pb2.FeatureDescription(name="z")
     result.type.multiArrayType.dataType = 65568
-    return DepthProgram((Feature.from_description(described),), (Feature.from_description(result),), (conv, half), "float32", {})
+    return DepthProgram((Feature.from_description(described),), (Feature.from_description(result),), (conv, half), FLOAT32, {})
 
 
 def walk(rounding: bool, bias: bool) -> Walk:

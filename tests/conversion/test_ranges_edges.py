@@ -10,6 +10,7 @@ from coremltools.proto import Model_pb2
 
 from fcrn_mobile.conversion.ranges import Range, measure_ranges, measured, shared
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.mil.arithmetic import FLOAT32
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
@@ -30,7 +31,7 @@ def op(kind: str, name: str, *reads: str) -> Operation:
 
 
 def program(*operations: Operation) -> DepthProgram:
-    return DepthProgram((), (), operations, "float32", {})
+    return DepthProgram((), (), operations, FLOAT32, {})
 
 
 R = {name: Range(-float(number), float(number) / 2) for number, name in enumerate("abcdefg", 1)}

@@ -16,6 +16,7 @@ from fcrn_mobile.latency.stability import WarmUp
 from fcrn_mobile.latency.stages import STAGES, colour_table, coloured, end_to_end, model_only, sample_photo
 from fcrn_mobile.latency.turns import Comparison
 from fcrn_mobile.latency.worker import Opened, Worker
+from fcrn_mobile.mil.arithmetic import FLOAT32
 from tests.latency.runtimes import Sleeping, faulty, killed, missing, sleeping
 
 VALIDATOR = Draft202012Validator(schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
@@ -113,12 +114,12 @@ def test_colours_are_those_of_matplotlib() -> None:
 def test_every_model_meets_the_backends_that_run_it(tmp_path) -> None:
     onnx = tmp_path / "a.onnx"
     onnx.touch()
-    chosen = subjects(["builtin", str(onnx)], ["torch", "torch-compiled", "openvino"], "float32", 1, [])
+    chosen = subjects(["builtin", str(onnx)], ["torch", "torch-compiled", "openvino"], FLOAT32, 1, [])
     assert [(s.model, s.backend) for s in chosen] == [("builtin", "torch"), ("builtin", "torch-compiled"), (str(onnx), "openvino")]
-    assert subjects(["builtin"], ["auto"], "float32", None, []) == [Subject("builtin", "torch", "float32", None, "cpuOnly")]
+    assert subjects(["builtin"], ["auto"], FLOAT32, None, []) == [Subject("builtin", "torch", FLOAT32, None, "cpuOnly")]
     package = tmp_path / "a.mlpackage"
     package.mkdir()
-    units = [subject.compute_units for subject in subjects([str(package)], ["coreml"], "float32", None, [])]
+    units = [subject.compute_units for subject in subjects([str(package)], ["coreml"], FLOAT32, None, [])]
     assert units == ["all", "cpuAndNeuralEngine", "cpuAndGPU", "cpuOnly"]
 
 
@@ -131,7 +132,6 @@ def test_every_model_meets_the_backends_that_run_it(tmp_path) -> None:
         (["builtin"], ["auto"], {"units": ["gpu"]}, 30, False, "unknown --compute-units 'gpu'"),
         (["builtin"], ["auto"], {"units": ["all"]}, 30, False, "--compute-units 'all' is for the coreml backend"),
         (["builtin"], ["auto"], {"device": "any"}, 30, False, "--device 'any' is for the coreml backend"),
-        (["builtin"], ["auto"], {"arithmetic": "int4"}, 30, False, "unknown --arithmetic 'int4'"),
         (["builtin"], ["auto"], {"threads": 0}, 30, False, "--threads is 0"),
         (["builtin"], ["auto"], {}, 0, False, "--runs is 0"),
         (["builtin"], ["auto"], {}, 30, True, "--compare takes two, not 1"),
@@ -139,19 +139,19 @@ def test_every_model_meets_the_backends_that_run_it(tmp_path) -> None:
     ],
 )
 def test_what_cannot_be_measured_is_refused_before_any_work(models, backends, settings, runs, compared, words) -> None:
-    settings = {"arithmetic": "float32", "threads": None, "units": [], **settings}
+    settings = {"arithmetic": FLOAT32, "threads": None, "units": [], **settings}
     with pytest.raises(InputError, match=words):
         check(subjects(models, backends, **settings), runs, settings["threads"], compared)
 
 
 def test_threads_are_refused_where_a_backend_has_no_such_setting() -> None:
     with pytest.raises(InputError, match="'coreai' chooses its threads itself"):
-        check([Subject("a.aimodel", "coreai", "float32", 2, "cpuOnly")], 30, 2)
+        check([Subject("a.aimodel", "coreai", FLOAT32, 2, "cpuOnly")], 30, 2)
 
 
 def test_a_remote_device_is_neither_compared_nor_measured_end_to_end() -> None:
     with pytest.raises(InputError, match="leave --device out"):
-        check([Subject("a.mlpackage", "coreml", "float32", None, "all")], 30, None, elsewhere=True)
+        check([Subject("a.mlpackage", "coreml", FLOAT32, None, "all")], 30, None, elsewhere=True)
 
 
 def test_a_report_has_the_keys_of_its_format_in_their_order_and_is_read_back_as_it_was() -> None:

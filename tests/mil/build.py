@@ -64,7 +64,7 @@ def write_manifest(path: Path) -> None:
 
 
 def run_op(
-    body: Callable[..., Any], *inputs: np.ndarray, target: str = "iOS17", arithmetic: Arithmetic = "float32"
+    body: Callable[..., Any], *inputs: np.ndarray, target: str = "iOS17", arithmetic: Arithmetic | str = "float32"
 ) -> tuple[Program, list[np.ndarray]]:
     """The program of ``body``, saved and loaded from disk, and its outputs in declared order."""
     with tempfile.TemporaryDirectory() as folder:
@@ -132,7 +132,7 @@ def convert(network: nn.Module, examples: list[torch.Tensor], folder: Path, name
     return path
 
 
-def run_package(path: Path, inputs: list[np.ndarray], arithmetic: Arithmetic = "float32") -> list[np.ndarray]:
+def run_package(path: Path, inputs: list[np.ndarray], arithmetic: Arithmetic | str = "float32") -> list[np.ndarray]:
     """Outputs in declared order."""
     program = Program.load(path, arithmetic)
     results = program.predict({f"x{i}": value for i, value in enumerate(inputs)})

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fcrn_mobile.mil import MilError
-from fcrn_mobile.mil.arithmetic import POLICIES, apply, check_policy, largest, shown_as
+from fcrn_mobile.mil.arithmetic import ANE, FLOAT16, FLOAT32, POLICIES, Arithmetic
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.traits import LARGEST_PRODUCT
 
@@ -55,7 +55,7 @@ def half(values: torch.Tensor) -> np.ndarray:
 @pytest.mark.parametrize("policy", ["float16", "ane"])
 def test_what_is_computed_is_rounded(kind: str, policy: str) -> None:
     assert kind in OPERATORS
-    result = apply(policy, kind, "FLOAT16", VALUES.clone())  # type: ignore[arg-type]
+    result = Arithmetic(policy).apply(kind, "FLOAT16", VALUES.clone())
     expected = half(VALUES)
     if policy == "ane" and kind in PRODUCTS:
         expected = np.where(np.abs(expected) > 32750, np.copysign(np.inf, expected), expected)
@@ -68,7 +68,7 @@ def test_what_is_computed_is_rounded(kind: str, policy: str) -> None:
 def test_what_is_moved_stays_the_same_tensor(kind: str, policy: str) -> None:
     assert kind in OPERATORS
     value = VALUES.clone()
-    assert apply(policy, kind, "FLOAT16", value) is value  # type: ignore[arg-type]
+    assert Arithmetic(policy).apply(kind, "FLOAT16", value) is value
     assert torch.equal(value, VALUES)
 
 
@@ -76,24 +76,24 @@ def test_what_is_moved_stays_the_same_tensor(kind: str, policy: str) -> None:
 @pytest.mark.parametrize("kind", ["add", "conv"])
 def test_single_precision_and_whole_numbers_are_left_alone(policy: str, kind: str) -> None:
     value = VALUES.clone()
-    assert apply(policy, kind, "FLOAT32", value) is value  # type: ignore[arg-type]
-    assert apply("float32", kind, "FLOAT16", value) is value
+    assert Arithmetic(policy).apply(kind, "FLOAT32", value) is value
+    assert FLOAT32.apply(kind, "FLOAT16", value) is value
     whole = torch.tensor([70000, 3])
-    assert apply(policy, kind, "FLOAT16", whole) is whole  # type: ignore[arg-type]
+    assert Arithmetic(policy).apply(kind, "FLOAT16", whole) is whole
     assert torch.equal(value, VALUES)
 
 
 @pytest.mark.parametrize("kind", ["cast", "einsum", "tanh", "reduce_mean"])
 def test_a_result_that_may_be_a_view_is_not_overwritten(kind: str) -> None:
     value = VALUES.clone()
-    apply("float16", kind, "FLOAT16", value)
+    FLOAT16.apply(kind, "FLOAT16", value)
     assert torch.equal(value, VALUES)
 
 
 def test_the_published_limit_itself_still_holds() -> None:
     at = torch.tensor([32736.0, 32768.0, -32768.0])  # neighbours in float16 on both sides of 32,750
-    assert apply("ane", "conv", "FLOAT16", at.clone()).tolist() == [32736.0, math.inf, -math.inf]
-    assert apply("ane", "add", "FLOAT16", at.clone()).tolist() == at.tolist()
+    assert ANE.apply("conv", "FLOAT16", at.clone()).tolist() == [32736.0, math.inf, -math.inf]
+    assert ANE.apply("add", "FLOAT16", at.clone()).tolist() == at.tolist()
 
 
 @pytest.mark.parametrize(
@@ -109,13 +109,11 @@ def test_the_published_limit_itself_still_holds() -> None:
     ],
 )
 def test_the_bound_is_that_of_what_is_declared(policy: str, kind: str, declared: str, bound: float) -> None:
-    assert largest(policy, kind, declared) == bound  # type: ignore[arg-type]
+    assert Arithmetic(policy).largest(kind, declared) == bound
 
 
 def test_policies_are_known_by_name() -> None:
-    assert POLICIES == ("float32", "float16", "ane")
-    assert len({*map(shown_as, POLICIES)}) == 3
-    for name in POLICIES:
-        check_policy(name)
+    assert tuple(POLICIES) == ("float32", "float16", "ane")
+    assert len({Arithmetic.of(name).title for name in POLICIES}) == 3
     with pytest.raises(MilError, match="'half': use one of float32, float16, ane"):
-        check_policy("half")
+        Arithmetic.of("half")

@@ -8,13 +8,14 @@ import torch
 from coremltools.proto import MIL_pb2
 
 from fcrn_mobile.mil import MilError
+from fcrn_mobile.mil.arithmetic import FLOAT16, FLOAT32, Arithmetic
 from fcrn_mobile.mil.binding import bind, with_constants
 from fcrn_mobile.mil.operation import Operation, Reference
 from fcrn_mobile.mil.values import Constants
 from tests.mil.protobuf import constant, named_constant, operation, tensor_type
 
 
-def bound(*operations: Any, outputs: tuple[str, ...] = ("y",), arithmetic: Any = "float32", opset: int = 8) -> tuple[Operation, ...]:
+def bound(*operations: Any, outputs: tuple[str, ...] = ("y",), arithmetic: Arithmetic = FLOAT32, opset: int = 8) -> tuple[Operation, ...]:
     block = MIL_pb2.Block()
     block.operations.extend(operations)
     block.outputs.extend(outputs)
@@ -86,7 +87,7 @@ def test_compressed_constants_are_expanded_and_rounded_as_results_are() -> None:
     half = scaled(scale=1 / 3)
     half.outputs[0].type.CopyFrom(tensor_type((2, 2), "FLOAT16"))
     wide, narrow = (
-        bound(half, operation("add", (2, 2), x="x", y="w"), arithmetic=policy)[0].arguments["y"] for policy in ("float32", "float16")
+        bound(half, operation("add", (2, 2), x="x", y="w"), arithmetic=policy)[0].arguments["y"] for policy in (FLOAT32, FLOAT16)
     )
     assert torch.equal(narrow, wide.half().float())
     assert not torch.equal(narrow, wide)

@@ -8,6 +8,7 @@ import torch
 from coremltools.proto import MIL_pb2
 
 from fcrn_mobile.mil import MilError
+from fcrn_mobile.mil.arithmetic import FLOAT32
 from fcrn_mobile.mil.binding import bind, with_constants
 from fcrn_mobile.mil.operation import Operation, Reference
 from fcrn_mobile.mil.values import Constants
@@ -18,7 +19,7 @@ def bound(*operations: Any, outputs: tuple[str, ...] = ("y",)) -> tuple[Operatio
     block = MIL_pb2.Block()
     block.operations.extend(operations)
     block.outputs.extend(outputs)
-    return bind(block, Constants(Path("nowhere")), "a.mlpackage", "float32", 8)
+    return bind(block, Constants(Path("nowhere")), "a.mlpackage", FLOAT32, 8)
 
 
 @pytest.mark.parametrize("kind", ["conv", "conv_transpose"])

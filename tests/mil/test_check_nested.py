@@ -9,6 +9,7 @@ import torch
 from coremltools.proto import MIL_pb2
 
 from fcrn_mobile.mil import MilError
+from fcrn_mobile.mil.arithmetic import FLOAT32
 from fcrn_mobile.mil.binding import bind
 from fcrn_mobile.mil.check import check_block
 from fcrn_mobile.mil.execution import Values, run
@@ -49,9 +50,9 @@ def checked(*operations: Any) -> Any:
 
 def value(*operations: Any, x: float) -> float:
     """What a checked function of x gives."""
-    bound = bind(checked(*operations), Constants(Path()), "a.mlpackage", "float32", 8, inputs=["x"])
+    bound = bind(checked(*operations), Constants(Path()), "a.mlpackage", FLOAT32, 8, inputs=["x"])
     values = Values([("x", torch.tensor([x]))])
-    ended = list(run(bound, values, "float32"))
+    ended = list(run(bound, values, FLOAT32))
     assert {operation.kind for operation in ended} <= {operation.kind for operation in every(bound)}
     assert set(values) <= {"x", "y"}
     return float(values["y"])

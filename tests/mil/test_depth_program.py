@@ -7,6 +7,7 @@ import pytest
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
+from fcrn_mobile.mil.arithmetic import FLOAT16
 from fcrn_mobile.mil.depth_program import DepthProgram
 from tests.mil.build import mb, save_program
 from tests.validation.programs import SIZE, depth_program, grey, pictures
@@ -35,7 +36,7 @@ def test_it_stays_one_with_other_operators_and_weights() -> None:
     program = depth_program(grey(0.5))
     twice = program.with_constants({"grey": {"weight": 2 * program.operations[0].arguments["weight"]}})
     assert isinstance(twice, DepthProgram)
-    assert isinstance(replace(program, arithmetic="float16"), DepthProgram)
+    assert isinstance(replace(program, arithmetic=FLOAT16), DepthProgram)
     assert DepthProgram.of(program, "it").operations is program.operations
     image = program.taking(pictures(4)[0])
     np.testing.assert_array_equal(twice.depth(twice.predict(image)), 2 * program.depth(program.predict(image)))

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from fcrn_mobile.mil import MilError
+from fcrn_mobile.mil.arithmetic import FLOAT16, FLOAT32
 from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
 from tests.validation.programs import depth_program, grey, pictures, step
 
@@ -68,18 +69,18 @@ def test_an_overflow_names_the_first_tensor_and_the_largest_that_went_in() -> No
             step("mul", "big", "image", y=torch.tensor(-300.0), dtype="FLOAT16", shape=(1, 3, 4, 6)),
             step("mul", "more", "big", y=torch.tensor(300.0), dtype="FLOAT16", shape=(1, 3, 4, 6)),
         ),
-        arithmetic="float16",
+        arithmetic=FLOAT16,
     )
     found = program.first_overflow(IMAGE)
     assert found is not None
     assert (found.name, found.operator, found.largest) == ("more", "mul", 3000.0)
-    assert replace(program, arithmetic="float32").first_overflow(IMAGE) is None
+    assert replace(program, arithmetic=FLOAT32).first_overflow(IMAGE) is None
     assert program.first_overflow({"image": np.zeros((4, 6, 3), np.uint8)}) is None
 
 
 def test_the_largest_that_went_in_may_be_a_constant() -> None:
     constant = step("mul", "big", "image", y=torch.tensor(70_000.0), dtype="FLOAT16", shape=(1, 3, 4, 6))
-    found = replace(depth_program(constant), arithmetic="float16").first_overflow(IMAGE)
+    found = replace(depth_program(constant), arithmetic=FLOAT16).first_overflow(IMAGE)
     assert found is not None
     assert (found.name, found.largest) == ("big", 70_000.0)
 
@@ -95,7 +96,7 @@ def test_other_weights_are_given_by_an_operator_s_name() -> None:
 def test_half_precision_reaches_every_declared_result() -> None:
     third = step("add", "y", "grey", y=torch.tensor(1 / 3), dtype="FLOAT16")
     exact = depth_program(grey(), third).predict(IMAGE)["y"]
-    rounded = replace(depth_program(grey(), third), arithmetic="float16").predict(IMAGE)["y"]
+    rounded = replace(depth_program(grey(), third), arithmetic=FLOAT16).predict(IMAGE)["y"]
     np.testing.assert_array_equal(rounded, exact.astype(np.float16).astype(np.float32))
     assert not np.array_equal(rounded, exact)
 
@@ -122,14 +123,14 @@ def test_a_watched_run_gives_its_outputs_and_the_first_overflow_even_if_a_clamp_
             step("mul", "more", "big", y=torch.tensor(2.0), dtype="FLOAT16", shape=shape),
             step("clip", "y", "more", alpha=torch.tensor(0.0), beta=torch.tensor(1.0), dtype="FLOAT16", shape=shape),
         ),
-        arithmetic="float16",
+        arithmetic=FLOAT16,
     )
     outputs, found = program.watch(IMAGE)
     assert found is not None
     assert (found.name, found.operator) == ("big", "mul")
     np.testing.assert_array_equal(outputs["y"], program.predict(IMAGE)["y"])
     assert np.isfinite(outputs["y"]).all()
-    calm, found = replace(program, arithmetic="float32").watch(IMAGE)
+    calm, found = replace(program, arithmetic=FLOAT32).watch(IMAGE)
     assert found is None
     assert calm["y"].shape == shape
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fcrn_mobile.mil import MilError, Program
-from fcrn_mobile.mil.arithmetic import largest
+from fcrn_mobile.mil.arithmetic import Arithmetic
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.shapes import ShapeRule
 from tests.mil.build import mb, save_program
@@ -142,9 +142,9 @@ def test_arrays_and_pictures_of_half_precision_go_in_rounded() -> None:
 
 @pytest.mark.parametrize("policy", ["float32", "float16", "ane"])
 def test_half_precision_ends_at_65504_and_products_of_the_neural_engine_earlier(policy: Any) -> None:
-    assert largest(policy, "add", "FLOAT16") == 65504
-    assert largest(policy, "conv", "FLOAT16") == (32750 if policy == "ane" else 65504)
-    assert largest(policy, "conv", "FLOAT32") == np.inf
+    assert Arithmetic(policy).largest("add", "FLOAT16") == 65504
+    assert Arithmetic(policy).largest("conv", "FLOAT16") == (32750 if policy == "ane" else 65504)
+    assert Arithmetic(policy).largest("conv", "FLOAT32") == np.inf
 
 
 @pytest.mark.parametrize("value", [65504.0, 65519.0, 65520.0, -65520.0, 1e6])

@@ -12,13 +12,13 @@ import torch
 
 import fcrn_mobile.mil
 from fcrn_mobile.mil import MilError, Program
-from fcrn_mobile.mil.arithmetic import apply, largest, shown_as, without_traits
+from fcrn_mobile.mil.arithmetic import ANE, Arithmetic
 from fcrn_mobile.mil.traits import TRAITS
 from tests.mil.build import mb, save_program
 
 
 def run(folder: Path, body: Callable[..., Any], x: np.ndarray, arithmetic: str) -> np.ndarray:
-    program = Program.load(save_program(folder, body, [x.astype(np.float16)]), arithmetic)  # type: ignore[arg-type]
+    program = Program.load(save_program(folder, body, [x.astype(np.float16)]), arithmetic)
     (result,) = program.predict({"x0": x.astype(np.float16)}).values()
     return result
 
@@ -71,9 +71,9 @@ def test_sigmoid_is_a_table_of_33_points(tmp_path: Path) -> None:
 def test_ties_are_rounded_away_from_zero(exact: float, engine: float) -> None:
     """The table of the M6 study (MAC and planar engine alike); 2049 read back as 2050 on M2 Pro and M5, too."""
     value = torch.tensor([exact], dtype=torch.float32)
-    assert apply("ane", "add", "FLOAT16", value.clone()).item() == engine
+    assert ANE.apply("add", "FLOAT16", value.clone()).item() == engine
     even = float(np.float16(np.float32(exact)))
-    assert apply("ane without ties", "add", "FLOAT16", value.clone()).item() == even  # type: ignore[arg-type]
+    assert Arithmetic("ane", ("ties",)).apply("add", "FLOAT16", value.clone()).item() == even
 
 
 def test_rounding_is_that_of_halves_away_from_zero_everywhere() -> None:
@@ -83,15 +83,15 @@ def test_rounding_is_that_of_halves_away_from_zero_everywhere() -> None:
     ulp = 2.0 ** (np.maximum(np.floor(np.log2(np.maximum(halves, 2.0**-24))), -14) - 10)
     values = (halves + ulp * generator.choice([0, 0.25, 0.5, 0.75], halves.size)) * generator.choice([-1, 1], halves.size)
     expected = np.sign(values) * np.floor(np.abs(values) / ulp + 0.5) * ulp
-    actual = apply("ane", "add", "FLOAT16", torch.tensor(values, dtype=torch.float32))
+    actual = ANE.apply("add", "FLOAT16", torch.tensor(values, dtype=torch.float32))
     np.testing.assert_array_equal(actual.numpy(), expected.astype(np.float32))
 
 
 def test_products_keep_their_limit_unless_it_is_left_out() -> None:
-    assert largest("ane", "conv", "FLOAT16") == 32750
-    assert largest("ane without product", "conv", "FLOAT16") == 65504  # type: ignore[arg-type]
+    assert ANE.largest("conv", "FLOAT16") == 32750
+    assert Arithmetic("ane", ("product",)).largest("conv", "FLOAT16") == 65504
     value = torch.tensor([40000.0])
-    assert apply("ane without product", "conv", "FLOAT16", value.clone()).item() == 40000  # type: ignore[arg-type]
+    assert Arithmetic("ane", ("product",)).apply("conv", "FLOAT16", value.clone()).item() == 40000
 
 
 def test_values_past_a_limit_are_named_though_the_result_is_finite(tmp_path: Path) -> None:
@@ -105,14 +105,16 @@ def test_values_past_a_limit_are_named_though_the_result_is_finite(tmp_path: Pat
 
 
 def test_traits_are_switched_off_by_name() -> None:
-    assert without_traits("ane", ("softplus", "ties", "softplus")) == "ane without softplus, ties"
-    assert without_traits("ane", ("ties", "softplus")) == "ane without softplus, ties"
-    assert without_traits("float16", ()) == "float16"
-    assert shown_as("ane without ties") == "a simulation of the Neural Engine's float16 arithmetic without ties"
+    left_out = Arithmetic("ane", ("softplus", "ties"))
+    assert str(Arithmetic.of("ane", ("softplus", "ties", "softplus"))) == "ane without softplus, ties"
+    assert Arithmetic.of("ane", ("ties", "softplus")) == left_out
+    assert Arithmetic.of("ane without ties", ("softplus",)) == left_out == Arithmetic.of(str(left_out)) == Arithmetic.of(left_out)
+    assert Arithmetic.of("float16") == Arithmetic("float16")
+    assert Arithmetic("ane", ("ties",)).title == "a simulation of the Neural Engine's float16 arithmetic without ties"
     with pytest.raises(MilError, match="unknown trait 'sofplus' of ane: leave out some of product, softplus"):
-        without_traits("ane", ("sofplus",))
+        Arithmetic.of("ane", ("sofplus",))
     with pytest.raises(MilError, match="arithmetic 'float16' has no traits"):
-        without_traits("float16", ("ties",))
+        Arithmetic.of("float16", ("ties",))
 
 
 def test_every_trait_has_its_source() -> None:

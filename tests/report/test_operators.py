@@ -9,6 +9,7 @@ from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.data import Sample
 from fcrn_mobile.evaluation import metrics
 from fcrn_mobile.mil import Program
+from fcrn_mobile.mil.arithmetic import FLOAT16, FLOAT32
 from fcrn_mobile.network.checkpoints import load_checkpoint, save_checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.progress import OnStep
@@ -60,7 +61,7 @@ def test_the_operators_are_those_of_the_candidate_that_drifts_most_on_the_frames
     assert (found.candidate, found.images, found.missing) == ("int8", 3, "")
     assert seen[-1] == (6, 6)
     ((reference, candidate, images, attribution),) = calls
-    assert (reference.arithmetic, candidate.arithmetic) == ("float32", "float16")
+    assert (reference.arithmetic, candidate.arithmetic) == (FLOAT32, FLOAT16)
     shown = [frames[index].image for index in ranks(validation.candidates[1]).values()]
     assert all(np.array_equal(one, other) for one, other in zip(images, shown, strict=True))
     assert [(row.own_drift, row.snr_db) for row in found.rows] == [(op.own_drift, op.snr_db) for op in attribution.worst]

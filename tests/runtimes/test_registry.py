@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 import fcrn_mobile
 from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.latency.plan import Subject, check, subjects
+from fcrn_mobile.mil.arithmetic import FLOAT32
 from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.runtimes.backends import BACKENDS, Backend, is_on_device
 from fcrn_mobile.runtimes.opening import choose_backend
@@ -53,8 +54,8 @@ def test_a_record_is_all_that_a_backend_needs(flat: str, call: Callable[..., Res
     runtime = open_runtime(flat, "flat", threads=3, compute_units="some")
     assert runtime.predict(np.zeros((4, 4, 3), np.uint8)).max() == 3
     assert runtime.metadata == {"units": "some"}
-    assert subjects([flat], ["auto"], "float32", 2, ["all"]) == [Subject(flat, "flat", "float32", 2, "all")]
-    check(subjects([flat], ["auto"], "float32", 2, ["all"]), 30, 2)
+    assert subjects([flat], ["auto"], FLOAT32, 2, ["all"]) == [Subject(flat, "flat", FLOAT32, 2, "all")]
+    check(subjects([flat], ["auto"], FLOAT32, 2, ["all"]), 30, 2)
     assert is_on_device("flat, float16")
     result = call("evaluate", flat, "--data", "sample#val", "--json", "-")
     assert result.returncode == 0, result.stderr

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from coremltools.proto import Model_pb2
 
+from fcrn_mobile.mil.arithmetic import FLOAT32
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
@@ -33,7 +34,7 @@ def depth_program(*operations: Operation, size: tuple[int, int] = SIZE) -> Depth
     picture.type.imageType.colorSpace = 20
     result = Model_pb2.FeatureDescription(name=operations[-1].name)
     result.type.multiArrayType.dataType = 65568
-    return DepthProgram((Feature.from_description(picture),), (Feature.from_description(result),), operations, "float32", {})
+    return DepthProgram((Feature.from_description(picture),), (Feature.from_description(result),), operations, FLOAT32, {})
 
 
 def quantized(name: str, scale: float, read: str, behind: float | None = None) -> tuple[Operation, Operation]:

@@ -10,6 +10,7 @@ import torch
 from fcrn_mobile.data import Sample
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
+from fcrn_mobile.mil.arithmetic import FLOAT16, FLOAT32
 from fcrn_mobile.mil.operation import Operation
 from fcrn_mobile.validation.attribution import Attribution, attribute, spread
 from fcrn_mobile.validation.fidelity import FidelityValues
@@ -39,7 +40,7 @@ def test_an_attribution_by_hand() -> None:
     assert grey.own.weight_snr_db == pytest.approx(40, abs=1e-3)
     assert (positive.own, depth.own, result.reference_only) == (None, None, 0)
     assert result.suspect is not None
-    assert (result.suspect.name, result.images, result.arithmetic) == ("grey", 1, "float32")
+    assert (result.suspect.name, result.images, result.arithmetic) == ("grey", 1, FLOAT32)
     assert [op.weights for op in result.ops] == ["grey_weight", "", ""]
     assert [op.clipped for op in result.ops] == [0.0, 0.0, 0.0]
 
@@ -103,7 +104,7 @@ def test_the_steepest_and_the_worst_are_found() -> None:
         op("d", snr_db=None, matched=False),
         op("e", snr_db=20.0, own=own(0.2)),
     )
-    found = Attribution(ops, FidelityValues(0.1, 1, 1, 1), None, 2, 3, "float16")
+    found = Attribution(ops, FidelityValues(0.1, 1, 1, 1), None, 2, 3, FLOAT16)
     assert found.steepest.name == "b"
     assert [each.name for each in found.worst] == ["c", "e", "a"]
     assert [each.name for each in found.matched] == ["a", "b", "c", "e"]

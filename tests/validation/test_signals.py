@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from fcrn_mobile.mil.arithmetic import Arithmetic
 from fcrn_mobile.validation.matching import match
 from fcrn_mobile.validation.signals import Signal, measure_signals, snr_db
 from tests.validation.programs import depth_program, grey, pictures, quantized, step
@@ -81,7 +82,7 @@ def test_counterparts_in_another_order_wait_for_their_turn() -> None:
 )
 def test_what_runs_over_is_counted(gain: float, dtype: str, arithmetic: str, beyond: int, not_finite: int) -> None:
     conv = grey(gain)
-    program = replace(depth_program(replace(conv, outputs=(replace(conv.outputs[0], dtype=dtype),))), arithmetic=arithmetic)
+    program = replace(depth_program(replace(conv, outputs=(replace(conv.outputs[0], dtype=dtype),))), arithmetic=Arithmetic(arithmetic))
     (signal,), _ = measure_signals(program, program, {0: 0}, pictures(10))
     assert (signal.beyond, signal.not_finite, signal.elements) == (beyond, not_finite, 24)
 

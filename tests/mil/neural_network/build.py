@@ -33,7 +33,7 @@ def save(spec: Any, folder: Path) -> Path:
     return path
 
 
-def load(spec: Any, arithmetic: Arithmetic = "float32") -> Program:
+def load(spec: Any, arithmetic: Arithmetic | str = "float32") -> Program:
     """The specification as a program, over a file."""
     with tempfile.TemporaryDirectory() as folder:
         return Program.load(save(spec, Path(folder)), arithmetic)
