@@ -19,8 +19,9 @@ from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.package.metadata import Metadata, model_contract
 from fcrn_mobile.package.pymil import Step, changed, half_precision, operations
 from fcrn_mobile.package.reading import metadata, package_hash, read_specification
-from fcrn_mobile.quantize.scheme import FLOATS, TARGETS
+from fcrn_mobile.quantize.scheme import FLOATS, TARGETS, newest
 from fcrn_mobile.quiet import quiet_coremltools
+from fcrn_mobile.systems import IOS16
 
 if TYPE_CHECKING:
     import coremltools as ct
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FloatPackage", "open_float_package"]
 
-#: Specification of the oldest system whose programs can hold compressed weights, iOS 16.
-_OLDEST = 7
 _SOURCE = 'convert its source to an ML program, ct.convert(…, convert_to="mlprogram"), and give that .mlpackage'
 #: Largest difference of a program's outputs after a change of its operator set, relative to their largest magnitude.
 _TOLERANCE = 1e-4
@@ -80,7 +79,7 @@ class FloatPackage:
     @property
     def target(self) -> str:
         """The oldest system of a recipe's that runs it; the newest that a recipe knows for what is newer."""
-        return TARGETS[min(max(self.version - _OLDEST, 0), len(TARGETS) - 1)]
+        return next((name for name, version in TARGETS.items() if version >= self.version), newest(TARGETS))
 
     @property
     def picture_size(self) -> tuple[int, int] | None:
@@ -105,7 +104,7 @@ class FloatPackage:
         """
         compresses = any(scheme.name not in FLOATS for scheme in recipe.schemes) or recipe.activations == "int8"
         # A float program for iOS 15 may stay one.
-        oldest = _OLDEST + TARGETS.index(recipe.target) if compresses or recipe.target != TARGETS[0] else 0
+        oldest = TARGETS[recipe.target] if compresses or TARGETS[recipe.target] > IOS16 else 0
         version = max(oldest, self.version)
         halves = self.is_single and any(scheme.name != "fp32" for scheme in recipe.schemes)
         steps = [half_precision(half_wanted(recipe))] if halves else []

@@ -29,7 +29,7 @@ COREML_ONLY = ("output", "target", "compute_units", *_COMPRESSION)
 
 _CHOICES = {
     "output": OUTPUTS,
-    "target": TARGETS,
+    "target": tuple(TARGETS),
     "compute_units": tuple(COMPUTE_UNITS),
     "form": ("four", "fused"),
     "activations": ("fp16", "int8"),
@@ -165,7 +165,7 @@ class Settings:
         if self.input_size and self.input_sizes and self.input_size != self.input_sizes[0]:
             raise InputError(f"input_size is {list(self.input_size)}, the first of input_sizes is another: leave input_size out")
         for target, what in self.needs():
-            if self.target and TARGETS.index(target) > TARGETS.index(self.target):
+            if self.target and TARGETS[target] > TARGETS[self.target]:
                 raise InputError(
                     f"target is '{self.target}', but {what} needs {target}: write target = \"{target}\", or use what runs on "
                     f"{self.target}: fp16, int8, palettes of 8, 6, 4, 2 or 1 bits per tensor, sparse"

@@ -6,12 +6,12 @@ from math import prod
 
 from fcrn_mobile.doctor.subject import Place, Subject
 from fcrn_mobile.mil.interface import Feature
+from fcrn_mobile.systems import IOS18
 
 __all__ = ["DETECTIONS"]
 
 #: Float16 values in the 64 bytes that rows are padded to.
 _ROW = 32
-_IOS18 = 9
 #: What is a name in Swift and in Objective-C.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 #: Rows and columns from which on three planes are taken for a picture.
@@ -82,7 +82,7 @@ def _names_in_code(subject: Subject) -> Iterator[Place]:
 
 
 def _new_system(subject: Subject) -> Iterator[Place]:
-    if subject.version >= _IOS18:
+    if subject.version >= IOS18:
         yield Place(detail=f"specification {subject.version}")
 
 

@@ -7,11 +7,10 @@ from fcrn_mobile.mil.ops import MIL, OPERATORS
 from fcrn_mobile.mil.refused import refusals
 from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.package.reading import default_function
+from fcrn_mobile.systems import IOS16, IOS18, opset
 
 __all__ = ["DETECTIONS"]
 
-#: Specification that a system brought (Model.proto), and the least that can hold what the rule is about.
-_IOS16, _IOS18 = 7, 9
 #: Axes that Core ML's tensors have at most.
 _MOST_AXES = 5
 _MOST_CONSTANT_BYTES = 2**31
@@ -63,7 +62,7 @@ def _rank(subject: Subject) -> Iterator[Place]:
 
 def _specification_version(subject: Subject) -> Iterator[Place]:
     for stage in subject.stages:
-        if stage.checked and stage.source.kind == "mlProgram" and stage.checked.opset + 1 > stage.source.model.specificationVersion:
+        if stage.checked and stage.source.kind == "mlProgram" and stage.checked.opset > opset(stage.source.model.specificationVersion):
             detail = f"operator set CoreML{stage.checked.opset} in specification {stage.source.model.specificationVersion}"
             yield Place(stage.checked.name, "function", detail)
 
@@ -83,19 +82,19 @@ def _operator_unknown(subject: Subject) -> Iterator[Place]:
 
 def _float16_interface(subject: Subject) -> Iterator[Place]:
     for what, features in (("input", subject.inputs), ("output", subject.outputs)):
-        for feature in features if subject.version < _IOS16 else ():
+        for feature in features if subject.version < IOS16 else ():
             if feature.dtype in ("FLOAT16", "GRAYSCALE_FLOAT16"):
                 yield Place(feature.name, what, f"{feature.dtype} in specification {subject.version}")
 
 
 def _states_version(subject: Subject) -> Iterator[Place]:
-    for name in subject.states if subject.version < _IOS18 else ():
+    for name in subject.states if subject.version < IOS18 else ():
         yield Place(name, "state", f"specification {subject.version}")
 
 
 def _functions_version(subject: Subject) -> Iterator[Place]:
     names = sorted(subject.model.mlProgram.functions)
-    if len(names) > 1 and subject.version < _IOS18:
+    if len(names) > 1 and subject.version < IOS18:
         yield Place(default_function(subject.model), "function", f"{', '.join(names)} in specification {subject.version}")
 
 

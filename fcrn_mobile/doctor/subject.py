@@ -132,7 +132,7 @@ class Subject:
 
     @property
     def version(self) -> int:
-        """Of the specification; 9 is that of iOS 18."""
+        """Of the specification, see ``systems.py``."""
         return int(self.model.specificationVersion)
 
     @property

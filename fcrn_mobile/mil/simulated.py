@@ -20,9 +20,10 @@ from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.program import Program
 from fcrn_mobile.mil.state import State
 from fcrn_mobile.package.errors import MilError
-from fcrn_mobile.package.framework import NEWEST_SPECIFICATION, answered_by
+from fcrn_mobile.package.framework import answered_by
 from fcrn_mobile.package.reading import read_specification
 from fcrn_mobile.package.writing import write_package
+from fcrn_mobile.systems import IOS26
 
 __all__ = ["Answers", "simulated_core_ml"]
 
@@ -170,8 +171,8 @@ class _SimulatedModel:
 
     @staticmethod
     def maximum_supported_specification_version() -> int:
-        """The newest that can be loaded."""
-        return NEWEST_SPECIFICATION
+        """The newest that can be loaded, which is that of coremltools 9."""
+        return IOS26
 
     @staticmethod
     def compileModel(path: str) -> str:  # noqa: N802

@@ -12,10 +12,9 @@ from typing import Any
 
 from fcrn_mobile.quiet import quiet_coremltools
 
-__all__ = ["NEWEST_SPECIFICATION", "answered_by"]
+__all__ = ["answered_by"]
 
-#: Of coremltools 9: iOS 26, macOS 26.
-NEWEST_SPECIFICATION = 10
+#: The newest that coremltools 9 knows.
 _MACOS = (26, 0)
 _COMPILED = "coremltools.libcoremlpython"
 

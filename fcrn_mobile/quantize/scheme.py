@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.systems import IOS16, IOS17, IOS18
 
 __all__ = [
     "ACTIVATION_NAMES",
@@ -22,7 +23,8 @@ __all__ = [
     "parse_scheme",
 ]
 
-TARGETS = ("iOS16", "iOS17", "iOS18")
+#: Systems whose programs can hold compressed weights → their specification, oldest first.
+TARGETS = {"iOS16": IOS16, "iOS17": IOS17, "iOS18": IOS18}
 #: Precisions without compression.
 FLOATS = ("fp32", "fp16")
 #: Short names of weights whose activations are quantized too → the precision of the weights.
@@ -277,4 +279,4 @@ def _integer(options: dict[str, Any], key: str, least: int, most: int, default: 
 
 def newest(targets: Iterable[str]) -> str:
     """The newest of some targets; the oldest of all if there are none."""
-    return max(targets, key=TARGETS.index, default=TARGETS[0])
+    return max(targets, key=TARGETS.__getitem__, default="iOS16")

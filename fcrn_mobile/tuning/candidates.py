@@ -77,7 +77,7 @@ def candidates_for(target: str) -> tuple[Candidate, ...]:
 
 
 def _runs(candidate: Candidate, target: str) -> bool:
-    return TARGETS.index(candidate.scheme.needs()[0]) <= TARGETS.index(target)
+    return TARGETS[candidate.scheme.needs()[0]] <= TARGETS[target]
 
 
 def searchable(base: Recipe) -> Recipe:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fcrn_mobile.mil.declared import Declared, Shape
-from fcrn_mobile.mil.ops.operator import IOS17, Operator
+from fcrn_mobile.mil.ops.operator import IOS17_SET, Operator
 from fcrn_mobile.package.errors import MilError
 
 __all__ = ["OPERATORS", "gather", "gather_along_axis", "gather_nd", "non_zero", "one_hot", "scatter", "scatter_along_axis", "scatter_nd"]
@@ -37,7 +37,7 @@ def gather(
     axis: Tensor | int = 0,
     batch_dims: Tensor | int = 0,
     validate_indices: bool = False,
-    opset: int = IOS17 - 1,
+    opset: int = IOS17_SET - 1,
 ) -> Tensor:
     """Slices of ``x`` along an axis: shape x[:axis] + indices[batch_dims:] + x[axis+1:]; the leading ``batch_dims`` axes are shared."""
     along, shared = int(axis) % x.dim(), int(batch_dims)
@@ -53,14 +53,18 @@ def gather(
     return _undefined(picked, outside, (*batch, *(1 for _ in middle), *indices.shape[shared:], *(1 for _ in tail)))
 
 
-def gather_along_axis(x: Tensor, indices: Tensor, axis: Tensor | int = 0, validate_indices: bool = False, opset: int = IOS17 - 1) -> Tensor:
+def gather_along_axis(
+    x: Tensor, indices: Tensor, axis: Tensor | int = 0, validate_indices: bool = False, opset: int = IOS17_SET - 1
+) -> Tensor:
     """``output[…, i, …] = x[…, indices[…, i, …], …]``, as NumPy's ``take_along_axis``."""
     along = int(axis) % x.dim()
     positions, outside = _positions(indices, x.shape[along], validate_indices, opset)
     return _undefined(torch.take_along_dim(x, positions, along), outside, indices.shape)
 
 
-def gather_nd(x: Tensor, indices: Tensor, batch_dims: Tensor | int = 0, validate_indices: bool = False, opset: int = IOS17 - 1) -> Tensor:
+def gather_nd(
+    x: Tensor, indices: Tensor, batch_dims: Tensor | int = 0, validate_indices: bool = False, opset: int = IOS17_SET - 1
+) -> Tensor:
     """Slices ``x[indices[…, :]]``: shape indices[:-1] + x[batch_dims + K:], K = length of the last axis of ``indices``."""
     shared = int(batch_dims)
     depth = indices.shape[-1]
@@ -76,7 +80,7 @@ def scatter(
     axis: Tensor | int = 0,
     mode: str = "add",
     validate_indices: bool = False,
-    opset: int = IOS17 - 1,
+    opset: int = IOS17_SET - 1,
 ) -> Tensor:
     """A copy of ``data`` whose slices ``indices`` (a vector) along an axis meet ``updates``."""
     along = int(axis) % data.dim()
@@ -93,7 +97,7 @@ def scatter_along_axis(
     axis: Tensor | int = 0,
     mode: str = "add",
     validate_indices: bool = False,
-    opset: int = IOS17 - 1,
+    opset: int = IOS17_SET - 1,
 ) -> Tensor:
     """A copy of ``data`` in which element ``indices[…, i, …]`` along an axis meets ``updates[…, i, …]``."""
     along = int(axis) % data.dim()
@@ -106,7 +110,7 @@ def scatter_along_axis(
 
 
 def scatter_nd(
-    data: Tensor, indices: Tensor, updates: Tensor, mode: str = "add", validate_indices: bool = False, opset: int = IOS17 - 1
+    data: Tensor, indices: Tensor, updates: Tensor, mode: str = "add", validate_indices: bool = False, opset: int = IOS17_SET - 1
 ) -> Tensor:
     """A copy of ``data`` whose slices ``data[indices[…, :]]`` meet ``updates``."""
     columns, outside = _places(indices, data.shape, validate_indices, opset)
@@ -143,12 +147,12 @@ def _positions(indices: Tensor, length: int, validate: bool, opset: int) -> tupl
     """
     positions = indices.to(torch.int64)
     low, high = (int(positions.min()), int(positions.max())) if positions.numel() else (0, 0)
-    least = 0 if opset >= IOS17 else -length
+    least = 0 if opset >= IOS17_SET else -length
     if low >= 0 and (high < length or not positions.numel()):
         return positions, None
     if low >= least and high < length:
         return torch.where(positions < 0, positions + length, positions), None
-    if opset < IOS17 or validate:
+    if opset < IOS17_SET or validate:
         hint = "; from iOS 17 on negative ones do not count from the end" if -length <= low < 0 and high < length else ""
         raise MilError(f"index {low if low < least else high} lies outside an axis of length {length}{hint}")
     return positions.clamp(0, length - 1), (positions < 0) | (positions >= length)

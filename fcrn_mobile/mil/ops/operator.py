@@ -5,11 +5,12 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
 from fcrn_mobile.mil.declared import Declared, Shape
+from fcrn_mobile.systems import IOS17, opset
 
-__all__ = ["IOS17", "Nested", "Operator", "Results"]
+__all__ = ["IOS17_SET", "Nested", "Operator", "Results"]
 
 #: Number of the operator set of iOS 17, from which on some operators read their inputs in another way (``Operator.versioned``).
-IOS17 = 7
+IOS17_SET = opset(IOS17)
 
 #: What results are, for floats read at run time; constants are as the program has them:
 #:   ``moved``: values that are read, at other places, and zeros;

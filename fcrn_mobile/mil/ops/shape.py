@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fcrn_mobile.mil.declared import Declared, Shape, padded
 from fcrn_mobile.mil.ops.arguments import channels_last, ints, torch_pads
-from fcrn_mobile.mil.ops.operator import IOS17, Operator
+from fcrn_mobile.mil.ops.operator import IOS17_SET, Operator
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.package.errors import MilError
 
@@ -86,11 +86,11 @@ _EDGES: dict[str, Callable[[Tensor, int], Tensor]] = {
 }
 
 
-def reshape(x: Tensor, shape: Tensor, opset: int = IOS17 - 1) -> Tensor:
+def reshape(x: Tensor, shape: Tensor, opset: int = IOS17_SET - 1) -> Tensor:
     """Another shape; -1 is inferred, 0 keeps the length of that axis: counted from the right from iOS 17 on, 1 where x has none."""
     lengths = ints(shape)
     sizes = tuple(x.shape)
-    if opset >= IOS17:
+    if opset >= IOS17_SET:
         sizes = (1,) * (len(lengths) - x.dim()) + sizes[max(x.dim() - len(lengths), 0) :]
     return x.reshape([sizes[axis] if length == 0 else length for axis, length in enumerate(lengths)])
 
