@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 from model import Array, Fit, Problem
-from samples import SOURCES, Sample, chips, own_samples, published_samples
+from samples import SOURCES, Sample, own_samples, published_samples
 
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.latency.constants import COVERAGE, FITTED
+from fcrn_mobile.latency.constants import COVERAGE, FITTED, chips
 from fcrn_mobile.latency.work import totals
 
 RESULTS = Path(__file__).parents[1] / "results" / "estimate.json"
@@ -43,10 +43,8 @@ def _chip(problem: Problem, fit: Fit, left_out: Array, name: str) -> dict[str, A
     errors = np.abs(left_out / problem.ms - 1)[here]
     constants, direct = problem.coefficients(fit, name)
     costs = [totals(s.operators).to_json() for s in samples]
-    entry, shared = chips()[name], len({s.network for s in samples}) < FEW
+    shared = len({s.network for s in samples}) < FEW
     return {
-        "device": entry["device"],
-        "dispatch": entry["dispatch"],
         "constants": constants.to_json(),
         "direct_floor_ms": round(direct, 6),
         "rows": len(samples),

@@ -5,7 +5,7 @@ Constants are fitted as logarithms, by least squares on the logarithms of estima
 do. Large residuals count less (pseudo-Huber), and every network of a chip as much as one, however many of its variants were measured.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -59,7 +59,7 @@ class Problem:
         chips: entries of ``chips.toml`` by name.
     """
 
-    def __init__(self, samples: Sequence[Sample], chips: dict[str, dict]) -> None:
+    def __init__(self, samples: Sequence[Sample], chips: Mapping[str, Mapping]) -> None:
         self.samples = list(samples)
         self.names = [name for name in chips if any(s.chip == name for s in samples)]
         self.rated = np.array([2 / chips[name]["half_tops"] if "half_tops" in chips[name] else 0.0 for name in self.names])

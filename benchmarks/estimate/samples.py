@@ -1,22 +1,21 @@
 """Published latencies with the cost of the networks they belong to, and those of a user's own reports."""
 
 import csv
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from networks import NETWORKS, described
 from numpy.typing import NDArray
 
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.latency.estimate import CHIPS, gives_map
+from fcrn_mobile.latency.constants import CHIPS, chips
+from fcrn_mobile.latency.estimate import gives_map
 from fcrn_mobile.latency.reports import read_report
 from fcrn_mobile.latency.work import matrix, work
 from fcrn_mobile.mil.graph import read_graph
 
-__all__ = ["LATENCIES", "OWN", "SOURCES", "Sample", "chips", "own_samples", "published_samples", "rows", "sort_of"]
+__all__ = ["LATENCIES", "OWN", "SOURCES", "Sample", "own_samples", "published_samples", "rows", "sort_of"]
 
 LATENCIES = Path(__file__).with_name("latencies.csv")
 SOURCES = Path(__file__).with_name("sources.toml")
@@ -52,11 +51,6 @@ class Sample:
     direct: bool
     sort: str
     operators: NDArray[np.float64]
-
-
-def chips() -> dict[str, dict[str, Any]]:
-    """Entries of ``chips.toml`` by name."""
-    return {chip["name"]: chip for chip in tomllib.loads(CHIPS.read_text())["chip"]}
 
 
 def rows() -> list[dict[str, str]]:

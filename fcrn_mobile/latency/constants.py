@@ -1,9 +1,10 @@
 """What is known of each chip: its fitted constants, what they were fitted to, and how far they are off.
 
-``benchmarks/estimate/fit.py`` writes ``fitted.json``, which this reads.
+What was published of the chips stands in ``chips.toml``, what ``benchmarks/estimate/fit.py`` found in ``fitted.json``.
 """
 
 import json
+import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -16,8 +17,21 @@ from numpy.typing import NDArray
 from fcrn_mobile.latency.sources import Sources, sources
 from fcrn_mobile.latency.work import Totals
 
-__all__ = ["COVERAGE", "FITTED", "LARGE_MB", "ChipFit", "Coefficients", "Interval", "chip_fits", "latency_ms", "published_sources"]
+__all__ = [
+    "CHIPS",
+    "COVERAGE",
+    "FITTED",
+    "LARGE_MB",
+    "ChipFit",
+    "Coefficients",
+    "Interval",
+    "chip_fits",
+    "chips",
+    "latency_ms",
+    "published_sources",
+]
 
+CHIPS = Path(__file__).with_name("chips.toml")
 FITTED = Path(__file__).with_name("fitted.json")
 #: Share of left-out latencies that an interval is made to hold.
 COVERAGE = 0.8
@@ -36,7 +50,7 @@ class Coefficients:
         product_ms_per_gmac: of products of activations with each other.
         weight_ms_per_mb, activation_ms_per_mb: inverse bandwidths, per 10^6 bytes.
         large_ms_per_mb: what those bytes of an operator's activations cost besides that exceed ``LARGE_MB``.
-        int8_factor: how many times faster int8 multiplies.
+        int8_factor: how many times faster int8 multiplies; not fitted.
     """
 
     floor_ms: float
@@ -49,8 +63,8 @@ class Coefficients:
     int8_factor: float = 1.0
 
     def to_json(self) -> dict[str, float]:
-        """As ``fitted.json`` holds them."""
-        return {key: round(value, 6) for key, value in asdict(self).items()}
+        """Those that were fitted, as ``fitted.json`` holds them."""
+        return {key: round(value, 6) for key, value in asdict(self).items() if key != "int8_factor"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +93,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class ChipFit:
-    """What ``fitted.json`` says of a chip.
+    """What is known of a chip with published latencies.
 
     Attributes:
         constants: of the chip.
@@ -122,9 +136,15 @@ def latency_ms(operators: NDArray[np.float64], chip: Coefficients) -> float:
 
 
 @cache
+def chips() -> Mapping[str, Mapping[str, Any]]:
+    """Entries of ``chips.toml`` by name, in its order."""
+    return {chip["name"]: chip for chip in tomllib.loads(CHIPS.read_text(encoding="utf-8"))["chip"]}
+
+
+@cache
 def chip_fits() -> Mapping[str, ChipFit]:
     """What is known of each chip that has published latencies."""
-    return {name: _fit(entry) for name, entry in json.loads(FITTED.read_text(encoding="utf-8"))["chips"].items()}
+    return {name: _fit(chips()[name], entry) for name, entry in json.loads(FITTED.read_text(encoding="utf-8"))["chips"].items()}
 
 
 @cache
@@ -133,10 +153,12 @@ def published_sources() -> Sources:
     return sources(json.loads(FITTED.read_text(encoding="utf-8"))["sources"])
 
 
-def _fit(entry: dict[str, Any]) -> ChipFit:
-    keys = ("device", "dispatch", "rows", "networks", "shared", "median_error", "worst_error", "fastest_ms")
+def _fit(chip: Mapping[str, Any], entry: dict[str, Any]) -> ChipFit:
+    keys = ("rows", "networks", "shared", "median_error", "worst_error", "fastest_ms")
     return ChipFit(
-        Coefficients(**entry["constants"]),
+        Coefficients(**entry["constants"], int8_factor=chip.get("int8_factor", 1.0)),
+        chip["device"],
+        chip["dispatch"],
         **{key: entry[key] for key in keys},
         intervals={name: Interval.from_json(interval) for name, interval in entry["intervals"].items()},
         sources=tuple(entry["sources"]),

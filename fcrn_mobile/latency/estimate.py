@@ -3,29 +3,27 @@
 What is fitted and how: ``docs/estimate.md``.
 """
 
-import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.latency.constants import COVERAGE, ChipFit, Interval, chip_fits, latency_ms, published_sources
+from fcrn_mobile.latency.constants import COVERAGE, ChipFit, Interval, chip_fits, chips, latency_ms, published_sources
 from fcrn_mobile.latency.placement import place
 from fcrn_mobile.latency.sources import Sources
 from fcrn_mobile.latency.work import Totals, matrix, totals, work
 from fcrn_mobile.mil.graph import Graph
 from fcrn_mobile.mil.ops import kinds
 
-__all__ = ["ASSUMPTION", "BASIS", "CHIPS", "DEPARTURE_MS", "INTERVAL", "ChipLatency", "Estimate", "estimate", "gives_map", "notes", "table"]
+__all__ = ["ASSUMPTION", "BASIS", "DEPARTURE_MS", "INTERVAL", "ChipLatency", "Estimate", "estimate", "gives_map", "notes", "table"]
 
 BASIS = "estimate from published latencies, not run on a device"
 ASSUMPTION = "assumes that the whole program runs on the Neural Engine"
 #: What leaving the engine once was measured to cost, in ms, by coreai-model-zoo (knowledge/coreai-ane-partition-cost.md, A19 Pro, Core AI).
 DEPARTURE_MS = (0.6, 1.75)
 INTERVAL = f"estimate, {COVERAGE:.0%} interval, leave-one-network-out"
-CHIPS = Path(__file__).with_name("chips.toml")
 
 
 @dataclass(frozen=True)
@@ -98,9 +96,9 @@ def estimate(graph: Graph) -> Estimate:
     """Estimated latency of a program on every chip of ``chips.toml``."""
     operators = matrix(work(graph))
     total, reason, sort = totals(operators), _why_not(graph), "map" if gives_map(graph) else "classifier"
-    chips = tuple(_on_chip(name, operators, total, sort, reason or no_data) for name, no_data in _chips().items())
+    each = tuple(_on_chip(name, operators, total, sort, reason or _no_data(chip)) for name, chip in chips().items())
     departures = sum(segment.unit != "ANE" for segment in place(graph).segments)
-    return Estimate(total, departures, chips, published_sources())
+    return Estimate(total, departures, each, published_sources())
 
 
 def gives_map(graph: Graph) -> bool:
@@ -170,7 +168,6 @@ def _why_not(graph: Graph) -> str:
     return ""
 
 
-def _chips() -> dict[str, str]:
-    """Name of each chip → why nothing is known of it, if so."""
-    chips = tomllib.loads(CHIPS.read_text(encoding="utf-8"))["chip"]
-    return {chip["name"]: f"no data: {chip['no_data']}" if "no_data" in chip else "" for chip in chips}
+def _no_data(chip: Mapping[str, Any]) -> str:
+    """Why nothing is known of a chip; empty if something is."""
+    return f"no data: {chip['no_data']}" if "no_data" in chip else ""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from model import Fit, Problem
 
 from fcrn_mobile.errors import InputError
-from fcrn_mobile.latency.constants import FITTED, Coefficients, chip_fits, latency_ms
+from fcrn_mobile.latency.constants import FITTED, Coefficients, chip_fits, chips, latency_ms
 from fcrn_mobile.latency.estimate import estimate
 from fcrn_mobile.latency.latency import summarise
 from fcrn_mobile.latency.reports import report
@@ -27,7 +27,7 @@ from fcrn_mobile.mil.graph import read_graph
 
 STORED: dict[str, Any] = json.loads(FITTED.read_text())
 RESULTS: dict[str, Any] = json.loads(fit.RESULTS.read_text())
-CHIPS = samples.chips()
+CHIPS = chips()
 
 
 @pytest.fixture(scope="module")
