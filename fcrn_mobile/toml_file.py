@@ -3,11 +3,12 @@
 import tomllib
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args
 
 from fcrn_mobile.errors import InputError
 
-__all__ = ["known_keys", "read_toml"]
+__all__ = ["checked", "known_keys", "read_toml"]
 
 
 def read_toml(path: Path, what: str, example: str) -> dict[str, Any]:
@@ -41,3 +42,35 @@ def known_keys(values: dict[str, Any], allowed: Collection[str]) -> dict[str, An
         if key not in allowed:
             raise InputError(f"unknown key '{key}': allowed are {', '.join(sorted(allowed))}")
     return values
+
+
+def checked(value: Any, kind: Any, where: str) -> Any:
+    """A value as the kind that its key asks for.
+
+    Args:
+        value: as TOML has it.
+        kind: text, number, whole number, truth, or several of one of them, perhaps None besides, which TOML cannot say.
+        where: names it in errors.
+
+    Raises:
+        InputError: it is of another kind.
+    """
+    expected: Any = next(iter(get_args(kind)), kind) if isinstance(kind, UnionType) else kind
+    if expected == tuple[str, ...]:
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        raise InputError(f"{where} is {value!r}: give a list of texts")
+    if expected == tuple[float, ...]:
+        if isinstance(value, list) and value and all(type(item) in (int, float) for item in value):
+            return tuple(map(float, value))
+        raise InputError(f"{where} is {value!r}: give numbers in brackets, such as [1.0, 1.25]")
+    if expected == list[int]:
+        if isinstance(value, list) and all(type(item) is int for item in value):
+            return value
+        raise InputError(f"{where} is {value!r}: give whole numbers in brackets, such as [228, 304]")
+    if expected is float and type(value) is int:
+        return float(value)
+    if type(value) is not expected:
+        name = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}[expected]
+        raise InputError(f"{where} is {value!r}: give {name}")
+    return value

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from fcrn_mobile.conversion.export import SUFFIXES
 from fcrn_mobile.data.phone import VIEWS
 from fcrn_mobile.errors import InputError, require_known
 from fcrn_mobile.evaluation.budget import Limit, parse_limit
 from fcrn_mobile.mil.arithmetic import POLICIES, Arithmetic
-from fcrn_mobile.toml_file import known_keys, read_toml
+from fcrn_mobile.toml_file import checked, known_keys, read_toml
 
 __all__ = ["NAME", "Artefact", "Bench", "Model", "Project", "read_project"]
 
@@ -112,7 +112,7 @@ def read_project(path: Path) -> Project:
     """
     values = read_toml(path, "project file", "the depth.toml that 'fcrn-mobile init' writes")
     try:
-        words = {"arithmetic": _word("arithmetic", list(POLICIES)), "without": _texts("without"), "framing": _word("framing", VIEWS)}
+        words = {"arithmetic": _word("arithmetic", list(POLICIES)), "framing": _word("framing", VIEWS)}
         readers = {"models": _tables(_model, "models"), "benches": _tables(_bench, "benches"), "budget": _budget} | words
         project = _record(Project, values, "", readers)
         _check_apart(project)
@@ -151,26 +151,15 @@ def _record(kind: Callable[..., _Record], values: dict[str, Any], where: str, re
     Raises:
         InputError: an unknown key, one that is missing, or a value of another kind.
     """
-    entries = {each.name: each for each in fields(kind)}  # type: ignore[arg-type] # a dataclass
-    known_keys(values, entries)
-    for name, each in entries.items():
+    kinds = get_type_hints(kind)
+    known_keys(values, kinds)
+    for each in fields(kind):  # type: ignore[arg-type] # a dataclass
+        name = each.name
         if name not in values and each.default is MISSING and each.default_factory is MISSING:
             raise InputError(f"{name} {where} is missing: write {name} = …".replace("  ", " "))
-    return kind(**{name: readers.get(name, _plain(name, str(entries[name].type)))(value) for name, value in values.items()})
-
-
-def _plain(name: str, kind: str) -> Callable[[Any], Any]:
-    """Reads a text, a number or a whole number, as a field's annotation says."""
-
-    def read(value: Any) -> Any:
-        if "str" in kind:
-            if not isinstance(value, str) or not value:
-                raise InputError(f"{name} is {value!r}: give a text")
-        elif isinstance(value, bool) or not isinstance(value, (int, float) if "float" in kind else int):
-            raise InputError(f"{name} is {value!r}: give a {'number' if 'float' in kind else 'whole number'}")
-        return value
-
-    return read
+    if empty := next((name for name, value in values.items() if value == ""), None):
+        raise InputError(f"{empty} is '': give a text")
+    return kind(**{name: readers[name](value) if name in readers else checked(value, kinds[name], name) for name, value in values.items()})
 
 
 def _tables(read: Callable[[dict[str, Any]], _Record], name: str) -> Callable[[Any], tuple[_Record, ...]]:
@@ -198,17 +187,6 @@ def _word(name: str, words: Sequence[str]) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         require_known(name, str(value), words)
         return value
-
-    return read
-
-
-def _texts(name: str) -> Callable[[Any], tuple[str, ...]]:
-    """Reads a list of texts."""
-
-    def read(value: Any) -> tuple[str, ...]:
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise InputError(f"{name} is {value!r}: give a list of texts")
-        return tuple(value)
 
     return read
 

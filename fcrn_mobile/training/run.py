@@ -5,7 +5,6 @@ import shlex
 import typing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from types import UnionType
 from typing import Any
 
 from fcrn_mobile.data.mixture import parse_mixture, training_and_validation
@@ -14,6 +13,7 @@ from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.network.fcrn import FCRNConfig, preset
 from fcrn_mobile.runs.monitor import Monitor
 from fcrn_mobile.shipped import CONFIGURATIONS
+from fcrn_mobile.toml_file import checked, known_keys
 from fcrn_mobile.training.distillation import FineTuning
 from fcrn_mobile.training.hyperparameters import Hyperparameters, setting_kinds
 from fcrn_mobile.whole_file import replaced_whole
@@ -123,13 +123,12 @@ def read_config(path: Path) -> dict[str, Any]:
         InputError: no such file, not TOML, an unknown key or a value of the wrong kind; names file, key and remedy.
     """
     values = CONFIGURATIONS.read(path)
-    allowed = _kinds(Settings) | setting_kinds()
-    allowed.pop("hyper")
-    for key, value in values.items():
-        if key not in allowed:
-            raise InputError(f"configuration '{path}': unknown key '{key}': allowed are {', '.join(sorted(allowed))}")
-        values[key] = _checked(value, allowed[key], f"configuration '{path}': {key}")
-    return values
+    kinds = _kinds(Settings) | setting_kinds()
+    kinds.pop("hyper")
+    try:
+        return {key: checked(value, kinds[key], key) for key, value in known_keys(values, kinds).items()}
+    except InputError as error:
+        raise InputError(f"configuration '{path}': {error}") from error
 
 
 def make_settings(values: dict[str, Any]) -> Settings:
@@ -243,23 +242,3 @@ def _network(settings: Settings, options: dict[str, Any]) -> FCRNConfig:
 
 def _kinds(settings: type) -> dict[str, Any]:
     return typing.get_type_hints(settings)
-
-
-def _checked(value: Any, kind: Any, where: str) -> Any:
-    """A TOML value as the kind that its key asks for."""
-    # Of a kind that may be None, which TOML cannot say, the other one.
-    expected: Any = next(iter(typing.get_args(kind)), kind) if isinstance(kind, UnionType) else kind
-    if expected == tuple[float, ...]:
-        if isinstance(value, list) and value and all(type(item) in (int, float) for item in value):
-            return tuple(map(float, value))
-        raise InputError(f"{where} is {value!r}: give numbers in brackets, such as [1.0, 1.25]")
-    if expected == list[int]:
-        if isinstance(value, list) and all(type(item) is int for item in value):
-            return value
-        raise InputError(f"{where} is {value!r}: give whole numbers in brackets, such as [228, 304]")
-    if expected is float and type(value) is int:
-        return float(value)
-    if type(value) is not expected:
-        name = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}[expected]
-        raise InputError(f"{where} is {value!r}: give {name}")
-    return value

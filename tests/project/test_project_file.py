@@ -52,7 +52,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     project = read_project(written(tmp_path, text))
     how = ("full", "median", 0.5, 8, "phone-portrait")
     assert project == Project("folder:rooms#val", models, *how, budget, "mil", "ane", (Bench("mil", 5),), "out", ("ties", "softplus"))
-    assert project.policy == "ane without softplus, ties"
+    assert str(project.policy) == "ane without softplus, ties"
     assert [[limit.text for limit in project.limits(artefact)] for artefact in models[0].artefacts] == [
         ["fidelity=0.01"],
         ["fidelity=0.05", "abs_rel=2%"],
