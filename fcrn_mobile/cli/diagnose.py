@@ -57,7 +57,7 @@ def command(
     _check_candidate(candidate)
     source = open_images(data)
     configs = model_configs((reference, candidate), model_config)
-    config, of_reference = (configs.get(str(Path(model))) for model in (candidate, reference))
+    config, of_reference = map(configs.of, (candidate, reference))
     program = DepthProgram.load(candidate, arithmetic, model_config=config)
     with progress("diagnose") as on_image:
         result = attribute(float_program(reference, program, of_reference), program, spread(source, images), on_image)

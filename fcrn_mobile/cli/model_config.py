@@ -8,6 +8,7 @@ import click
 
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.forms import form_of
+from fcrn_mobile.package.metadata import ModelConfigs
 
 __all__ = ["config_words", "model_config_option", "model_configs"]
 
@@ -29,28 +30,28 @@ def config_words(config: Path | None) -> list[str]:
     return ["--model-config", str(config)] if config else []
 
 
-def model_configs(models: Sequence[str], texts: Sequence[str]) -> dict[str, Path]:
-    """Model, as ``str(Path(model))``, → its model config, from ``[MODEL=]FILE`` texts.
+def model_configs(models: Sequence[str], texts: Sequence[str]) -> ModelConfigs:
+    """The model configs of ``[MODEL=]FILE`` texts.
 
     A file without a model is for all of them that are no checkpoints, which say themselves what they take.
 
     Raises:
         InputError: two files for one model.
     """
-    own: dict[str, Path] = {}
+    own: dict[Path, Path] = {}
     common: list[Path] = []
     for text in texts:
         model = next((each for each in models if text.startswith(f"{each}=")), None)
         if model is None:
             common.append(Path(text))
-        elif str(Path(model)) in own:
+        elif Path(model) in own:
             raise InputError(f"--model-config '{text}': '{model}' has one already, give each model one")
         else:
-            own[str(Path(model))] = Path(text[len(model) + 1 :])
+            own[Path(model)] = Path(text[len(model) + 1 :])
     if len(common) > 1:
         raise InputError(f"--model-config '{common[1]}' is a second one for all models: write MODEL=FILE")
     for model in models:
         form = form_of(model)
         if common and (form is None or "config" in form.options):
-            own.setdefault(str(Path(model)), common[0])
-    return own
+            own.setdefault(Path(model), common[0])
+    return ModelConfigs(own)

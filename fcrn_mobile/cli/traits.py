@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from fcrn_mobile.data.source import Source
     from fcrn_mobile.mil.arithmetic import Arithmetic
+    from fcrn_mobile.package.metadata import ModelConfigs
     from fcrn_mobile.validation.parting import Parting
 
 __all__ = ["arithmetic_options", "both_option", "partings", "policies", "print_partings"]
@@ -56,7 +57,7 @@ def partings(
     candidates: tuple[str, ...],
     source: "Source",
     arithmetic: "Arithmetic",
-    configs: Mapping[str, Path],
+    configs: "ModelConfigs",
     size: tuple[int, int] | None = None,
 ) -> "dict[str, Parting | None]":
     """Where each Core ML candidate parts in the two arithmetics on pictures of a size, by its path; None where it does not."""
@@ -65,7 +66,7 @@ def partings(
 
     second = policies(arithmetic, True)[1]
     packages = [path for path in candidates if Path(path).suffix in SUFFIXES]
-    return {path: first_parting(Path(path), _images(source), second, configs.get(str(Path(path))), size) for path in packages}
+    return {path: first_parting(Path(path), _images(source), second, configs.of(path), size) for path in packages}
 
 
 def _images(source: "Source") -> "Iterator[NDArray[np.uint8]]":

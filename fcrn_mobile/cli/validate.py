@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fcrn_mobile.data.phone import PhoneView
     from fcrn_mobile.data.source import Source
     from fcrn_mobile.mil.arithmetic import Arithmetic
+    from fcrn_mobile.package.metadata import ModelConfigs
     from fcrn_mobile.report.gate import Outcome
     from fcrn_mobile.runtimes import Runtime
     from fcrn_mobile.validation.result import Drift, Validation
@@ -114,7 +115,7 @@ def _parted(
     both: bool,
     candidates: tuple[str, ...],
     arithmetic: "Arithmetic",
-    configs: dict[str, Path],
+    configs: "ModelConfigs",
     source: "Source",
     size: tuple[int, int] | None,
 ) -> dict[str, Any]:
@@ -139,12 +140,13 @@ def _print(outcome: "Outcome", view: "PhoneView | None", html: Path | None) -> N
         print(f"written: {html}")
 
 
-def _broken(source: "Source", reference: str, result: "Validation", arithmetic: "Arithmetic", configs: dict[str, Path]) -> Any:
+def _broken(source: "Source", reference: str, result: "Validation", arithmetic: "Arithmetic", configs: "ModelConfigs") -> Any:
     """Operators of what broke its budget, see ``broken_operators``."""
     from fcrn_mobile.report.gate import broken_operators
+    from fcrn_mobile.report.operators import operators
 
     with progress("operators") as on_image:
-        return broken_operators(source, reference, result, arithmetic, on_image, configs)
+        return broken_operators(result, partial(operators, source, reference, arithmetic=arithmetic, on_image=on_image, configs=configs))
 
 
 def _check_alone(gate: Gate, html: Path | None, framing: str | None) -> None:
@@ -154,13 +156,13 @@ def _check_alone(gate: Gate, html: Path | None, framing: str | None) -> None:
         raise InputError(f"{option} is of one size, and --size {EVERY_SIZE} of several: leave one of them out, or use --json")
 
 
-def _sizes(candidates: tuple[str, ...], configs: dict[str, Path]) -> list[tuple[int, int]]:
+def _sizes(candidates: tuple[str, ...], configs: "ModelConfigs") -> list[tuple[int, int]]:
     """The sizes that all candidates take, in the order of the first."""
     from fcrn_mobile.mil.depth_program import DepthProgram
     from fcrn_mobile.package.reading import SUFFIXES
 
     packages = [path for path in candidates if Path(path).suffix in SUFFIXES]
-    listed = [DepthProgram.load(path, model_config=configs.get(str(Path(path)))).picture_sizes for path in packages]
+    listed = [DepthProgram.load(path, model_config=configs.of(path)).picture_sizes for path in packages]
     sizes = [size for size in listed[0] if all(size in others for others in listed)] if listed else []
     if len(sizes) < 2:
         raise InputError(
@@ -188,20 +190,19 @@ def _open(
     candidates: tuple[str, ...],
     backend: str,
     arithmetics: "tuple[Arithmetic, ...]",
-    configs: dict[str, Path],
+    configs: "ModelConfigs",
     size: tuple[int, int] | None,
 ) -> "tuple[Runtime, list[Runtime]]":
     from fcrn_mobile.runtimes import open_runtime
 
-    configs_of = [configs.get(str(Path(model))) for model in (*candidates, reference)]
     runtimes = [
-        open_runtime(path, backend, arithmetic, model_config=config, size=size)
+        open_runtime(path, backend, arithmetic, model_config=configs.of(path), size=size)
         for arithmetic in arithmetics
-        for path, config in zip(candidates, configs_of[:-1], strict=True)
+        for path in candidates
     ]
     for index, runtime in enumerate(runtimes if len(arithmetics) > 1 else ()):
         runtime.name += f" ({arithmetics[index // len(candidates)]})"
-    return open_runtime(reference, arithmetic="float32", model_config=configs_of[-1], size=size), runtimes
+    return open_runtime(reference, arithmetic="float32", model_config=configs.of(reference), size=size), runtimes
 
 
 def _write_page(
@@ -213,7 +214,7 @@ def _write_page(
     runtimes: "list[Runtime]",
     result: "Validation",
     arithmetic: "Arithmetic",
-    configs: dict[str, Path],
+    configs: "ModelConfigs",
 ) -> None:
     from fcrn_mobile.report.findings import diagnoses
     from fcrn_mobile.report.html import Page

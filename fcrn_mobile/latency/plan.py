@@ -1,6 +1,6 @@
 """What a benchmark measures: every model on every backend asked for, checked before any work."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,7 @@ from fcrn_mobile.errors import InputError, require_known
 from fcrn_mobile.latency.turns import BLOCK, LEAST_PAIRS
 from fcrn_mobile.latency.worker import Open
 from fcrn_mobile.mil.arithmetic import Arithmetic
-from fcrn_mobile.package.metadata import COMPUTE_UNITS
+from fcrn_mobile.package.metadata import COMPUTE_UNITS, NO_CONFIGS, ModelConfigs
 from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.runtimes.backends import BACKENDS, Backend
 from fcrn_mobile.runtimes.opening import backend_named, check_threads, choose_backend, model_suffix, require_model
@@ -48,11 +48,10 @@ def subjects(
     threads: int | None,
     units: Sequence[str],
     device: str | None = None,
-    configs: Mapping[str, Path] | None = None,
+    configs: ModelConfigs = NO_CONFIGS,
     size: tuple[int, int] | None = None,
 ) -> list[Subject]:
-    """Every model on those of the backends that run its kind; ``configs``: model config of models by path, where they have one; ``size``:
-    height and width of the pictures, where it is not to be each model's own.
+    """Every model on those of the backends that run its kind; ``size``: of the pictures, where it is not to be each model's own.
 
     Raises:
         InputError: a model that does not exist or that no backend given runs, a backend without a model, or a setting
@@ -68,8 +67,7 @@ def subjects(
         for name in fitting or backends[:1]:
             backend = choose_backend(model, name)
             choices = (tuple(units) or tuple(COMPUTE_UNITS)) if backend.on_device else ("cpuOnly",)
-            config = (configs or {}).get(str(Path(model)))
-            plan += [Subject(model, backend.name, arithmetic, threads, choice, config, size) for choice in choices]
+            plan += [Subject(model, backend.name, arithmetic, threads, choice, configs.of(model), size) for choice in choices]
     for name, backend in records.items():
         if not any(subject.backend == name for subject in plan):
             raise InputError(f"--backend {name} runs {backend.suffix}, and no model given is one: leave it out, or give one")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from fcrn_mobile.errors import InputError
 if TYPE_CHECKING:
     from fcrn_mobile.network.float_network import FloatNetwork
 
-__all__ = ["COMPUTE_UNITS", "Metadata", "key", "model_contract"]
+__all__ = ["COMPUTE_UNITS", "NO_CONFIGS", "Metadata", "ModelConfigs", "key", "model_contract"]
 
 _PREFIX = "fcrn_mobile."
 #: Compute units as a recipe and reports name them → as coremltools does.
@@ -113,6 +113,24 @@ class Metadata:
         if not isinstance(settings, dict):
             raise TypeError("it is not JSON of an export")
         return settings
+
+
+@dataclass(frozen=True)
+class ModelConfigs:
+    """The model configs that a user names.
+
+    Attributes:
+        files: by model, of those that have one.
+    """
+
+    files: Mapping[Path, Path] = field(default_factory=dict)
+
+    def of(self, model: str | Path) -> Path | None:
+        """A model's, however its path is written; None for none."""
+        return self.files.get(Path(model))
+
+
+NO_CONFIGS = ModelConfigs()
 
 
 def key(name: str) -> str:

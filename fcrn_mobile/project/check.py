@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 from fcrn_mobile.latency.latency import Latency, measure
 from fcrn_mobile.latency.plan import Subject, subjects
+from fcrn_mobile.mil.arithmetic import FLOAT32
 from fcrn_mobile.network.forms import open_network
+from fcrn_mobile.package.metadata import ModelConfigs
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.project.outdated import outdated
 from fcrn_mobile.project.project_file import Artefact, Model, Project
 from fcrn_mobile.report.gate import Outcome, broken_operators
+from fcrn_mobile.report.operators import operators
 from fcrn_mobile.runtimes import Runtime, open_runtime
 from fcrn_mobile.runtimes.opening import backend_named, model_suffix
 from fcrn_mobile.validation.baseline import Baseline
@@ -90,7 +94,10 @@ def check(
             budgets = [project.limits(artefact) for artefact in model.artefacts]
             validation = validate(reference, candidates, frames, rule, (), project.data, on_frame, budgets=budgets)
         with progress("operators") as on_image:
-            ops = broken_operators(frames, model.reference, validation, project.policy, on_image, _configs(model))
+            ops = broken_operators(
+                validation,
+                partial(operators, frames, model.reference, arithmetic=project.policy, on_image=on_image, configs=_configs(model)),
+            )
         outcomes.append(Outcome(validation, ops, baseline.changes(validation) if baseline else (), reasons, view))
     return ProjectCheck(tuple(outcomes), tuple(_measured(plan, progress)))
 
@@ -117,14 +124,14 @@ def _open(project: Project, model: Model) -> tuple[Runtime, list[Runtime]]:
     """The reference and the artefacts of a model."""
     configs = _configs(model)
     candidates = [
-        open_runtime(artefact.path, project.backend, project.policy, model_config=configs.get(artefact.path))
-        for artefact in model.artefacts
+        open_runtime(artefact.path, project.backend, project.policy, model_config=configs.of(artefact.path)) for artefact in model.artefacts
     ]
     return open_runtime(model.reference, arithmetic="float32"), candidates
 
 
-def _configs(model: Model) -> dict[str, Path]:
-    return {artefact.path: Path(artefact.model_config) for artefact in model.artefacts if artefact.model_config}
+def _configs(*models: Model) -> ModelConfigs:
+    artefacts = (artefact for model in models for artefact in model.artefacts if artefact.model_config)
+    return ModelConfigs({Path(artefact.path): Path(artefact.model_config) for artefact in artefacts})
 
 
 def _subjects(project: Project, backend: str) -> list[Subject]:
@@ -132,8 +139,7 @@ def _subjects(project: Project, backend: str) -> list[Subject]:
     models = [name for model in project.models for name in (model.reference, *(artefact.path for artefact in model.artefacts))]
     suffix = None if backend == "auto" else backend_named(backend).suffix
     fitting = [model for model in models if suffix in (None, model_suffix(model))]
-    configs = {path: config for model in project.models for path, config in _configs(model).items()}
-    return subjects(fitting, [backend], "float32", None, (), configs=configs)
+    return subjects(fitting, [backend], FLOAT32, None, (), configs=_configs(*project.models))
 
 
 def _measured(plan: Sequence[tuple[Subject, int]], progress: _Progress) -> Iterator[Latency]:

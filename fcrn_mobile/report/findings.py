@@ -1,20 +1,21 @@
 """What the doctor found, for pages and code review tools."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from fcrn_mobile.doctor.diagnosis import Diagnosis, diagnose
 from fcrn_mobile.doctor.rules import Rule, rules
+from fcrn_mobile.package.metadata import NO_CONFIGS, ModelConfigs
 from fcrn_mobile.package.reading import SUFFIXES
 from fcrn_mobile.report.sarif import SarifResult, SarifRule, sarif
 
 __all__ = ["diagnoses", "to_sarif"]
 
 
-def diagnoses(paths: Iterable[str], configs: Mapping[str, Path] | None = None) -> tuple[Diagnosis, ...]:
-    """Of the models among some files that are Core ML's; ``configs``: model config by path, where they have one."""
-    return tuple(diagnose(Path(path), config=(configs or {}).get(path)) for path in paths if Path(path).suffix in SUFFIXES)
+def diagnoses(paths: Iterable[str], configs: ModelConfigs = NO_CONFIGS) -> tuple[Diagnosis, ...]:
+    """Of the models among some files that are Core ML's."""
+    return tuple(diagnose(Path(path), config=configs.of(path)) for path in paths if Path(path).suffix in SUFFIXES)
 
 
 def to_sarif(diagnosis: Diagnosis) -> dict[str, Any]:

@@ -1,16 +1,13 @@
 """A validation as gates in CI read it: a case for every budget, with the operator that a broken one comes from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.data.phone import PhoneView
-from fcrn_mobile.data.source import Source
-from fcrn_mobile.mil.arithmetic import FLOAT16, Arithmetic
-from fcrn_mobile.progress import OnStep
-from fcrn_mobile.report.operators import Operators, operators
+from fcrn_mobile.report.operators import Operators
 from fcrn_mobile.report.sarif import SarifResult, SarifRule, sarif
 from fcrn_mobile.report.verdict import amount, judged, not_finite
 from fcrn_mobile.validation.baseline import Change
@@ -90,20 +87,15 @@ class Outcome:
         return cases or [Case(candidate.name, candidate.path, "", "", None, "no budget: drift is measured, not judged")]
 
 
-def broken_operators(
-    source: Source,
-    reference: str,
-    validation: Validation,
-    arithmetic: Arithmetic = FLOAT16,
-    on_image: OnStep | None = None,
-    configs: Mapping[str, Path] | None = None,
-) -> dict[str, Operators]:
-    """Drift by operator of every candidate that breaks its budget, by its path; arguments as of ``operators``."""
+def broken_operators(validation: Validation, attributed: Callable[[Validation], Operators]) -> dict[str, Operators]:
+    """Drift by operator of every candidate that breaks its budget, by its path.
+
+    Args:
+        validation: of all candidates.
+        attributed: drift by operator of a validation's only candidate, see ``operators``.
+    """
     broken = [candidate for candidate in validation.candidates if candidate.verdict == "broken"]
-    return {
-        candidate.path: operators(source, reference, replace(validation, candidates=(candidate,)), arithmetic, on_image, configs)
-        for candidate in broken
-    }
+    return {candidate.path: attributed(replace(validation, candidates=(candidate,))) for candidate in broken}
 
 
 def gate_sarif(outcomes: Sequence[Outcome], project: Path | None = None) -> dict[str, Any]:

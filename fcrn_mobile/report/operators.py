@@ -1,6 +1,5 @@
 """Which operators the drift on a page comes from: those of the candidate that drifts most, on the frames that the page shows."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from fcrn_mobile.data.source import Source
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil.arithmetic import FLOAT16, Arithmetic
 from fcrn_mobile.mil.depth_program import DepthProgram
+from fcrn_mobile.package.metadata import NO_CONFIGS, ModelConfigs
 from fcrn_mobile.package.reading import SUFFIXES
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.report.ranks import deciding, ranks
@@ -57,7 +57,7 @@ def operators(
     validation: Validation,
     arithmetic: Arithmetic = FLOAT16,
     on_image: OnStep | None = None,
-    configs: Mapping[str, Path] | None = None,
+    configs: ModelConfigs = NO_CONFIGS,
 ) -> Operators:
     """Attribute the drift of the candidate that drifts most.
 
@@ -67,7 +67,7 @@ def operators(
         validation: says which candidate, and its best, median and worst frame, on which alone it is attributed: a few seconds.
         arithmetic: of the candidate.
         on_image: progress.
-        configs: model config of models by path, where they have one.
+        configs: model configs.
 
     Returns:
         Without rows, and with the reason, where the operators of reference and candidate cannot be compared.
@@ -77,8 +77,8 @@ def operators(
         return Operators(candidate.name, missing="only an .mlpackage or .mlmodel shows its operators")
     images = [source[index].image for index in ranks(candidate).values()]
     try:
-        program = DepthProgram.load(candidate.path, arithmetic, model_config=(configs or {}).get(candidate.path))
-        base = float_program(reference, program, (configs or {}).get(str(Path(reference))))
+        program = DepthProgram.load(candidate.path, arithmetic, model_config=configs.of(candidate.path))
+        base = float_program(reference, program, configs.of(reference))
         attribution = attribute(base, program, images, on_image)
     except InputError as error:
         return Operators(candidate.name, missing=str(error))

@@ -32,7 +32,7 @@ IMAGENET = 'depth = "scale"\nmean = [0.485, 0.456, 0.406]\nstd = [0.229, 0.224, 
 )
 def test_a_file_is_of_its_model_or_of_all_but_checkpoints(texts: list[str], files: dict[str, str]) -> None:
     models = ["builtin", "a.onnx", "./b.mlpackage", "run/best.safetensors"]
-    assert model_configs(models, texts) == {model: Path(file) for model, file in files.items()}
+    assert model_configs(models, texts).files == {Path(model): Path(file) for model, file in files.items()}
 
 
 @pytest.mark.parametrize("texts", [["m.toml", "n.toml"], ["a.onnx=m.toml", "a.onnx=n.toml"]])
