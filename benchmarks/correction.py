@@ -16,7 +16,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from shelf import RECIPES, default_data
 
 from fcrn_mobile.conversion.activations import as_program, quantize_activations
@@ -30,7 +29,7 @@ from fcrn_mobile.conversion.ranges import measure_ranges
 from fcrn_mobile.conversion.recipe import Recipe, read_recipe
 from fcrn_mobile.data import open_source
 from fcrn_mobile.data.grammar import portable
-from fcrn_mobile.data.source import Subset
+from fcrn_mobile.data.source import Subset, evenly
 from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
 from fcrn_mobile.network.deploy import deploy
@@ -85,7 +84,7 @@ def measure(data: str, count: int, folder: Path) -> dict[str, Any]:
         made.append((what, path))
         print("made " + ", ".join(what.values()), flush=True)
     held_back = open_source(f"{data}#val")
-    chosen = np.linspace(0, len(held_back) - 1, min(count, len(held_back))).round().astype(int).tolist()
+    chosen = evenly(len(held_back), count)
     runtimes = [open_runtime(str(path), "mil", "float16") for _, path in made]
     found = validate(open_runtime("builtin"), runtimes, Subset(held_back, tuple(chosen)), protocol("eigen"))
     rows = [

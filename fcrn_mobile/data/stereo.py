@@ -11,6 +11,7 @@ from fcrn_mobile.data.inputs import IMAGE_SUFFIXES
 from fcrn_mobile.data.listing import list_files
 from fcrn_mobile.data.pairing import Kind, match, tell_left_out
 from fcrn_mobile.data.rectification import MOST_OFF, vertical_disparity
+from fcrn_mobile.data.source import evenly
 from fcrn_mobile.data.views import Intrinsics, Views, in_order, join_splits
 from fcrn_mobile.errors import InputError
 
@@ -113,8 +114,8 @@ def checked_pairs(rigs: tuple[Rig, ...], path: Path) -> StereoPairs:
     """
     source = StereoPairs(rigs)
     measured = []
-    for index in np.unique(np.linspace(0, len(source) - 1, _CHECKED).round().astype(int)):
-        views = source[int(index)]
+    for index in evenly(len(source), _CHECKED):
+        views = source[index]
         off = vertical_disparity(*views.images)
         if off is not None:
             measured.append(off)

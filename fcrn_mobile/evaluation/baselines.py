@@ -16,7 +16,7 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.metrics import Array, EvaluationProtocol, valid_mask
 from fcrn_mobile.progress import OnStep
 
-__all__ = ["MAP_SIDE", "MEDIAN_FRAMES", "Baselines", "DepthMap", "check_apart", "learn_baselines", "training_spec"]
+__all__ = ["MAP_SIDE", "MEDIAN_FRAMES", "Baselines", "DepthMap", "check_apart", "learn_baselines", "map_size", "training_spec"]
 
 #: Longest side of the maps in pixels; they are smooth, and evaluation resizes them to the true depth's size.
 MAP_SIDE = 160
@@ -123,7 +123,7 @@ def learn_baselines(
     for index in range(len(source)):
         depth = source[index].depth
         if index == 0:
-            size = _map_size(depth.shape[0], depth.shape[1])
+            size = map_size(depth.shape[0], depth.shape[1])
             total, count = np.zeros(size), np.zeros(size)
             stack = np.full((len(indices), *size), np.nan, np.float32)
         sums, pixels = _cells(depth, valid_mask(depth, whole), total.shape[0], total.shape[1])
@@ -145,7 +145,8 @@ def learn_baselines(
     )
 
 
-def _map_size(height: int, width: int) -> tuple[int, int]:
+def map_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width of a map of images of a size: the longest side ``MAP_SIDE`` at most."""
     shrink = min(1.0, MAP_SIDE / max(height, width))
     return max(1, round(height * shrink)), max(1, round(width * shrink))
 

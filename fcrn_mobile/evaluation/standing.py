@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from fcrn_mobile.data.source import valid_pixels
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.align import NONE, aligned
+from fcrn_mobile.evaluation.baselines import map_size
 from fcrn_mobile.evaluation.metrics import Array, EvaluationProtocol, metrics_from_moments, pixel_moments, valid_mask
 from fcrn_mobile.evaluation.units import protocol_note, unit_note
 
-__all__ = ["GRID_SIDE", "LEAST_IMAGES", "MOST_IMAGES", "Standing", "StandingMeter"]
+__all__ = ["LEAST_IMAGES", "MOST_IMAGES", "Standing", "StandingMeter"]
 
-#: Longest side of the grid of pixels that is looked at.
-GRID_SIDE = 160
 #: Images that are kept for the median map, the first ones: 400 × 2 × 120 × 160 × 4 bytes = 61 MB.
 MOST_IMAGES = 400
 #: With fewer images there is no median map: it would be one other image.
@@ -51,7 +50,7 @@ class Standing:
 
 @dataclass
 class StandingMeter:
-    """Looks at each image that the reference predicts, on a coarse grid of its pixels.
+    """Looks at each image that the reference predicts, on a coarse grid of its pixels, see ``baselines.map_size``.
 
     Attributes:
         rule: its range and crop decide which pixels count; where it aligns, nothing is said of units.
@@ -69,7 +68,7 @@ class StandingMeter:
 
     def update(self, prediction: Array, depth: Array) -> None:
         """Look at one image: h×w and H×W metres."""
-        shape = self._true[0].shape if self._true else _grid(depth.shape[0], depth.shape[1])
+        shape = self._true[0].shape if self._true else map_size(depth.shape[0], depth.shape[1])
         true, predicted = _sampled(depth, shape), _sampled(prediction, shape)
         mask = valid_pixels(true)
         if self._is_aligned and (counted := valid_mask(true, self.rule) & np.isfinite(predicted)).any():
@@ -103,11 +102,6 @@ class StandingMeter:
         if self._beyond and (note := protocol_note(float(np.mean(self._beyond)), self.rule, self.data)):
             warnings.append(note)
         return replace(standing, warnings=tuple(warnings))
-
-
-def _grid(height: int, width: int) -> tuple[int, int]:
-    shrink = min(1.0, GRID_SIDE / max(height, width))
-    return max(1, round(height * shrink)), max(1, round(width * shrink))
 
 
 def _sampled(depth: Array, shape: tuple[int, ...]) -> Array:

@@ -7,14 +7,25 @@ from torch import Tensor, nn
 
 from fcrn_mobile.network.fcrn import DepthNetwork
 
-__all__ = ["MovingAverage"]
+__all__ = ["MovingAverage", "averaged_values", "newest_share"]
+
+
+def newest_share(steps: int, decay: float) -> float:
+    """The weight 1-d of the network as it is after so many steps.
+
+    d grows from 2/11 as (1+n)/(10+n) to ``decay``, so that the random start is forgotten (as TensorFlow's ExponentialMovingAverage does
+    with ``num_updates``).
+    """
+    return 1 - min(decay, (1 + steps) / (10 + steps))
+
+
+def averaged_values(network: nn.Module) -> list[Tensor]:
+    """What is averaged: weights and statistics."""
+    return [*network.parameters(), *network.buffers()]
 
 
 class MovingAverage(nn.Module):
-    """Average of a network over its steps: a ← d·a + (1-d)·w, batch-norm statistics included.
-
-    The decay d grows from 2/11 as (1+n)/(10+n) to ``decay``, so that the random start is forgotten (as TensorFlow's
-    ExponentialMovingAverage does with ``num_updates``).
+    """Average of a network over its steps: a ← d·a + (1-d)·w, see ``newest_share``, batch-norm statistics included.
 
     Args:
         network: copied.
@@ -33,9 +44,8 @@ class MovingAverage(nn.Module):
     def update(self, network: DepthNetwork) -> None:
         """Take in the network's weights after a step."""
         self.steps += 1
-        steps = int(self.steps)
-        weight = 1 - min(self.decay, (1 + steps) / (10 + steps))
-        for average, current in zip(_values(self.network), _values(network), strict=True):
+        weight = newest_share(int(self.steps), self.decay)
+        for average, current in zip(averaged_values(self.network), averaged_values(network), strict=True):
             if average.is_floating_point():
                 average.lerp_(current, weight)
             else:
@@ -44,7 +54,3 @@ class MovingAverage(nn.Module):
     def train(self, mode: bool = True) -> "MovingAverage":
         """Stays in evaluation mode: its batch norms are averaged, never fed."""
         return super().train(False)
-
-
-def _values(network: DepthNetwork) -> list[Tensor]:
-    return [*network.parameters(), *network.buffers()]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fcrn_mobile
-from fcrn_mobile.data.source import Source
+from fcrn_mobile.data.source import Source, evenly
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.arithmetic import Arithmetic
@@ -160,5 +160,4 @@ def spread(source: Source, count: int) -> list[NDArray[np.uint8]]:
     """
     if not len(source):
         raise InputError("the data has no frame: give data with at least one")
-    indices = np.linspace(0, len(source) - 1, min(count, len(source))).round().astype(int)
-    return [source[int(index)].image for index in indices]
+    return [source[index].image for index in evenly(len(source), count)]

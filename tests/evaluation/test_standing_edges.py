@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from fcrn_mobile.evaluation import standing
+from fcrn_mobile.evaluation.baselines import MAP_SIDE
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol, protocol
-from fcrn_mobile.evaluation.standing import GRID_SIDE, LEAST_IMAGES, MOST_IMAGES, Standing, StandingMeter
+from fcrn_mobile.evaluation.standing import LEAST_IMAGES, MOST_IMAGES, Standing, StandingMeter
 
 FULL = protocol("full")
 
@@ -81,7 +82,7 @@ def test_the_first_truth_gives_the_grid_of_all_maps() -> None:
 
 
 def test_so_many_images_are_kept_as_fit_into_sixty_megabytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert MOST_IMAGES * 2 * GRID_SIDE * (GRID_SIDE * 3 // 4) * 4 == 61_440_000
+    assert MOST_IMAGES * 2 * MAP_SIDE * (MAP_SIDE * 3 // 4) * 4 == 61_440_000
     assert LEAST_IMAGES == 3
     monkeypatch.setattr(standing, "MOST_IMAGES", 2)
     right, wrong = maps([2.0, 2.0]), maps([4.0, 4.0])

@@ -19,6 +19,7 @@ from settings import Settings
 from torch import Tensor
 
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
+from fcrn_mobile.training.average import averaged_values, newest_share
 from fcrn_mobile.training.losses import depth_loss
 
 STATE, BEST, LAST = "state.pt", "best.pt", "last.pt"
@@ -89,7 +90,7 @@ class MovingAverage:
     def __init__(self, network: FCRN, decay: float) -> None:
         self.network = copy.deepcopy(network).requires_grad_(False).eval()
         self.decay, self.steps = decay, 0
-        pairs = list(zip(_values(self.network), _values(network), strict=True))
+        pairs = list(zip(averaged_values(self.network), averaged_values(network), strict=True))
         self.floats = tuple(zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True))
         self.counts = [pair for pair in pairs if not pair[0].is_floating_point()]
 
@@ -98,13 +99,9 @@ class MovingAverage:
         """Take in the network's weights after a step."""
         self.steps += 1
         average, current = map(list, self.floats)
-        torch._foreach_lerp_(average, current, 1 - min(self.decay, (1 + self.steps) / (10 + self.steps)))
+        torch._foreach_lerp_(average, current, newest_share(self.steps, self.decay))
         for average_count, count in self.counts:
             average_count.copy_(count)
-
-
-def _values(network: FCRN) -> list[Tensor]:
-    return [*network.parameters(), *network.buffers()]
 
 
 class Learner:
