@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from fcrn_mobile.latency.placement import case_sources
-from fcrn_mobile.latency.sources import Source, sources
+from fcrn_mobile.mil.traits import SOURCES, TRAITS
+from fcrn_mobile.sources import Source, sources
 
 __all__ = ["GROUPS", "RULES", "SEVERITIES", "Group", "Rule", "Severity", "rules"]
 
@@ -57,9 +58,12 @@ class Rule:
 def rules() -> dict[str, Rule]:
     """All of them by their names, in the order of the table; those of placement name the sources of that table."""
     table = tomllib.loads(RULES.read_text(encoding="utf-8"))
-    publications = sources(table["sources"])
+    publications = SOURCES | sources(table["sources"])
     listed = {}
     for entry in table["rule"]:
+        if trait := TRAITS.get(entry.pop("trait", "")):
+            entry |= {key: entry[key].format(limit=trait.limit) for key in ("symptom", "remedy")}
+            entry.setdefault("sources", trait.sources)
         named = tuple(publications[key] for key in entry.pop("sources", ()))
         case = entry.get("case")
         placed = case_sources(case) if case is not None else ()

@@ -9,6 +9,7 @@ import torch
 from fcrn_mobile.doctor.operators import Op, Operators, half
 from fcrn_mobile.doctor.subject import Place, Subject
 from fcrn_mobile.mil.shapes import by
+from fcrn_mobile.mil.traits import LARGEST_HALF, TRAITS, begins_inside, over_channels
 from fcrn_mobile.mil.values import type_name
 
 __all__ = ["DETECTIONS"]
@@ -16,7 +17,6 @@ __all__ = ["DETECTIONS"]
 #: Why an operator is one that a rule is about, such as the values that matter; None if it is not.
 _Check = Callable[[Op, Operators], str | None]
 
-_LARGEST_HALF = 65504.0
 #: Below half of the least subnormal float16, a number becomes 0.
 _LEAST_HALF = 2.0**-25
 #: Whole numbers up to it are exact in float16.
@@ -70,8 +70,7 @@ def _mish(op: Op, operators: Operators) -> str | None:
 
 def _logsumexp(op: Op, operators: Operators) -> str | None:
     shape = op.shape_of("x")
-    axes = [int(axis) % max(len(shape), 1) for axis in op.numbers("axes")] or list(range(len(shape)))
-    return f"over {shape[1]} channels" if half(op) and len(shape) > 2 and 1 in axes else None
+    return f"over {shape[1]} channels" if half(op) and over_channels(len(shape), op.numbers("axes")) else None
 
 
 def _log_softmax(op: Op, operators: Operators) -> str | None:
@@ -96,11 +95,8 @@ def _hard_swish(op: Op, operators: Operators) -> str | None:
 
 def _slice_of_width(op: Op, operators: Operators) -> str | None:
     begins = op.numbers("begin")
-    if not (half(op) and begins) or not op.shape_of("x"):
-        return None
-    masks = op.numbers("begin_mask")
-    masked = len(masks) == len(begins) and bool(masks[-1])
-    return f"begins at {begins[-1]:g}" if begins[-1] != 0 and not masked else None
+    inside = half(op) and op.shape_of("x") and begins_inside(begins, op.numbers("begin_mask"))
+    return f"begins at {begins[-1]:g}" if inside else None
 
 
 def _beyond_float16(subject: Subject) -> Iterator[Place]:
@@ -123,7 +119,7 @@ def _beyond(op: Op, key: str, dtype: str, operators: Operators) -> float | None:
     if not isinstance(values, torch.Tensor) or not values.numel() or (op.kind == "batch_norm" and dtype == "FLOAT32"):
         return None  # statistics are folded into a scale and a shift before anything is rounded
     largest = float(values.abs().max())
-    return largest if largest > _LARGEST_HALF or math.isnan(largest) else None
+    return largest if largest > LARGEST_HALF or math.isnan(largest) else None
 
 
 def _output_shape(op: Op, operators: Operators) -> str | None:
@@ -173,7 +169,7 @@ def _long_sum(op: Op, operators: Operators) -> str | None:
     if not half(op) or -1 in (*before, *after):
         return None
     count = prod(before) // max(prod(after), 1)
-    return f"of {count} values" if count > _LARGEST_HALF else None
+    return f"of {count} values" if count > LARGEST_HALF else None
 
 
 def _activation_table(op: Op, operators: Operators) -> str | None:
@@ -213,11 +209,11 @@ DETECTIONS: dict[str, Callable[[Subject], Iterator[Place]]] = {
     "average-pooling-ceil": _each(_average_pooling_ceil, "avg_pool"),
     "softplus": _each(_softplus, "softplus", "softplus_parametric"),
     "mish": _each(_mish, "softplus"),
-    "logsumexp": _each(_logsumexp, "reduce_log_sum_exp"),
+    "logsumexp": _each(_logsumexp, *TRAITS["logsumexp"].operators),
     "log-softmax": _each(_log_softmax, "log"),
     "logcumsumexp": _each(_logcumsumexp, "log"),
     "hard-swish": _each(_hard_swish, "mul"),
-    "slice-of-width": _each(_slice_of_width, "slice_by_index", "slice_by_size"),
+    "slice-of-width": _each(_slice_of_width, *TRAITS["slice"].operators),
     "beyond-float16": _beyond_float16,
     "output-shape": _each(_output_shape, "conv_transpose"),
     "index-of-16-bits": _each(_index_of_16_bits, "gather", "gather_along_axis"),

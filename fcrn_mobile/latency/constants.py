@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.latency.sources import Sources, sources
 from fcrn_mobile.latency.work import Totals
+from fcrn_mobile.sources import Sources, sources
 
 __all__ = [
     "CHIPS",

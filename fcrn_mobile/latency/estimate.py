@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.latency.constants import COVERAGE, ChipFit, Interval, chip_fits, chips, latency_ms, published_sources
 from fcrn_mobile.latency.placement import place
-from fcrn_mobile.latency.sources import Sources
 from fcrn_mobile.latency.work import Totals, matrix, totals, work
 from fcrn_mobile.mil.graph import Graph
 from fcrn_mobile.mil.ops import kinds
+from fcrn_mobile.sources import Sources
 
 __all__ = ["ASSUMPTION", "BASIS", "DEPARTURE_MS", "INTERVAL", "ChipLatency", "Estimate", "estimate", "gives_map", "notes", "table"]
 

@@ -10,9 +10,9 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from fcrn_mobile.latency.sources import Source, Sources, sources
 from fcrn_mobile.mil.graph import Graph, Node, Tensor
 from fcrn_mobile.mil.shapes import by
+from fcrn_mobile.sources import Source, Sources, sources
 
 __all__ = [
     "BASIS",

@@ -4,7 +4,7 @@ Measured by others on the chips that are named, in the sources that are named; n
 one, or without its arithmetic (linear layers before hard swish, silu, gelu, NaN), is not simulated.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -12,19 +12,32 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["LARGEST_PRODUCT", "TRAITS", "Trait"]
+from fcrn_mobile.sources import Source
+
+__all__ = ["LARGEST_HALF", "LARGEST_PRODUCT", "SOURCES", "TRAITS", "Trait", "begins_inside", "over_channels"]
 
 #: Largest magnitude of a convolution's or matrix product's result on the Neural Engine, as published: "about".
 LARGEST_PRODUCT = 32750.0
 #: Input from which on softplus gave 0 on M1 to M4, seen on a grid of 0.015.
 _SOFTPLUS_END = 10.408
-_LARGEST_HALF = 65504.0
+#: Largest number of float16.
+LARGEST_HALF = 65504.0
 #: 65504 / 16: the slices pass a fixed point with four bits behind it.
 _LARGEST_SLICED = 4094.0
 
-_ISSUES = "https://github.com/apple/coremltools/issues/"
-_ANEFORGE = "https://github.com/sbryngelson/ANEForge/"
-_M6 = "https://github.com/751K/Apple-Neural-Engine-Microarchitecture-Study-M6/blob/main/notes/numerics.md"
+#: Who published them, by key; doctor's rules name them by it, too.
+SOURCES = {
+    "2687": Source("coremltools #2687, softplus", "https://github.com/apple/coremltools/issues/2687"),
+    "2690": Source("coremltools #2690, logsumexp over channels", "https://github.com/apple/coremltools/issues/2690"),
+    "aneforge-softplus": Source("ANEForge #113, softplus (M5)", "https://github.com/sbryngelson/ANEForge/issues/113"),
+    "cliffs": Source(
+        "ANEForge, numeric correctness cliffs (M2 Pro, M5)", "https://github.com/sbryngelson/ANEForge/blob/main/docs/numeric-cliffs.md"
+    ),
+    "m6": Source(
+        "751K, Neural Engine of M6: numerics, also measured on M4",
+        "https://github.com/751K/Apple-Neural-Engine-Microarchitecture-Study-M6/blob/main/notes/numerics.md",
+    ),
+}
 
 #: Arguments of an operator by name, as it runs.
 _Arguments = Mapping[str, Any]
@@ -38,8 +51,9 @@ class Trait:
         name: to switch it off by.
         text: what happens.
         chips: where it was seen.
-        sources: addresses of who published it.
+        sources: who published it, keys of ``SOURCES``.
         operators: kinds that it is about; none: see ``arithmetic.py``.
+        limit: what something has to pass; None where nothing has.
         result: the operator's arguments and result → what the engine gives.
         exceeds: whether arguments lie past the published limit; None where the result, not finite, shows it.
     """
@@ -49,6 +63,7 @@ class Trait:
     chips: str
     sources: tuple[str, ...]
     operators: frozenset[str] = frozenset()
+    limit: float | None = None
     result: Callable[[_Arguments, Tensor], Tensor] | None = None
     exceeds: Callable[[_Arguments], bool] | None = None
 
@@ -57,31 +72,33 @@ def _softplus(arguments: _Arguments, result: Tensor) -> Tensor:
     return torch.where(arguments["x"] > _SOFTPLUS_END, torch.zeros(()), result)
 
 
-def _axes(arguments: _Arguments) -> list[int]:
-    """Of a reduction, counted from the front; all where none are said."""
-    rank, axes = arguments["x"].dim(), arguments.get("axes")
-    return list(range(rank)) if axes is None else [int(axis) % rank for axis in torch.as_tensor(axes).reshape(-1)]
+def over_channels(rank: int, axes: Sequence[float]) -> bool:
+    """Whether a reduction of maps of so many axes takes in their channels; over all axes where none are said."""
+    return rank > 2 and (not axes or any(axis % rank == 1 for axis in axes))
 
 
-def _over_channels(arguments: _Arguments) -> bool:
-    """Whether a reduction takes in axis 1 of maps."""
-    return arguments["x"].dim() > 2 and 1 in _axes(arguments)
+def begins_inside(begin: Sequence[float], masks: Sequence[float]) -> bool:
+    """Whether a slice that begins at these places, those with a mask left out, leaves away the beginning of the last axis."""
+    return bool(begin) and begin[-1] != 0 and not (masks and masks[-1])
+
+
+def _numbers(arguments: _Arguments, key: str) -> list[float]:
+    value = arguments.get(key)
+    return [] if value is None else list(torch.as_tensor(value).reshape(-1).tolist())
 
 
 def _logsumexp(arguments: _Arguments, result: Tensor) -> Tensor:
-    return torch.where(result.exp() > _LARGEST_HALF, torch.zeros(()), result) if _over_channels(arguments) else result
+    over = over_channels(arguments["x"].dim(), _numbers(arguments, "axes"))
+    return torch.where(result.exp() > LARGEST_HALF, torch.zeros(()), result) if over else result
 
 
 def _exceeds_logsumexp(arguments: _Arguments) -> bool:
-    if not _over_channels(arguments):
-        return False
-    return bool((torch.logsumexp(arguments["x"], _axes(arguments)).exp() > _LARGEST_HALF).any())
+    x, axes = arguments["x"], [int(axis) for axis in _numbers(arguments, "axes")]
+    return over_channels(x.dim(), axes) and bool((torch.logsumexp(x, axes or list(range(x.dim()))).exp() > LARGEST_HALF).any())
 
 
 def _slice(arguments: _Arguments, result: Tensor) -> Tensor:
-    begin, mask = torch.as_tensor(arguments["begin"]).reshape(-1), arguments.get("begin_mask")
-    masked = mask is not None and bool(torch.as_tensor(mask).reshape(-1)[-1])
-    if masked or not begin.numel() or int(begin[-1]) == 0:
+    if not begins_inside(_numbers(arguments, "begin"), _numbers(arguments, "begin_mask")):
         return result
     return torch.where(result.abs() > _LARGEST_SLICED, torch.copysign(torch.tensor(torch.inf), result), result)
 
@@ -107,23 +124,26 @@ TRAITS: dict[str, Trait] = {
             "product",
             f"results of convolutions and matrix products beyond {LARGEST_PRODUCT:g} are inf",
             "M1, M2, M4, M5, M6",
-            (f"{_ANEFORGE}blob/main/docs/numeric-cliffs.md", _M6),
+            ("cliffs", "m6"),
+            limit=LARGEST_PRODUCT,
         ),
         Trait(
             "softplus",
             f"softplus is 0 above {_SOFTPLUS_END:g}",
             "M1 to M5",
-            (f"{_ISSUES}2687", f"{_ANEFORGE}issues/113"),
+            ("2687", "aneforge-softplus"),
             frozenset({"softplus"}),
+            _SOFTPLUS_END,
             _softplus,
             lambda arguments: bool((arguments["x"] > _SOFTPLUS_END).any()),
         ),
         Trait(
             "logsumexp",
-            "log-sum-exp over channels is 0 where the sum of exponentials passes 65504",
+            f"log-sum-exp over channels is 0 where the sum of exponentials passes {LARGEST_HALF:g}",
             "M1 to M4",
-            (f"{_ISSUES}2690",),
+            ("2690",),
             frozenset({"reduce_log_sum_exp"}),
+            LARGEST_HALF,
             _logsumexp,
             _exceeds_logsumexp,
         ),
@@ -131,23 +151,24 @@ TRAITS: dict[str, Trait] = {
             "slice",
             f"a slice that begins inside the last axis turns values beyond {_LARGEST_SLICED:g} into inf",
             "A13, A14, M1, M2",
-            (f"{_ANEFORGE}blob/main/docs/numeric-cliffs.md",),
+            ("cliffs",),
             frozenset({"slice_by_index", "slice_by_size"}),
+            _LARGEST_SLICED,
             _slice,
         ),
         Trait(
             "sigmoid",
             "sigmoid is interpolated between 33 points from -8 to 8",
             "M4, M6",
-            (_M6,),
+            ("m6",),
             frozenset({"sigmoid"}),
-            _sigmoid,
+            result=_sigmoid,
         ),
         Trait(
             "ties",
             "what lies half-way between two float16 is rounded away from zero, not to the even one",
             "M2 Pro, M4, M5, M6",
-            (_M6, f"{_ANEFORGE}blob/main/docs/numeric-cliffs.md"),
+            ("m6", "cliffs"),
         ),
     )
 }

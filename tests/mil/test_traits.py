@@ -1,7 +1,6 @@
 """Published traits of the Neural Engine, each against the figures in its source, and switched off."""
 
 import math
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-import fcrn_mobile.mil
 from fcrn_mobile.mil import MilError, Program
 from fcrn_mobile.mil.arithmetic import ANE, Arithmetic
-from fcrn_mobile.mil.traits import TRAITS
+from fcrn_mobile.mil.traits import SOURCES, TRAITS
 from tests.mil.build import mb, save_program
 
 
@@ -118,10 +116,6 @@ def test_traits_are_switched_off_by_name() -> None:
 
 
 def test_every_trait_has_its_source() -> None:
-    assert all(trait.sources and trait.chips and all(url.startswith("https://") for url in trait.sources) for trait in TRAITS.values())
-
-
-def test_the_page_lists_every_trait_and_where_it_was_seen() -> None:
-    page = Path(str(fcrn_mobile.mil.__file__)).with_name("README.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(\w+)` \| .* \| (.*) \| .* \|$", page.partition("| trait |")[2].partition("\n\n")[0], re.MULTILINE)
-    assert dict(rows) == {trait.name: trait.chips for trait in TRAITS.values()}
+    assert all(trait.sources and trait.chips for trait in TRAITS.values())
+    assert {key for trait in TRAITS.values() for key in trait.sources} == SOURCES.keys()
+    assert all(source.url.startswith("https://") for source in SOURCES.values())

@@ -18,6 +18,6 @@ class Source:
 Sources = Mapping[str, Source]
 
 
-def sources(table: Mapping[str, Mapping[str, str]]) -> Sources:
+def sources(table: Mapping[str, Mapping[str, str]]) -> dict[str, Source]:
     """The sources that a file lists."""
     return {key: Source(**entry) for key, entry in table.items()}
