@@ -56,8 +56,8 @@ def _damaged(subject: Subject) -> Iterator[Place]:
 
 def _rank(subject: Subject) -> Iterator[Place]:
     for stage, _, op in subject.operators():
-        if len(op.shape) > _MOST_AXES:
-            yield stage.place(op, f"{len(op.shape)} axes")
+        if len(op.result) > _MOST_AXES:
+            yield stage.place(op, f"{len(op.result)} axes")
 
 
 def _specification_version(subject: Subject) -> Iterator[Place]:

@@ -1,16 +1,14 @@
 """Operators as detections see them: what they read, by whom it is computed and who reads it on, and small constants. Nothing is run."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
 
 from fcrn_mobile.mil.check import CheckedFunction
-from fcrn_mobile.mil.declared import declared_operations
-from fcrn_mobile.mil.graph import Tensor
-from fcrn_mobile.mil.values import Constant, Constants, shape_of, type_name
+from fcrn_mobile.mil.declared import Declarations, Declared, Numbers, Tensor, declared_operations
+from fcrn_mobile.mil.values import Constant, Constants
 from fcrn_mobile.package.errors import MilError
 
 if TYPE_CHECKING:
@@ -22,63 +20,41 @@ __all__ = ["Op", "Operators", "half"]
 _MOST_ELEMENTS = 2**18
 
 
-@dataclass(frozen=True, eq=False)
-class Op:
-    """One operator.
+class Op(Declared):
+    """One operator with the values of its constants.
 
-    Attributes:
-        kind: MIL's name of it.
-        inputs: every tensor that it reads, constants included, by argument.
-        outputs: its results.
+    Args:
+        operation, declarations: see ``Declared``.
         constants: values of the arguments that are constant.
         reader: of them.
     """
 
-    kind: str
-    inputs: dict[str, tuple[Tensor, ...]]
-    outputs: tuple[Tensor, ...]
-    constants: "dict[str, Value]" = field(default_factory=dict)
-    reader: Constants | None = None
+    def __init__(self, operation: "Operation", declarations: Declarations, constants: "dict[str, Value]", reader: Constants) -> None:
+        super().__init__(operation, declarations)
+        self.constants, self._reader = constants, reader
 
-    @property
-    def name(self) -> str:
-        """Of its first result, or its type where it has none."""
-        return self.outputs[0].name if self.outputs else self.kind
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of its first result; () if it has none."""
-        return self.outputs[0].shape if self.outputs else ()
-
-    def tensor(self, key: str) -> Tensor | None:
-        """The first tensor of an argument."""
-        return next(iter(self.inputs.get(key, ())), None)
-
-    def shape_of(self, key: str) -> tuple[int, ...]:
-        """Shape of an argument; () if it is not there."""
-        tensor = self.tensor(key)
-        return tensor.shape if tensor else ()
+    @cached_property
+    def inputs(self) -> dict[str, tuple[Tensor, ...]]:
+        """Those of ``Declared``, and what compressed constants are made of, which they hold as attributes before iOS 18."""
+        own = super().inputs
+        return own | {key: (Tensor.of("", value.type),) for key, value in self.constants.items() if key not in own}
 
     def constant(self, key: str) -> Constant:
         """The value of a constant argument; None if it is left out, computed at run time, too large or cannot be read."""
         value = self.constants.get(key)
-        if value is None or self.reader is None or Tensor("", "", shape_of(value.type)).elements > _MOST_ELEMENTS:
+        if value is None or Tensor.of("", value.type).elements > _MOST_ELEMENTS:
             return None
         try:
-            return self.reader.read(value)
+            return self._reader.read(value)
         except MilError:  # what is wrong with the weights file is a finding of its own
             return None
 
-    def numbers(self, key: str) -> tuple[float, ...]:
+    def numbers(self, key: str) -> Numbers:
         """The same as numbers; () if it is none."""
         value = self.constant(key)
         if isinstance(value, bool):
             return (float(value),)
         return tuple(value.reshape(-1).tolist()) if isinstance(value, torch.Tensor) else ()
-
-    def number(self, key: str, default: float) -> float:
-        """The same as one number."""
-        return next(iter(self.numbers(key)), default)
 
 
 class Operators:
@@ -132,15 +108,8 @@ class Operators:
             if operation.type == "const":
                 self._constants[operation.outputs[0].name] = operation.attributes["val"]
                 continue
-            inputs: dict[str, tuple[Tensor, ...]] = {}
-            for key, argument in operation.inputs.items():
-                bindings = ((b.name, declarations.types.get(b.name) if b.name else b.value.type) for b in argument.arguments)
-                inputs[key] = tuple(Tensor(name, type_name(kind), shape_of(kind)) for name, kind in bindings if kind is not None)
-            # Before iOS 18 compressed constants hold what they are made of as attributes.
             parts = {key: value for key, value in operation.attributes.items() if operation.type.startswith("constexpr_") and key != "name"}
-            inputs.update({key: (Tensor("", type_name(value.type), shape_of(value.type)),) for key, value in parts.items()})
-            outputs = tuple(Tensor(output.name, type_name(output.type), shape_of(output.type)) for output in operation.outputs)
-            yield Op(operation.type, inputs, outputs, dict(self._values(operation)) | parts, self._reader)
+            yield Op(operation, declarations, dict(self._values(operation)) | parts, self._reader)
 
     def _values(self, operation: "Operation") -> "Iterator[tuple[str, Value]]":
         for key, argument in operation.inputs.items():

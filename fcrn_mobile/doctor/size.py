@@ -40,7 +40,7 @@ def _int8_weights(subject: Subject) -> Iterator[Place]:
 
 def _blockwise_weights(subject: Subject) -> Iterator[Place]:
     for stage, _, op in subject.operators():
-        data, scales = op.shape_of("data"), op.shape_of("scale")
+        data, scales = op.shape("data"), op.shape("scale")
         blocks = [length for size, length in zip(data, scales, strict=False) if 1 < length < size]
         if op.kind == "constexpr_blockwise_shift_scale" and blocks:
             yield stage.place(op, f"{max(blocks)} blocks")

@@ -40,7 +40,7 @@ def _each(check: _Check, *kinds: str) -> Callable[[Subject], Iterator[Place]]:
 def _average_pooling_ceil(op: Op, operators: Operators) -> str | None:
     if not op.number("ceil_mode", 0) or op.number("exclude_padding_from_average", 0):
         return None
-    kernel, strides, lengths = op.numbers("kernel_sizes"), op.numbers("strides"), op.shape_of("x")[2:]
+    kernel, strides, lengths = op.numbers("kernel_sizes"), op.numbers("strides"), op.shape("x")[2:]
     strides = strides or (1.0,) * len(kernel)
     pads = op.numbers("pad") if op.constant("pad_type") == "custom" else ()
     overhang = []
@@ -69,7 +69,7 @@ def _mish(op: Op, operators: Operators) -> str | None:
 
 
 def _logsumexp(op: Op, operators: Operators) -> str | None:
-    shape = op.shape_of("x")
+    shape = op.shape("x")
     return f"over {shape[1]} channels" if half(op) and over_channels(len(shape), op.numbers("axes")) else None
 
 
@@ -88,14 +88,14 @@ def _hard_swish(op: Op, operators: Operators) -> str | None:
         if hard and hard.tensor("x") == op.tensor(own):
             cut = operators.producer(op.tensor(own), "thresholded_relu")
             product = operators.producer(cut.tensor("x") if cut else op.tensor(own), "linear", "matmul")
-            if product and half(op) and len(product.shape) == 2:
+            if product and half(op) and len(product.result) == 2:
                 return f"behind '{product.name}'"
     return None
 
 
 def _slice_of_width(op: Op, operators: Operators) -> str | None:
     begins = op.numbers("begin")
-    inside = half(op) and op.shape_of("x") and begins_inside(begins, op.numbers("begin_mask"))
+    inside = half(op) and op.shape("x") and begins_inside(begins, op.numbers("begin_mask"))
     return f"begins at {begins[-1]:g}" if inside else None
 
 
@@ -124,7 +124,7 @@ def _beyond(op: Op, key: str, dtype: str, operators: Operators) -> float | None:
 
 def _output_shape(op: Op, operators: Operators) -> str | None:
     """Only where it is not what padding gives: coremltools writes it at every transposed convolution."""
-    given_shape, lengths, kernel = op.numbers("output_shape")[2:], op.shape_of("x")[2:], op.shape_of("weight")[2:]
+    given_shape, lengths, kernel = op.numbers("output_shape")[2:], op.shape("x")[2:], op.shape("weight")[2:]
     if not given_shape or -1 in lengths:
         return None
     pads = op.numbers("pad") if op.constant("pad_type") == "custom" else ()
@@ -140,7 +140,7 @@ def _output_shape(op: Op, operators: Operators) -> str | None:
 
 
 def _index_of_16_bits(op: Op, operators: Operators) -> str | None:
-    indices, shape = op.tensor("indices"), op.shape_of("x")
+    indices, shape = op.tensor("indices"), op.shape("x")
     if indices is None or not shape or "indices" in op.constants:
         return None
     length = shape[int(op.number("axis", 0)) % len(shape)]
@@ -160,12 +160,12 @@ def _nan_test(op: Op, operators: Operators) -> str | None:
 
 def _counting(op: Op, operators: Operators) -> str | None:
     axis = int(op.number("axis", 0))
-    length = op.shape[axis] if half(op) and -len(op.shape) <= axis < len(op.shape) else 0
+    length = op.result[axis] if half(op) and -len(op.result) <= axis < len(op.result) else 0
     return f"{length} long" if length > _EXACT_HALF else None
 
 
 def _long_sum(op: Op, operators: Operators) -> str | None:
-    before, after = op.shape_of("x"), op.shape
+    before, after = op.shape("x"), op.result
     if not half(op) or -1 in (*before, *after):
         return None
     count = prod(before) // max(prod(after), 1)

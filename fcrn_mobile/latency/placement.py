@@ -10,7 +10,8 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from fcrn_mobile.mil.graph import Graph, Node, Tensor
+from fcrn_mobile.mil.declared import Tensor
+from fcrn_mobile.mil.graph import Graph, Node
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.sources import Source, Sources, sources
 

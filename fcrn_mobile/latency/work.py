@@ -6,7 +6,8 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.mil.graph import Graph, Node, Tensor
+from fcrn_mobile.mil.declared import Tensor
+from fcrn_mobile.mil.graph import Graph, Node
 from fcrn_mobile.mil.ops import kinds
 
 __all__ = ["FREE", "Totals", "Work", "matrix", "totals", "work"]

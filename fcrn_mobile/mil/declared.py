@@ -3,20 +3,51 @@
 import math
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, MutableMapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from fcrn_mobile.mil.values import shape_of
+from fcrn_mobile.mil.values import BITS, shape_of, type_name
 
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Argument, Block, Function, NamedValueType, Operation, Value, ValueType
 
-__all__ = ["MOST_NUMBERS", "Declarations", "Declared", "Numbers", "Shape", "broadcast", "declared_operations", "padded"]
+__all__ = ["MOST_NUMBERS", "Declarations", "Declared", "Numbers", "Shape", "Tensor", "broadcast", "declared_operations", "padded"]
 
 Shape = tuple[int, ...]
 Numbers = tuple[float, ...]
 
 #: A constant with more numbers than this is data, no shape.
 MOST_NUMBERS = 32
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A value of the program: data type as declared (``FLOAT16`` …), shape with -1 where unknown."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, name: str, declared: "ValueType", least: int = -1) -> "Tensor":
+        """A value of a type; its lengths count as ``least`` at least."""
+        return cls(name, type_name(declared), tuple(max(length, least) for length in shape_of(declared)))
+
+    @property
+    def elements(self) -> int:
+        """How many; an unknown axis counts as one."""
+        return math.prod(max(length, 1) for length in self.shape)
+
+    @property
+    def bits(self) -> int:
+        """Of one element; 16 if its type is not known."""
+        return BITS.get(self.dtype, 16)
+
+    @property
+    def bytes(self) -> float:
+        """Of the whole tensor, unpadded."""
+        return self.elements * self.bits / 8
 
 
 class Declarations:
@@ -73,27 +104,48 @@ def _inside(block: "Block", declarations: Declarations) -> "Iterator[tuple[Opera
 
 
 class Declared:
-    """Inputs of one operator by name, and its result.
+    """One operator as it is declared.
 
     Args:
         operation: as it stands in the specification.
         declarations: of what it reads.
         least: what a length counts as at least; -1 leaves unknown ones as they are.
+
+    Attributes:
+        kind: MIL's name of it.
     """
 
     def __init__(self, operation: "Operation", declarations: Declarations, least: int = -1) -> None:
+        self.kind = operation.type
         self._operation, self._declarations, self._least = operation, declarations, least
+
+    @property
+    def name(self) -> str:
+        """Of its first result, or its type where it has none."""
+        return self._operation.outputs[0].name if self._operation.outputs else self.kind
+
+    @cached_property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """Its results."""
+        return tuple(Tensor.of(output.name, output.type, self._least) for output in self._operation.outputs)
+
+    @cached_property
+    def inputs(self) -> dict[str, tuple[Tensor, ...]]:
+        """Every tensor that it reads, constants included, by argument; what has no name stands in the argument itself."""
+        return {key: tuple(self._read(key)) for key in self._operation.inputs}
 
     @property
     def result(self) -> Shape:
         """Shape of the first result; () if there is none."""
-        return self._lengths(self._operation.outputs[0].type) if self._operation.outputs else ()
+        return next((output.shape for output in self.outputs), ())
+
+    def tensor(self, key: str) -> Tensor | None:
+        """The first tensor of an argument."""
+        return next(iter(self.inputs.get(key, ())), None)
 
     def shapes(self, key: str) -> list[Shape]:
         """Declared shapes of a list of tensors."""
-        types = self._declarations.types
-        declared = [types.get(binding.name) if binding.name else binding.value.type for binding in self._bindings(key)]
-        return [self._lengths(each) for each in declared if each is not None]
+        return [tensor.shape for tensor in self.inputs.get(key, ())]
 
     def shape(self, key: str) -> Shape:
         """Declared shape; () if there is none."""
@@ -121,10 +173,14 @@ class Declared:
     @property
     def is_fixed(self) -> bool:
         """Whether every length of its inputs and its result is known."""
-        return -1 not in (*self.result, *(length for key in self._operation.inputs for shape in self.shapes(key) for length in shape))
+        return -1 not in (*self.result, *(length for key in self.inputs for shape in self.shapes(key) for length in shape))
 
-    def _lengths(self, declared: "ValueType") -> Shape:
-        return tuple(max(length, self._least) for length in shape_of(declared))
+    def _read(self, key: str) -> Iterator[Tensor]:
+        types = self._declarations.types
+        for binding in self._bindings(key):
+            declared = types.get(binding.name) if binding.name else binding.value.type
+            if declared is not None:
+                yield Tensor.of(binding.name, declared, self._least)
 
     def _bindings(self, key: str) -> "Iterable[Argument.Binding]":
         return self._operation.inputs[key].arguments if key in self._operation.inputs else ()

@@ -2,46 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import ceil, prod
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcrn_mobile.mil.check import CheckedFunction, check_function
 from fcrn_mobile.mil.costs import macs
-from fcrn_mobile.mil.declared import Declarations, declared_operations
+from fcrn_mobile.mil.declared import Declarations, Declared, Tensor, declared_operations
 from fcrn_mobile.mil.models import PROGRAMS, leaves
 from fcrn_mobile.mil.parts import Source
-from fcrn_mobile.mil.values import BITS, shape_of, type_name
 from fcrn_mobile.package.reading import read_specification
 
 if TYPE_CHECKING:
-    from coremltools.proto.MIL_pb2 import Argument, Operation, Value, ValueType
+    from coremltools.proto.MIL_pb2 import Argument, Operation, Value
 
-__all__ = ["Graph", "Node", "Tensor", "Weight", "read_graph"]
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """A value of the program: data type as declared (``FLOAT16`` …), shape with -1 where unknown."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-
-    @property
-    def elements(self) -> int:
-        """How many; an unknown axis counts as one."""
-        return prod(max(length, 1) for length in self.shape)
-
-    @property
-    def bits(self) -> int:
-        """Of one element; 16 if its type is not known."""
-        return BITS.get(self.dtype, 16)
-
-    @property
-    def bytes(self) -> float:
-        """Of the whole tensor, unpadded."""
-        return self.elements * self.bits / 8
+__all__ = ["Graph", "Node", "Weight", "read_graph"]
 
 
 @dataclass(frozen=True)
@@ -127,7 +102,7 @@ class _Reader:
 
     def graph(self) -> Graph:
         nodes = tuple(self._nodes())
-        inputs = {value.name: _tensor(value.name, value.type) for value in self._checked.proto.inputs}
+        inputs = {value.name: Tensor.of(value.name, value.type) for value in self._checked.proto.inputs}
         tensors = inputs | {tensor.name: tensor for node in nodes for tensor in node.outputs}
         outputs = tuple(tensors[name] for name in self._checked.block.outputs if name in tensors)
         return Graph(nodes, tuple(inputs.values()), outputs, tuple(self._used.values()))
@@ -143,40 +118,35 @@ class _Reader:
 
     def _constant(self, op: "Operation") -> None:
         name, value = op.outputs[0].name, op.attributes["val"]
-        tensor = _tensor(name, op.outputs[0].type)
+        tensor = Tensor.of(name, op.outputs[0].type)
         self._weights[name] = Weight(tensor, ceil(tensor.bytes), compressed=False)
         self._numbers[name] = _numbers(value)
 
     def _compressed(self, op: "Operation") -> None:
         """The result takes the place of a constant, at the bytes of what it is expanded from."""
-        stored = sum(_tensor("", value.type).bytes for key, value in op.attributes.items() if key != "name")
+        stored = sum(Tensor.of("", value.type).bytes for key, value in op.attributes.items() if key != "name")
         for names in op.inputs.values():
             stored += sum(self._weights[name].stored_bytes for name in _named(names) if name in self._weights)
-            stored += sum(_tensor("", value.type).bytes for value in _immediate(names))
+            stored += sum(Tensor.of("", value.type).bytes for value in _immediate(names))
         for output in op.outputs:
-            self._weights[output.name] = Weight(_tensor(output.name, output.type), ceil(stored), compressed=True)
+            self._weights[output.name] = Weight(Tensor.of(output.name, output.type), ceil(stored), compressed=True)
 
     def _node(self, op: "Operation", declarations: Declarations) -> Node:
+        declared = Declared(op, declarations)
         inputs: list[Tensor] = []
         weights: dict[str, Weight] = {}
         settings: dict[str, tuple[float, ...]] = {}
-        for key, argument in op.inputs.items():
-            for name in _named(argument):
-                if name in self._weights:
-                    weights[key] = self._used[name] = self._weights[name]
-                    settings[key] = self._numbers.get(name, ())
-                elif name in declarations.types:
-                    inputs.append(_tensor(name, declarations.types[name]))
-            for value in _immediate(argument):
+        for key, tensors in declared.inputs.items():
+            for tensor in tensors:
+                if tensor.name in self._weights:
+                    weights[key] = self._used[tensor.name] = self._weights[tensor.name]
+                    settings[key] = self._numbers.get(tensor.name, ())
+                elif tensor.name:
+                    inputs.append(tensor)
+            for value in _immediate(op.inputs[key]):
                 settings[key] = _numbers(value)
-        outputs = tuple(_tensor(output.name, output.type) for output in op.outputs)
-        name = outputs[0].name if outputs else op.type
         numbers = {key: value for key, value in settings.items() if value}
-        return Node(op.type, name, tuple(inputs), outputs, weights, numbers, macs(op, declarations))
-
-
-def _tensor(name: str, value_type: "ValueType") -> Tensor:
-    return Tensor(name, type_name(value_type), shape_of(value_type))
+        return Node(declared.kind, declared.name, tuple(inputs), declared.outputs, weights, numbers, macs(op, declarations))
 
 
 def _named(argument: "Argument") -> list[str]:

@@ -10,7 +10,8 @@ import pytest
 from fcrn_mobile.doctor import engine, loading
 from fcrn_mobile.doctor.diagnosis import diagnose
 from fcrn_mobile.doctor.rules import GROUPS, SEVERITIES, rules
-from fcrn_mobile.mil.graph import Graph, Tensor, Weight, read_graph
+from fcrn_mobile.mil.declared import Tensor
+from fcrn_mobile.mil.graph import Graph, Weight, read_graph
 from fcrn_mobile.quiet import quiet_coremltools
 from tests.doctor.plants import HALF, PLANTS, gathered, network, program
 from tests.mil.build import mb, save_program

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from fcrn_mobile.cli.inspect import command
 from fcrn_mobile.json_text import json_text
 from fcrn_mobile.latency.placement import RULES, describe, judge, padding, place
-from fcrn_mobile.mil.graph import Graph, Node, Tensor, read_graph
+from fcrn_mobile.mil.declared import Tensor
+from fcrn_mobile.mil.graph import Graph, Node, read_graph
 from fcrn_mobile.mil.ops import OPERATORS
 from tests.mil.build import mb, save_program
 
