@@ -187,32 +187,29 @@ def print_evaluation(result: "Evaluation") -> None:
 
 def print_columns(columns: "dict[str, DepthMetrics]", intervals: "Intervals | None" = None) -> None:
     """One line per metric, one column per model, both kinds of rms by name; behind the first model its intervals."""
-    from fcrn_mobile.evaluation.formulas import METRICS
+    from fcrn_mobile.evaluation.formulas import compared, in_tables
 
-    values = {name: column.compute() for name, column in columns.items()}
-    averages = {name: column.averages() for name, column in columns.items()}
+    # Of a pooled protocol the rms per image is an average all the same.
+    values = {name: column.compute() | {"rmse": column.averages()["rmse"]} for name, column in columns.items()}
     rows, hints = [], set()
-    for key, metric in METRICS.items():
-        if key == "rmse":
-            rows.append(["rmse per image (m)", *(f"{averages[name]['rmse']:.4f}" for name in columns)])
-            rows.append(["rmse_pooled (m)", *(f"{values[name]['rmse_pooled']:.4f}" for name in columns)])
-        else:
-            # That higher is better is said once.
-            label = f"{key} ({metric.hint})" if metric.hint and not (metric.higher_is_better and metric.hint in hints) else key
-            hints.add(metric.hint)
-            rows.append([label, *(f"{values[name][key]:.4f}" for name in columns)])
+    for key in in_tables():
+        metric = compared()[key]
+        # That higher is better is said once.
+        hint = f" ({metric.hint})" if metric.hint and not (metric.higher_is_better and metric.hint in hints) else ""
+        hints.add(metric.hint)
+        rows.append([f"{'rmse per image' if key == 'rmse' else key}{hint}", *(f"{values[name][key]:.4f}" for name in columns)])
     heads = ["metric", *columns]
     if intervals:
         # Metrics of the protocol have one; the rms per image is none of a pooled one.
         per_image = not next(iter(columns.values())).rule.pooled
-        keys = [key for metric in METRICS for key in (("rmse" if per_image else "", "rmse_pooled") if metric == "rmse" else (metric,))]
-        for line, cell in zip((heads, *rows), ("95 %", *(_ends(intervals, key) for key in keys)), strict=True):
+        ends = ("" if key == "rmse" and not per_image else _ends(intervals, key) for key in in_tables())
+        for line, cell in zip((heads, *rows), ("95 %", *ends), strict=True):
             line.insert(2, cell)
     print_table("", heads, rows)
 
 
 def _ends(intervals: "Intervals", key: str) -> str:
-    return "{:.4f} to {:.4f}".format(*intervals.metrics[key]) if key else ""
+    return "{:.4f} to {:.4f}".format(*intervals.metrics[key])
 
 
 def _describe_baselines(learned: "Baselines", data: str) -> str:

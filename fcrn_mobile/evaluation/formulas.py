@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["EDGE_RATIOS", "METRICS", "Errors", "Mean", "Metric", "compared", "means", "shown"]
+__all__ = ["EDGE_RATIOS", "METRICS", "Errors", "Mean", "Metric", "compared", "in_tables", "means", "shown"]
 
 #: Ratios of neighbouring depths that make an edge: ten from 1.05 to 1.25.
 EDGE_RATIOS = tuple(1.05 + 0.2 * index / 9 for index in range(10))
@@ -143,6 +143,11 @@ def means() -> tuple[Mean, ...]:
 def compared() -> dict[str, Metric]:
     """The metrics of a whole evaluation: those of ``METRICS``, and the rms over all pixels of all images."""
     return METRICS | {"rmse_pooled": replace(METRICS["rmse"], name="rmse_pooled")}
+
+
+def in_tables() -> list[str]:
+    """Names of the metrics of a whole evaluation in the order of long tables: both kinds of rms beside each other."""
+    return [name for metric in METRICS for name in ((metric, "rmse_pooled") if metric == "rmse" else (metric,))]
 
 
 def shown() -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.latency.compute_plan import UNITS
 from fcrn_mobile.latency.latency import Latency, summarise
 from fcrn_mobile.latency.stability import WarmUp, warm_up
 from fcrn_mobile.latency.worker import Opened
@@ -23,7 +24,7 @@ from fcrn_mobile.runtimes.runtime import model_name
 __all__ = ["ANY_DEVICE", "benchmark", "choose_device", "measure", "planned_operators", "preferred_units"]
 
 #: Class of a compute device of coremltools → what it is called here.
-_DEVICES = {"MLNeuralEngineComputeDevice": "neuralEngine", "MLGPUComputeDevice": "gpu", "MLCPUComputeDevice": "cpu"}
+_DEVICES = dict(zip(("MLNeuralEngineComputeDevice", "MLGPUComputeDevice", "MLCPUComputeDevice"), UNITS, strict=True))
 ANY_DEVICE = "any"
 
 

@@ -18,7 +18,7 @@ from fcrn_mobile import palette
 from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.depth_contract import UNITS, Depth
 from fcrn_mobile.doctor.diagnosis import Diagnosis
-from fcrn_mobile.evaluation.formulas import METRICS
+from fcrn_mobile.evaluation.formulas import in_tables
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 from fcrn_mobile.latency.device_facts import report_facts, result_facts
 from fcrn_mobile.latency.latency import Latency, machine
@@ -140,9 +140,7 @@ def _rows(validation: Validation) -> list[dict[str, Any]]:
         return {"label": label, "hint": hint, "reference": base, "cells": cells, "long": long}
 
     candidates = validation.candidates
-    # Both kinds of rms beside each other.
-    keys = [key for metric in METRICS for key in ((metric, "rmse_pooled") if metric == "rmse" else (metric,))]
-    columns = [OWN, PSNR, largest(validation.depth), COSINE, EDGES, SIZE, *metric_columns(validation, keys)]
+    columns = [OWN, PSNR, largest(validation.depth), COSINE, EDGES, SIZE, *metric_columns(validation, in_tables())]
     verdicts = [_text(verdict.WORDS[each.verdict], each.verdict if each.verdict in ("broken", "held") else "") for each in candidates]
     figures = [
         row(
