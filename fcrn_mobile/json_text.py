@@ -1,13 +1,13 @@
-"""Results as JSON text: the one place where what is typed inside becomes plain values."""
+"""Results as JSON text: the one place where what is typed inside becomes plain values, and reports that are read back."""
 
 import json
 import math
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from fcrn_mobile.text import printable
 
-__all__ = ["json_text", "plain"]
+__all__ = ["json_text", "misfit", "plain", "strict_json"]
 
 
 def json_text(value: object) -> str:
@@ -31,3 +31,26 @@ def plain(value: Any) -> Any:
     if isinstance(value, str):
         return printable(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def strict_json(text: str) -> Any:
+    """What a report holds.
+
+    Raises:
+        ValueError: it is no JSON, or has NaN or infinity, which JSON lacks.
+        RecursionError: it is nested too deeply.
+    """
+    return json.loads(text, parse_constant=_refuse)
+
+
+def misfit(content: object, schema: dict[str, Any]) -> str:
+    """Where content does not fit a JSON schema, and why; empty if it does."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    wrong = best_match(Draft202012Validator(schema).iter_errors(content))
+    return f"{wrong.json_path}: {' '.join(wrong.message.split())[:120]}" if wrong else ""
+
+
+def _refuse(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not a number of JSON")

@@ -24,6 +24,7 @@ __all__ = [
     "PAGE",
     "PANEL",
     "PLAIN",
+    "PLATE",
     "REFERENCE",
     "SERIES",
     "SIGNED_DIFFERENCE",
@@ -63,6 +64,10 @@ THERMAL = {"nominal": "#eaf4ec", "fair": "#fbeebd", "serious": "#f7c98b", "criti
 #: Custom property of a page's style sheet → colour.
 PAGE = {"ink": INK, "soft": SOFT, "line": GRID, "edge": EDGE, "panel": PANEL, "mark": SERIES[0], "unknown": UNKNOWN}
 PAGE |= {"good": GOOD, "bad": BAD, "doubt": DOUBT, "plain": PLAIN}
+
+
+#: Behind a text on a chart, as matplotlib takes it.
+PLATE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6}
 
 
 @cache

@@ -7,12 +7,12 @@ from fcrn_mobile.data.listing import list_files
 from fcrn_mobile.data.pairing import collect, pair, tell_left_out
 from fcrn_mobile.errors import InputError
 
-__all__ = ["REMEDY", "UNITS_PER_METRE", "open_kitti"]
+__all__ = ["IMAGE_SUFFIXES", "REMEDY", "UNITS_PER_METRE", "open_kitti"]
 
 #: Depth is uint16 / 256 m, 0 where no point was measured (the data set's development kit).
 UNITS_PER_METRE = 256.0
 REMEDY = "KITTI's has 16, restore it, or read other data with folder: or list: and ?scale=UNITS_PER_METRE"
-_IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 _CAMERAS = ("image_02", "image_03")
 _IMAGE_FOLDERS = ("image", "rgb")
 _DEPTH_FOLDERS = ("groundtruth_depth", "groundtruth", "depth")
@@ -64,7 +64,7 @@ def _image(path: str) -> str | None:
     folders = file.parts[:-1]
     if folders and folders[-1] == "data":
         folders = folders[:-1]
-    if file.suffix.lower() not in _IMAGE_SUFFIXES or not folders:
+    if file.suffix.lower() not in IMAGE_SUFFIXES or not folders:
         return None
     if folders[-1] in _CAMERAS and "proj_depth" not in folders:
         return "/".join((*folders[-2:-1], folders[-1], file.stem))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.data.file_pairs import read_rows
 from fcrn_mobile.data.frames import FileClip, Triplets, checked_triplets
+from fcrn_mobile.data.kitti import IMAGE_SUFFIXES
 from fcrn_mobile.data.listing import is_hidden, list_files, named, natural_key
 from fcrn_mobile.data.pairing import collect, pair, tell_left_out
 from fcrn_mobile.data.stereo import Rig, StereoPairs, checked_pairs
@@ -19,8 +20,6 @@ from fcrn_mobile.data.views import Intrinsics
 from fcrn_mobile.errors import InputError
 
 __all__ = ["open_kitti_stereo", "open_kitti_triplets"]
-
-_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def _uncalibrated(files: tuple[str, ...], read: set[str]) -> list[str]:
     """A remark on drives whose calibration file is missing, if there are any."""
     cameras = {folder for layout in _LAYOUTS for folder in layout.folders}
     missing: dict[str, None] = {}
-    for folders in (PurePath(file).parts[:-1] for file in files if PurePath(file).suffix.lower() in _SUFFIXES):
+    for folders in (PurePath(file).parts[:-1] for file in files if PurePath(file).suffix.lower() in IMAGE_SUFFIXES):
         # Depth maps have cameras too, below proj_depth/.
         if (camera := next((place for place, name in enumerate(folders) if name in cameras), 0)) and "proj_depth" not in folders:
             missing["/".join(folders[:camera])] = None
@@ -141,7 +140,7 @@ def _pictures(folder: Path) -> dict[str, Path]:
 
 
 def _is_picture(file: Path) -> bool:
-    return file.suffix.lower() in _SUFFIXES and not is_hidden(file.name) and file.is_file()
+    return file.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(file.name) and file.is_file()
 
 
 def _projections(path: Path, keys: tuple[str, str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -13,12 +13,13 @@ from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.units import unit_note
 from fcrn_mobile.progress import OnStep
 
-__all__ = ["EDGES", "Survey", "survey"]
+__all__ = ["EDGES", "Predict", "Survey", "survey"]
 
 #: Depths in metres between which pixels are counted; the last part is open.
 EDGES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, math.inf)
 
-_Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+#: From a picture H×W×3 to its depth h×w.
+Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,7 @@ class _Meter:
         return self.medians[-1]
 
 
-def survey(
-    source: Source, indices: Sequence[int], data: str, predict: _Predict | None, most: int, on_frame: OnStep | None = None
-) -> Survey:
+def survey(source: Source, indices: Sequence[int], data: str, predict: Predict | None, most: int, on_frame: OnStep | None = None) -> Survey:
     """Look at frames of a source.
 
     Args:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.errors import InputError, brief
-from fcrn_mobile.json_text import plain
+from fcrn_mobile.json_text import misfit, plain, strict_json
 from fcrn_mobile.latency.latency import Latency, Machine, machine, statistics
 from fcrn_mobile.latency.turns import Comparison
 from fcrn_mobile.shipped import shipped_folder
@@ -120,11 +120,8 @@ def read_report(path: Path) -> DeviceReport:
     Raises:
         InputError: see ``read_reports``.
     """
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        content = strict_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read '{path}' ({error.strerror}): give a JSON file of the app or of bench --json") from error
     except (ValueError, RecursionError) as error:
@@ -134,10 +131,8 @@ def read_report(path: Path) -> DeviceReport:
     if isinstance(version, int) and version not in _READ:
         versions = " and ".join(map(str, _READ))
         raise InputError(f"'{path}' has schema version {version}, this reads versions {versions}: update fcrn-mobile or the app")
-    wrong = best_match(Draft202012Validator(schema(version if version in _READ else SCHEMA_VERSION)).iter_errors(content))
-    if wrong is not None:
-        reason = " ".join(wrong.message.split())[:120]
-        raise InputError(f"'{path}' is not a latency report ({wrong.json_path}: {reason}): give a file of the app or of bench --json")
+    if wrong := misfit(content, schema(version if version in _READ else SCHEMA_VERSION)):
+        raise InputError(f"'{path}' is not a latency report ({wrong}): give a file of the app or of bench --json")
     report = DeviceReport(path, content)
     _check_statistics(report)
     return report
@@ -223,7 +218,3 @@ def _check_statistics(report: DeviceReport) -> None:
 
 def _listed(versions: dict[str, str]) -> str:
     return ", ".join(f"{tool} {version}" for tool, version in versions.items())
-
-
-def _refuse(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not a number of JSON")

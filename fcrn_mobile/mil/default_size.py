@@ -11,7 +11,7 @@ from torch import Tensor
 from fcrn_mobile.mil.arithmetic import FLOAT32
 from fcrn_mobile.mil.check import CheckedFunction
 from fcrn_mobile.mil.declared import Shape
-from fcrn_mobile.mil.interface import Feature
+from fcrn_mobile.mil.interface import CHANNELS, Feature
 from fcrn_mobile.mil.models import read_parts
 from fcrn_mobile.mil.parts import Source
 from fcrn_mobile.mil.program import Program
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import NamedValueType
 
 __all__ = ["at_default_size", "default_sizes"]
-
-_CHANNELS = {"RGB": (3,), "BGR": (3,)}
 
 
 def default_sizes(checked: CheckedFunction) -> list[str]:
@@ -75,7 +73,7 @@ def _zeros(feature: Feature) -> NDArray[Any]:
     """An input of its default size."""
     if feature.kind == "image":
         dtype: Any = np.float16 if feature.dtype == "GRAYSCALE_FLOAT16" else np.uint8
-        return np.zeros((*feature.shape, *_CHANNELS.get(feature.dtype, ())), dtype)
+        return np.zeros((*feature.shape, *((CHANNELS[feature.dtype],) if feature.dtype in CHANNELS else ())), dtype)
     if feature.kind == "array":
         return np.zeros(feature.shape, np.int32 if feature.dtype.startswith("INT") else np.float32)
     raise MilError(f"input '{feature.name}' is a {feature.kind}: it has no size")

@@ -15,14 +15,15 @@ from fcrn_mobile.package.errors import MilError
 if TYPE_CHECKING:
     from coremltools.proto.Model_pb2 import FeatureDescription
 
-__all__ = ["Feature", "Kind"]
+__all__ = ["CHANNELS", "Feature", "Kind"]
 
 #: ``label``: a text or whole number, as classifiers give it; ``number``: a floating-point number; ``scores``: numbers by label.
 Kind = Literal["image", "array", "label", "number", "scores"]
 
 _COLORS = {10: "GRAYSCALE", 20: "RGB", 30: "BGR", 40: "GRAYSCALE_FLOAT16"}
 _ARRAY_TYPES = {65552: "FLOAT16", 65568: "FLOAT32", 65600: "DOUBLE", 131104: "INT32", 131080: "INT8"}
-_CHANNELS = {"RGB": 3, "BGR": 3}
+#: Colours of an image; one where it is none of these.
+CHANNELS = {"RGB": 3, "BGR": 3}
 _PIL_MODES = {"RGB": "RGB", "BGR": "RGB", "GRAYSCALE": "L", "GRAYSCALE_FLOAT16": "F"}
 
 
@@ -142,7 +143,7 @@ class Feature:
         if self.kind == "array":
             array = np.atleast_1d(array)
             return array.astype(np.int32) if self.dtype == "INT32" else array.astype(np.float32, copy=False)
-        channels = _CHANNELS.get(self.dtype, 1)
+        channels = CHANNELS.get(self.dtype, 1)
         if array.ndim < 2 or array.size != channels * array.shape[-1] * array.shape[-2]:
             raise MilError(f"output '{self.name}' has shape {by(array.shape)}, which is no {self.dtype} image: export the package again")
         planes = array.reshape(channels, *array.shape[-2:])
@@ -191,7 +192,7 @@ class Feature:
         if isinstance(mode, str) and mode != _PIL_MODES.get(self.dtype):
             raise MilError(f"input '{self.name}' is a '{mode}' image: convert it to '{_PIL_MODES.get(self.dtype)}' first")
         array = np.asarray(value)
-        channels = (_CHANNELS[self.dtype],) if self.dtype in _CHANNELS else ()
+        channels = (CHANNELS[self.dtype],) if self.dtype in CHANNELS else ()
         if array.ndim != 2 + len(channels) or array.shape[2:] != channels:
             shape = by((*self.shape, *channels))
             raise MilError(f"input '{self.name}' has shape {by(array.shape)}, the package takes {self.dtype} pixels such as {shape}")

@@ -1,7 +1,6 @@
 """A project made and judged: what is out of date is exported, everything is validated, latencies are measured."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from fcrn_mobile.latency.plan import Subject, subjects
 from fcrn_mobile.mil.arithmetic import FLOAT32
 from fcrn_mobile.network.forms import open_network
 from fcrn_mobile.package.metadata import ModelConfigs
-from fcrn_mobile.progress import OnStep
+from fcrn_mobile.progress import Progress
 from fcrn_mobile.project.outdated import outdated
 from fcrn_mobile.project.project_file import Artefact, Model, Project
 from fcrn_mobile.report.gate import Outcome, broken_operators
@@ -30,9 +29,6 @@ from fcrn_mobile.validation.drift import validate
 from fcrn_mobile.validation.phone import phone_frames
 
 __all__ = ["ProjectCheck", "check"]
-
-#: A progress bar for a step of this name.
-_Progress = Callable[[str], AbstractContextManager[OnStep]]
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,7 @@ class ProjectCheck:
 
 
 def check(
-    project: Project, source: Source, rule: EvaluationProtocol | None, progress: _Progress, baseline: Baseline | None = None
+    project: Project, source: Source, rule: EvaluationProtocol | None, progress: Progress, baseline: Baseline | None = None
 ) -> ProjectCheck:
     """Export what is out of date, validate all, measure latencies; in the project's folder, which is the current one.
 
@@ -102,7 +98,7 @@ def check(
     return ProjectCheck(tuple(outcomes), tuple(_measured(plan, progress)))
 
 
-def _export(model: Model, progress: _Progress) -> dict[str, str]:
+def _export(model: Model, progress: Progress) -> dict[str, str]:
     """Make the artefacts of a model that are out of date; their paths → why."""
     recipes = {artefact.path: _recipe(artefact) for artefact in model.artefacts if artefact.recipe}
     if not recipes:
@@ -142,7 +138,7 @@ def _subjects(project: Project, backend: str) -> list[Subject]:
     return subjects(fitting, [backend], FLOAT32, None, (), configs=_configs(*project.models))
 
 
-def _measured(plan: Sequence[tuple[Subject, int]], progress: _Progress) -> Iterator[Latency]:
+def _measured(plan: Sequence[tuple[Subject, int]], progress: Progress) -> Iterator[Latency]:
     with progress("bench") as on_model:
         for done, (subject, runs) in enumerate(plan, 1):
             yield measure(subject.opener(), runs)

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fcrn_mobile.palette import ACCENT, BAD, LINE
+from fcrn_mobile.palette import ACCENT, BAD, LINE, PLATE
 from fcrn_mobile.validation.attribution import Attribution
 from fcrn_mobile.validation.op_drift import OpDrift
 
@@ -16,7 +16,6 @@ __all__ = ["save_attribution"]
 
 #: Operators that are numbered and named.
 _NAMED = 8
-_PLATE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6}
 
 
 def save_attribution(attribution: Attribution, title: str, path: Path) -> None:
@@ -90,7 +89,7 @@ def _draw_own(axis: Axes, attribution: Attribution, named: list[OpDrift]) -> Non
 
 
 def _number(axis: Axes, number: int, x: float, y: float) -> None:
-    axis.annotate(str(number), (x, y), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=9, fontweight="bold", bbox=_PLATE)
+    axis.annotate(str(number), (x, y), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=9, fontweight="bold", bbox=PLATE)
 
 
 def _amount(op: OpDrift) -> str:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from fcrn_mobile.depth_contract import Depth
 from fcrn_mobile.evaluation.budget import FIDELITY
-from fcrn_mobile.palette import ACCENT, BAD, BESIDE, LINE
+from fcrn_mobile.palette import ACCENT, BAD, BESIDE, LINE, PLATE
 from fcrn_mobile.tuning.result import Point, Tuning
 from fcrn_mobile.validation.fidelity import FORMULAS
 
@@ -18,7 +18,6 @@ __all__ = ["save_pareto"]
 
 #: Width of the chosen point's label, as a share of the axis.
 _LABEL = 0.24
-_PLATE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6}
 
 
 def save_pareto(tuning: Tuning, path: Path) -> None:
@@ -77,4 +76,4 @@ def _make_room(axis: Axes, stars: Sequence[Point]) -> None:
 def _name(axis: Axes, points: Sequence[Point], names: Sequence[str], below: bool = False) -> None:
     for point, name in zip(points, names, strict=True):
         place = {"xytext": (-9, -9), "ha": "right", "va": "top"} if below else {"xytext": (7, 4)}
-        axis.annotate(name, (point.size_bytes / 1e6, point.drift), textcoords="offset points", fontsize=9, bbox=_PLATE, **place)
+        axis.annotate(name, (point.size_bytes / 1e6, point.drift), textcoords="offset points", fontsize=9, bbox=PLATE, **place)

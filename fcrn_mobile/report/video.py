@@ -15,12 +15,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fcrn_mobile.data.video import Video, load_av, read_frames
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.survey import Predict
 from fcrn_mobile.palette import BAR_GROUND
 from fcrn_mobile.report.extent import Extent
 from fcrn_mobile.report.figures import coloured
 from fcrn_mobile.whole_file import written_whole
 
-__all__ = ["CUT", "SMOOTHING", "DepthVideo", "Predict", "SmoothRange", "compose", "save_depth_video"]
+__all__ = ["CUT", "SMOOTHING", "DepthVideo", "SmoothRange", "compose", "save_depth_video"]
 
 #: Seconds over which a range that is not fixed follows the scene.
 SMOOTHING = 1.0
@@ -31,8 +32,6 @@ CUT = 0.5
 _QUALITY = {"crf": "18", "preset": "veryfast", "mbtree": "0"}
 _BT709 = 1  # FFmpeg's number, for matrix, primaries and transfer alike
 _LIMITED = 1
-
-Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,7 @@
 import logging
 import math
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from fcrn_mobile.evaluation.budget import FIDELITY, Limit, check_half, check_wit
 from fcrn_mobile.evaluation.meaning import depth_of, settled
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 from fcrn_mobile.network.forms import parse_network
-from fcrn_mobile.progress import OnStep
+from fcrn_mobile.progress import Progress
 from fcrn_mobile.runtimes import open_runtime
 from fcrn_mobile.tuning.bound import aim
 from fcrn_mobile.tuning.candidates import FLOAT, Candidate, assembled, candidates_for, searchable
@@ -33,7 +32,7 @@ from fcrn_mobile.tuning.search import Search
 from fcrn_mobile.tuning.variants import Variants, make_variants
 from fcrn_mobile.validation.drift import validate
 
-__all__ = ["ATTEMPTS", "MARGIN", "Progress", "Request", "base_recipe", "tune"]
+__all__ = ["ATTEMPTS", "MARGIN", "Request", "base_recipe", "tune"]
 
 #: Packages that are exported and verified at most.
 ATTEMPTS = 5
@@ -47,9 +46,6 @@ _POINTS = 24
 _SPREAD = 0.3
 
 _log = logging.getLogger(__name__)
-
-#: Shows how far a stage is: given its title, a context whose value takes done and total.
-Progress = Callable[[str], AbstractContextManager[OnStep]]
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from fcrn_mobile.errors import InputError, brief
 from fcrn_mobile.evaluation.budget import FIDELITY, Check, Limit
+from fcrn_mobile.json_text import misfit, strict_json
 from fcrn_mobile.package.reading import package_hash
 from fcrn_mobile.shipped import shipped_folder
 from fcrn_mobile.validation.host_outputs import ARITHMETICS
@@ -108,11 +109,8 @@ def read_device_fidelity(path: Path) -> DeviceFidelityReport:
     Raises:
         InputError: it cannot be read, does not fit the schema, or contradicts its own frames.
     """
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        content = strict_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read '{path}' ({error.strerror}): {_SOURCE}") from error
     except (ValueError, RecursionError) as error:
@@ -120,9 +118,8 @@ def read_device_fidelity(path: Path) -> DeviceFidelityReport:
     version = content.get("schema_version") if isinstance(content, dict) and content.get("kind") == "fidelity" else _VERSION
     if version != _VERSION:
         raise InputError(f"'{path}' has schema version {version!r:.20}, this reads version {_VERSION}: update fcrn-mobile or the app")
-    if (wrong := best_match(Draft202012Validator(device_schema()).iter_errors(content))) is not None:
-        reason = " ".join(wrong.message.split())[:120]
-        raise InputError(f"'{path}' is not a fidelity report ({wrong.json_path}: {reason}): {_SOURCE}")
+    if wrong := misfit(content, device_schema()):
+        raise InputError(f"'{path}' is not a fidelity report ({wrong}): {_SOURCE}")
     report = DeviceFidelityReport(path, content)
     for fault in _contradictions(content):
         raise InputError(f"'{path}': {fault}: the file was changed after it was written; export it again")
@@ -161,7 +158,3 @@ def _contradictions(content: dict[str, Any]) -> Iterator[str]:
         first, own_first = next(iter(differing), "none"), result.get("first_difference", "none")
         if own_first != first:
             yield f"the first frame of result {index} that differs is '{own_first:.80}', but its frames say '{first:.80}'"
-
-
-def _refuse(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not a number of JSON")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fcrn_mobile.mil.interface import Feature
+from fcrn_mobile.mil.interface import CHANNELS, Feature
 from fcrn_mobile.mil.neural_network.builder import needed
 from fcrn_mobile.mil.neural_network.layer import Network
 from fcrn_mobile.mil.neural_network.layers import LAYERS, REFUSED
@@ -30,7 +30,6 @@ NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor"
 
 #: Operator set of iOS 15, whose indices may count from the end as those of layers may.
 _OPSET = "CoreML5"
-_CHANNELS = {"RGB": 3, "BGR": 3}
 #: Of a length without an upper end, what it is tried with besides its least and its default.
 _LARGE = 256
 
@@ -126,7 +125,7 @@ def _input(net: Network, network: Any, feature: Feature, where: str) -> Tensor:
         raise MilError(f"{what} is a {feature.kind} of no shape: a network takes images and arrays")
     lengths = list(_shapes(feature.shapes))
     if feature.kind == "image":
-        channels = _CHANNELS.get(feature.dtype, 1)
+        channels = CHANNELS.get(feature.dtype, 1)
         probes: Probes = tuple(meta((1, channels, *each)) for each in lengths)
         tensor = net.input(feature.name, "FLOAT32", probes)
         net.blobs[feature.name] = _prepared(net, network, feature, tensor, what)
@@ -191,7 +190,7 @@ def _prepared(net: Network, network: Any, feature: Feature, tensor: Tensor, what
 def _scaled(net: Network, scaler: Any, color: str, x: Tensor) -> Tensor:
     """channelScale·x + the bias of each colour."""
     colors = [scaler.redBias, scaler.greenBias, scaler.blueBias]
-    offsets = [scaler.grayBias] if color not in _CHANNELS else colors if color == "RGB" else colors[::-1]
+    offsets = [scaler.grayBias] if color not in CHANNELS else colors if color == "RGB" else colors[::-1]
     if scaler.channelScale != 1:
         x = net.emit("mul", x=x, y=scaler.channelScale)
     return net.emit("add", x=x, y=net.constant(np.array(offsets, np.float32)[:, None, None], name="bias")) if any(offsets) else x

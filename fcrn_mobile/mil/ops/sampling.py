@@ -8,9 +8,10 @@ from fcrn_mobile.mil.ops.operator import Operator
 from fcrn_mobile.mil.ops.resize import unbounded_grid
 from fcrn_mobile.package.errors import MilError
 
-__all__ = ["OPERATORS", "affine", "crop_resize", "resample"]
+__all__ = ["BOXES", "OPERATORS", "affine", "crop_resize", "resample"]
 
-_BOXES = ("CORNERS_HEIGHT_FIRST", "CORNERS_WIDTH_FIRST", "CENTER_SIZE_HEIGHT_FIRST", "CENTER_SIZE_WIDTH_FIRST")
+#: How a box is written, in the order of ``NeuralNetwork.proto``.
+BOXES = ("CORNERS_HEIGHT_FIRST", "CORNERS_WIDTH_FIRST", "CENTER_SIZE_HEIGHT_FIRST", "CENTER_SIZE_WIDTH_FIRST")
 _PADDINGS = ("constant", "border", "reflection", "symmetric")
 
 
@@ -176,8 +177,8 @@ def _centred(count: int, align_corners: bool) -> Tensor:
 
 def _corners(boxes: Tensor, mode: str) -> tuple[Tensor, Tensor]:
     """K×2 starts and ends of (height, width)."""
-    if mode not in _BOXES:
-        raise MilError(f"box coordinate mode '{mode}' is not one of {', '.join(_BOXES)}")
+    if mode not in BOXES:
+        raise MilError(f"box coordinate mode '{mode}' is not one of {', '.join(BOXES)}")
     first, second = boxes[:, :2], boxes[:, 2:]
     if mode.endswith("WIDTH_FIRST"):
         first, second = first.flip(1), second.flip(1)

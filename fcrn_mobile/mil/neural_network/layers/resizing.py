@@ -7,15 +7,15 @@ import numpy as np
 from fcrn_mobile.mil.neural_network.layer import Layer, Network
 from fcrn_mobile.mil.neural_network.layers.convolution import amounts, pair
 from fcrn_mobile.mil.neural_network.tensor import Tensor, paired
+from fcrn_mobile.mil.ops.sampling import BOXES
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.package.errors import MilError
 
 __all__ = ["LAYERS", "crop", "crop_resize", "padding", "resize_bilinear", "upsample"]
 
 _MODES = {"constant": "constant", "reflection": "reflect", "replication": "replicate"}
-#: ``SamplingMode`` and ``BoxCoordinatesMode`` by number → MIL's names.
+#: ``SamplingMode`` by number → MIL's names.
 _SAMPLING = ("STRICT_ALIGN_CORNERS", "ALIGN_CORNERS", "DEFAULT", "OFFSET_CORNERS")
-_BOXES = ("CORNERS_HEIGHT_FIRST", "CORNERS_WIDTH_FIRST", "CENTER_SIZE_HEIGHT_FIRST", "CENTER_SIZE_WIDTH_FIRST")
 #: ``LinearUpsampleMode`` by number → whether corners are aligned, whether pixels are sampled at their centres.
 _LINEAR = ((False, False), (True, False), (False, True))
 
@@ -79,7 +79,7 @@ def crop_resize(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     if numbers not in (4, 5) or (numbers == 4 and images.shape[0] != 1):
         raise MilError(f"its boxes are {by(boxes.shape)} for a batch of {images.shape[0]}: boxes of 4 numbers take one image")
     shape = {"target_height": height, "target_width": width, "spatial_scale": params.spatialScale or 1.0}
-    modes = {"sampling_mode": _SAMPLING[params.mode.samplingMethod], "box_coordinate_mode": _BOXES[params.boxIndicesMode.boxMode]}
+    modes = {"sampling_mode": _SAMPLING[params.mode.samplingMethod], "box_coordinate_mode": BOXES[params.boxIndicesMode.boxMode]}
     rows = net.reshape(boxes, (-1, 1, numbers, 1, 1))
     probes = paired(lambda each, image: (each[0], 1, image[1], height, width), rows, images)
     patches = net.emit(
