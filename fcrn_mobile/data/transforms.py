@@ -21,6 +21,7 @@ __all__ = [
     "PASTED",
     "WHITE",
     "Augmentation",
+    "AugmentationSettings",
     "Transform",
     "centre_crop",
     "colour_jitter",
@@ -139,33 +140,42 @@ def cut_depth(sample: Sample, rng: np.random.Generator) -> Sample:
     return replace(sample, image=image)
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """The random joint transform of training.
+@dataclass(frozen=True, kw_only=True)
+class AugmentationSettings:
+    """How strong the random joint transform of training is.
 
     Attributes:
-        input_size: height and width of the result.
-        max_scale: upper bound of the uniform scale factor (lower bound 1).
+        resize: the frame is resized to this many times the result's size before the crop.
+        max_scale: upper bound of the uniform scale factor (lower bound 1), by which depth is divided.
         max_degrees: largest rotation either way.
-        jitter: strength of the colour jitter.
+        jitter: strength of the colour jitter, 0 to 1.
         random_crop: place the crop anywhere instead of in the centre.
-        resize: the frame is resized to this many times the result's size first.
         hue: largest turn of the hue either way, as a share of the circle (0 to 0.5).
         gamma: γ if the image is raised to a power from 1/(1 + γ) to 1 + γ, uniform in its logarithm.
         cut_depth: probability that a rectangle of depth is pasted into the image.
         cut_out: probability that rectangles of depth are made invalid.
     """
 
-    input_size: tuple[int, int]
+    resize: float = 1.0
     max_scale: float = 1.5
     max_degrees: float = 5.0
     jitter: float = 0.4
     random_crop: bool = True
-    resize: float = 1.0
     hue: float = 0.0
     gamma: float = 0.0
     cut_depth: float = 0.0
     cut_out: float = 0.0
+
+
+@dataclass(frozen=True)
+class Augmentation(AugmentationSettings):
+    """The random joint transform of training.
+
+    Attributes:
+        input_size: height and width of the result.
+    """
+
+    input_size: tuple[int, int]
 
     @property
     def steps(self) -> list[str]:

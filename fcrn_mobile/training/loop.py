@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fcrn_mobile.data.loading import Loading
+from fcrn_mobile.data.transforms import AugmentationSettings
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.runs.monitor import Monitor, monitor_of
@@ -19,8 +20,8 @@ REGULARISATION = ("stochastic_depth", "drop_out", "drop_coarse")
 
 
 @dataclass(frozen=True)
-class LoopSettings:
-    """How a network is trained, whatever it learns from.
+class LoopSettings(AugmentationSettings):
+    """How a network is trained, whatever it learns from; the augmentation of views, which have no depth, has ``jitter`` alone.
 
     Attributes:
         epochs: passes over the training frames.
@@ -41,12 +42,6 @@ class LoopSettings:
         manual_seed: of weights, order and augmentation.
         precision: ``32``, ``bf16`` (mixed), or ``auto``: bf16 for ResNets, float32 for EfficientNet-Lite, whose depthwise
             convolutions gain nothing from it.
-        resize: frames are resized to this many times the input size before the augmentation's crop.
-        max_scale: upper bound of the augmentation's uniform scale factor (lower bound 1), by which depth is divided.
-        max_degrees: largest rotation either way.
-        jitter: strength of the colour jitter, 0 to 1.
-        random_crop: crop anywhere instead of in the centre.
-        hue, gamma, cut_depth, cut_out: of frames with true depth, see ``data.transforms.Augmentation``; 0 for none.
         stochastic_depth, drop_out, drop_coarse: probabilities of what ``regularisation`` leaves out in training; 0 for nothing.
         workers: loader processes; 0 loads in the training process.
         cache_mb: megabytes of decoded frames to keep, for training and for validation each, in every loader process; 0 keeps none.
@@ -71,15 +66,6 @@ class LoopSettings:
     reestimate_batch_norm: bool = False
     manual_seed: int = 1
     precision: str = "auto"
-    resize: float = 1.0
-    max_scale: float = 1.5
-    max_degrees: float = 5.0
-    jitter: float = 0.4
-    random_crop: bool = True
-    hue: float = 0.0
-    gamma: float = 0.0
-    cut_depth: float = 0.0
-    cut_out: float = 0.0
     stochastic_depth: float = 0.0
     drop_out: float = 0.0
     drop_coarse: float = 0.0

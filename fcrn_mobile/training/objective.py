@@ -10,7 +10,7 @@ from fcrn_mobile.data.mixture import open_mixture
 from fcrn_mobile.data.module import DataModule, depth_data
 from fcrn_mobile.data.source import Source
 from fcrn_mobile.data.spec import open_source
-from fcrn_mobile.data.transforms import Augmentation
+from fcrn_mobile.data.transforms import Augmentation, AugmentationSettings
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 from fcrn_mobile.network.training_record import METRES
 from fcrn_mobile.runs.monitor import Monitor, monitor_of
@@ -122,5 +122,4 @@ class Objective(ABC):
 
 def _augmentation(run: Plan) -> Augmentation:
     hyper = run.hyper
-    names = [item.name for item in fields(Augmentation) if item.name != "input_size"]
-    return Augmentation(run.network.input_size, **{name: getattr(hyper, name) for name in names})
+    return Augmentation(run.network.input_size, **{item.name: getattr(hyper, item.name) for item in fields(AugmentationSettings)})
