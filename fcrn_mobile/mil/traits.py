@@ -168,7 +168,7 @@ TRAITS: dict[str, Trait] = {
             "ties",
             "what lies half-way between two float16 is rounded away from zero, not to the even one",
             "M2 Pro, M4, M5, M6",
-            ("m6", "cliffs"),
+            ("m6", "cliffs"),  # the latter by one number: 2049 was read as 2050
         ),
     )
 }
