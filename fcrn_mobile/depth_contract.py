@@ -44,7 +44,7 @@ UNITS: dict[Depth, str] = {"metres": "metres", "scale": "up to scale", "inverse"
 #: The same as the end of a sentence about a model's depth.
 IN_UNITS: dict[Depth, str] = {
     "metres": "in metres",
-    "scale": "up to an unknown scale",
+    "scale": "up to a scale",
     "inverse": "as inverse depth up to scale and shift",
 }
 #: What ``input_values`` in metadata says of an input that takes pixels as they are.

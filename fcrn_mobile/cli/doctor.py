@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fcrn_mobile.cli.command import Command
-from fcrn_mobile.cli.common import function_option, json_option, print_table, write_json
+from fcrn_mobile.cli.common import function_option, json_option, print_table, size_option, write_json
 from fcrn_mobile.cli.exits import end
 from fcrn_mobile.cli.model_config import model_config_option
 from fcrn_mobile.cli.outputs import OutputFile
@@ -20,19 +20,29 @@ __all__ = ["command"]
 @click.command("doctor", cls=Command)
 @click.argument("model")
 @function_option
+@size_option
 @click.option("--strict", is_flag=True, help="Exit code 1 if an error was found.")
 @click.option("--sarif", type=OutputFile(overwrites=True), metavar="FILE", help="Write the findings as SARIF 2.1.0, for code review.")
 @model_config_option()
 @json_option
-def command(model: str, function: str | None, strict: bool, sarif: Path | None, model_config: Path | None, json_out: str | None) -> None:
+def command(
+    model: str,
+    function: str | None,
+    size: tuple[int, int] | None,
+    strict: bool,
+    sarif: Path | None,
+    model_config: Path | None,
+    json_out: str | None,
+) -> None:
     """What MODEL (.mlpackage or .mlmodel) will meet on a device: what does not load, turns out wrong, or runs slower than it could.
 
-    Nothing is run: the file is held against published hazards, each with its source. Those that nobody confirmed say so.
+    The file is held against published hazards, each with its source; those that nobody confirmed say so. Nothing is run but a model of
+    several sizes, once for its shapes at --size or its default.
     """
     from fcrn_mobile.doctor.diagnosis import diagnose
     from fcrn_mobile.report.findings import to_sarif
 
-    diagnosis = diagnose(Path(model), function, model_config)
+    diagnosis = diagnose(Path(model), function, model_config, size)
     if sarif:
         write_json(str(sarif), to_sarif(diagnosis))
     if json_out:

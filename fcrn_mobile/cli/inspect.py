@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcrn_mobile.cli.command import Command
-from fcrn_mobile.cli.common import function_option, json_option, print_table, write_json
+from fcrn_mobile.cli.common import function_option, json_option, print_table, size_option, write_json
 from fcrn_mobile.cli.model_config import model_config_option
 from fcrn_mobile.errors import InputError
 
@@ -30,17 +30,24 @@ _MOST_DAMAGES = 8
 @click.command("inspect", cls=Command)
 @click.argument("model")
 @function_option
+@size_option
 @click.option("--estimate", "estimated", is_flag=True, help="Estimate latency on Apple chips from published ones (Core ML models only).")
 @click.option("--plan", "plans", multiple=True, type=click.Path(path_type=Path), help="Compute plan of Core ML, by a Mac or the app.")
 @model_config_option()
 @json_option
 def command(
-    model: str, function: str | None, estimated: bool, plans: tuple[Path, ...], model_config: Path | None, json_out: str | None
+    model: str,
+    function: str | None,
+    size: tuple[int, int] | None,
+    estimated: bool,
+    plans: tuple[Path, ...],
+    model_config: Path | None,
+    json_out: str | None,
 ) -> None:
     """What MODEL takes and gives, its operators, weights, cost and metadata; of Core ML models, where their operators would run.
 
     Placement follows published rules and latencies are estimates: neither ran on a device. --plan sets what Core ML planned beside the
-    rules, and counts where they were right.
+    rules, and counts where they were right. What a model of several sizes costs is counted at --size, or at its default.
     """
     from fcrn_mobile.conversion.export import artefact_size
 
@@ -48,9 +55,12 @@ def command(
         from fcrn_mobile.doctor.diagnosis import diagnose
         from fcrn_mobile.mil.summary import summarise
 
-        summary = vars(summarise(Path(model), function))
-        facts = {"model": model, "size_bytes": artefact_size(Path(model)), **summary, **_on_device(Path(model), function, estimated, plans)}
-        facts["doctor"] = diagnose(Path(model), function, model_config)
+        package = Path(model)
+        facts = {"model": model, "size_bytes": artefact_size(package), **vars(summarise(package, function, size))}
+        facts |= _on_device(package, function, size, estimated, plans)
+        facts["doctor"] = diagnose(package, function, model_config, size)
+    elif size:
+        raise InputError(f"--size is of a Core ML model that takes several, '{model}' is none: leave --size out")
     elif estimated or plans:
         raise InputError(f"'{model}' has no operators to estimate or to find in a plan: export it to an .mlpackage first")
     elif model.rstrip("/").endswith(".aimodel"):
@@ -65,7 +75,7 @@ def command(
     if json_out:
         write_json(json_out, facts)
     if json_out != "-":
-        _print(facts)
+        _print(facts, size)
 
 
 def _contract(model: Path, facts: dict[str, Any], model_config: Path | None) -> dict[str, Any]:
@@ -83,13 +93,15 @@ def _contract(model: Path, facts: dict[str, Any], model_config: Path | None) -> 
     return {"contract": contract.to_dict()} if contract else {}
 
 
-def _on_device(package: Path, function: str | None, estimated: bool, plans: tuple[Path, ...]) -> dict[str, Any]:
+def _on_device(
+    package: Path, function: str | None, size: tuple[int, int] | None, estimated: bool, plans: tuple[Path, ...]
+) -> dict[str, Any]:
     from fcrn_mobile.latency.compute_plan import compare, read_plans
     from fcrn_mobile.latency.estimate import estimate
     from fcrn_mobile.latency.placement import place
     from fcrn_mobile.mil.graph import read_graph
 
-    graph = read_graph(package, function)
+    graph = read_graph(package, function, size)
     if not graph.nodes:
         if estimated or plans:
             raise InputError(f"'{package}' has no operators to estimate or to find in a plan: leave --estimate and --plan out")
@@ -128,7 +140,7 @@ def _network_facts(model: str) -> dict[str, Any]:
     }
 
 
-def _print(facts: dict[str, Any]) -> None:
+def _print(facts: dict[str, Any], size: tuple[int, int] | None) -> None:
     for key, value in facts.items():
         if key == "size_bytes":
             print(f"size         {value / 1e6:.1f} MB")
@@ -158,7 +170,7 @@ def _print(facts: dict[str, Any]) -> None:
         elif key in ("counted_at", "uncounted", "counted_once", "stages", "states") and not value:
             pass
         elif key == "counted_at":
-            print(f"{'':12} for {', '.join(value)}, the default of its sizes: others cost more or less")
+            print(f"{'':12} for {', '.join(value)}, {'one' if size else 'the default'} of its sizes: others cost more or less")
         elif key == "uncounted":
             print(f"{'':12} without {', '.join(value)} of open shapes: the cost follows from the size of the picture")
         elif key == "counted_once":

@@ -14,6 +14,7 @@ from fcrn_mobile.cli.common import json_option, progress, write_json
 from fcrn_mobile.cli.exits import BAD_INPUT
 from fcrn_mobile.cli.model_config import model_config_option
 from fcrn_mobile.cli.outputs import OutputFolder
+from fcrn_mobile.depth_contract import IN_UNITS
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.whole_file import written_whole
 
@@ -121,7 +122,7 @@ def _install(
         if contract := Metadata.from_dict(added).depth_contract():
             print(f"pictures are brought to its size by {contract.framing}: --framing says another way")
         if not metric:
-            print("its depth is known up to a scale only: the app shows it as relative, never in metres")
+            print(f"its depth is known {IN_UNITS['scale']} only: the app shows it as relative, never in metres")
         print(f"next: open {(new or Path('ios_demo')) / 'DepthDemo.xcodeproj'} in Xcode and run it on a phone")
 
 

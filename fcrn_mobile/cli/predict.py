@@ -13,6 +13,7 @@ from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import backend_option, json_option, progress, write_json
 from fcrn_mobile.cli.model_config import model_config_option
 from fcrn_mobile.cli.outputs import OutputFolder
+from fcrn_mobile.depth_contract import IN_UNITS
 from fcrn_mobile.errors import InputError, UnusableInputError
 from fcrn_mobile.whole_file import make_folder
 
@@ -159,7 +160,7 @@ def _print(writer: "DepthWriter", readable: "Readable", results: "list[PictureRe
         print(f"'{writer.runtime.name}' gives {writer.runtime.contract.units}: bright is near, numbers have no unit")
         print("NAME.depth.png holds it from its smallest value (1) to its largest (65535), 0 where there is none")
     elif writer.lens is None:
-        print(f"depth of '{writer.runtime.name}' is known up to a scale only: what is written as metres here has no unit")
+        print(f"depth of '{writer.runtime.name}' is known {IN_UNITS['scale']} only: what is written as metres here has no unit")
     elif all(scaled):
         print("metres hold for the camera of each input, by its focal length")
     else:

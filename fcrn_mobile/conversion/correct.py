@@ -16,13 +16,14 @@ from torch import Tensor
 from fcrn_mobile.conversion.activations import as_program
 from fcrn_mobile.conversion.correct_table import Correct
 from fcrn_mobile.conversion.encoding import Corrections, Encoding, float_weights, weight_encodings, with_constants
-from fcrn_mobile.conversion.rounding import Moments, choose, fitted, patches
+from fcrn_mobile.conversion.rounding import Moments, choose, fitted, summands
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.execution import Values
 from fcrn_mobile.mil.operation import Operation
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.progress import OnStep
+from fcrn_mobile.quantize.blocks import along
 from fcrn_mobile.quantize.grids import Integers
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Walk:
                 self._round(operation, expected, values)
             _advance(self.reference, index, expected)
             _advance(self.candidate, index, values)
-            if self.bias and OPERATORS[operation.kind].bias_axis == 1 and isinstance(operation.arguments.get("bias"), Tensor):
+            if self._has_bias(operation):
                 self._shift(operation, expected, values)
             for program, runs in ((self.reference, expected), (self.candidate, values)):
                 _release(program, index, runs)
@@ -102,30 +103,35 @@ class Walk:
                 on_operator(index + 1, len(self.reference.operations))
         return self.constants
 
+    def _has_bias(self, operation: Operation) -> bool:
+        """Whether a bias is to make good what shifts its output as a whole."""
+        return self.bias and OPERATORS[operation.kind].bias_axis is not None and isinstance(operation.arguments.get("bias"), Tensor)
+
     def _round(self, operation: Operation, expected: Sequence[Values], values: Sequence[Values]) -> None:
         name, encoding, weight = operation.name, self.encodings[operation.name], self.weights[operation.name]
         source = operation.arguments["x"].name
         groups = int(operation.arguments.get("groups", 1))
         moments = Moments.zeros(groups, weight[0].numel())
         for run, run_expected in zip(values, expected, strict=True):
-            moments.add(*(patches(each[source], operation, (weight.shape[2], weight.shape[3])) for each in (run, run_expected)))
-        solution = choose(weight, encoding.grid, moments, centred=self.bias)
+            moments.add(*(summands(each[source], operation, weight) for each in (run, run_expected)))
+        solution = choose(weight, encoding.grid, moments, centred=self._has_bias(operation))
         self.constants.setdefault(name, {}).update(encoding.codes(solution))
         self.candidate = self.candidate.with_constants({name: {"weight": solution}})
 
     def _shift(self, operation: Operation, expected: Sequence[Values], values: Sequence[Values]) -> None:
-        name = operation.name
-        shift = _mean(values, name) - _mean(expected, name)
+        name, axis = operation.name, OPERATORS[operation.kind].bias_axis
+        assert axis is not None
+        shift = _mean(values, name, axis) - _mean(expected, name, axis)
         bias = operation.arguments["bias"]
         self.constants.setdefault(name, {})["bias"] = (bias - shift).numpy()
         for run in values:
-            run[name] = run[name] - shift.view(-1, *[1] * (run[name].dim() - 2))
+            run[name] = run[name] - along(shift, run[name].dim(), axis)
 
 
-def _mean(runs: Sequence[Values], name: str) -> Tensor:
-    """Per channel over all positions of all images."""
-    total = torch.stack([run[name].double().transpose(0, 1).flatten(1).mean(1) for run in runs])
-    return total.mean(0).float()
+def _mean(runs: Sequence[Values], name: str, axis: int) -> Tensor:
+    """Per channel, which lie along an axis, over all positions of all images."""
+    channels_first = (run[name].double().movedim(axis, 0) for run in runs)
+    return torch.stack([values.reshape(len(values), -1).mean(1) for values in channels_first]).mean(0).float()
 
 
 def _advance(program: Program, index: int, runs: Sequence[Values]) -> None:

@@ -22,6 +22,9 @@ __all__ = ["Corrections", "Encoding", "float_weights", "weight_encodings", "with
 #: expands its weights → array.
 Corrections = dict[str, dict[str, NDArray[Any]]]
 
+#: Operators whose weights are corrected: 2-D convolutions and linear layers → number of axes of such a weight.
+_RANKS = {"conv": 4, "linear": 2}
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -43,7 +46,7 @@ class Encoding:
     scale_shape: tuple[int, ...] | None = None
 
     def codes(self, values: Tensor) -> dict[str, NDArray[Any]]:
-        """Constants of the expanding operator that make these values, which lie on the grid: C_out×C_in/groups×kh×kw."""
+        """Constants of the expanding operator that make these values, which lie on the grid: C_out×C_in/groups×kh×kw or C_out×C_in."""
         codes = self.grid.codes(values).numpy()
         if self.packed is None:
             return {f"weight.{self.argument}": codes.astype(self.dtype)}
@@ -57,14 +60,14 @@ class Encoding:
 
 
 def weight_encodings(model: "ct.models.MLModel") -> dict[str, Encoding]:
-    """Compressed weights of 2-D convolutions by the name of the convolution's result.
+    """Compressed weights of 2-D convolutions and linear layers by the name of the operator's result.
 
     Left out: weights that several operators read, and those stored as sparse, as vectors of a table or by a quantized table.
     """
     encodings = {}
     for op in operations(model):
         var = op.inputs.get("weight")
-        if op.op_type == "conv" and var is not None and var.rank == 4 and len(set(var.child_ops)) == 1:
+        if var is not None and var.rank == _RANKS.get(op.op_type) and len(set(var.child_ops)) == 1:
             encoding = _encoding(var.op)
             if encoding is not None:
                 encodings[op.outputs[0].name] = encoding
@@ -72,9 +75,9 @@ def weight_encodings(model: "ct.models.MLModel") -> dict[str, Encoding]:
 
 
 def float_weights(model: "ct.models.MLModel") -> dict[str, Tensor]:
-    """Uncompressed weights of 2-D convolutions by the name of the convolution's result, float32, C_out×C_in/groups×kh×kw."""
-    convs = (op for op in operations(model) if op.op_type == "conv" and op.weight.op is not None and op.weight.rank == 4)
-    return {op.outputs[0].name: _tensor(op.weight) for op in convs if op.weight.op.op_type == "const"}
+    """Uncompressed weights of the same operators by the name of the result, float32, C_out×C_in/groups×kh×kw or C_out×C_in."""
+    layers = (op for op in operations(model) if op.op_type in _RANKS and op.weight.op is not None and op.weight.rank == _RANKS[op.op_type])
+    return {op.outputs[0].name: _tensor(op.weight) for op in layers if op.weight.op.op_type == "const"}
 
 
 def with_constants(model: "ct.models.MLModel", constants: Mapping[str, Mapping[str, NDArray[Any]]]) -> "ct.models.MLModel":
@@ -123,7 +126,7 @@ def _table(op: Any) -> Encoding | None:
     lut = _tensor(op.lut)
     if lut.dim() == 1:  # up to iOS 17
         packed = round(np.log2(len(lut)))
-        return Encoding(Table(lut.view(1, 1, 1, 1, -1)), "indices", packed, op.indices.val.dtype)
+        return Encoding(Table(lut.view(*[1] * op.outputs[0].rank, -1)), "indices", packed, op.indices.val.dtype)
     if lut.shape[-1] > 1 or any(count > 1 for count in lut.shape[1:-2]):
         return None
     return Encoding(Table(lut.squeeze(-1)), "indices", None, op.indices.val.dtype)

@@ -1,10 +1,10 @@
 """Rounding of a layer's weights that keeps its output, not each weight.
 
 The mean squared error of a convolution's output is a quadratic form of its weights, whose matrix is the second moment of the patches
-that the convolution reads (Nagel et al. 2020, arXiv 2004.10568, section 3.2). Two steps make it small, for any grid, integers as well
-as tables, without training. First, weights are rounded one after the other, each at what is then the best of the unrounded ones
-(Frantar et al. 2022, arXiv 2210.17323, section 3); then each moves to that value of its grid which makes the form least while the
-others stay, a few times over (Nair and Suggala 2024, arXiv 2406.17542).
+that the convolution reads (Nagel et al. 2020, arXiv 2004.10568, section 3.2); a linear layer reads vectors as a 1×1 convolution does.
+Two steps make it small, for any grid, integers as well as tables, without training. First, weights are rounded one after the other,
+each at what is then the best of the unrounded ones (Frantar et al. 2022, arXiv 2210.17323, section 3); then each moves to that value of
+its grid which makes the form least while the others stay, a few times over (Nair and Suggala 2024, arXiv 2406.17542).
 """
 
 from dataclasses import dataclass, replace
@@ -19,10 +19,12 @@ from fcrn_mobile.mil.ops.arguments import ints, spatial_pads, torch_pads
 from fcrn_mobile.quantize.clipping import best_scale
 from fcrn_mobile.quantize.grids import Grid, Integers
 
-__all__ = ["Moments", "Problem", "choose", "fitted", "patches"]
+__all__ = ["Moments", "Problem", "choose", "fitted", "patches", "summands"]
 
 #: Weight of staying at the float weights, relative to the mean square of the inputs: few images do not span all patches.
 _DAMPING = 0.01
+#: The same relative to the largest mean square, where inputs hardly vary: there rounding errors of the moments outweigh their variance.
+_FIRM_DAMPING = 0.01
 _SWEEPS = 2
 #: Columns whose moves reach the others' slopes together, as one matrix product.
 _BLOCK = 64
@@ -80,6 +82,13 @@ def patches(x: Tensor, operation: Operation, kernel: tuple[int, int]) -> Tensor:
     return columns.unflatten(1, (groups, -1)).permute(1, 2, 0, 3).flatten(2)
 
 
+def summands(x: Tensor, operation: Operation, weight: Tensor) -> Tensor:
+    """What the weights of a 2-D convolution or a linear layer are multiplied with: its input → G×K×positions, K in their order."""
+    if operation.kind == "linear":
+        return x.reshape(-1, x.shape[-1]).mT.unsqueeze(0)
+    return patches(x, operation, (weight.shape[2], weight.shape[3]))
+
+
 @dataclass(frozen=True)
 class Problem:
     """Least squares of one layer over values of a grid.
@@ -96,12 +105,16 @@ class Problem:
 
     @classmethod
     def of(cls, weight: Tensor, moments: Moments, centred: bool) -> "Problem":
-        """For weights C_out×C_in/G×kh×kw."""
+        """For weights C_out×C_in/G×…"""
         own, cross = moments.averages(centred)
         groups, inputs = own.shape[:2]
         rows = weight.reshape(groups, -1, inputs)
         damping = _DAMPING * own.diagonal(dim1=1, dim2=2).mean(-1).view(-1, 1, 1) + torch.finfo(torch.float32).tiny
-        return cls(rows, own + damping * torch.eye(inputs), rows @ cross.mT + damping * rows)
+        square = own + damping * torch.eye(inputs)
+        if torch.linalg.cholesky_ex(square).info.any():
+            damping = _FIRM_DAMPING * moments.averages(centred=False)[0].diagonal(dim1=1, dim2=2).amax(-1).view(-1, 1, 1)
+            square = own + damping * torch.eye(inputs)
+        return cls(rows, square, rows @ cross.mT + damping * rows)
 
     def error(self, rows: Tensor) -> Tensor:
         """Mean squared error of each output channel up to a constant, G×R, float64."""
@@ -154,7 +167,7 @@ def choose(weight: Tensor, grid: Grid, moments: Moments, centred: bool) -> Tenso
     """Values of a grid for a layer's weights, such that its output stays.
 
     Args:
-        weight: float weights, C_out×C_in/G×kh×kw.
+        weight: float weights, C_out×C_in/G×kh×kw or C_out×C_in.
         grid: the values that can be stored.
         moments: of the layer's inputs.
         centred: whether a bias will make good what shifts the output as a whole.
@@ -174,7 +187,7 @@ def fitted(weight: Tensor, grid: Integers) -> Integers:
     """The grid with scales that make the squared error of the weights least, instead of those that reach the largest weight.
 
     Args:
-        weight: C_out×C_in/groups×kh×kw.
+        weight: C_out×C_in/groups×kh×kw or C_out×C_in.
         grid: whose scales reach the largest weight.
     """
     best = best_scale(grid, weight, (grid.scale * share for share in _SHARES))

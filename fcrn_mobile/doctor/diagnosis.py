@@ -90,19 +90,20 @@ class Diagnosis:
         return {"model": self.model, "basis": BASIS, "rules": self.rules, "counts": self.counts, "findings": self.findings}
 
 
-def diagnose(path: Path, function: str | None = None, config: Path | None = None) -> Diagnosis:
-    """Hold a model on disk against every rule, without running it.
+def diagnose(path: Path, function: str | None = None, config: Path | None = None, size: tuple[int, int] | None = None) -> Diagnosis:
+    """Hold a model on disk against every rule, without running it but for the shapes of one that takes several sizes.
 
     Args:
         path: the .mlpackage folder or .mlmodel file.
         function: of a package with several; None takes its default.
         config: its model config.
+        size: height and width of the pictures, of those that it takes; None: its default.
 
     Raises:
-        MilError: it cannot be read at all, or has no such function.
+        MilError: it cannot be read at all, has no such function, or does not take ``size`` or run here at it.
         InputError: a contract that cannot be.
     """
-    return examine(Subject.read(path, function, config))
+    return examine(Subject.read(path, function, config, size))
 
 
 def examine(subject: Subject) -> Diagnosis:

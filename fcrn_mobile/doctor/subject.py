@@ -15,6 +15,7 @@ from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.models import PROGRAMS, leaves
 from fcrn_mobile.mil.neural_network.network import NETWORKS
 from fcrn_mobile.mil.parts import Source, described
+from fcrn_mobile.mil.sized import check_size
 from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.package.metadata import model_contract
 from fcrn_mobile.package.reading import metadata, read_specification, require_function, state_descriptions
@@ -78,7 +79,7 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A model, read but not run.
+    """A model, read but not run; what takes several sizes is run once for the shapes at one of them.
 
     Attributes:
         path: its file.
@@ -87,6 +88,8 @@ class Subject:
         inputs, outputs: as it describes them; none where it describes kinds that this runtime lacks.
         states: what it keeps from one prediction to the next.
         contract: what picture and depth are, where the model or its config says so.
+        function: of a package with several; None: its default.
+        size: height and width of the pictures at which it is examined; None: its default.
     """
 
     path: Path
@@ -97,18 +100,20 @@ class Subject:
     states: tuple[str, ...]
     contract: DepthContract | None = None
     function: str | None = None
+    size: tuple[int, int] | None = None
 
     @classmethod
-    def read(cls, path: Path, function: str | None = None, config: Path | None = None) -> Self:
+    def read(cls, path: Path, function: str | None = None, config: Path | None = None, size: tuple[int, int] | None = None) -> Self:
         """A model on disk.
 
         Args:
             path: the .mlpackage folder or .mlmodel file.
             function: of a package with several; None takes its default.
             config: its model config; None takes what its metadata or the file beside it say.
+            size: height and width of the pictures, of those that it takes; None: its default.
 
         Raises:
-            MilError: it cannot be read at all, or has no such function.
+            MilError: it cannot be read at all, has no such function, or does not take ``size``.
             InputError: a contract that cannot be.
         """
         model, folder = read_specification(path)
@@ -119,6 +124,7 @@ class Subject:
             inputs, outputs = described(whole)
         except MilError:
             inputs, outputs = (), ()
+        check_size(str(path), inputs, size)
         return cls(
             path=path,
             model=model,
@@ -128,6 +134,7 @@ class Subject:
             states=tuple(state.name for state in state_descriptions(model, function)),
             contract=model_contract(path, metadata(model), config),
             function=function,
+            size=size,
         )
 
     @property
@@ -156,7 +163,7 @@ class Subject:
         """Its operators' costs; None where something does not hang together."""
         if any(stage.broken for stage in self.stages):
             return None
-        return read_graph(self.path, self.function)
+        return read_graph(self.path, self.function, self.size)
 
     @cached_property
     def placement(self) -> Placement | None:

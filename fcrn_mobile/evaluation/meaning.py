@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from fcrn_mobile.depth_contract import Depth
+from fcrn_mobile.depth_contract import IN_UNITS, Depth
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.align import INVERSE_LINE, MEDIAN, NONE
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
@@ -49,6 +49,7 @@ def settled(rule: EvaluationProtocol, depth: Depth, model: str) -> EvaluationPro
         InputError: no alignment at all was asked for, of depth that is not in metres.
     """
     if rule.alignment == NONE and depth != "metres":
-        meaning = "up to a scale" if depth == "scale" else "as inverse depth up to scale and shift"
-        raise InputError(f"the depth of '{model}' is known {meaning} only, not in metres: evaluate it with --align {DEFAULTS[depth]}")
+        raise InputError(
+            f"the depth of '{model}' is known {IN_UNITS[depth]} only, not in metres: evaluate it with --align {DEFAULTS[depth]}"
+        )
     return rule if rule.alignment else replace(rule, alignment=DEFAULTS[depth])

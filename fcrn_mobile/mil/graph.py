@@ -1,4 +1,7 @@
-"""A package's program as its operators' costs: shapes, stored weights, settings. Nothing is run and no weights file is read."""
+"""A package's program as its operators' costs: shapes, stored weights, settings.
+
+No weights file is read and nothing is run but what takes several sizes: that once, for the shapes at one of them.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,7 +13,8 @@ from fcrn_mobile.mil.check import CheckedFunction, check_function
 from fcrn_mobile.mil.costs import macs
 from fcrn_mobile.mil.declared import Declarations, Declared, Tensor, declared_operations
 from fcrn_mobile.mil.models import PROGRAMS, leaves
-from fcrn_mobile.mil.parts import Source
+from fcrn_mobile.mil.parts import Source, described
+from fcrn_mobile.mil.sized import check_size, sized
 from fcrn_mobile.package.reading import read_specification
 
 if TYPE_CHECKING:
@@ -72,19 +76,24 @@ class Graph:
         return sum(weight.stored_bytes for weight in self.weights)
 
 
-def read_graph(package: Path, function: str | None = None) -> Graph:
+def read_graph(package: Path, function: str | None = None, size: tuple[int, int] | None = None) -> Graph:
     """The operators of a package's function, or of a pipeline's stages one after another; none of other kinds of models.
 
     Args:
         package: the .mlpackage folder, or the .mlmodel file.
         function: of a package with several; None takes its default.
+        size: height and width of its pictures, of those that it takes; None: its default.
 
     Raises:
-        MilError: the package cannot be read, or does not hang together.
+        MilError: the package cannot be read, or does not hang together; it does not take ``size``, or does not run here at it.
     """
     model, folder = read_specification(package)
-    leaf = [source for _, source in leaves(Source(model, folder, str(package), function=function)) if source.kind in PROGRAMS]
-    graphs = [_Reader(check_function(each.model, each.folder, each.where, each.function)).graph() for each in leaf]
+    whole = Source(model, folder, str(package), function=function)
+    programs = [source for _, source in leaves(whole) if source.kind in PROGRAMS]
+    if size:
+        check_size(whole.where, described(whole)[0], size)
+    checked = [check_function(each.model, each.folder, each.where, each.function) for each in programs]
+    graphs = [_Reader(sized(source, each, size).checked).graph() for source, each in zip(programs, checked, strict=True)]
     return Graph(
         nodes=tuple(node for graph in graphs for node in graph.nodes),
         inputs=graphs[0].inputs if graphs else (),

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from fcrn_mobile.mil.check import check_function
 from fcrn_mobile.mil.costs import count_macs, uncounted
-from fcrn_mobile.mil.default_size import at_default_size, default_sizes
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.models import PROGRAMS, READERS, leaves, read_parts, refusal
 from fcrn_mobile.mil.ops import MIL, kinds
 from fcrn_mobile.mil.parts import Source, described
 from fcrn_mobile.mil.refused import refusals
+from fcrn_mobile.mil.sized import Sized, check_size, sized
 from fcrn_mobile.mil.values import BITS, Constants, shape_of, type_name
 from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.package.reading import default_function, every_operation, metadata, read_specification, state_descriptions
@@ -39,8 +39,8 @@ class Summary:
         refused: a line on each operator for whose sake Core ML does not load the package.
         damaged: a line on everything that is wrong with the weights file; without any, every constant is there as declared.
         weights: bytes by stored type.
-        macs: multiply-accumulates, see ``count_macs``; of inputs of several sizes at their default ones.
-        counted_at: name and default size of those inputs, where the sizes matter.
+        macs: multiply-accumulates, see ``count_macs``; of inputs of several sizes at one of them.
+        counted_at: name and that size of those inputs, where the sizes matter.
         uncounted: operators that are not among them, since their shapes are open and no run here tells them.
         counted_once: operators whose blocks count there once, though they may run more often or never.
         states: what it keeps from one prediction to the next, as text.
@@ -66,20 +66,22 @@ class Summary:
     metadata: dict[str, str]
 
 
-def summarise(path: Path, function: str | None = None) -> Summary:
+def summarise(path: Path, function: str | None = None, size: tuple[int, int] | None = None) -> Summary:
     """Interface, operators, weights, cost and metadata of a model.
 
     Args:
         path: the .mlpackage folder or .mlmodel file.
         function: of a package with several; None takes its default.
+        size: height and width at which multiply-accumulates are counted, of those that it takes; None: its default.
 
     Raises:
-        MilError: it cannot be read, or does not hang together.
+        MilError: it cannot be read, or does not hang together; it does not take ``size``, or does not run here at it.
     """
     model, folder = read_specification(path)
     whole = Source(model, folder, str(path), function=function)
-    stages = [(name, _leaf(source)) for name, source in leaves(whole)]
     inputs, outputs = described(whole)
+    check_size(whole.where, inputs, size)
+    stages = [(name, _leaf(source, size)) for name, source in leaves(whole)]
     weights: Counter[str] = Counter()
     operators: Counter[str] = Counter()
     for _, stage in stages:
@@ -121,7 +123,7 @@ class _Leaf:
     uncounted: set[str] = field(default_factory=set)
 
 
-def _leaf(source: Source) -> _Leaf:
+def _leaf(source: Source, size: tuple[int, int] | None) -> _Leaf:
     if source.kind not in PROGRAMS:
         if source.kind in READERS:
             read_parts(source)
@@ -130,8 +132,8 @@ def _leaf(source: Source) -> _Leaf:
     operators = Counter(op.type for op in every_operation(checked.block) if op.type != "const")
     constants = checked.constants
     damaged = tuple(_damages(checked.block, constants))
-    sizes = default_sizes(checked) if uncounted(checked.proto, checked.block) else []
-    counted = at_default_size(source, checked) if sizes and not damaged else checked
+    at_size = Sized(checked) if damaged else sized(source, checked, size)
+    counted = at_size.checked
     return _Leaf(
         source,
         operators,
@@ -140,7 +142,7 @@ def _leaf(source: Source) -> _Leaf:
         damaged=damaged,
         weights=_weight_bytes(checked.block),
         macs=count_macs(counted.proto, counted.block),
-        counted_at=() if counted is checked else tuple(sizes),
+        counted_at=at_size.sizes,
         uncounted=uncounted(counted.proto, counted.block),
     )
 

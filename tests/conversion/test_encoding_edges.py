@@ -232,3 +232,76 @@ def test_a_constant_that_two_read_is_given_to_each_apart() -> None:
     np.testing.assert_array_equal(found["y0"].numpy(), weight)
     np.testing.assert_array_equal(found["y1"].numpy(), 2 * weight)
     assert len(read_weights(again)[0]) == 2
+
+
+LINEAR = (4, 6)
+
+
+def linear(weight: Callable[[], Any], target: str) -> Any:
+    """A program of one linear layer."""
+    with quiet_coremltools():
+
+        @Builder.program(input_specs=[Builder.TensorSpec((1, 3, 6))], opset_version=getattr(ct.target, target))
+        def program(x: Any) -> Any:
+            return Builder.linear(x=x, weight=weight(), bias=BIAS, name="y0")
+
+        return ct.convert(
+            program,
+            minimum_deployment_target=getattr(ct.target, target),
+            compute_precision=ct.precision.FLOAT32,
+            pass_pipeline=ct.PassPipeline.EMPTY,
+            skip_model_load=True,
+        )
+
+
+def _linear_integers() -> tuple[str, Callable[[], Any], NDArray[Any]]:
+    codes, scale = RNG.integers(-127, 128, LINEAR).astype(np.int8), RNG.uniform(0.25, 2, 4).astype(F32)
+    zero = np.zeros(4, np.int8)
+    values = codes * scale[:, None]
+    return (
+        "iOS16",
+        lambda: Builder.constexpr_affine_dequantize(quantized_data=codes, zero_point=zero, scale=scale, axis=np.int32(0)),
+        values,
+    )
+
+
+def _linear_blocks() -> tuple[str, Callable[[], Any], NDArray[Any]]:
+    codes, scale = RNG.integers(-127, 128, LINEAR).astype(np.int8), RNG.uniform(0.25, 2, (4, 3)).astype(F32)
+    return "iOS18", lambda: Builder.constexpr_blockwise_shift_scale(data=codes, scale=scale), codes * scale.repeat(2, 1)
+
+
+def _linear_table() -> tuple[str, Callable[[], Any], NDArray[Any]]:
+    codes, table = RNG.integers(0, 16, LINEAR).astype(np.uint8), np.sort(RNG.normal(size=16)).astype(F32)
+    packed = np.packbits(np.array([[code >> bit & 1 for bit in range(4)] for code in codes.flat], np.uint8), bitorder="little")
+    return "iOS16", lambda: Builder.constexpr_lut_to_dense(indices=packed, lut=table, shape=np.uint32(LINEAR)), table[codes]
+
+
+def _linear_tables() -> tuple[str, Callable[[], Any], NDArray[Any]]:
+    codes, tables = RNG.integers(0, 16, LINEAR), RNG.normal(size=(2, 1, 16, 1)).astype(F32)
+    kind = types.nptype_from_builtin(types.string_to_builtin("uint4"))
+    values = np.stack([tables[channel // 2, 0, :, 0][codes[channel]] for channel in range(4)])
+    return "iOS18", lambda: Builder.constexpr_lut_to_dense(indices=codes.astype(kind), lut=tables), values
+
+
+@pytest.mark.parametrize("make", [_linear_integers, _linear_blocks, _linear_table, _linear_tables])
+def test_weights_of_linear_layers_are_read_and_written_likewise(make: Callable[[], tuple[str, Callable[[], Any], NDArray[Any]]]) -> None:
+    target, weight, expected = make()
+    made = linear(weight, target)
+    ((name, stored),) = weight_encodings(made).items()
+    values = torch.from_numpy(expected.astype(F32))
+    assert name == "y0"
+    torch.testing.assert_close(stored.grid.nearest(values), values)
+    other = stored.grid.nearest(values.flip(1))
+    assert not torch.equal(other, values)
+    with quiet_coremltools():
+        again = with_constants(made, {"y0": stored.codes(other)})
+        specification = again.get_spec()
+        loaded = ct.converters.mil.frontend.milproto.load.load(specification, specification.specificationVersion, again.weights_dir)
+    (layer,) = (op for op in loaded.functions["main"].operations if op.op_type == "linear")
+    np.testing.assert_allclose(layer.weight.op.materialized_val_inference(), other.numpy(), rtol=1e-6)
+
+
+def test_float_weights_of_linear_layers_are_those_of_the_program() -> None:
+    weight = RNG.normal(size=LINEAR).astype(F32)
+    (found,) = float_weights(linear(lambda: Builder.const(val=weight), "iOS16")).values()
+    np.testing.assert_array_equal(found.numpy(), weight)

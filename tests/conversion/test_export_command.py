@@ -55,7 +55,7 @@ def test_it_says_what_became_of_every_weight(checkpoint: Path, tmp_path: Path) -
     assert facts["recipe"]["ops"][0] == {"match": ["*depthwise*"], "precision": "int8"}
 
 
-@pytest.mark.parametrize(("training", "said"), [({}, "depth in metres"), ({"depth": UP_TO_SCALE}, "depth up to an unknown scale")])
+@pytest.mark.parametrize(("training", "said"), [({}, "depth in metres"), ({"depth": UP_TO_SCALE}, "depth up to a scale")])
 def test_it_says_what_the_depth_is_in(training: dict[str, str], said: str, tiny_config, tmp_path: Path) -> None:
     save_checkpoint(FCRN(tiny_config), tmp_path / "c.safetensors", TrainingRecord.from_json(training))
     arguments = [str(tmp_path / "c.safetensors"), "--out", str(tmp_path / "c.onnx")]

@@ -155,7 +155,7 @@ def test_a_trace_is_of_one_image_of_pixels() -> None:
 
 
 @pytest.mark.parametrize("output", ["image", "array"])
-@pytest.mark.parametrize(("units", "unit"), [({}, "in metres"), ({"depth": UP_TO_SCALE}, "up to an unknown scale")])
+@pytest.mark.parametrize(("units", "unit"), [({}, "in metres"), ({"depth": UP_TO_SCALE}, "up to a scale")])
 def test_a_package_describes_itself(network: FCRN, output: str, units: dict[str, str], unit: str) -> None:
     specification = ct.proto.Model_pb2.Model()
     result = specification.description.output.add(name="depth").type

@@ -30,7 +30,7 @@ def test_a_video_becomes_a_package_whose_depth_is_never_called_metres(call: Call
     assert "loss" in trained.stdout
     exported = call("export", "run/best.safetensors", "--precision", "fp16", "--out", "depth.mlpackage")
     assert exported.returncode == 0, exported.stderr
-    assert "depth up to an unknown scale" in exported.stdout
+    assert "depth up to a scale" in exported.stdout
     assert "metre" not in exported.stdout
     seen = json.loads(call("inspect", "depth.mlpackage", "--json", "-").stdout)
     assert seen["metadata"]["fcrn_mobile.output_units"] == "up to scale"
