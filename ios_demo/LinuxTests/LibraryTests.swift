@@ -218,9 +218,15 @@ final class LibraryTests: XCTestCase {
   @MainActor func testAMeasuredViewShowsTheCamera() async throws {
     let state = try await live()
     _ = try await frame(of: state) { await state.source.show(try item(photo())) }
+    // Another one may be on its way, and a third one comes too late.
+    let picked = try item(photo(6))
+    let showing = Task { await state.source.show(picked) }
+    await Task.yield()
     state.isMeasured = true
-    try await eventually { state.source.item == nil }
+    await state.source.show(try item(photo()))
+    await showing.value
     await state.waitUntilOpened()
+    XCTAssertTrue(state.source.item == nil)
     let count = FakeCoreML.shared.predictions.count
     try await eventually {
       FakeCamera.shared.deliver(width: 64, height: 36, scene: slope)

@@ -122,7 +122,7 @@ FAULTS = (
     ),
     Fault(
         "orientation of a photo ignored", "DepthDemo/Library/LibraryPhoto.swift",
-        "number.flatMap(ImageOrientation.init(exif:)) ?? .up", "number == nil ? .up : .up",
+        "number.flatMap(ImageOrientation.init(exif:)) ?? .up", "number == nil ? ImageOrientation.up : ImageOrientation.up",
     ),
     Fault(
         "a photo's matrix not turned", "DepthDemo/Library/LibraryPhoto.swift",
@@ -151,7 +151,7 @@ FAULTS = (
     ),
     Fault(
         "a photo does not come again for another model", "DepthDemo/Live/LiveState.swift",
-        "      opened = next\n      repeatPhoto()\n", "      opened = next\n",
+        "      opened = next\n      source.repeatPhoto()\n", "      opened = next\n",
     ),
     Fault(
         "cx and cy swapped", "DepthCore/Sources/DepthCore/PointCloud.swift",

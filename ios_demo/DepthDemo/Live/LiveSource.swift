@@ -27,6 +27,10 @@ final class LiveSource {
       change { await $0.changeCamera() }
     }
   }
+  /// Whether nothing of the library is taken: what is shown of it makes way for the camera.
+  var isCameraOnly = false {
+    didSet { if isCameraOnly { showCamera() } }
+  }
   /// What keeps the camera from giving images, while they are to come from it.
   var cameraProblem: CameraProblem? { item == nil ? lastCameraProblem : nil }
   /// What keeps the library from it, in words.
@@ -96,7 +100,7 @@ final class LiveSource {
 
   /// Gives a photo again, of which something else is to be made; it comes once by itself.
   func repeatPhoto() {
-    guard case .photo(let photo) = item, !isStopped else { return }
+    guard case .photo(let photo) = item, !isStopped, !isCameraOnly else { return }
     pipeline.startOver()
     player.show(photo)
   }
@@ -137,10 +141,12 @@ final class LiveSource {
   }
 
   private func load(_ pick: LibraryPick) async {
+    if isCameraOnly { return }
     isLoading = true
     defer { isLoading = false }
     do {
-      await exchange(for: try await LibraryItem(pick))
+      let next = try await LibraryItem(pick)
+      if !isCameraOnly { await exchange(for: next) }
     } catch {
       libraryProblem = error.localizedDescription
     }

@@ -34,8 +34,8 @@ final class LiveState {
   /// Whether a benchmark measures this view: then it is not to be set to anything else, and shows the camera.
   var isMeasured = false {
     didSet {
+      source.isCameraOnly = isMeasured
       drawWhatIsShown()
-      if isMeasured, source.item != nil { source.showCamera() }
     }
   }
   /// The same in every window: what none shows is not drawn.
@@ -67,7 +67,7 @@ final class LiveState {
     didSet {
       if lockedRange == oldValue { return }
       pipeline.keep(lockedRange)
-      repeatPhoto()
+      source.repeatPhoto()
     }
   }
   private(set) var isRecording = false
@@ -232,7 +232,7 @@ final class LiveState {
       try await pipeline.use(next, path: path)
       if Task.isCancelled { return }
       opened = next
-      repeatPhoto()
+      source.repeatPhoto()
     } catch {
       if !Task.isCancelled { modelProblem = error.localizedDescription }
     }
@@ -253,12 +253,7 @@ final class LiveState {
   private func drawWhatIsShown() {
     pipeline.show(isMeasured ? [] : layout.parts)
     if isMeasured { frame = nil }
-    repeatPhoto()
-  }
-
-  /// Something else is to be made of it.
-  private func repeatPhoto() {
-    if !isMeasured { source.repeatPhoto() }
+    source.repeatPhoto()
   }
 
   /// Shows a result, unless its model was closed while it worked.
