@@ -1,12 +1,13 @@
 """The deployed FCRN against the literal one in every engine that runs on a CPU, side by side in one run; no device is involved.
 
-    python benchmarks/peers.py [--quick] [--launches N] [--json benchmarks/results/peers.json]
+    python benchmarks/peers.py [--quick | --builtin] [--launches N] [--json benchmarks/results/peers.json]
 
 First the paper's network, prediction alone: both forms (see peer_networks.py) in each engine, with 2 threads and with the threads that
-the engine takes by itself. Its weights are random, on which no time depends. Then the built-in fcrn-lite0 from a JPEG in memory to a
+the engine takes by itself. Its weights are random, on which no time depends. Then the built-in network from a JPEG in memory to a
 coloured depth map: ours with 2 threads, the literal one with each engine's own threads. Every candidate's output is held against the
 float network before it is timed. All candidates of a table take turns block by block and are opened anew several times; ratios have
-bootstrap intervals over launches. Run it alone on the machine: it takes 50 minutes, --quick (a smaller network, 2 launches) ten.
+bootstrap intervals over launches. Run it alone on the machine: it takes 50 minutes, --quick (a smaller network, 2 launches) ten, and so
+does --builtin, which measures the built-in network alone; the tables of the paper's then stay as the file of --json has them.
 """
 
 import argparse
@@ -64,31 +65,36 @@ class Candidates:
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true")
+    parts = parser.add_mutually_exclusive_group()
+    parts.add_argument("--quick", action="store_true", help="a smaller network than the paper's, 2 launches: a trial run")
+    parts.add_argument("--builtin", action="store_true", help="the built-in network alone")
     parser.add_argument("--launches", type=int, help="times that every candidate is opened anew; fewer make wider intervals")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     config = preset("fcrn-resnet18", input_size=(128, 160)) if arguments.quick else preset("fcrn-resnet50")
-    result = measure(config, launches=arguments.launches or (2 if arguments.quick else LAUNCHES))
+    launches = arguments.launches or (2 if arguments.quick else LAUNCHES)
+    result = measure(None if arguments.builtin else config, launches=launches)
     print("\n".join(show(result)))
     if arguments.json:
+        if arguments.builtin and arguments.json.exists():
+            result = completed(result, json.loads(arguments.json.read_text()))
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def measure(config: FCRNConfig, builtin: str = "builtin", launches: int = LAUNCHES, rounds: int = 2) -> dict[str, Any]:
-    """All tables: of a network of random weights, and of a trained one end to end."""
+def measure(config: FCRNConfig | None, builtin: str = "builtin", launches: int = LAUNCHES, rounds: int = 2) -> dict[str, Any]:
+    """All tables: of a network of random weights, if there is one, and of a trained one end to end."""
     images = spread(open_source("sample"), CALIBRATION)
-    height, width = config.input_size
+    tables = []
     with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder) / "random.safetensors"
-        random_checkpoint(config, images, model)
-        random = prepare(f"{config.preset}, random weights, {height}×{width}", str(model), images, Path(folder, "random"))
+        if config:
+            height, width = config.input_size
+            model = Path(folder) / "random.safetensors"
+            random_checkpoint(config, images, model)
+            random = prepare(f"{config.preset}, random weights, {height}×{width}", str(model), images, Path(folder, "random"))
+            tables.append(timed(random, dict.fromkeys(FORMS, THREADS), rounds, launches, settable=True))
+            tables.append(timed(random, dict.fromkeys(FORMS), rounds, launches))
         trained = prepare(builtin, builtin, images, Path(folder, "trained"))
-        tables = [
-            timed(random, dict.fromkeys(FORMS, THREADS), rounds, launches, settable=True),
-            timed(random, dict.fromkeys(FORMS), rounds, launches),
-            timed(trained, {"literal": None, "ours": THREADS}, rounds, launches, end_to_end=True),
-        ]
+        tables.append(timed(trained, {"literal": None, "ours": THREADS}, rounds, launches, end_to_end=True))
     return {
         "tables": tables,
         "launches": launches,
@@ -96,6 +102,12 @@ def measure(config: FCRNConfig, builtin: str = "builtin", launches: int = LAUNCH
         "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
         "machine": vars(machine()),
     }
+
+
+def completed(result: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """A result of the trained network with an earlier one's tables of the other, each with launches and machine of its own run."""
+    own = {key: before[key] for key in ("launches", "machine")}
+    return result | {"tables": [own | table for table in before["tables"] if not table["end_to_end"]] + result["tables"]}
 
 
 def prepare(network: str, model: str, images: Sequence[NDArray[np.uint8]], folder: Path) -> Candidates:

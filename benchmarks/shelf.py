@@ -1,16 +1,17 @@
 """Every recipe of export/ made from the built-in checkpoint and held against the float network: size, metrics, drift, verdict.
 
-    python benchmarks/shelf.py [--data SPEC] [--json benchmarks/results/shelf.json]
+    python benchmarks/shelf.py [--data SPEC] [--recipes NAME...] [--json benchmarks/results/shelf.json]
 
 Recipes that correct or calibrate do so on the #train part of the data, and all are validated on its #val part. Without --data it takes
-nyu_train795.zip from the folder that FCRN_TEST_DATA names, or else the built-in sample. Packages run in the MIL runtime in float16:
-simulated, not run on a device.
+nyu_train795.zip from the folder that FCRN_TEST_DATA names, or else the built-in sample. With --recipes it measures those alone, and the
+rows of the others stay as the file of --json has them. Packages run in the MIL runtime in float16: simulated, not run on a device.
 """
 
 import argparse
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,14 @@ def main() -> None:
     """Export, validate, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=default_data())
+    names = sorted(path.stem for path in RECIPES.glob("*.toml"))
+    parser.add_argument("--recipes", nargs="+", choices=names, default=names, metavar="NAME", help="of export/; default: all")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        result = measure(arguments.data, Path(folder))
+        result = measure(arguments.data, arguments.recipes, Path(folder))
+    if arguments.json and arguments.json.exists():
+        result = completed(result, json.loads(arguments.json.read_text()))
     show(result)
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")
@@ -45,10 +50,10 @@ def default_data() -> str:
     return f"folder:{real}" if os.environ.get("FCRN_TEST_DATA") and real.is_file() else "sample"
 
 
-def measure(data: str, folder: Path) -> dict[str, Any]:
-    """Each recipe's package, and all of them against the float network in one pass over the images."""
+def measure(data: str, names: Sequence[str], folder: Path) -> dict[str, Any]:
+    """The package of each recipe named, and all of them against the float network in one pass over the images."""
     checkpoint = load_checkpoint("builtin")
-    recipes = {path.name: for_data(read_recipe(path), f"{data}#train") for path in sorted(RECIPES.glob("*.toml"))}
+    recipes = {f"{name}.toml": for_data(read_recipe(RECIPES / f"{name}.toml"), f"{data}#train") for name in names}
     packages = {}
     for name, recipe in recipes.items():
         packages[name] = folder / f"{Path(name).stem}.mlpackage"
@@ -78,6 +83,14 @@ def measure(data: str, folder: Path) -> dict[str, Any]:
         "engine": found.candidates[0].engine,
         "recipes": rows,
     }
+
+
+def completed(result: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """A result with the rows of an earlier one that it lacks, if that was of the same checkpoint, images and engine."""
+    rows = {row["recipe"]: row for row in result["recipes"]}
+    if all(result[key] == before[key] for key in ("checkpoint_sha256", "data", "images", "engine")):
+        rows = {row["recipe"]: row for row in before["recipes"]} | rows
+    return result | {"recipes": [rows[name] for name in sorted(rows)]}
 
 
 def for_data(recipe: Recipe, images: str) -> Recipe:

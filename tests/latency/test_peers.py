@@ -155,6 +155,25 @@ def test_an_engine_that_is_missing_or_wrong_is_named_in_the_table(monkeypatch: p
     assert "not on a device" in lines[-1]
 
 
+def test_the_trained_network_alone_leaves_the_tables_of_an_earlier_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    trained = tmp_path / "trained.safetensors"
+    save_checkpoint(settled(FCRN(preset("fcrn-lite0", widths=(16, 8, 8, 8, 8), input_size=(64, 96)))), trained)
+    monkeypatch.setattr(peers, "ENGINES", (EAGER,))
+    monkeypatch.setattr(peers, "in_turns", in_this_process)
+    result = peers.measure(None, str(trained), launches=2, rounds=2)
+    assert [table["end_to_end"] for table in result["tables"]] == [True]
+    earlier = [
+        {"end_to_end": False, "threads": 1},
+        {"end_to_end": False, "threads": 2, "machine": "first"},
+        {"end_to_end": True, "threads": 3},
+    ]
+    tables = peers.completed(result, {"tables": earlier, "launches": 9, "machine": "second"})["tables"]
+    assert tables[0] == {"end_to_end": False, "threads": 1, "launches": 9, "machine": "second"}
+    assert tables[1]["machine"] == "first"
+    assert tables[2:] == result["tables"]
+
+
 def test_a_bound_that_is_broken_says_so() -> None:
     peer = {"ratio": 0.5, "low": 0.4, "high": 0.6, "difference_shown": True}
     figure = {"median_ms": 50.0, "fps": 20.0, "difference": 0.0}
