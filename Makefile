@@ -72,7 +72,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fcrn-mobile needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	# Core AI has no wheel for some systems: there, all but that is installed.
-	$(INSTALL) '.[coreai,exr,openvino,pretrained,report,tracking,train,video,dev]' || $(INSTALL) '.[exr,openvino,pretrained,report,tracking,train,video,dev]'
+	$(INSTALL) '.[coreai,exr,openvino,pretrained,report,tracking,train,video,view,dev]' || $(INSTALL) '.[exr,openvino,pretrained,report,tracking,train,video,view,dev]'
 	touch $@
 
 # A stereo pair that an old wheel carries: nothing is installed, and tests that want it say so where it can't be had.

@@ -37,7 +37,7 @@ INTERRUPTED = 130
 NO_READER = 141
 
 #: Libraries that a plain installation lacks → the extra that brings them.
-_EXTRAS = {"matplotlib": "report", "lightning": "train", "tensorboard": "train"}
+_EXTRAS = {"matplotlib": "report", "lightning": "train", "tensorboard": "train", "starlette": "view", "uvicorn": "view"}
 #: Longest message of an unexpected exception that is shown; libraries put whole graphs into theirs.
 _LONGEST = 400
 

@@ -39,6 +39,7 @@ COMMANDS = {
     "tune": "The smallest package that holds a drift budget, a precision for each operator.",
     "bench": "Latency and FPS, measured on this machine.",
     "predict": "Depth maps of pictures and videos, and point clouds.",
+    "view": "Look at what models see, on a page of this machine: pictures, webcam, difference, point cloud, operators.",
     "run": "Run any .mlpackage or .mlmodel on files, on any machine, without Core ML.",
     "inspect": "What is inside a checkpoint or artefact.",
     "doctor": "What an .mlpackage or .mlmodel will meet on a device: published hazards, looked for without running it.",

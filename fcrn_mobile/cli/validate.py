@@ -12,6 +12,7 @@ from fcrn_mobile.cli.exits import end
 from fcrn_mobile.cli.frames import framed_rule, rule_options, skip_bad_option, sound_frames
 from fcrn_mobile.cli.gate import Gate, gate_options, print_changes
 from fcrn_mobile.cli.model_config import model_config_option, model_configs
+from fcrn_mobile.cli.models import open_beside
 from fcrn_mobile.cli.page import html_options, write_page
 from fcrn_mobile.cli.traits import arithmetic_options, both_option, partings, policies, print_partings
 from fcrn_mobile.cli.validate_import import import_option
@@ -90,7 +91,7 @@ def command(
     rule = framed_rule(data, framing, **how)
     source, left_out = sound_frames(open_images(data), rule, skip_bad)
     configs = model_configs((reference, *candidates), model_config)
-    opened = partial(_open, reference, candidates, backend, policies(arithmetic, both), configs)
+    opened = partial(open_beside, reference, candidates, backend, policies(arithmetic, both), configs)
     parted = partial(_parted, both, candidates, arithmetic, configs)
     if size == EVERY_SIZE:
         _check_alone(gate, html, framing)
@@ -183,26 +184,6 @@ def _print_sizes(results: "Iterable[tuple[tuple[int, int], Validation, dict[str,
     if json_out:
         write_json(json_out, {"sizes": [{"size": size, **result.to_json(), **parted} for size, result, parted in done]})
     return all(result.held for _, result, _ in done)
-
-
-def _open(
-    reference: str,
-    candidates: tuple[str, ...],
-    backend: str,
-    arithmetics: "tuple[Arithmetic, ...]",
-    configs: "ModelConfigs",
-    size: tuple[int, int] | None,
-) -> "tuple[Runtime, list[Runtime]]":
-    from fcrn_mobile.runtimes import open_runtime
-
-    runtimes = [
-        open_runtime(path, backend, arithmetic, model_config=configs.of(path), size=size)
-        for arithmetic in arithmetics
-        for path in candidates
-    ]
-    for index, runtime in enumerate(runtimes if len(arithmetics) > 1 else ()):
-        runtime.name += f" ({arithmetics[index // len(candidates)]})"
-    return open_runtime(reference, arithmetic="float32", model_config=configs.of(reference), size=size), runtimes
 
 
 def _write_page(

@@ -11,30 +11,28 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
-import numpy as np
-
 from fcrn_mobile import palette
 from fcrn_mobile.data.grammar import portable
-from fcrn_mobile.depth_contract import UNITS, Depth
 from fcrn_mobile.doctor.diagnosis import Diagnosis
 from fcrn_mobile.evaluation.formulas import in_tables
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 from fcrn_mobile.latency.device_facts import report_facts, result_facts
 from fcrn_mobile.latency.latency import Latency, machine
 from fcrn_mobile.latency.reports import DeviceReport, differences
-from fcrn_mobile.report import charts, scenes, verdict
-from fcrn_mobile.report.columns import COSINE, EDGES, OWN, PSNR, SIZE, Column, largest, metric_columns, unit
+from fcrn_mobile.report import charts, verdict
+from fcrn_mobile.report.columns import COSINE, EDGES, OWN, PSNR, SIZE, Column, largest, metric_columns
 from fcrn_mobile.report.operators import Operators, OpRow
 from fcrn_mobile.report.ranks import deciding, ranks
-from fcrn_mobile.report.scenes import Scale, Scene
+from fcrn_mobile.report.scenes import Scene
+from fcrn_mobile.report.strips import strips
+from fcrn_mobile.report.templating import number, template
 from fcrn_mobile.runtimes.backends import is_on_device
+from fcrn_mobile.runtimes.runtime import distinct_names
 from fcrn_mobile.validation.fidelity import FORMULAS
 from fcrn_mobile.validation.result import Drift, Validation
 
-__all__ = ["Page", "labels", "number", "render"]
+__all__ = ["Page", "labels", "render"]
 
-_TEMPLATES = Path(__file__).with_name("templates")
 #: Operators in the table; the largest own drifts.
 _MOST_OPS = 15
 
@@ -69,11 +67,6 @@ def render(page: Page, when: datetime) -> str:
         page: at least a validation, latencies or devices.
         when: date of the report.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["number"] = number
-    environment.globals["palette"] = palette.PAGE
     context: dict[str, Any] = {
         "when": when.strftime("%Y-%m-%d %H:%M %Z").strip(),
         "machine": machine(),
@@ -83,25 +76,13 @@ def render(page: Page, when: datetime) -> str:
         "devices": _devices(page.devices) if page.devices else None,
         "ops": _ops(page.ops.rows) if page.ops else [],
     }
-    return environment.get_template("report.html").render(context)
+    return template("report.html").render(context)
 
 
 def labels(validation: Validation) -> list[str]:
     """What the candidates are called: their names, with the folder where two have the same."""
-    names = [candidate.name for candidate in validation.candidates]
-    return [
-        candidate.name if names.count(candidate.name) == 1 else "/".join(Path(candidate.path).parts[-2:])
-        for candidate in validation.candidates
-    ]
-
-
-def number(value: float, form: str = ".4f") -> str:
-    """A number for people; not finite ones as NaN and ∞."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    return format(value, form).replace("-", "−")
+    candidates = validation.candidates
+    return distinct_names([candidate.name for candidate in candidates], [Path(candidate.path) for candidate in candidates])
 
 
 def _drift(page: Page) -> dict[str, Any]:
@@ -123,8 +104,7 @@ def _drift(page: Page) -> dict[str, Any]:
         "keys": [(name, *charts.style(index)) for index, name in enumerate(names)],
         "rows": _rows(validation),
         "recipes": _recipes(validation),
-        "scenes": _scenes(shown, names, validation.depth),
-        "unit": unit(validation.depth),
+        "scenes": strips(shown, names, validation.depth),
         "fidelity": FORMULAS[validation.depth],
         "chosen_by": names[validation.candidates.index(farthest)],
         "per_image": charts.drift_per_image(validation, list(ranks(farthest).values()) if shown else ()),
@@ -190,63 +170,6 @@ def _setting(value: Any) -> str:
     if value is None:
         return "the checkpoint's"
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _scenes(shown: Sequence[Scene], names: Sequence[str], meaning: Depth) -> dict[str, Any] | None:
-    if not shown:
-        return None
-    inverse = meaning == "inverse"
-    # From what is true and what the reference sees: a broken candidate must not bend it. Other than metres do not compare with the truth.
-    true, expected = [scene.true for scene in shown], [scene.expected for scene in shown]
-    depth = scenes.depth_scale([*true, *expected] if meaning == "metres" else expected, inverse)
-    metres = depth if meaning == "metres" else scenes.depth_scale(true)
-    differences = [scenes.difference_scale(shown, index, inverse) for index in range(len(names))]
-    rows = []
-    for scene in shown:
-        rows.append(
-            {
-                "rank": scene.rank,
-                "name": scene.name,
-                "ratio": f"{scene.image.shape[1]} / {scene.image.shape[0]}",
-                "image": scenes.photo(scene.image),
-                "true": scenes.depth_picture(scene.true, metres) if np.isfinite(scene.true).any() else None,
-                "true_values": scenes.stored_values(scene.true),
-                "expected": scenes.depth_picture(scene.expected, depth),
-                "expected_values": scenes.stored_values(scene.expected, inverse),
-                "candidates": [
-                    {
-                        "name": name,
-                        "drift": scene.drifts[index],
-                        "depth": scenes.depth_picture(scene.predictions[index], depth),
-                        "stored": scenes.stored_values(scene.predictions[index], inverse),
-                        "difference": scenes.difference_picture(scene.predictions[index], scene.expected, differences[index]),
-                        "limit": differences[index].limit,
-                    }
-                    for index, name in enumerate(names)
-                ],
-            }
-        )
-    bars = [
-        *_depth_bars(depth, metres if any(row["true"] for row in rows) else depth, meaning),
-        {
-            "title": "candidate − reference: blue nearer, red farther; ± as each caption says",
-            "kind": "difference",
-            "picture": differences[0].bar(),
-            "ticks": ["−", "0", "+"],
-        },
-    ]
-    # The pictures of the scene, and the candidates' pairs beside them, two pairs in a row at most.
-    pictures = 3 if any(row["true"] for row in rows) else 2
-    return {"rows": rows, "bars": bars, "columns": pictures + 2 * min(len(names), 2)}
-
-
-def _depth_bars(depth: Scale, true: Scale, meaning: Depth) -> list[dict[str, Any]]:
-    """The scale of what the models give, and that of true depth where it is another."""
-    title = UNITS[meaning] if meaning == "inverse" else f"depth, {UNITS[meaning]}"
-    bars = [{"title": title, "kind": "depth", "picture": depth.bar(), "ticks": depth.ticks()}]
-    if true is not depth:
-        bars.append({"title": "true depth, metres", "kind": "true depth", "picture": true.bar(), "ticks": true.ticks()})
-    return bars
 
 
 def _latency(page: Page) -> dict[str, Any]:

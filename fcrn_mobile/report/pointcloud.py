@@ -16,7 +16,7 @@ from fcrn_mobile.data.source import valid_pixels
 from fcrn_mobile.data.views import Intrinsics
 from fcrn_mobile.errors import InputError
 
-__all__ = ["Camera", "back_project", "save_ply"]
+__all__ = ["Camera", "back_project", "ply_bytes", "save_ply"]
 
 _VERTEX = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")])
 _HEADER = """ply
@@ -100,8 +100,11 @@ def back_project(depth: NDArray[np.float32], image: NDArray[np.uint8], camera: I
     return points
 
 
+def ply_bytes(points: NDArray[np.void], metric: bool = True) -> bytes:
+    """The points of ``back_project`` as binary little-endian PLY, whose header says whether they are in metres or up to scale."""
+    return _HEADER.format(count=len(points), unit="metres" if metric else "no unit, up to scale").encode("ascii") + points.tobytes()
+
+
 def save_ply(points: NDArray[np.void], path: Path, metric: bool = True) -> None:
-    """Write the points of ``back_project`` as binary little-endian PLY, whose header says whether they are in metres or up to scale."""
-    path.write_bytes(
-        _HEADER.format(count=len(points), unit="metres" if metric else "no unit, up to scale").encode("ascii") + points.tobytes()
-    )
+    """Write the same as a file."""
+    path.write_bytes(ply_bytes(points, metric))

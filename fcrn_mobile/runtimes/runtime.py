@@ -1,5 +1,6 @@
 """The interface of all runtimes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -10,7 +11,7 @@ from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.errors import InputError, brief
 from fcrn_mobile.mil.overflow import Overflow
 
-__all__ = ["OF_EVERY_RUN", "FindsOverflow", "Runtime", "engine_of", "model_name", "run_failure"]
+__all__ = ["OF_EVERY_RUN", "FindsOverflow", "Runtime", "distinct_names", "engine_of", "model_name", "run_failure"]
 
 #: Files that every run of training has.
 OF_EVERY_RUN = ("best", "last")
@@ -60,6 +61,11 @@ def engine_of(runtime: Runtime) -> str:
 def model_name(path: Path) -> str:
     """What a model is called in tables: its file's name, with the run's folder before what every run has: ``mine/best``."""
     return f"{path.resolve().parent.name}/{path.stem}" if path.stem in OF_EVERY_RUN else path.stem
+
+
+def distinct_names(names: Sequence[str], paths: Sequence[Path]) -> list[str]:
+    """What models are called beside one another: their names, with the folder where two have the same."""
+    return [name if names.count(name) == 1 else "/".join(path.parts[-2:]) for name, path in zip(names, paths, strict=True)]
 
 
 def run_failure(model: str, error: Exception) -> InputError:

@@ -10,22 +10,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcrn_mobile.conversion.artefact import recipe_of, scale_of
+from fcrn_mobile.conversion.artefact import recipe_of
 from fcrn_mobile.conversion.calibration import calibrated_on, check_unseen
 from fcrn_mobile.conversion.export import artefact_size
 from fcrn_mobile.data.source import Sample, Source
-from fcrn_mobile.depth_contract import UNITS, Depth
+from fcrn_mobile.depth_contract import Depth
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.budget import Limit, check, check_without_truth, parse_limit
 from fcrn_mobile.evaluation.focus import Focus, focus_on
 from fcrn_mobile.evaluation.formulas import compared
-from fcrn_mobile.evaluation.meaning import check_whole, depth_of, settled
+from fcrn_mobile.evaluation.meaning import check_whole, settled
 from fcrn_mobile.evaluation.metrics import DepthMetrics, EvaluationProtocol
 from fcrn_mobile.evaluation.standing import StandingMeter
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.runtimes import FindsOverflow, Runtime
 from fcrn_mobile.runtimes.in_flight import predictions
 from fcrn_mobile.runtimes.runtime import engine_of
+from fcrn_mobile.validation.comparable import common_depth, relative_scale
 from fcrn_mobile.validation.fidelity import Fidelity
 from fcrn_mobile.validation.result import Drift, ImageDrift, Validation
 
@@ -172,8 +173,7 @@ def _budgets(
 
 def _meter(candidate: Runtime, reference: Runtime, source: Source, rule: EvaluationProtocol | None, depth: Depth) -> _CandidateMeter:
     metrics = DepthMetrics(rule, depth == "inverse") if rule else None
-    own, other = (scale_of(model.metadata, model.path) or 1.0 for model in (candidate, reference))
-    return _CandidateMeter(candidate, metrics, focus_on(candidate, source), own / other, Fidelity(depth))
+    return _CandidateMeter(candidate, metrics, focus_on(candidate, source), relative_scale(candidate, reference), Fidelity(depth))
 
 
 def _common(
@@ -186,16 +186,7 @@ def _common(
     """
     for model in (reference, *candidates):
         check_whole(model, source)
-    depth = depth_of(reference)
-    for candidate in candidates:
-        own = depth_of(candidate, depth)
-        # One package of a network up to scale may be in metres, by a scale that is known.
-        has_scale = scale_of(candidate.metadata, candidate.path) is not None and "inverse" not in (own, depth)
-        if own != depth and not has_scale:
-            raise InputError(
-                f"the depth of '{candidate.name}' is {UNITS[own]}, that of the reference '{reference.name}' {UNITS[depth]}: they do not "
-                "compare; give models of one kind of depth"
-            )
+    depth = common_depth(reference, candidates)
     return rule and settled(rule, depth, reference.name), depth
 
 

@@ -1,5 +1,6 @@
 "use strict";
-for (const scene of document.querySelectorAll(".scene")) {
+/* Gives a scene its slider and its reading under the pointer; done when all values can be read. */
+const compareScene = (scene) => {
   const reading = scene.querySelector(".reading");
   const hint = reading.textContent;
   const pictures = [...scene.querySelectorAll(".strip img")];
@@ -7,7 +8,7 @@ for (const scene of document.querySelectorAll(".scene")) {
   const maps = pictures.filter((picture) => picture.dataset.values).map((picture) => {
     const map = { ...picture.dataset, low: Number(picture.dataset.low), span: Number(picture.dataset.span), pixels: null };
     const stored = new Image();
-    stored.addEventListener("load", () => {
+    map.loaded = new Promise((resolve) => { stored.addEventListener("load", resolve); }).then(() => {
       const canvas = document.createElement("canvas");
       canvas.width = stored.naturalWidth;
       canvas.height = stored.naturalHeight;
@@ -57,4 +58,6 @@ for (const scene of document.querySelectorAll(".scene")) {
     slider.addEventListener("input", move);
     move();
   }
-}
+  return Promise.all(maps.map((map) => map.loaded));
+};
+document.querySelectorAll(".scene").forEach(compareScene);
