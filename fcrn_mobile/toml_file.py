@@ -8,11 +8,16 @@ from typing import Any, get_args
 
 from fcrn_mobile.errors import InputError
 
-__all__ = ["checked", "known_keys", "read_toml"]
+__all__ = ["checked", "known_keys", "read_toml", "read_toml_text"]
 
 
 def read_toml(path: Path, what: str, example: str) -> dict[str, Any]:
-    """The keys of a TOML file.
+    """The keys of a TOML file; arguments and errors as of ``read_toml_text``."""
+    return read_toml_text(path, what, example)[0]
+
+
+def read_toml_text(path: Path, what: str, example: str) -> tuple[dict[str, Any], str]:
+    """The keys of a TOML file, and its text.
 
     Args:
         path: of the file.
@@ -23,7 +28,8 @@ def read_toml(path: Path, what: str, example: str) -> dict[str, Any]:
         InputError: no such file, unreadable, or not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(text), text
     except FileNotFoundError as error:
         raise InputError(f"no {what} at '{path}': give an existing .toml file, such as {example}") from error
     except (OSError, UnicodeDecodeError) as error:

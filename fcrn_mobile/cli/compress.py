@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fcrn_mobile.cli.calibration import calibration_options
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, progress, write_json
 from fcrn_mobile.cli.model_config import config_words, model_config_option
@@ -25,9 +26,7 @@ __all__ = ["command"]
 @click.argument("package")
 @recipe_option("compress")
 @click.option("--precision", metavar="P", help="Of weights, instead of a recipe: fp16, int8, int4, palette6, sparse50, …")
-@click.option("--data", "--calibration", "data", metavar="SPEC", help="Images to correct and calibrate on, such as folder:PATH#train.")
-@click.option("--images", "--calibration-images", "images", type=int, metavar="N", help="How many of them, instead of the recipe's number.")
-@click.option("--seed", "--calibration-seed", "seed", type=int, metavar="N", help="Chooses which images.")
+@calibration_options
 @model_config_option()
 @click.option("--no-correct", is_flag=True, help="Leave compressed weights as they were rounded, without a correction on images.")
 @click.option("--out", required=True, type=OutputFile(), help="Destination, ending in .mlpackage.")
@@ -87,7 +86,7 @@ def _notes(source: "FloatPackage", recipe: "Recipe", no_correct: bool, uncorrect
     from fcrn_mobile.conversion.calibration import image_notes
 
     trained = source.metadata.training_data or "unknown data"
-    notes = image_notes(source.path.stem, trained, recipe, "--data SPEC#split --images 64")
+    notes = image_notes(source.path.stem, trained, recipe)
     if uncorrected:
         notes.append(NOT_CORRECTED)
     if source.problem and not no_correct and recipe.correct and not recipe.correct.sees_images:

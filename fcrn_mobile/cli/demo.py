@@ -28,7 +28,7 @@ SHOWN_FRAMES = (2, 9, 17)
 BUDGETS = {"fp16": "0.01", "int8": "0.05"}
 #: What to do with one's own data.
 NEXT = (
-    "fcrn-mobile train --data folder:YOUR_RGBD --out runs/mine",
+    "fcrn-mobile train --resume builtin --data folder:YOUR_RGBD --out runs/mine",
     "fcrn-mobile export runs/mine/best.safetensors --precision int8 --out mine.mlpackage",
     "fcrn-mobile validate runs/mine/best.safetensors mine.mlpackage --data folder:YOUR_RGBD#val --budget fidelity=0.05",
 )

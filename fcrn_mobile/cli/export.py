@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fcrn_mobile.cli.calibration import calibration_options
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, progress, write_json
 from fcrn_mobile.cli.networks import FORMS_HELP, named_network, network_options
@@ -28,11 +29,7 @@ __all__ = ["command"]
 @network_options
 @recipe_option("convert and compress")
 @click.option("--precision", metavar="P", help="Of weights, instead of a recipe: fp32, fp16, int8, int4, palette6, sparse50, …")
-@click.option(
-    "--calibration", metavar="SPEC", help="Images to correct and calibrate on, such as folder:PATH#train; else what the recipe says."
-)
-@click.option("--calibration-images", "count", type=int, metavar="N", help="How many of them, instead of the recipe's number.")
-@click.option("--calibration-seed", "seed", type=int, metavar="N", help="Chooses which images.")
+@calibration_options
 @click.option("--no-correct", is_flag=True, help="Leave compressed weights as they were rounded, without a correction on images.")
 @click.option("--scale", type=float, metavar="S", help="Multiply depth: metres by 'predict --scale-from', folded into the last operator.")
 @click.option("--out", required=True, type=OutputFile(), help="Destination, ending in .mlpackage, .onnx or .aimodel.")
@@ -42,8 +39,8 @@ def command(
     model: str,
     recipe_file: Path | None,
     precision: str | None,
-    calibration: str | None,
-    count: int | None,
+    data: str | None,
+    images: int | None,
     seed: int | None,
     no_correct: bool,
     scale: float | None,
@@ -64,9 +61,9 @@ def command(
     recipe = _read(recipe_file) if recipe_file else None
     model, input_size = _sized(model, **outside)
     loaded = open_network(model)
-    recipe = _changed((recipe or _short(precision, loaded, out)).calibrated_on(calibration, count, seed), input_size, scale)
-    if no_correct and calibration and recipe.activations != "int8":
-        raise InputError(f"--no-correct leaves nothing that looks at --calibration {calibration}: give one of them")
+    recipe = _changed((recipe or _short(precision, loaded, out)).calibrated_on(data, images, seed), input_size, scale)
+    if no_correct and data and recipe.activations != "int8":
+        raise InputError(f"--no-correct leaves nothing that looks at --calibration {data}: give one of them")
     uncorrected = no_correct and recipe.correct and not loaded.quantization
     with progress("export") as on_image:
         recipe = export(loaded, recipe, out, force, on_image, correct=not no_correct)

@@ -1,7 +1,7 @@
 """``--junit``, ``--markdown``, ``--sarif`` and ``--baseline``: what gates in CI read."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,13 +64,8 @@ class Gate:
 
         return read_baseline(self.baseline) if self.baseline else None
 
-    def write(self, outcomes: "Sequence[Outcome]", project: Path | None = None) -> None:
-        """All that is asked for.
-
-        Args:
-            outcomes: of the run.
-            project: the file that names the models, which SARIF then points to.
-        """
+    def write(self, outcomes: "Sequence[Outcome]", project: Path | None = None, lines: Mapping[str, int] | None = None) -> None:
+        """All that is asked for; arguments as of ``gate_sarif``."""
         from fcrn_mobile.report.gate import gate_sarif
         from fcrn_mobile.report.junit import junit
         from fcrn_mobile.report.markdown import markdown
@@ -79,7 +74,7 @@ class Gate:
             if path:
                 write_whole(path, render(outcomes))
         if self.sarif:
-            write_json(str(self.sarif), gate_sarif(outcomes, project))
+            write_json(str(self.sarif), gate_sarif(outcomes, project, lines))
         if summary := os.environ.get(SUMMARY):
             with Path(summary).open("a", encoding="utf-8") as file:
                 file.write(markdown(outcomes))

@@ -1,5 +1,6 @@
 """``fcrn-mobile init``."""
 
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -26,4 +27,5 @@ def command(out: Path, force: bool, json_out: str | None) -> None:
         write_json(json_out, {"path": str(out), "project": tomllib.loads(text)})
     if json_out != "-":
         print(text, end="")
-        print(f"written: {out}\nnext: fcrn-mobile check{'' if out == Path('depth.toml') else f' {out}'}")
+        words = ["fcrn-mobile", "check", *([] if out == Path("depth.toml") else [str(out)])]
+        print(f"written: {out}\nnext: {shlex.join(words)}")

@@ -12,7 +12,7 @@ import click
 
 from fcrn_mobile.errors import InputError
 
-__all__ = ["PICTURES", "OutputFile", "OutputFolder", "check_output", "check_outputs"]
+__all__ = ["PICTURES", "OutputFile", "OutputFolder", "can_draw", "check_output", "check_outputs"]
 
 #: What matplotlib draws to by the name's end.
 PICTURES = (".png", ".svg", ".pdf")
@@ -99,8 +99,13 @@ def _check_drawn(outputs: list[_Output]) -> None:
     """
     drawn = {*PICTURES, ".html"}
     kinds = [output.kind for output in outputs if isinstance(output.kind, OutputFile)]
-    if any(drawn.intersection(kind.suffixes) for kind in kinds) and importlib.util.find_spec("matplotlib") is None:
+    if any(drawn.intersection(kind.suffixes) for kind in kinds) and not can_draw():
         raise ModuleNotFoundError("no matplotlib", name="matplotlib")
+
+
+def can_draw() -> bool:
+    """Whether the library that draws pictures and pages is installed."""
+    return importlib.util.find_spec("matplotlib") is not None
 
 
 def check_output(path: Path, option: str, force: bool) -> None:

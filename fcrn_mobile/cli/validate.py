@@ -107,7 +107,7 @@ def command(
     outcome = Outcome(result, ops, baseline.changes(result) if baseline else (), view=view)
     gate.write([outcome])
     if html:
-        _write_page(html, force, source, reference, base, runtimes, result, arithmetic, configs)
+        _write_page(html, force, source, reference, base, runtimes, outcome, arithmetic, configs)
     _tell(outcome, view, html, json_out, parted(source, size))
     end(result.held)
 
@@ -193,7 +193,7 @@ def _write_page(
     reference: str,
     base: "Runtime",
     runtimes: "list[Runtime]",
-    result: "Validation",
+    outcome: "Outcome",
     arithmetic: "Arithmetic",
     configs: "ModelConfigs",
 ) -> None:
@@ -202,10 +202,12 @@ def _write_page(
     from fcrn_mobile.report.operators import operators
     from fcrn_mobile.report.scenes import show
 
+    result = outcome.validation
     with progress("operators") as on_image:
         ops = operators(source, reference, result, arithmetic, on_image, configs)
     hazards = diagnoses((candidate.path for candidate in result.candidates), configs)
-    write_page(Page(result, show(source, base, runtimes, result), ops=ops, diagnoses=hazards), html, force)
+    scenes = show(source, base, runtimes, result)
+    write_page(Page(result, scenes, ops=ops, diagnoses=hazards, view=outcome.view, changes=outcome.changes), html, force)
 
 
 def print_drift(result: "Validation") -> None:

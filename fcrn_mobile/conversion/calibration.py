@@ -31,8 +31,8 @@ __all__ = [
 
 #: Of a fingerprint: 64 images take 700 characters, and two different images of a million share one with a chance of 3e-8.
 _BYTES = 8
-#: What names images, as both commands that look at them call it.
-_REMEDY = "give --calibration SPEC#split (of compress --data SPEC#split), or data in the recipe's [calibration]"
+#: What names images.
+_REMEDY = "give --calibration SPEC#split, or data in the recipe's [calibration]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,8 +141,8 @@ def calibration_notes(checkpoint: FloatNetwork, recipe: Recipe) -> list[str]:
     return image_notes(checkpoint.name, checkpoint.training.data or "unknown data", recipe)
 
 
-def image_notes(name: str, trained: str, recipe: Recipe, options: str = "--calibration SPEC#split --calibration-images 64") -> list[str]:
-    """As ``calibration_notes``, of a network by its name and the data that it was trained on; ``options`` give it other images."""
+def image_notes(name: str, trained: str, recipe: Recipe) -> list[str]:
+    """As ``calibration_notes``, of a network by its name and the data that it was trained on."""
     calibration = recipe.calibration
     if calibration is None:
         return []
@@ -151,7 +151,7 @@ def image_notes(name: str, trained: str, recipe: Recipe, options: str = "--calib
     if _is_sample(calibration.data) and not _is_sample(trained):
         notes.append(
             f"warning: that is the built-in sample, '{name}' was trained on {trained}: for the least drift give images of "
-            f"your camera, {options}"
+            f"your camera, --calibration SPEC#split --calibration-images 64"
         )
     return notes
 

@@ -75,7 +75,7 @@ def package_recipe(package: FloatPackage, recipe: Recipe, correct: bool = True) 
     if recipe.activations == "int8" and not (recipe.calibration and recipe.calibration.data):
         raise InputError(
             f"recipe '{recipe.name}' asks for int8 activations, whose ranges are measured on images: "
-            "give --data SPEC#split, or data in its [calibration]"
+            "give --calibration SPEC#split, or data in its [calibration]"
         )
     recipe = completed(None, recipe, correct)
     settings = recipe_of(package.written, package.path)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fcrn_mobile
 from fcrn_mobile.conversion.export import export
@@ -27,6 +27,9 @@ from fcrn_mobile.runtimes.opening import backend_named, model_suffix
 from fcrn_mobile.validation.baseline import Baseline
 from fcrn_mobile.validation.drift import validate
 from fcrn_mobile.validation.phone import phone_frames
+
+if TYPE_CHECKING:
+    from fcrn_mobile.project.page import ProjectPage
 
 __all__ = ["ProjectCheck", "check"]
 
@@ -59,7 +62,12 @@ class ProjectCheck:
 
 
 def check(
-    project: Project, source: Source, rule: EvaluationProtocol | None, progress: Progress, baseline: Baseline | None = None
+    project: Project,
+    source: Source,
+    rule: EvaluationProtocol | None,
+    progress: Progress,
+    baseline: Baseline | None = None,
+    page: "ProjectPage | None" = None,
 ) -> ProjectCheck:
     """Export what is out of date, validate all, measure latencies; in the project's folder, which is the current one.
 
@@ -69,6 +77,7 @@ def check(
         rule: the metrics' protocol; None for pictures without depth.
         progress: shows how far each step is.
         baseline: of the last run, to compare with; a model that it does not have is new.
+        page: that every model is added to.
 
     Raises:
         InputError: as of ``export``, ``validate``, ``Baseline.require_same`` and ``latency.plan``.
@@ -95,6 +104,8 @@ def check(
                 partial(operators, frames, model.reference, arithmetic=project.policy, on_image=on_image, configs=_configs(model)),
             )
         outcomes.append(Outcome(validation, ops, baseline.changes(validation) if baseline else (), reasons, view))
+        if page:
+            page.add(outcomes[-1], frames, reference, candidates, _configs(model))
     return ProjectCheck(tuple(outcomes), tuple(_measured(plan, progress)))
 
 

@@ -1,7 +1,7 @@
 """What ``depth.toml`` says: frozen dataclasses read from TOML, in which an unknown key or a bad value is an error."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -10,7 +10,7 @@ from fcrn_mobile.data.phone import VIEWS
 from fcrn_mobile.errors import InputError, require_known
 from fcrn_mobile.evaluation.budget import Limit, parse_limit
 from fcrn_mobile.mil.arithmetic import POLICIES, Arithmetic
-from fcrn_mobile.toml_file import checked, known_keys, read_toml
+from fcrn_mobile.toml_file import checked, known_keys, read_toml_text
 
 __all__ = ["NAME", "Artefact", "Bench", "Model", "Project", "read_project"]
 
@@ -69,6 +69,7 @@ class Project:
         benches: latencies to be measured beside the validation.
         report: folder of the report.
         without: traits of arithmetic ``ane`` that are left out.
+        lines: where the file names each artefact, by its path; no key of the file.
     """
 
     data: str
@@ -84,6 +85,7 @@ class Project:
     benches: tuple[Bench, ...] = ()
     report: str = "depth-report"
     without: tuple[str, ...] = ()
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False, metadata={"key": False})
 
     @property
     def rule(self) -> dict[str, Any]:
@@ -110,7 +112,7 @@ def read_project(path: Path) -> Project:
     Raises:
         InputError: no such file, not TOML, an unknown key, or a value that is not allowed; names file, key and remedy.
     """
-    values = read_toml(path, "project file", "the depth.toml that 'fcrn-mobile init' writes")
+    values, text = read_toml_text(path, "project file", "the depth.toml that 'fcrn-mobile init' writes")
     try:
         words = {"arithmetic": _word("arithmetic", list(POLICIES)), "framing": _word("framing", VIEWS)}
         readers = {"models": _tables(_model, "models"), "benches": _tables(_bench, "benches"), "budget": _budget} | words
@@ -119,7 +121,14 @@ def read_project(path: Path) -> Project:
         _ = project.policy
     except InputError as error:
         raise InputError(f"project file '{path}': {error}") from error
-    return project
+    paths = (artefact.path for model in project.models for artefact in model.artefacts)
+    return replace(project, lines={path: line for path in paths if (line := _line(text, path))})
+
+
+def _line(text: str, path: str) -> int | None:
+    """The first line that has a path in quotes, from 1; None for one that is written another way, such as with escapes."""
+    quoted = (f'"{path}"', f"'{path}'")
+    return next((number for number, line in enumerate(text.splitlines(), 1) if any(each in line for each in quoted)), None)
 
 
 def _model(values: dict[str, Any]) -> Model:
@@ -152,9 +161,9 @@ def _record(kind: Callable[..., _Record], values: dict[str, Any], where: str, re
         InputError: an unknown key, one that is missing, or a value of another kind.
     """
     kinds = get_type_hints(kind)
-    known_keys(values, kinds)
-    for each in fields(kind):  # type: ignore[arg-type] # a dataclass
-        name = each.name
+    entries = {each.name: each for each in fields(kind) if each.metadata.get("key", True)}  # type: ignore[arg-type] # a dataclass
+    known_keys(values, entries)
+    for name, each in entries.items():
         if name not in values and each.default is MISSING and each.default_factory is MISSING:
             raise InputError(f"{name} {where} is missing: write {name} = …".replace("  ", " "))
     if empty := next((name for name, value in values.items() if value == ""), None):

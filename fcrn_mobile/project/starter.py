@@ -5,10 +5,12 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fcrn_mobile.conversion.artefact import recipe_of
 from fcrn_mobile.conversion.recipe import Recipe, read_recipe
 from fcrn_mobile.data.grammar import encoded
 from fcrn_mobile.data.spec import open_source
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.budget import FIDELITY
 from fcrn_mobile.network.checkpoints import Checkpoint, load_checkpoint
 from fcrn_mobile.network.forms import BUILTIN, CHECKPOINT
 from fcrn_mobile.package.metadata import Metadata
@@ -25,17 +27,21 @@ _DEPTH = 3
 _FIRST = ("fp16", "int8")
 #: Where there is no data of one's own; the other part is there to correct on.
 _SAMPLE = "sample#val"
+#: Drift that is allowed where no recipe of a package's precision says another: that of int8.
+_BUDGET = {FIDELITY: "0.05"}
 
 
 def starter(folder: Path) -> str:
     """The text of ``depth.toml``.
 
     A network is a checkpoint in the folder (of a run its best one), or the built-in one if there is none. Its packages are those that
-    were exported from it, by the recipes in the folder or those that come along; without any, two that are to be exported.
+    were exported from it, by the recipes in the folder or those that come along; without any, two that are to be exported. Every one has a
+    budget: its recipe's, or one that is written here.
     """
     files = _files(folder)
     recipes = _recipes(folder, files) | {name: read_recipe(Path(name)) for name in RECIPES.names}
-    hashes = {path: hash_of for path in files if path.suffix == ".mlpackage" and (hash_of := _origin(path))}
+    packages = {path: _metadata(path) for path in files if path.suffix == ".mlpackage"}
+    hashes = {path: hash_of for path, written in packages.items() if (hash_of := Metadata.from_dict(written).checkpoint_sha256)}
     lines = [
         "# What is shipped, and how far it may drift from the float network: 'fcrn-mobile check' exports, validates and reports.",
         f"data = {json.dumps(_data(folder, files))}  # to validate on; not what packages are corrected or calibrated on",
@@ -44,19 +50,46 @@ def starter(folder: Path) -> str:
     networks = _networks(folder, files, hashes)
     for name, network in networks.items():
         own = [path for path, hash_of in hashes.items() if hash_of == network.sha256]
-        shipped = {path.relative_to(folder).as_posix(): _maker(network, path, recipes) for path in own}
-        lines += _model(name, shipped or {f"models/{_stem(network)}-{recipe}.mlpackage": recipe for recipe in _FIRST})
+        shipped = {path.relative_to(folder).as_posix(): _made(network, path, packages[path], recipes) for path in own}
+        lines += _model(name, shipped or {f"models/{_stem(network)}-{recipe}.mlpackage": [_recipe(recipe)] for recipe in _FIRST})
     origins = {network.sha256 for network in networks.values()}
-    strangers = [path.relative_to(folder).as_posix() for path, hash_of in hashes.items() if hash_of not in origins]
-    return "\n".join([*lines, *(f"# {path}: its checkpoint is not here" for path in strangers), ""])
+    strangers = [path for path in packages if hashes.get(path) not in origins]
+    lines += [f"# {path.relative_to(folder).as_posix()}: {_stranger(packages[path], path in hashes)}" for path in strangers]
+    return "\n".join([*lines, ""])
 
 
-def _model(reference: str, artefacts: Mapping[str, str]) -> list[str]:
+def _stranger(written: Mapping[str, str], has_origin: bool) -> str:
+    """Why a package has no table."""
+    if not written:
+        return "it cannot be read"
+    why = "its checkpoint is not here" if has_origin else "it was not exported by fcrn-mobile"
+    return f"{why}; to check it, name its float network as a reference"
+
+
+def _model(reference: str, artefacts: Mapping[str, Sequence[str]]) -> list[str]:
+    """The tables of a model; of its artefacts the lines below their paths."""
     lines = ["", "[[models]]", f"reference = {json.dumps(reference)}"]
-    for path, recipe in artefacts.items():
-        maker = f"recipe = {json.dumps(recipe)}" if recipe else "# no recipe here makes it: it is validated as it is"
-        lines += ["", "[[models.artefacts]]", f"path = {json.dumps(path)}", maker]
+    for path, settings in artefacts.items():
+        lines += ["", "[[models.artefacts]]", f"path = {json.dumps(path)}", *settings]
     return lines
+
+
+def _made(network: Checkpoint, package: Path, written: Mapping[str, str], recipes: Mapping[str, Recipe]) -> list[str]:
+    """How a package is made, and what it is held to where its recipe does not say that."""
+    before, maker = recipe_of(written, package), _maker(network, package, recipes)
+    lines = [_recipe(maker) if maker else "# no recipe here makes it: it is validated as it is"]
+    return lines if before.get("budget") else [*lines, _budget(before.get("precision", ""))]
+
+
+def _recipe(name: str) -> str:
+    return f"recipe = {json.dumps(name)}"
+
+
+def _budget(precision: str) -> str:
+    """A budget for a package whose recipe has none."""
+    usual = read_recipe(Path(precision)).budget if precision in RECIPES.names else {}
+    why = f"what the recipe {precision} allows" if usual else "a start: allow what the app can bear"
+    return f"budget = {{ {', '.join(f'{metric} = {json.dumps(amount)}' for metric, amount in (usual or _BUDGET).items())} }}  # {why}"
 
 
 def _files(folder: Path) -> list[Path]:
@@ -94,12 +127,15 @@ def _recipes(folder: Path, files: Sequence[Path]) -> dict[str, Recipe]:
     return recipes
 
 
-def _origin(package: Path) -> str | None:
-    """The hash of the checkpoint that a package was exported from; None if this tool did not."""
+def _metadata(package: Path) -> Mapping[str, str]:
+    """What a package says of itself; empty if it, or what this tool wrote there, cannot be read."""
     try:
-        return Metadata.from_dict(metadata(read_specification(package)[0])).checkpoint_sha256
+        written = metadata(read_specification(package)[0])
+        Metadata.from_dict(written)
+        recipe_of(written, package)
     except InputError:
-        return None
+        return {}
+    return written
 
 
 def _maker(network: Checkpoint, package: Path, recipes: Mapping[str, Recipe]) -> str:

@@ -98,19 +98,19 @@ def broken_operators(validation: Validation, attributed: Callable[[Validation], 
     return {candidate.path: attributed(replace(validation, candidates=(candidate,))) for candidate in broken}
 
 
-def gate_sarif(outcomes: Sequence[Outcome], project: Path | None = None) -> dict[str, Any]:
+def gate_sarif(outcomes: Sequence[Outcome], project: Path | None = None, lines: Mapping[str, int] | None = None) -> dict[str, Any]:
     """Broken budgets as SARIF, a rule for each metric.
 
     Args:
         outcomes: of the run.
-        project: the file that names the artefacts; a result then points to the line there, else to the artefact.
+        project: the file that names the artefacts; a result then points there, else to the artefact.
+        lines: of that file which name them, by their paths.
     """
-    lines = project.read_text(encoding="utf-8").splitlines() if project else []
     rules: dict[str, SarifRule] = {}
     results = []
     for case in (case for outcome in outcomes for case in outcome.cases if case.held is False):
         rules[case.metric] = SarifRule(f"budget-{case.metric}", f"The budget on {case.metric} is broken.", _REMEDY)
-        line = next((number for number, text in enumerate(lines, 1) if f'"{case.path}"' in text), None)
+        line = (lines or {}).get(case.path)
         message = f"{case.model}, {case.metric}: {case.text}"
         results.append(SarifResult(f"budget-{case.metric}", "error", message, project or case.path, line, case.operator))
     return sarif(list(rules.values()), results)

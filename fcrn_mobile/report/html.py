@@ -1,18 +1,19 @@
-"""A validation or a benchmark as one page of HTML that needs nothing else: no network, pictures inside.
+"""A validation, a benchmark or a whole project as one page of HTML that needs nothing else: no network, pictures inside.
 
 It is whole without scripts; its own one lays the reference over a candidate's depth and reads depth under the pointer.
 """
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from fcrn_mobile import palette
 from fcrn_mobile.data.grammar import portable
+from fcrn_mobile.data.phone import PhoneView
 from fcrn_mobile.doctor.diagnosis import Diagnosis
 from fcrn_mobile.evaluation.formulas import in_tables
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
@@ -28,6 +29,7 @@ from fcrn_mobile.report.strips import strips
 from fcrn_mobile.report.templating import number, template
 from fcrn_mobile.runtimes.backends import is_on_device
 from fcrn_mobile.runtimes.runtime import distinct_names
+from fcrn_mobile.validation.baseline import Change
 from fcrn_mobile.validation.fidelity import FORMULAS
 from fcrn_mobile.validation.result import Drift, Validation
 
@@ -49,6 +51,10 @@ class Page:
         devices: reports of latency from files; never beside what was measured here.
         ops: drift by operator of the candidate that drifts most.
         diagnoses: published hazards in the candidates.
+        view: how the pictures were framed; None for as they are.
+        exported: candidates that were made anew before → why.
+        changes: of the candidates since the last run.
+        models: a page for each model of a project, in the place of ``validation`` and of what belongs to it.
     """
 
     validation: Validation | None = None
@@ -58,25 +64,42 @@ class Page:
     devices: tuple[DeviceReport, ...] = ()
     ops: Operators | None = None
     diagnoses: tuple[Diagnosis, ...] = ()
+    view: PhoneView | None = None
+    exported: Mapping[str, str] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()
+    models: tuple["Page", ...] = ()
 
 
 def render(page: Page, when: datetime) -> str:
     """The page as text.
 
     Args:
-        page: at least a validation, latencies or devices.
+        page: at least a validation, latencies, devices or models.
         when: date of the report.
     """
-    context: dict[str, Any] = {
+    models = [_sections(each) for each in page.models]
+    sections = _sections(page)
+    context: dict[str, Any] = sections | {
         "when": when.strftime("%Y-%m-%d %H:%M %Z").strip(),
         "machine": machine(),
+        "models": models,
+        "project": verdict.of_all([each.validation for each in page.models if each.validation]) if models else None,
+        "drifts": [drift for each in (sections, *models) if (drift := each["drift"])],
+        "words": verdict.WORDS,
+        "level": 2,
+    }
+    return template("report.html").render(context)
+
+
+def _sections(page: Page) -> dict[str, Any]:
+    """What the templates of a page, or of one model's part of it, take."""
+    return {
         "page": page,
         "drift": _drift(page) if page.validation else None,
         "latency": _latency(page) if page.latencies else None,
         "devices": _devices(page.devices) if page.devices else None,
         "ops": _ops(page.ops.rows) if page.ops else [],
     }
-    return template("report.html").render(context)
 
 
 def labels(validation: Validation) -> list[str]:
@@ -91,6 +114,7 @@ def _drift(page: Page) -> dict[str, Any]:
     names = labels(validation)
     farthest = deciding(validation)
     return {
+        "reference": validation.reference_name,
         "state": verdict.state(validation),
         "doubtful": validation.standing is not None and validation.standing.fails,
         "headline": verdict.headline(validation, names),
@@ -106,6 +130,8 @@ def _drift(page: Page) -> dict[str, Any]:
         "recipes": _recipes(validation),
         "scenes": strips(shown, names, validation.depth),
         "fidelity": FORMULAS[validation.depth],
+        "inverse": validation.depth == "inverse",
+        "has_truth": validation.rule is not None,
         "chosen_by": names[validation.candidates.index(farthest)],
         "per_image": charts.drift_per_image(validation, list(ranks(farthest).values()) if shown else ()),
         "sizes": charts.size_against_drift(validation) if len(names) > 1 else None,

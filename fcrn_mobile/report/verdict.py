@@ -8,7 +8,7 @@ from fcrn_mobile.evaluation.budget import BOUNDARY, FIDELITY, Check
 from fcrn_mobile.latency.latency import Latency
 from fcrn_mobile.validation.result import Drift, Validation
 
-__all__ = ["WORDS", "Sentence", "amount", "headline", "judged", "not_finite", "sentence", "sentences", "shortest", "state"]
+__all__ = ["WORDS", "Sentence", "amount", "headline", "judged", "not_finite", "of_all", "sentence", "sentences", "shortest", "state"]
 
 #: Verdict → how it is written out.
 WORDS = {"held": "HELD", "broken": "BROKEN", "no budget": "NO BUDGET"}
@@ -29,6 +29,20 @@ def state(validation: Validation) -> str:
     return next((verdict for verdict in ("broken", "held") if verdict in verdicts), "no budget")
 
 
+def of_all(validations: Sequence[Validation]) -> tuple[str, str]:
+    """State, see ``state``, and headline of a project: of the candidates of all its models together."""
+    candidates = [candidate for validation in validations for candidate in validation.candidates]
+    names = {verdict: [each.name for each in candidates if each.verdict == verdict] for verdict in WORDS}
+    total = f"{len(candidates)} artefacts of {len(validations)} models"
+    if broken := names["broken"]:
+        return "broken", f"{_break(broken)} ({len(broken)} of {total})"
+    if not names["held"]:
+        return "no budget", f"No budget to hold {total} to: drift measured, not judged"
+    if apart := len(names["no budget"]):
+        return "held", f"{len(names['held'])} of {total} hold their budgets; {apart} without a budget"
+    return "held", f"All {total} hold their budgets"
+
+
 def headline(validation: Validation, names: Sequence[str]) -> str:
     """The verdict on all candidates, by the names they have on the page, in one line; that the reference fails is part of it."""
     judged = _judged_all(validation, names)
@@ -41,8 +55,7 @@ def _judged_all(validation: Validation, names: Sequence[str]) -> str:
     verdicts = [candidate.verdict for candidate in validation.candidates]
     broken = [name for name, verdict in zip(names, verdicts, strict=True) if verdict == "broken"]
     if broken:
-        breaks = "breaks its budget" if len(broken) == 1 else "break their budgets"
-        return f"{_listed(broken)} {breaks}" + (f" ({len(broken)} of {len(names)} candidates)" if len(names) > 1 else "")
+        return _break(broken) + (f" ({len(broken)} of {len(names)} candidates)" if len(names) > 1 else "")
     if state(validation) == "no budget":
         return f"No budget to hold {_listed(names)} to: drift measured, not judged"
     holders = [name for name, verdict in zip(names, verdicts, strict=True) if verdict == "held"]
@@ -113,6 +126,10 @@ def judged(check: Check) -> str:
         return f"budget {limit.text} BROKEN: there is no finite value to hold to it"
     times = f", {value / limit.amount:.3g} times the limit" if limit.amount else ""
     return f"budget {limit.text} BROKEN: {measurement}, {amount(value - limit.amount, limit.relative)} too much{times}"
+
+
+def _break(names: Sequence[str]) -> str:
+    return f"{_listed(names)} {'breaks its budget' if len(names) == 1 else 'break their budgets'}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fcrn_mobile.cli.check import REPORT
 from tests.project.small import save_small
 from tests.wheel import ROOT
 
@@ -65,7 +66,7 @@ def test_the_actions_steps_hold_a_folder_to_its_budgets(unpacked_wheel: Path, tm
     (tmp_path / "depth.toml").write_text(f'data = "sample#val"\n[[models]]\nreference = "net.safetensors"\n{artefact}')
     code, report = run_steps(tmp_path, wheel)
     assert code == 0
-    assert sorted(path.name for path in report.iterdir()) == ["junit.xml", "report.json", "report.md", "report.sarif"]
+    assert sorted(path.name for path in report.iterdir()) == ["junit.xml", "report.html", "report.json", "report.md", "report.sarif"]
     assert (tmp_path / "runner/summary.md").read_text() == (report / "report.md").read_text()
     former = report.rename(tmp_path / "former")
     (tmp_path / "depth.toml").write_text((tmp_path / "depth.toml").read_text() + 'budget = { fidelity = "0.0002" }\n')
@@ -113,6 +114,7 @@ def test_the_hook_takes_recipes_and_no_other_file() -> None:
 
 def test_the_gitlab_example_calls_the_tool_as_it_is() -> None:
     (job,) = yaml.safe_load((ROOT / "docs/examples/gitlab-gate.yml").read_text(encoding="utf-8")).values()
-    assert job["artifacts"]["reports"]["junit"] in job["artifacts"]["paths"]
+    (folder,) = job["artifacts"]["paths"]
+    assert job["artifacts"]["reports"]["junit"] == f"{folder}/junit.xml" and "junit.xml" in REPORT
     (line,) = (line for line in job["script"] if "fcrn_mobile" in line)
-    assert all(f" {name}" in line for name in job["artifacts"]["paths"])
+    assert f" --report {folder}" in line

@@ -13,9 +13,12 @@ def test_every_option_says_what_it_is(name: str) -> None:
     assert [option.opts for option in options if not option.help] == []
 
 
-def test_compress_takes_the_names_that_export_has_for_calibration() -> None:
-    export, compress = ({name for option in command.params for name in option.opts} for command in map(_command, ("export", "compress")))
-    assert {name for name in export if name.startswith("--calibration")} <= compress
+def test_export_and_compress_name_images_alike() -> None:
+    """``compress`` called them --data, --images and --seed first."""
+    names = ("--calibration", "--data", "--calibration-images", "--images", "--calibration-seed", "--seed")
+    for command in map(_command, ("export", "compress")):
+        options = {name: param.name for param in command.params for name in param.opts}
+        assert [options[name] for name in names] == ["data", "data", "images", "images", "seed", "seed"]
 
 
 def _command(name: str) -> click.Command:

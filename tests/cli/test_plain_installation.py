@@ -51,7 +51,10 @@ def test_the_way_to_a_package_takes_neither_training_nor_drawing(tmp_path: Path)
         "diagnose net.safetensors a.mlpackage --data sample#val --images 1",
         "recipes",
     ]
+    (tmp_path / "depth-report").mkdir()
+    (tmp_path / "depth-report/report.html").write_text("of an earlier run")
     assert [code for code, _ in outcomes(lines, tmp_path)] == [0, 0, 1, 0, 0, 0, 0, 0]
+    assert sorted(path.name for path in (tmp_path / "depth-report").iterdir()) == ["junit.xml", "report.json", "report.md"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from tests.journeys.command import Result, refused
 from tests.project.small import save_small
+from tests.report.page import Parsed
 
 
 def rewrite(path: Path, before: str, after: str) -> None:
@@ -60,6 +61,11 @@ def test_a_project_from_nothing_to_a_broken_budget(call: Callable[..., Result], 
         assert word in markdown
     assert (tmp_path / "summary.md").read_text(encoding="utf-8") == f"before\n{markdown}"
     assert (tmp_path / "depth-report/report.md").read_text(encoding="utf-8") == markdown
+    page = Parsed((tmp_path / "depth-report/report.html").read_text(encoding="utf-8"))
+    (heading,) = page.all("h1")
+    assert heading.text.endswith("; mine-int8 breaks its budget (1 of 2 candidates)")
+    assert {"Since the last run", "Drift by operator", "Published hazards"} <= {each.text for each in page.all("h2")}
+    assert any(operator in each.text for each in page.all("th"))
     (finding,) = json.loads((tmp_path / "s.json").read_text())["runs"][0]["results"]
     place = finding["locations"][0]["physicalLocation"]
     assert place["artifactLocation"]["uri"] == "depth.toml"

@@ -53,6 +53,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     how = ("full", "median", 0.5, 8, "phone-portrait")
     assert project == Project("folder:rooms#val", models, *how, budget, "mil", "ane", (Bench("mil", 5),), "out", ("ties", "softplus"))
     assert str(project.policy) == "ane without softplus, ties"
+    assert project.lines == {"a.mlpackage": 18, "b.onnx": 24}
     assert [[limit.text for limit in project.limits(artefact)] for artefact in models[0].artefacts] == [
         ["fidelity=0.01"],
         ["fidelity=0.05", "abs_rel=2%"],
@@ -65,6 +66,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         ('dta = "sample"\n' + MODELS, ["unknown key 'dta'", "data", "models"]),
         (MODELS, ["data", "missing"]),
         ('data = "sample"\n', ["models", "missing"]),
+        ("lines = {}\n" + MODELS, ["unknown key 'lines'"]),
         ('data = "sample"\nmodels = []\n', ["models is empty", "[[models]]"]),
         ('data = "sample"\nmodels = 3\n', ["models is 3", "[[models]]"]),
         ("data = 3\n" + MODELS, ["data is 3", "text"]),

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from fcrn_mobile.conversion.export import export
-from fcrn_mobile.conversion.recipe import read_recipe
+from fcrn_mobile.conversion.recipe import Recipe, read_recipe
 from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.project.project_file import Artefact, read_project
 from fcrn_mobile.project.starter import starter
@@ -37,6 +37,7 @@ def test_runs_packages_recipes_and_frames_are_seen(tmp_path: Path) -> None:
     network = load_checkpoint(str(best))
     for name, of, recipe in (("a", network, tmp_path / "half.toml"), ("b", network, Path("fp16")), ("c", stranger, Path("fp16"))):
         export(of, read_recipe(recipe), tmp_path / f"{name}.mlpackage")
+    (tmp_path / "d.mlpackage").mkdir()
     rng = np.random.default_rng(0)
     for index in range(12):
         for kind, pixels in (("rgb", rng.integers(0, 256, (8, 8, 3), np.uint8)), ("depth", np.full((8, 8), 2000, np.uint16))):
@@ -46,3 +47,19 @@ def test_runs_packages_recipes_and_frames_are_seen(tmp_path: Path) -> None:
     assert data == "folder:my%23rooms#val"
     assert models == {"runs/mine/best.safetensors": (Artefact("a.mlpackage", "half.toml"), Artefact("b.mlpackage", "fp16"))}
     assert "# c.mlpackage: its checkpoint is not here" in text
+    assert "# d.mlpackage: it cannot be read" in text
+
+
+def test_what_no_recipe_makes_is_held_to_a_budget_nevertheless(tmp_path: Path) -> None:
+    """The precision's own, where a recipe that comes along has one; a package that brings its budget is held to that."""
+    network = load_checkpoint(str(save_small(tmp_path / "net.safetensors")))
+    mine = {"a": Recipe(name="a"), "b": read_recipe(Path("sparse50")), "c": Recipe(name="c", budget={"fidelity": "0.3"})}
+    for name, recipe in mine.items():
+        export(network, recipe, tmp_path / f"{name}.mlpackage")
+    _, models, text = project_of(tmp_path)
+    assert models["net.safetensors"] == (
+        Artefact("a.mlpackage", budget=dict(read_recipe(Path("fp16")).budget)),
+        Artefact("b.mlpackage", "sparse50", budget={"fidelity": "0.05"}),
+        Artefact("c.mlpackage"),
+    )
+    assert "# what the recipe fp16 allows" in text and "# a start: allow what the app can bear" in text

@@ -85,10 +85,8 @@ def test_markdown_of_pictures_alone_has_no_metric() -> None:
     assert "abs_rel" not in markdown([Outcome(alone)])
 
 
-def test_sarif_points_to_the_line_of_the_project(tmp_path: Path) -> None:
-    project = tmp_path / "depth.toml"
-    project.write_text('data = "x"\n\npath = "models/lost.mlpackage"\n')
-    (log,) = gate_sarif([broken()], project)["runs"]
+def test_sarif_points_to_the_line_of_the_project() -> None:
+    (log,) = gate_sarif([broken()], Path("depth.toml"), {"models/lost.mlpackage": 3})["runs"]
     assert [rule["id"] for rule in log["tool"]["driver"]["rules"]] == ["budget-fidelity", "budget-finite"]
     lines = [result["locations"][0]["physicalLocation"].get("region", {}).get("startLine") for result in log["results"]]
     assert lines == [None, 3, 3]
