@@ -10,10 +10,12 @@ from fcrn_mobile.conversion.artefact import provenance
 from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.data.framing import Frame
+from fcrn_mobile.data.views import Intrinsics
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, FCRNConfig
 from fcrn_mobile.network.training_record import TrainingRecord
 from fcrn_mobile.quiet import quiet_coremltools
+from fcrn_mobile.report.pointcloud import back_project
 from tests.scripts import load_script
 
 IOS_DEMO = Path(__file__).resolve().parents[2] / "ios_demo"
@@ -71,6 +73,22 @@ def test_focal_lengths_of_upright_pictures_are_the_command_lines() -> None:
         (width, height), (wide, tall) = case["image"], case["model"]
         relative = case["fx"] / Frame((height, width), (tall, wide), case["framing"]).seen_width
         assert relative / (case["camera"]["focal_px"] / case["camera"]["width_px"]) == pytest.approx(case["factor"], rel=1e-9)
+
+
+def test_points_of_an_upright_picture_are_the_command_lines() -> None:
+    cases = [case for case in json.loads((FIXTURES / "clouds.json").read_text()) if (case["rotation"], case["framing"]) == (0, "stretch")]
+    assert cases
+    for case in cases:
+        (width, height), (wide, tall) = case["image"], case["shown"]
+        depth = np.full((tall, wide), np.nan, np.float32)
+        for point in case["points"]:
+            column, row = point["pixel"]
+            depth[row, column] = point["position"][2]
+        # There a pixel's centre has whole coordinates.
+        camera = Intrinsics(case["fx"], case["fy"], case["cx"] - 0.5, case["cy"] - 0.5)
+        points = back_project(depth, np.zeros((height, width, 3), np.uint8), camera)
+        expected = [point["position"] for point in case["points"]]
+        np.testing.assert_allclose(np.stack([points[axis] for axis in "xyz"], axis=-1), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_export_still_writes_every_key_that_the_app_reads(script: ModuleType, builtin: Checkpoint) -> None:
