@@ -81,6 +81,8 @@ class Gate:
 
 
 def print_changes(outcome: "Outcome") -> None:
-    """What changed since the last run, a line per figure."""
-    for change in outcome.changes:
+    """What changed since the last run, a line per figure, and which candidates did not."""
+    for change in outcome.moved:
         print(f"{change.model}: {change.figure} was {change.before:.4f}, is {change.now:.4f}")
+    for name in outcome.still:
+        print(f"{name}: as in the last run")

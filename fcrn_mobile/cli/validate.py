@@ -207,7 +207,8 @@ def _write_page(
         ops = operators(source, reference, result, arithmetic, on_image, configs)
     hazards = diagnoses((candidate.path for candidate in result.candidates), configs)
     scenes = show(source, base, runtimes, result)
-    write_page(Page(result, scenes, ops=ops, diagnoses=hazards, view=outcome.view, changes=outcome.changes), html, force)
+    page = Page(result, scenes, ops=ops, diagnoses=hazards, view=outcome.view, changes=outcome.moved, still=outcome.still)
+    write_page(page, html, force)
 
 
 def print_drift(result: "Validation") -> None:

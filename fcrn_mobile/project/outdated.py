@@ -29,7 +29,7 @@ def outdated(network: FloatNetwork, recipe: Recipe, path: Path) -> str:
         InputError: what lies there was not exported by this tool, and is not to be written over.
     """
     if not path.exists():
-        return "it is not there"
+        return "it was not there"
     try:
         written = _metadata(path)
         record = Metadata.from_dict(written)

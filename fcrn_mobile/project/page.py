@@ -46,7 +46,8 @@ class ProjectPage:
             diagnoses=diagnoses((candidate.path for candidate in validation.candidates), configs),
             view=outcome.view,
             exported=outcome.exported,
-            changes=outcome.changes,
+            changes=outcome.moved,
+            still=outcome.still,
         )
         self.models.append(page)
 

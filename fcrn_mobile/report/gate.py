@@ -62,6 +62,17 @@ class Outcome:
     view: PhoneView | None = None
 
     @property
+    def moved(self) -> tuple[Change, ...]:
+        """The changes that are seen."""
+        return tuple(change for change in self.changes if change.is_seen)
+
+    @property
+    def still(self) -> tuple[str, ...]:
+        """Candidates of the last run of which no change is seen."""
+        moved = {change.model for change in self.moved}
+        return tuple(dict.fromkeys(change.model for change in self.changes if change.model not in moved))
+
+    @property
     def title(self) -> str:
         """What was measured on what."""
         return f"{self.validation.reference_name} on {portable(self.validation.data)}"

@@ -53,7 +53,8 @@ class Page:
         diagnoses: published hazards in the candidates.
         view: how the pictures were framed; None for as they are.
         exported: candidates that were made anew before → why.
-        changes: of the candidates since the last run.
+        changes: of the candidates since the last run, those that are seen.
+        still: candidates without one.
         models: a page for each model of a project, in the place of ``validation`` and of what belongs to it.
     """
 
@@ -67,6 +68,7 @@ class Page:
     view: PhoneView | None = None
     exported: Mapping[str, str] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()
+    still: tuple[str, ...] = ()
     models: tuple["Page", ...] = ()
 
 

@@ -34,8 +34,9 @@ def _section(outcome: Outcome) -> str:
     lines += [f"- {_cell(path)} was exported: {_cell(reason)}" for path, reason in outcome.exported.items()]
     lines += [f"- warning: {_cell(warning)}" for warning in validation.warnings]
     if outcome.changes:
-        rows = [[each.model, each.figure, f"{each.before:.4f}", f"{each.now:.4f}", _change(each)] for each in outcome.changes]
-        lines += ["", "Since the last run:", "", *_table(["model", "figure", "then", "now", "change"], rows)]
+        rows = [[each.model, each.figure, f"{each.before:.4f}", f"{each.now:.4f}", _change(each)] for each in outcome.moved]
+        lines += ["", "Since the last run:", "", *(_table(["model", "figure", "then", "now", "change"], rows) if rows else [])]
+        lines += ["", f"As in the last run: {', '.join(map(_cell, outcome.still))}."] if outcome.still else []
     return "\n".join([*lines, ""])
 
 

@@ -34,6 +34,11 @@ class Change:
     before: float
     now: float
 
+    @property
+    def is_seen(self) -> bool:
+        """Whether it shows in the digits that reports have."""
+        return f"{self.before:.4f}" != f"{self.now:.4f}"
+
 
 @dataclass(frozen=True)
 class Baseline:

@@ -29,7 +29,7 @@ def test_a_project_from_nothing_to_a_broken_budget(call: Callable[..., Result], 
 
     green = call("check", "--json", "old.json", "--sarif", "old.sarif")
     assert green.returncode == 0, green.stderr
-    assert f"exported {package.relative_to(tmp_path)}: it is not there" in green.stdout
+    assert f"exported {package.relative_to(tmp_path)}: it was not there" in green.stdout
     assert json.loads((tmp_path / "old.sarif").read_text())["runs"][0]["results"] == []
     former = package.stat().st_mtime_ns
 
@@ -86,9 +86,13 @@ def test_validate_writes_the_same(call: Callable[..., Result], tmp_path: Path) -
     assert "operator: " in (failure.text or "")
     measured = next(line for line in first.stdout.splitlines() if "BROKEN" in line).rpartition(" ")[2]
     assert measured in (failure.get("message") or "")
+    former = json.loads((tmp_path / "old.json").read_text())
+    former["candidates"][0]["fidelity"]["abs_rel"] = 0.5
+    (tmp_path / "old.json").write_text(json.dumps(former))
     compared = call(*words, "sample#val", "--baseline", "old.json")
     assert compared.returncode == 0, compared.stderr
-    assert f"a: fidelity was {measured}, is {measured}" in compared.stdout
+    changes = [line for line in compared.stdout.splitlines() if " was " in line]
+    assert changes == [f"a: fidelity was 0.5000, is {measured}"]
     refused(call(*words, "sample#train", "--baseline", "old.json"), "data was sample#val and is sample#train now")
     refused(call(*words, "sample#val", "--align", "median", "--baseline", "old.json"), "alignment was none and is median now")
     refused(call(*words, "sample#val", "--max-depth", "5", "--baseline", "old.json"), "max_depth was 10.0 and is 5.0 now")

@@ -21,7 +21,7 @@ def test_a_package_is_known_by_checkpoint_and_recipe(tmp_path: Path) -> None:
     recipe, path = read_recipe(Path("int8")), tmp_path / "a.mlpackage"
     network = load_checkpoint(str(save_small(tmp_path / "net.safetensors")))
     other = load_checkpoint(str(save_small(tmp_path / "other.safetensors", seed=1)))
-    assert outdated(network, recipe, path) == "it is not there"
+    assert outdated(network, recipe, path) == "it was not there"
     export(network, recipe.calibrated_on(None, 1), path)
     # What an export adds to the recipe is no difference.
     assert outdated(network, recipe.calibrated_on(None, 1), path) == ""

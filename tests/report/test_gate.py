@@ -40,7 +40,7 @@ def broken() -> Outcome:
     _, odd, lost = judged
     ops = {odd.path: Operators(ODD, (OpRow("decoder_0_conv", 0.2, 3.0),), 3), lost.path: Operators("lost", missing="no match")}
     changes = (Change("held", "fidelity", math.nan, 0.01),)
-    return Outcome(validation(*judged, drift("free", 0.1)), ops, changes, {"models/held.mlpackage": "it is not there"})
+    return Outcome(validation(*judged, drift("free", 0.1)), ops, changes, {"models/held.mlpackage": "it was not there"})
 
 
 def test_junit_counts_names_and_parses() -> None:
@@ -75,9 +75,20 @@ def test_markdown_has_tables_of_equal_columns_and_no_private_folders() -> None:
     assert [row.count("|") for row in rows] == [7] * 7 + [6] * 3
     assert "/home/me" not in text
     assert "| held | fidelity | nan | 0.0100 | – |" in text
-    assert "models/held.mlpackage was exported: it is not there" in text
+    assert "models/held.mlpackage was exported: it was not there" in text
     assert "most of it comes from decoder_0_conv" in text
     assert "not run on a device" in text
+
+
+def test_only_changes_that_are_seen_are_told() -> None:
+    figures = [("a", 0.01, 0.010004), ("b", 0.01, 0.010004), ("b", 0.01, 0.0101), ("c", math.nan, math.nan)]
+    changes = tuple(Change(model, "fidelity", before, now) for model, before, now in figures)
+    outcome = Outcome(validation(drift("a", 0.01)), changes=changes)
+    assert (outcome.moved, outcome.still) == ((changes[2],), ("a", "c"))
+    text = markdown([outcome])
+    assert "As in the last run: a, c." in text and text.count("| b |") == 1 and "| a | fidelity |" not in text
+    still = markdown([Outcome(validation(drift("a", 0.01)), changes=changes[:1])])
+    assert "As in the last run: a." in still and "figure" not in still
 
 
 def test_markdown_of_pictures_alone_has_no_metric() -> None:

@@ -17,7 +17,7 @@ from tests.report.page import WHEN, drift_of, parsed, validated
 def project(folder: Path) -> Page:
     """Three models: one holds its budget and was made anew, one breaks it, one has none."""
     close = validated(folder, {"close": [1.01, 1.02, 1.03], "closer": [1.001, 1.002, 1.003]}, "fidelity=0.05")
-    close = replace(close, exported={"close.mlpackage": "it is not there"}, changes=(Change("close", "fidelity", 0.05, 0.02),))
+    close = replace(close, exported={"close.mlpackage": "it was not there"}, changes=(Change("close", "fidelity", 0.05, 0.02),))
     far = validated(folder, {"far": [1.1, 1.3, 1.2]}, "fidelity=0.05")
     return Page(models=(close, far, validated(folder, {"free": [1.0, 1.1, 1.2]})))
 
@@ -34,7 +34,7 @@ def test_every_model_has_a_part_that_the_top_leads_to(tmp_path: Path) -> None:
         "close and closer hold their budgets",
         "far breaks its budget",
     ]
-    assert "close.mlpackage was exported: it is not there" in parts[0].text
+    assert "close.mlpackage was exported: it was not there" in parts[0].text
     assert "Since the last run" in parts[0].text and "−0.0300" in parts[0].text
     assert not any("Since the last run" in part.text for part in parts[1:])
 
