@@ -112,6 +112,8 @@ public class AVCaptureVideoDataOutput: AVCaptureOutput {
   private var queue: DispatchQueue?
   private let lock = NSLock()
   private var isBusy = false
+  /// Whether the delegate has an image, or will get one.
+  fileprivate var hasWork: Bool { lock.withLock { isBusy } }
 
   public func setSampleBufferDelegate(
     _ sampleBufferDelegate: (any AVCaptureVideoDataOutputSampleBufferDelegate)?, queue: DispatchQueue?
@@ -360,6 +362,8 @@ package final class FakeCamera: @unchecked Sendable {
   private var starts = 0
 
   package var startCount: Int { lock.withLock { starts } }
+  /// Whether the app works on an image that was delivered.
+  package var isBusy: Bool { session?.output?.hasWork == true }
   package var rotationAngle: CGFloat? { session?.connection.videoRotationAngle }
 
   fileprivate func started() { lock.withLock { starts += 1 } }

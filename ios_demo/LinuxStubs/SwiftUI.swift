@@ -169,6 +169,14 @@ public struct ZStack<Content: View>: PrimitiveView {
 }
 public struct Form<Content: View>: PrimitiveView { public init(@ViewBuilder content: () -> Content) {} }
 public struct NavigationStack<Root: View>: PrimitiveView { public init(@ViewBuilder root: () -> Root) {} }
+public struct NavigationLink<Label: View, Destination: View>: PrimitiveView {}
+extension NavigationLink where Label == Text {
+  public init(_ titleKey: LocalizedStringKey, @ViewBuilder destination: () -> Destination) {}
+}
+public struct List<SelectionValue, Content: View>: PrimitiveView {}
+extension List where SelectionValue == Never {
+  public init(@ViewBuilder content: () -> Content) {}
+}
 public struct TabView<Content: View>: PrimitiveView { public init(@ViewBuilder content: () -> Content) {} }
 public struct Section<Content: View>: PrimitiveView {
   public init(_ titleKey: LocalizedStringKey, @ViewBuilder content: () -> Content) {}
@@ -179,6 +187,11 @@ public struct ForEach<Data: RandomAccessCollection, ID: Hashable, Content: View>
 }
 extension ForEach where ID == Data.Element.ID, Data.Element: Identifiable {
   public init(_ data: Data, @ViewBuilder content: @escaping (Data.Element) -> Content) {}
+}
+public protocol DynamicViewContent: View {}
+extension ForEach: DynamicViewContent {}
+extension DynamicViewContent {
+  public func onDelete(perform action: ((IndexSet) -> Void)?) -> some DynamicViewContent { self }
 }
 public struct Picker<SelectionValue: Hashable, Content: View>: PrimitiveView {
   public init(_ titleKey: LocalizedStringKey, selection: Binding<SelectionValue>, @ViewBuilder content: () -> Content) {

@@ -88,10 +88,7 @@ final class BenchmarkStateTests: XCTestCase {
 
   @MainActor func testACancelledBenchmarkSavesNothing() async throws {
     let (_, benchmark) = try await states()
-    let gate = Gate()
-    FakeCoreML.shared.reset { gate.wait() }
-    benchmark.start()
-    try await eventually { gate.waiters >= 1 }
+    let gate = try await holdPredictions { benchmark.start() }
     benchmark.cancel()
     gate.open()
     try await eventually { !benchmark.isRunning }

@@ -123,10 +123,7 @@ final class FidelityStateTests: XCTestCase {
   @MainActor func testCancelledNothingIsSaved() async throws {
     try install()
     let (live, fidelity) = await states()
-    let gate = Gate()
-    FakeCoreML.shared.reset { gate.wait() }
-    fidelity.start()
-    try await eventually { gate.waiters >= 1 }
+    let gate = try await holdPredictions { fidelity.start() }
     // A benchmark would compete for the processors.
     let benchmark = BenchmarkState(live: live)
     benchmark.start()

@@ -143,12 +143,7 @@ final class LiveStateTests: XCTestCase {
   @MainActor func testImagesThatComeMeanwhileAreDropped() async throws {
     let state = try await live()
     _ = try await frame(of: state)
-    let gate = Gate()
-    FakeCoreML.shared.reset { gate.wait() }
-    try await eventually {
-      FakeCamera.shared.deliver(width: 64, height: 36, scene: slope)
-      return gate.waiters == 1
-    }
+    let gate = try await holdPredictions { FakeCamera.shared.deliver(width: 64, height: 36, scene: slope) }
     for _ in 0..<5 { FakeCamera.shared.deliver(width: 64, height: 36, scene: slope) }
     gate.open()
     await state.pause()
@@ -158,12 +153,7 @@ final class LiveStateTests: XCTestCase {
   @MainActor func testAFrameOfAClosedModelIsNotShown() async throws {
     let state = try await live()
     _ = try await frame(of: state)
-    let gate = Gate()
-    FakeCoreML.shared.reset { gate.wait() }
-    try await eventually {
-      FakeCamera.shared.deliver(width: 64, height: 36, scene: slope)
-      return gate.waiters == 1
-    }
+    let gate = try await holdPredictions { FakeCamera.shared.deliver(width: 64, height: 36, scene: slope) }
     state.selection = nil
     await state.waitUntilOpened()
     XCTAssertTrue(state.frame == nil)

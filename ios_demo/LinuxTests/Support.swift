@@ -139,3 +139,20 @@ final class Gate: @unchecked Sendable {
     }
   }
 }
+
+/// Holds back all predictions from now on, until the gate is opened.
+///
+/// - Parameters:
+///   - count: that have begun when this returns.
+///   - begin: called until so many have.
+@MainActor func holdPredictions(_ count: Int = 1, begin: @MainActor () -> Void) async throws -> Gate {
+  let gate = Gate()
+  // Of an image before, one model may have begun and another not.
+  try await eventually { !FakeCamera.shared.isBusy }
+  FakeCoreML.shared.reset { gate.wait() }
+  try await eventually {
+    if gate.waiters < count { begin() }
+    return gate.waiters == count
+  }
+  return gate
+}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
@@ -30,7 +31,7 @@ from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
 from fcrn_mobile.network.training_record import UP_TO_SCALE, TrainingRecord
 from fcrn_mobile.package.metadata import Metadata
-from fcrn_mobile.palette import DEPTH, depth_colours
+from fcrn_mobile.palette import DEPTH, SIGNED_DIFFERENCE
 from fcrn_mobile.quiet import quiet_coremltools
 from fcrn_mobile.report.figures import colour_map
 from fcrn_mobile.validation.fidelity import Fidelity
@@ -52,7 +53,8 @@ def fixtures() -> dict[Path, bytes]:
     """Path below ios_demo → content, of every generated file."""
     half = _half_plane()
     files = {
-        "colours.bin": _colours().tobytes(),
+        "colours.bin": _colours(DEPTH).tobytes(),
+        "difference_colours.bin": _colours(SIGNED_DIFFERENCE).tobytes(),
         "statistics.json": _json([{"samples_ms": samples} | statistics(samples) for samples in _sample_sets()]),
         **_planes(half),
         "colour_map.bin": colour_map(half.astype(np.float32)).tobytes(),
@@ -62,6 +64,7 @@ def fixtures() -> dict[Path, bytes]:
         "equivalent_focal.json": _json(_equivalent_focal_lengths()),
         "clouds.json": _json(_clouds()),
         "agreement.json": _json(_agreements()),
+        "difference.json": _json(_differences()),
         **_clip(),
         "host_outputs.json": _json(_host_outputs()),
         "fidelity.json": _json(_fidelities()),
@@ -86,20 +89,18 @@ def _json(value: Any) -> bytes:
     return (json.dumps(value, indent=1) + "\n").encode()
 
 
-def _colours() -> NDArray[np.uint8]:
-    """256×3, near to far, rounded as ``colour_map`` does."""
-    colours: NDArray[np.uint8] = (depth_colours()(np.arange(256))[:, :3] * 255).astype(np.uint8)
+def _colours(name: str) -> NDArray[np.uint8]:
+    """256×3, from the low to the high end, rounded as ``colour_map`` does."""
+    colours: NDArray[np.uint8] = (colormaps[name](np.arange(256))[:, :3] * 255).astype(np.uint8)
     return colours
 
 
 def _table() -> bytes:
-    rows = _colours().reshape(-1, 24)
-    values = ",\n".join("  " + ", ".join(map(str, row)) for row in rows)
-    return (
-        "// swift-format-ignore-file\n"
-        f"// matplotlib's {DEPTH}, written by scripts/make_fixtures.py: change it there.\n\n"
-        f"let depthColours: [UInt8] = [\n{values},\n]\n"
-    ).encode()
+    parts = ["// swift-format-ignore-file\n// matplotlib's, written by scripts/make_fixtures.py: change them there.\n"]
+    for variable, name in (("depthColours", DEPTH), ("differenceColours", SIGNED_DIFFERENCE)):
+        values = ",\n".join("  " + ", ".join(map(str, row)) for row in _colours(name).reshape(-1, 24))
+        parts.append(f"\n/// {name}.\nlet {variable}: [UInt8] = [\n{values},\n]\n")
+    return "".join(parts).encode()
 
 
 def _sample_sets() -> list[list[float]]:
@@ -321,6 +322,69 @@ def _agreements() -> list[dict[str, Any]]:
             maps = {"model": _map(model), "sensor": _map(sensor), "region": [left, top, across, down]}
             cases.append(maps | {"aligned": is_aligned, "pixels": int(counted.sum())} | figures)
     return cases
+
+
+#: What the maps of a comparison count, and which of them is multiplied by the ratio of the medians, if one is.
+_ALIGNMENTS = (("metres", "metres", "none"), ("up to scale", "metres", "first"), ("metres", "up to scale", "second"))
+
+
+def _differences() -> list[dict[str, Any]]:
+    """Two depth maps of parts of one image: the second's depth at the first's pixels by ``np.interp`` along rows and columns, and
+    (second - first) / first there.
+
+    The parts are such that no pixel's centre lies on the border of the other part.
+    """
+    random = np.random.default_rng(8)
+    whole, part, other = [0, 0, 96, 72], [7.3, 5.9, 61.7, 50.2], [20.1, 0, 75.9, 64.4]
+    cases = []
+    for units in (*_ALIGNMENTS, ("up to scale", "up to scale", "second")):
+        for (size, region), (other_size, other_region) in (
+            (((6, 8), whole), ((6, 8), whole)),
+            (((6, 8), whole), ((9, 13), part)),
+            (((12, 10), part), ((5, 7), other)),
+        ):
+            first, second = (random.uniform(0.5, 6, size=shape).astype(np.float32) for shape in (size, other_size))
+            first[2, 1:5] = np.nan, 0, -1, np.inf
+            second[3, 3] = np.nan
+            maps = [_map(first) | {"region": region, "unit": units[0]}, _map(second) | {"region": other_region, "unit": units[1]}]
+            cases.append({"maps": maps, "aligned": units[2]} | _difference(first, region, second, other_region, units[2]))
+    return cases
+
+
+def _difference(
+    first: NDArray[np.float32], region: list[float], second: NDArray[np.float32], other_region: list[float], multiplied: str
+) -> dict[str, Any]:
+    seen = np.where(np.isfinite(second) & (second > 0), second.astype(np.float64), 0)
+    here = _looked_up(seen, other_region, first.shape, region)
+    unknown = _looked_up((seen == 0).astype(np.float64), other_region, first.shape, region)
+    counted = np.isfinite(first) & (first > 0) & (unknown == 0)
+    own, other = first[counted].astype(np.float64), here[counted]
+    ratio = np.median(own) / np.median(other)
+    factors = {"none": (1.0, 1.0), "first": (1 / ratio, 1.0), "second": (1.0, ratio)}[multiplied]
+    relative = np.full(first.shape, np.nan, np.float32)
+    relative[counted] = other * factors[1] / (own * factors[0]) - 1
+    rows, columns = (np.flatnonzero((~np.isnan(unknown)).any(axis=axis)) for axis in (1, 0))
+    return {
+        "relative": _map(relative[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]),
+        "median": float(np.median(np.abs(relative[counted]))),
+        "pixels": int(counted.sum()),
+        "factors": [float(factor) for factor in factors],
+    }
+
+
+def _looked_up(values: NDArray[np.float64], region: list[float], shape: tuple[int, ...], other_region: list[float]) -> NDArray[np.float64]:
+    """A map's values at the centres of the pixels of another map of the same image, level beyond the outermost centres; NaN outside."""
+    axes = []
+    for axis in (0, 1):
+        start, length = other_region[1 - axis], other_region[3 - axis]
+        centres = start + (np.arange(shape[axis]) + 0.5) * length / shape[axis]
+        own_start, own_length = region[1 - axis], region[3 - axis]
+        places = own_start + (np.arange(values.shape[axis]) + 0.5) * own_length / values.shape[axis]
+        axes.append((centres, places, (centres >= own_start) & (centres < own_start + own_length)))
+    (rows, own_rows, inside), (columns, own_columns, within) = axes
+    down = np.stack([np.interp(rows, own_rows, column) for column in values.T], axis=1)
+    both = np.stack([np.interp(columns, own_columns, row) for row in down])
+    return np.where(inside[:, None] & within, both, np.nan)
 
 
 def _map(depth: NDArray[np.float32]) -> dict[str, Any]:

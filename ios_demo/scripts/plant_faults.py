@@ -110,7 +110,7 @@ FAULTS = (
     ),
     Fault(
         "scanner's depth of the whole image", "DepthDemo/Live/LivePipeline.swift",
-        "region: seen.geometry.shown(in: sensorSize)", "region: sensorSize.width > 0 ? nil : .zero",
+        "region: seen.view.geometry.shown(in: sensorSize)", "region: sensorSize.width > 0 ? nil : .zero",
     ),
     Fault(
         "chosen lens not applied", "DepthDemo/Camera/Camera.swift",
@@ -151,7 +151,7 @@ FAULTS = (
     ),
     Fault(
         "a photo does not come again for another model", "DepthDemo/Live/LiveState.swift",
-        "      opened = next\n      source.repeatPhoto()\n", "      opened = next\n",
+        "    if !Task.isCancelled, opened != nil { source.repeatPhoto() }\n", "",
     ),
     Fault(
         "cx and cy swapped", "DepthCore/Sources/DepthCore/PointCloud.swift",
@@ -165,7 +165,62 @@ FAULTS = (
     Fault("always metres", "DepthDemo/Live/LivePipeline.swift", "scale: scale,", "scale: .metres(times: 1),"),
     Fault(
         "a frame of a closed model is shown", "DepthDemo/Live/LiveState.swift",
-        "    guard result.model == opened?.id else { return }\n", "",
+        "guard result.model == opened?.id, result", "guard result",
+    ),
+    Fault(
+        "a frame of a closed second model is shown", "DepthDemo/Live/LiveState.swift",
+        ", result.compared == compared.opened?.id", "",
+    ),
+    Fault(
+        "the second model gets the image before", "DepthDemo/Live/LivePipeline.swift",
+        "    view = Result { try model.look(at: frame) }\n",
+        "    view = Result { try model.look(at: Last.frame ?? frame) }\n    Last.frame = frame\n  }\n\n"
+        "  private enum Last {\n    nonisolated(unsafe) static var frame: CameraFrame?\n",
+    ),
+    Fault(
+        "the models run one after the other", "DepthDemo/Live/LivePipeline.swift",
+        "beside.async(group: group) { work.run() }", "work.run()",
+    ),
+    Fault(
+        "the next image comes before the second model is done", "DepthDemo/Live/LivePipeline.swift",
+        "    group.wait()\n", "",
+    ),
+    Fault(
+        "metres aligned, too", "DepthCore/Sources/DepthCore/DepthDifference.swift",
+        "default: (alignment, scale) = (.none, first.scale)", "default: (alignment, scale) = (.second(times: ratio), first.scale)",
+    ),
+    Fault(
+        "depth without a unit not aligned", "DepthCore/Sources/DepthCore/DepthDifference.swift",
+        "case (_, .relative): (alignment, scale) = (.second(times: ratio), first.scale)",
+        "case (_, .relative): (alignment, scale) = (.second(times: 1), first.scale)",
+    ),
+    Fault(
+        "each depth picture in a range of its own", "DepthDemo/Compare/ComparedFrame.swift",
+        "draw(difference.second, .depth, range)", "draw(difference.second, .depth, DepthRange(near: 0, far: 1))",
+    ),
+    Fault(
+        "differences in the colours of depth", "DepthDemo/Compare/ComparedFrame.swift",
+        "draw(difference.relative, .difference,", "draw(difference.relative, .depth,",
+    ),
+    Fault(
+        "a second model runs beside a benchmark", "DepthDemo/Live/LiveState.swift",
+        "for choice in isMeasured ? [main] : choices where", "for choice in choices where",
+    ),
+    Fault(
+        "a change of the second model opens the first anew", "DepthDemo/Live/LiveState.swift",
+        "for choice in changed ?? choices", "for choice in choices",
+    ),
+    Fault(
+        "a damaged report ends the list", "DepthCore/Sources/DepthCore/BenchmarkHistory.swift",
+        "(report, problem) = (nil, error.localizedDescription)", "fatalError(error.localizedDescription)",
+    ),
+    Fault(
+        "samples stay when a report is deleted", "DepthCore/Sources/DepthCore/BenchmarkHistory.swift",
+        "{ try FileManager.default.removeItem(at: samples) }", "{ return }",
+    ),
+    Fault(
+        "the live view runs beside a measurement", "DepthDemo/Measuring/MeasuringRun.swift",
+        "if !needsCamera { await live.pause() }", "if needsCamera { await live.pause() }",
     ),
     Fault(
         "border not clamped", "DepthDemo/Depth/DirectDepthModel.swift",

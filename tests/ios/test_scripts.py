@@ -51,7 +51,9 @@ def test_the_device_script_calls_what_the_app_and_the_project_have() -> None:
     for argument in ("--benchmark", "--live", "--warm-up", "--runs"):
         assert f'"{argument}"' in understood and argument in script
     assert "-- --benchmark" in script
-    assert 'resultFile(in: "benchmarks"' in (IOS_DEMO / "DepthDemo/Benchmark/BenchmarkState.swift").read_text()
+    benchmark = IOS_DEMO / "DepthDemo/Benchmark"
+    assert "resultFile(in: HistoryState.folder" in (benchmark / "BenchmarkState.swift").read_text()
+    assert 'let folder = "benchmarks"' in (benchmark / "HistoryState.swift").read_text()
     assert "--source Documents/benchmarks" in script
     scheme = IOS_DEMO / "DepthDemo.xcodeproj/xcshareddata/xcschemes/DepthDemo.xcscheme"
     assert scheme.is_file() and f"-scheme {scheme.stem}" in script

@@ -13,7 +13,7 @@ enum BenchmarkKind: String, CaseIterable, Identifiable {
 
 /// Settings, progress and results of the benchmark screen.
 @MainActor @Observable
-final class BenchmarkState {
+final class BenchmarkState: MeasuringState {
   var kind = BenchmarkKind.still
   private var units = Set(ComputeUnits.allCases)
   var warmUp = BenchmarkPlan.usualWarmUp
@@ -24,23 +24,13 @@ final class BenchmarkState {
   /// Minutes of a soak.
   var soak = 10
 
-  private(set) var progress: String?
-  private(set) var report: BenchmarkReport?
-  /// Where the report was saved.
-  private(set) var file: URL?
-  private(set) var problem: String?
-
+  let run: MeasuringRun<BenchmarkReport>
   private let live: LiveState
-  private var task: Task<Void, Never>?
 
   init(live: LiveState) {
     self.live = live
+    run = MeasuringRun(live: live)
   }
-
-  var isRunning: Bool { task != nil }
-
-  /// What `start` measures: the choice of the live screen.
-  var subject: String { live.selection.map { "\($0.name), \(live.path.title)" } ?? "none" }
 
   /// Whether compute units are measured.
   subscript(isPlanned computeUnits: ComputeUnits) -> Bool {
@@ -50,16 +40,8 @@ final class BenchmarkState {
     }
   }
 
-  /// Measures the chosen model, with the live view out of the way unless it is what is measured.
   func start() {
-    guard task == nil, !live.isPaused else { return }
-    task = Task {
-      let needsCamera = kind == .live
-      if !needsCamera { await live.pause() }
-      await run(on: live.selection, through: live.path)
-      if !needsCamera { await live.start() }
-      task = nil
-    }
+    run.start(needsCamera: kind == .live) { [self] in await measure(live.selection, through: live.path) }
   }
 
   /// Sets everything as a launch of the app asks.
@@ -70,28 +52,15 @@ final class BenchmarkState {
     (warmUp, runs, units) = (launch.plan.warmUp, launch.plan.runs, Set(launch.plan.computeUnits))
   }
 
-  func cancel() {
-    task?.cancel()
-  }
-
-  /// Measures, saves the report, and says what went wrong if it did.
-  func run(on found: FoundModel?, through path: InferencePath) async {
-    (report, file, problem) = (nil, nil, nil)
-    progress = "Preparing the model"
-    defer { progress = nil }
-    do {
-      guard let found else { throw BenchmarkProblem.noModel }
+  /// Measures a model as it is set, and saves the report.
+  func measure(_ found: FoundModel?, through path: InferencePath) async {
+    await run.measure(found) { found in
       let plan = try BenchmarkPlan(
         warmUp: warmUp, runs: runs, computeUnits: ComputeUnits.allCases.filter(units.contains),
         rounds: kind == .still ? min(rounds, runs) : 1, coolDown: coolDown,
         soak: kind == .soak ? Double(60 * soak) : nil)
-      let finished = kind == .live ? try await runLive(found, path, plan) : try await runStill(found, path, plan)
-      file = try save(finished, named: "\(found.name)-\(path.rawValue)")
-      report = finished
-    } catch is CancellationError {
-      problem = "Cancelled: nothing was saved."
-    } catch {
-      problem = error.localizedDescription
+      let report = kind == .live ? try await runLive(found, path, plan) : try await runStill(found, path, plan)
+      return (report, try save(report, named: "\(found.name)-\(path.rawValue)"))
     }
   }
 
@@ -99,8 +68,8 @@ final class BenchmarkState {
     _ found: FoundModel, _ path: InferencePath, _ plan: BenchmarkPlan
   ) async throws -> BenchmarkReport {
     let benchmark = DeviceBenchmark(found: found, path: path, plan: plan, store: live.store)
-    return try await benchmark.run { step in
-      Task { @MainActor [weak self] in self?.show(step.computeUnits, step.done, of: step.runs) }
+    return try await benchmark.run { [run] step in
+      Task { @MainActor in run.show(Self.text(step.computeUnits, step.done, of: step.runs)) }
     }
   }
 
@@ -119,8 +88,8 @@ final class BenchmarkState {
     var thermal: [ThermalSample] = []
     for units in plan.computeUnits {
       if !results.isEmpty { try await Task.sleep(for: .seconds(plan.coolDown)) }
-      let one = try await LiveBenchmark(live: live, plan: plan, origin: origin).run(on: units) { [weak self] count in
-        self?.show(units, count, of: plan.runs)
+      let one = try await LiveBenchmark(live: live, plan: plan, origin: origin).run(on: units) { count in
+        run.show(Self.text(units, count, of: plan.runs))
       }
       results.append(one.result)
       thermal += one.thermal
@@ -131,28 +100,15 @@ final class BenchmarkState {
       power: [power, Device.power(at: seconds)])
   }
 
-  private func show(_ units: ComputeUnits, _ done: Int, of runs: Int) {
-    if progress != nil { progress = "\(units.title): \(done) of \(runs)" }
+  private static func text(_ units: ComputeUnits, _ done: Int, of runs: Int) -> String {
+    "\(units.title): \(done) of \(runs)"
   }
 
   /// Into a folder that the Files app shows.
   private func save(_ report: BenchmarkReport, named name: String) throws -> URL {
-    let file = try resultFile(in: "benchmarks", named: name, at: report.created ?? Date())
+    let file = try resultFile(in: HistoryState.folder, named: name, at: report.created ?? Date())
     try report.json().write(to: file, options: .atomic)
     try Data(report.csv().utf8).write(to: file.deletingPathExtension().appendingPathExtension("csv"), options: .atomic)
     return file
-  }
-}
-
-/// Why nothing was measured.
-enum BenchmarkProblem: LocalizedError {
-  case noModel
-  case noFrames(String)
-
-  var errorDescription: String? {
-    switch self {
-    case .noModel: "There is no model to measure: put one into this app's folder in Files."
-    case .noFrames(let reason): "No frames to measure: \(reason)"
-    }
   }
 }

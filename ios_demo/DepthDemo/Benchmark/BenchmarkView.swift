@@ -41,12 +41,8 @@ struct BenchmarkView: View {
 
   private var run: some View {
     Section {
-      if state.isRunning {
-        ProgressView(state.progress ?? "")
-        Button("Cancel", role: .cancel) { state.cancel() }
-      } else {
-        Button("Run") { state.start() }
-      }
+      MeasuringControls(state: state)
+      NavigationLink("Earlier benchmarks") { HistoryView() }
     }
   }
 
@@ -56,9 +52,7 @@ struct BenchmarkView: View {
       if let states = report.thermal?.map(\.state.rawValue) {
         LabeledContent("Thermal", value: states.joined(separator: ", "))
       }
-      if let file = state.file {
-        ShareLink(item: file) { Label("Share \(file.lastPathComponent)", systemImage: "square.and.arrow.up") }
-      }
+      ShareFile(file: state.file)
     }
   }
 }

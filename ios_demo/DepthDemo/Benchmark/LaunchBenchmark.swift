@@ -14,10 +14,10 @@ struct LaunchBenchmark {
       benchmark.set(launch)
       if launch.isLive {
         await live.start()
-        if let problem = live.cameraProblem { throw BenchmarkProblem.noFrames(problem.localizedDescription) }
+        if let problem = live.cameraProblem { throw MeasuringProblem.noFrames(problem.localizedDescription) }
       }
       let models = try await live.store.find()
-      guard !models.isEmpty else { throw BenchmarkProblem.noModel }
+      guard !models.isEmpty else { throw MeasuringProblem.noModel }
       var failures = 0
       for model in models {
         for path in InferencePath.allCases where try await !reported(model, path) { failures += 1 }
@@ -40,7 +40,7 @@ struct LaunchBenchmark {
   }
 
   private func reported(_ model: FoundModel, _ path: InferencePath) async throws -> Bool {
-    await benchmark.run(on: model, through: path)
+    await benchmark.measure(model, through: path)
     guard let report = benchmark.report else {
       Self.say("\(model.name), \(path.title): \(benchmark.problem ?? "no report")")
       return false

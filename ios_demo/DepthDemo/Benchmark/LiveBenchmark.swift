@@ -12,13 +12,13 @@ struct LiveBenchmark {
   /// When the whole benchmark began, on the clock of `Device.sensors`.
   let origin: Duration
 
-  /// - Throws: `CancellationError`; `BenchmarkProblem.noFrames` when the model or the camera fails.
+  /// - Throws: `CancellationError`; `MeasuringProblem.noFrames` when the model or the camera fails.
   func run(
     on units: ComputeUnits, onProgress: (Int) -> Void
   ) async throws -> (result: BenchmarkResult, thermal: [ThermalSample]) {
     live.computeUnits = units
     await live.waitUntilOpened()
-    guard let opened = live.opened else { throw BenchmarkProblem.noFrames(live.problem ?? "no model is open") }
+    guard let opened = live.opened else { throw MeasuringProblem.noFrames(live.problem ?? "no model is open") }
     let feed = LatencyFeed(patience: Self.patience)
     // Frames that an earlier model is still working on are none of this one's.
     live.observeFrames { if $0.model == opened.id { feed.take($0.endToEndMS) } }
@@ -30,7 +30,7 @@ struct LiveBenchmark {
     let finished = recording.result(
       subject: benchmarkSubject(opened.name, opened.contract, live.path), computeUnits: units,
       loadMS: opened.loadMS)
-    guard let finished else { throw BenchmarkProblem.noFrames(live.problem ?? "the camera gives none") }
+    guard let finished else { throw MeasuringProblem.noFrames(live.problem ?? "the camera gives none") }
     return finished
   }
 }

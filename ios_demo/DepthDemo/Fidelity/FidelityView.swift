@@ -12,12 +12,7 @@ struct FidelityView: View {
         if let problem = state.problem { ProblemBanner(text: problem) }
         Section("Outputs here beside the host's") {
           LabeledContent("Model", value: state.subject)
-          if state.isRunning {
-            ProgressView(state.progress ?? "")
-            Button("Cancel", role: .cancel) { state.cancel() }
-          } else {
-            Button("Run") { state.start() }
-          }
+          MeasuringControls(state: state)
         }
         if let report = state.report { results(report) }
       }
@@ -28,9 +23,7 @@ struct FidelityView: View {
   private func results(_ report: FidelityReport) -> some View {
     Section("Results") {
       ForEach(report.results, id: \.title) { FidelityRow(result: $0) }
-      if let file = state.file {
-        ShareLink(item: file) { Label("Share \(file.lastPathComponent)", systemImage: "square.and.arrow.up") }
-      }
+      ShareFile(file: state.file)
     }
   }
 }

@@ -26,18 +26,12 @@ enum LiveLayout: String, CaseIterable, Identifiable {
 @MainActor @Observable
 final class LiveState {
   private(set) var models: [FoundModel] = []
-  private(set) var opened: OpenedModel?
   private(set) var frame: LiveFrame?
   private(set) var isOpening = false
   /// Whether a benchmark has the device to itself.
   private(set) var isPaused = false
   /// Whether a benchmark measures this view: then it is not to be set to anything else, and shows the camera.
-  var isMeasured = false {
-    didSet {
-      source.isCameraOnly = isMeasured
-      drawWhatIsShown()
-    }
-  }
+  var isMeasured = false { didSet { if isMeasured != oldValue { makeWayForMeasuring() } } }
   /// The same in every window: what none shows is not drawn.
   var layout = LiveLayout.split { didSet { drawWhatIsShown() } }
   /// What keeps the camera from giving images, while they are to come from it.
@@ -45,23 +39,19 @@ final class LiveState {
   private var modelProblem: String?
   private var memoryProblem: String?
 
+  private let main = ModelChoice(.main)
+  /// What the chosen model is compared with, on the same images; no model, or the same one elsewhere.
+  let compared = ModelChoice(.compared)
   var selection: FoundModel? {
-    didSet {
-      if selection == oldValue { return }
-      followsRecipe = true
-      reopen()
-    }
+    get { main.selection }
+    set { main.selection = newValue }
   }
   /// Where the chosen model runs: as its recipe asks, until it is set otherwise.
   var computeUnits: ComputeUnits {
-    get { units }
-    set {
-      followsRecipe = false
-      if newValue == units { return }
-      units = newValue
-      reopen()
-    }
+    get { main.computeUnits }
+    set { main.computeUnits = newValue }
   }
+  var opened: OpenedModel? { main.opened }
   /// What the colours span, where it is kept; nil where it follows the pictures.
   private(set) var lockedRange: DepthRange? {
     didSet {
@@ -78,7 +68,8 @@ final class LiveState {
 
   /// What keeps the live view from running, in words.
   var problem: String? {
-    cameraProblem?.localizedDescription ?? source.libraryProblem ?? modelProblem ?? recordingProblem ?? memoryProblem
+    cameraProblem?.localizedDescription ?? source.libraryProblem ?? main.problem ?? compared.problem ?? modelProblem
+      ?? recordingProblem ?? memoryProblem
   }
 
   let store = ModelStore(iOS: Int(UIDevice.current.systemVersion.prefix { $0 != "." }))
@@ -86,13 +77,12 @@ final class LiveState {
   let source: LiveSource
   private let pipeline: LivePipeline
   private var opening: Task<Void, Never>?
-  private var units = ComputeUnits.cpuAndNeuralEngine
-  private var followsRecipe = false
   private var onFrame: ((LiveFrame) -> Void)?
 
   init() {
     pipeline = LivePipeline()
     source = LiveSource(pipeline: pipeline)
+    for choice in choices { choice.observe { [weak self] in self?.reopen([$0]) } }
     source.onChange = { [weak self] isOtherItem in
       await self?.endRecording()
       if isOtherItem { self?.forgetImages() }
@@ -111,7 +101,11 @@ final class LiveState {
   func start() async {
     isPaused = false
     await findModels()
-    if let selection, !isOpening, await isStale(selection) { reopen() }
+    if !isOpening {
+      var stale: [ModelChoice] = []
+      for choice in choices { if await choice.isStale(in: store) { stale.append(choice) } }
+      if !stale.isEmpty { reopen(stale) }
+    }
     await source.start()
   }
 
@@ -144,11 +138,14 @@ final class LiveState {
     }
   }
 
-  /// Looks for models again; keeps the chosen one if it is still there.
+  private var choices: [ModelChoice] { [main, compared] }
+
+  /// Looks for models again; keeps the chosen ones if they are still there.
   func findModels() async {
     do {
       models = try await store.find()
       if selection.map({ models.contains($0) }) != true { selection = models.first }
+      if compared.selection.map({ models.contains($0) }) == false { compared.selection = nil }
     } catch {
       modelProblem = error.localizedDescription
     }
@@ -173,13 +170,14 @@ final class LiveState {
     onFrame = body
   }
 
-  /// Loads the chosen model for the chosen compute units, and shows what it gives.
-  func reopen() {
+  /// Loads what is chosen for the chosen compute units, and shows what it gives; from now on, late results of these are dropped.
+  func reopen(_ changed: [ModelChoice]? = nil) {
     if isPaused { return }
+    for choice in changed ?? choices { close(choice) }
     opening?.cancel()
     isOpening = true
     opening = Task { [previous = opening] in
-      // One after the other: two models may not fit into memory.
+      // One after the other: loading takes memory of its own.
       await previous?.value
       await open()
     }
@@ -201,47 +199,28 @@ final class LiveState {
     await endRecording()
     await source.stop()
     await opening?.value
-    close()
+    for choice in choices { close(choice) }
     isOpening = false
-  }
-
-  /// Whether the chosen model is not open, or is another by now.
-  private func isStale(_ selection: FoundModel) async -> Bool {
-    guard let opened else { return true }
-    return await store.isReplaced(selection, since: opened)
   }
 
   private func open() async {
     // Whoever cancelled this has set the state.
     defer { if !Task.isCancelled { isOpening = false } }
-    close()
     (modelProblem, memoryProblem) = (nil, nil)
     // A clip is of one model.
-    await endRecording()
-    guard !Task.isCancelled, let selection else { return }
-    do {
-      if followsRecipe, let asked = await store.computeUnits(for: selection) { units = asked }
-      if Task.isCancelled { return }
-      var next = try await store.open(selection, computeUnits: units)
-      // What Xcode compiled tells its recipe only when it is open.
-      if followsRecipe, !Task.isCancelled, let asked = next.contract.recipe?.computeUnits, asked != units {
-        units = asked
-        next = try await store.open(selection, computeUnits: units)
-      }
-      if Task.isCancelled { return }
-      try await pipeline.use(next, path: path)
-      if Task.isCancelled { return }
-      opened = next
-      source.repeatPhoto()
-    } catch {
-      if !Task.isCancelled { modelProblem = error.localizedDescription }
+    if opened == nil { await endRecording() }
+    // While one model is measured, none runs beside it.
+    for choice in isMeasured ? [main] : choices where choice.opened == nil {
+      // A loading that was cancelled may have handed its model over since.
+      pipeline.close(choice.role)
+      await choice.open(from: store) { [path] in try await pipeline.use($0, path: path, for: choice.role) }
     }
+    if !Task.isCancelled, opened != nil { source.repeatPhoto() }
   }
 
-  /// Lets go of the model, which may be hundreds of megabytes.
-  private func close() {
-    pipeline.pause()
-    opened = nil
+  private func close(_ choice: ModelChoice) {
+    pipeline.close(choice.role)
+    choice.close()
     // Another model may have another unit.
     forgetImages()
   }
@@ -250,15 +229,21 @@ final class LiveState {
     (frame, lockedRange) = (nil, nil)
   }
 
+  private func makeWayForMeasuring() {
+    source.isCameraOnly = isMeasured
+    drawWhatIsShown()
+    if compared.selection != nil { reopen([compared]) }
+  }
+
   private func drawWhatIsShown() {
     pipeline.show(isMeasured ? [] : layout.parts)
     if isMeasured { frame = nil }
     source.repeatPhoto()
   }
 
-  /// Shows a result, unless its model was closed while it worked.
+  /// Shows a result, unless one of its models was closed while it worked.
   private func take(_ result: LiveResult) {
-    guard result.model == opened?.id else { return }
+    guard result.model == opened?.id, result.compared == compared.opened?.id else { return }
     switch result.frame {
     case .success(let next):
       // While it is measured, nothing is drawn beside the predictions.

@@ -64,9 +64,13 @@ private struct LivePane: View {
   var body: some View {
     if let frame = state.frame {
       VStack(spacing: 8) {
-        LivePane.picture(of: frame, state.layout, $tapped)
-          .overlay(alignment: .topLeading) { HUD(figures: frame.figures) }
-        if state.layout == .depth || state.layout == .split {
+        if let comparison = frame.comparison {
+          CompareView(frame: frame, comparison: comparison, tapped: $tapped)
+        } else {
+          LivePane.picture(of: frame, state.layout, $tapped)
+            .overlay(alignment: .topLeading) { HUD(figures: frame.figures) }
+        }
+        if state.layout == .depth || state.layout == .split || frame.comparison != nil {
           Legend(figures: frame.figures, isLocked: state.lockedRange != nil) { state.toggleRange() }
         }
       }
@@ -101,10 +105,12 @@ private struct LiveSettings: View {
 
   var body: some View {
     VStack {
-      Picker("View", selection: $state.layout) {
-        ForEach(LiveLayout.allCases) { Text($0.rawValue).tag($0) }
+      if state.compared.selection == nil {
+        Picker("View", selection: $state.layout) {
+          ForEach(LiveLayout.allCases) { Text($0.rawValue).tag($0) }
+        }
+        .pickerStyle(.segmented)
       }
-      .pickerStyle(.segmented)
       VStack {
         Picker("Model", selection: $state.selection) {
           if state.selection == nil { Text("None").tag(FoundModel?.none) }
@@ -113,6 +119,7 @@ private struct LiveSettings: View {
         Picker("Compute units", selection: $state.computeUnits) {
           ForEach(ComputeUnits.allCases, id: \.self) { Text($0.title).tag($0) }
         }
+        CompareSettings(models: state.models, choice: state.compared)
         Picker("Through", selection: $state.path) {
           ForEach(InferencePath.allCases) { Text($0.title).tag($0) }
         }
@@ -231,17 +238,11 @@ private struct Legend: View {
   var body: some View {
     HStack(spacing: 8) {
       Text(String(format: "%.1f", Double(figures.range.near)))
-      if let colours { Image(decorative: colours, scale: 1).resizable().frame(height: 10) }
+      if let colours = colourBar(.depth) { Image(decorative: colours, scale: 1).resizable().frame(height: 10) }
       Text(String(format: "%.1f", Double(figures.range.far)))
       Button(isLocked ? "Unlock range" : "Lock range", action: toggle)
     }
     .font(.caption.monospacedDigit())
-  }
-
-  private var colours: CGImage? {
-    let steps = (0..<256).map { (Float($0) + 0.5) / 256 }
-    guard let plane = try? DepthPlane(width: 256, height: 1, values: steps) else { return nil }
-    return try? makePicture(rgba: Colormap.depth.rgba(of: plane, in: DepthRange(near: 0, far: 1)), of: plane)
   }
 }
 

@@ -9,11 +9,13 @@ enum PictureProblem: LocalizedError {
   case depth
   case tooHot
   case jpeg
+  case nothingInCommon
 
   var errorDescription: String? {
     switch self {
     case .photo: "The image cannot be shown."
     case .depth: "The depth map cannot be shown."
+    case .nothingInCommon: "There is no point of which both models give a depth."
     case .jpeg: "The camera's image cannot be written as JPEG."
     case .tooHot: "The device is too hot: depth goes on when it has cooled down."
     }
@@ -58,4 +60,11 @@ func colours(of image: CVPixelBuffer, _ geometry: CropGeometry) throws -> [UInt8
     }
   }
   return colours
+}
+
+/// Colours from one end to the other, beside which a legend says what they mean.
+func colourBar(_ colours: Colormap) -> CGImage? {
+  let steps = (0..<256).map { (Float($0) + 0.5) / 256 }
+  guard let plane = try? DepthPlane(width: 256, height: 1, values: steps) else { return nil }
+  return try? makePicture(rgba: colours.rgba(of: plane, in: DepthRange(near: 0, far: 1)), of: plane)
 }

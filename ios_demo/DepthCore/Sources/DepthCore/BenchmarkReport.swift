@@ -45,13 +45,18 @@ public struct BenchmarkReport: Codable, Sendable, Equatable {
 
   /// Reads a report.
   ///
-  /// - Throws: `BenchmarkReportError` for another schema version, `DecodingError` for anything that isn't a report.
+  /// - Throws: `BenchmarkReportError` for another schema version and for what contradicts itself, `DecodingError` for anything that isn't a
+  ///   report.
   public init(json: Data) throws {
     let decoder = JSONDecoder()
     decoder.dateDecodingStrategy = .iso8601
     let version = try decoder.decode(Version.self, from: json).schemaVersion
     guard Self.readVersions.contains(version) else { throw BenchmarkReportError.schemaVersion(version) }
     self = try decoder.decode(Self.self, from: json)
+    guard !results.isEmpty else { throw BenchmarkReportError.noResults }
+    for result in results where result.samplesMS.count != result.sampleTimes?.count ?? result.samplesMS.count {
+      throw BenchmarkReportError.sampleTimes(result.model)
+    }
   }
 
   /// The report as JSON, keys sorted.
@@ -95,6 +100,10 @@ public struct BenchmarkReport: Codable, Sendable, Equatable {
 /// A report that cannot be read.
 public enum BenchmarkReportError: ExplainedError, Equatable {
   case schemaVersion(Int)
+  /// It is about nothing.
+  case noResults
+  /// The result of this model has not as many times as samples.
+  case sampleTimes(String)
 
   /// What is wrong, in one line.
   public var description: String {
@@ -102,6 +111,8 @@ public enum BenchmarkReportError: ExplainedError, Equatable {
     case .schemaVersion(let version):
       "the report has schema version \(version), this reads versions "
         + BenchmarkReport.readVersions.map(String.init).joined(separator: " and ")
+    case .noResults: "the report has no results"
+    case .sampleTimes(let model): "the report has not as many sample_times_s as samples_ms of \(model)"
     }
   }
 }

@@ -3,6 +3,9 @@ public struct Colormap: Sendable {
   /// The map that the pictures of `fcrn-mobile` use: near is bright, far is dark.
   public static let depth = Colormap(table: depthColours)
 
+  /// Signed differences, as `fcrn-mobile` draws them: blue is nearer than the reference, red is farther, white is the same.
+  public static let difference = Colormap(table: differenceColours)
+
   /// Red, green, blue of each colour, in 0...255.
   public let table: [UInt8]
 

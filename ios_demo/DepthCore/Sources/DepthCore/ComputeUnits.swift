@@ -17,6 +17,11 @@ public enum ComputeUnits: String, Codable, Sendable, CaseIterable {
 }
 
 /// How hot the device is, as `ProcessInfo.ThermalState` names it.
-public enum ThermalState: String, Codable, Sendable, CaseIterable {
+public enum ThermalState: String, Codable, Sendable, CaseIterable, Comparable {
   case nominal, fair, serious, critical
+
+  /// Whether one is cooler.
+  public static func < (left: Self, right: Self) -> Bool { left.rank < right.rank }
+
+  private var rank: Int { Self.allCases.firstIndex(of: self) ?? 0 }
 }

@@ -10,6 +10,11 @@ public struct DepthRange: Sendable, Equatable {
     self.near = near
     self.far = max(near, far)
   }
+
+  /// The least range that has both in it.
+  public func union(_ other: DepthRange) -> DepthRange {
+    DepthRange(near: min(near, other.near), far: max(far, other.far))
+  }
 }
 
 /// Finds the range of each frame from percentiles of its finite depths, and lets it follow the frames smoothly so that

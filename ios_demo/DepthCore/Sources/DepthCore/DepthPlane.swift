@@ -64,9 +64,16 @@ public struct DepthPlane: Sendable, Equatable {
   ///
   /// - Parameter point: in pixels; (0, 0) is the outer corner of the first pixel, its centre is (0.5, 0.5).
   public func depth(at point: CGPoint) -> Float? {
+    value(at: point).flatMap { $0 > 0 ? $0 : nil }
+  }
+
+  /// The value of the pixel that a point falls into; nil outside, and where it is no finite number.
+  ///
+  /// - Parameter point: as of `depth(at:)`.
+  public func value(at point: CGPoint) -> Float? {
     guard (0..<CGFloat(width)).contains(point.x), (0..<CGFloat(height)).contains(point.y) else { return nil }
     let value = values[Int(point.y) * width + Int(point.x)]
-    return value.isFinite && value > 0 ? value : nil
+    return value.isFinite ? value : nil
   }
 }
 

@@ -9,9 +9,9 @@ public struct LiveFigures: Sendable, Equatable {
   /// From the capture of the image to the finished depth map.
   public let endToEndMS: Double?
   /// That the colours span.
-  public let range: DepthRange
+  public var range: DepthRange
   /// What the range counts.
-  public let scale: DepthScale
+  public var scale: DepthScale
   /// How hot the device is; nil where it doesn't tell.
   public let thermalState: ThermalState?
   /// Where the model runs; nil where that isn't known.
@@ -47,6 +47,9 @@ public struct LiveFigures: Sendable, Equatable {
       "\(computeUnits?.title ?? Self.unknown), \(precision)",
     ] + (agreement.map { [$0.text] } ?? [])
   }
+
+  /// Rate, delay and heat in one line.
+  public var pace: String { [lines[0], lines[2], lines[4]].joined(separator: ", ") }
 
   /// Says that frames are left out on purpose.
   private var limit: String {

@@ -38,31 +38,19 @@ public struct SensorAgreement: Sendable, Equatable, Codable {
   /// - Returns: nil where no pixel counts.
   public init?(model: DepthPlane, sensor: DepthPlane, region: CGRect? = nil, isAligned: Bool = false) {
     let region = region ?? CGRect(x: 0, y: 0, width: CGFloat(sensor.width), height: CGFloat(sensor.height))
-    let rows = Neighbours.along(
-      sensor.height, start: region.minY, length: region.height, of: model.height)
-    let columns = Neighbours.along(sensor.width, start: region.minX, length: region.width, of: model.width)
-    var (modelled, measured): ([Double], [Double]) = ([], [])
-    for (row, down) in zip(0..., rows) {
-      guard let down else { continue }
-      for (column, across) in zip(0..., columns) {
-        let truth = sensor.values[row * sensor.width + column]
-        guard truth.isFinite, truth > 0, let across, let depth = model.between(across, down) else { continue }
-        modelled.append(depth)
-        measured.append(Double(truth))
-      }
-    }
-    guard !measured.isEmpty else { return nil }
-    let scale = median(measured) / median(modelled)
+    let pairs = model.pairs(with: sensor, covering: region)
+    guard !pairs.isEmpty else { return nil }
+    let scale = median(pairs.map(\.other)) / median(pairs.map(\.own))
     let factor = isAligned ? scale : 1
     var (error, within) = (0.0, 0)
-    for (depth, truth) in zip(modelled, measured) {
-      let depth = depth * factor
+    for pair in pairs {
+      let (depth, truth) = (pair.own * factor, pair.other)
       error += abs(depth - truth) / truth
       if max(depth / truth, truth / depth) < 1.25 { within += 1 }
     }
-    let count = Double(measured.count)
+    let count = Double(pairs.count)
     self.init(
-      pixels: measured.count, absRel: error / count, delta1: Double(within) / count, scale: scale,
+      pixels: pairs.count, absRel: error / count, delta1: Double(within) / count, scale: scale,
       isAligned: isAligned)
   }
 
@@ -83,44 +71,7 @@ public struct SensorAgreement: Sendable, Equatable, Codable {
   }
 }
 
-/// The two pixels of a side whose centres a place lies between, and the share of the second; beyond the border both are the outermost.
-private struct Neighbours {
-  let first, second: Int
-  let share: Double
-
-  /// Those of a side of `count` pixels around the centres of the pixels of another side; nil outside.
-  ///
-  /// - Parameters:
-  ///   - start: where the side begins on the other one.
-  ///   - length: what the side covers of the other one.
-  static func along(_ pixels: Int, start: CGFloat, length: CGFloat, of count: Int) -> [Neighbours?] {
-    (0..<pixels).map { pixel in
-      let place = (CGFloat(pixel) + 0.5 - start) / length * CGFloat(count)
-      guard (0..<CGFloat(count)).contains(place) else { return nil }
-      let lower = (place - 0.5).rounded(.down)
-      return Neighbours(
-        first: max(Int(lower), 0), second: min(Int(lower) + 1, count - 1), share: Double(place - 0.5 - lower))
-    }
-  }
-}
-
 extension DepthPlane {
-  /// Depth between the centres of pixels; nil where one of those that have a share in it has none.
-  fileprivate func between(_ across: Neighbours, _ down: Neighbours) -> Double? {
-    guard let upper = between(across, row: down.first) else { return nil }
-    if down.share == 0 { return upper }
-    guard let lower = between(across, row: down.second) else { return nil }
-    return upper + (lower - upper) * down.share
-  }
-
-  private func between(_ across: Neighbours, row: Int) -> Double? {
-    let (left, right) = (values[row * width + across.first], values[row * width + across.second])
-    guard left.isFinite, left > 0 else { return nil }
-    if across.share == 0 { return Double(left) }
-    guard right.isFinite, right > 0 else { return nil }
-    return Double(left) + (Double(right) - Double(left)) * across.share
-  }
-
   /// The map after it was turned.
   public func turned(_ rotation: Rotation) -> DepthPlane {
     func value(_ x: Int, _ y: Int) -> Float {
@@ -136,10 +87,4 @@ extension DepthPlane {
     return DepthPlane(
       width: columns, height: rows, packed: (0..<rows).flatMap { y in (0..<columns).map { value($0, y) } })
   }
-}
-
-/// The middle of the sorted values, of an even number the mean of the two.
-private func median(_ values: [Double]) -> Double {
-  let sorted = values.sorted()
-  return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
 }

@@ -1,5 +1,7 @@
 import Foundation
 
+@testable import DepthCore
+
 /// Files that scripts/make_fixtures.py wrote.
 enum Fixture {
   static func data(_ name: String) throws -> Data {
@@ -16,5 +18,17 @@ enum Fixture {
     try data(name).withUnsafeBytes { bytes in
       (0..<bytes.count / 4).map { bytes.loadUnaligned(fromByteOffset: $0 * 4, as: Float.self) }
     }
+  }
+}
+
+/// A depth map in a file of JSON.
+struct StoredMap: Decodable {
+  let width, height: Int
+  /// NaN where there is none.
+  let floats: Data
+
+  func plane() throws -> DepthPlane {
+    let layout = try DepthLayout(width: width, height: height, scalar: .float, bytesPerRow: 4 * width)
+    return try floats.withUnsafeBytes { try DepthPlane(copying: $0, layout: layout) }
   }
 }

@@ -6,17 +6,7 @@ import Testing
 /// Agreement with a sensor's depth, against the evaluation of the command line.
 struct SensorAgreementTests {
   private struct Case: Decodable {
-    struct Map: Decodable {
-      let width, height: Int
-      /// NaN where there is no depth.
-      let floats: Data
-
-      func plane() throws -> DepthPlane {
-        let layout = try DepthLayout(width: width, height: height, scalar: .float, bytesPerRow: 4 * width)
-        return try floats.withUnsafeBytes { try DepthPlane(copying: $0, layout: layout) }
-      }
-    }
-    let model, sensor: Map
+    let model, sensor: StoredMap
     let region: [Int]
     let aligned: Bool
     let pixels: Int
