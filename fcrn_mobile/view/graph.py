@@ -100,6 +100,8 @@ def read_package_graph(path: Path, config: Path | None = None, attribution: Attr
         reads = sorted({makers[tensor.name] for tensor in node.inputs if tensor.name in makers})
         makers |= {tensor.name: index for tensor in node.outputs}
         shape = by(node.outputs[0].shape) if node.outputs else ""
-        named = tuple(dict.fromkeys(hazards.get(node.name, ()))) if node.outputs else ()
-        rows.append(GraphRow(node.name, node.kind, shape, tuple(reads), verdict.verdict, verdict.reason, named, drifts.get(node.name)))
+        # What is found of weights is found of the operator that reads them.
+        names = [*(tensor.name for tensor in node.outputs), *(weight.tensor.name for weight in node.weights.values())]
+        here = tuple(dict.fromkeys(hazard for name in names for hazard in hazards.get(name, ())))
+        rows.append(GraphRow(node.name, node.kind, shape, tuple(reads), verdict.verdict, verdict.reason, here, drifts.get(node.name)))
     return PackageGraph(tuple(rows), describe(subject.placement), diagnosis, attribution)

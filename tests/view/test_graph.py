@@ -18,17 +18,17 @@ def skipping(x: object) -> object:
     return mb.add(x=second, y=first, name="sum")
 
 
-def operators(path: Path) -> list[tuple[str, str]]:
-    """Kind and name of every operator that is no constant, as the specification has them."""
+def operators(path: Path) -> list[Any]:
+    """Every operator that is no constant, as the specification has it."""
     (function,) = ct.utils.load_spec(str(path)).mlProgram.functions.values()
     (block,) = function.block_specializations.values()
-    return [(op.type, op.outputs[0].name) for op in block.operations if op.type != "const"]
+    return [op for op in block.operations if op.type != "const" and not op.type.startswith("constexpr_")]
 
 
 def test_operators_stand_in_order_with_what_reads_them(tmp_path: Path) -> None:
     path = save_program(tmp_path, skipping, [np.zeros((1, 4, 8, 32), np.float16)])
     graph = read_package_graph(path)
-    assert [(row.kind, row.name) for row in graph.rows] == operators(path)
+    assert [(row.kind, row.name) for row in graph.rows] == [(op.type, op.outputs[0].name) for op in operators(path)]
     assert [row.name for row in graph.rows] == ["first", "square", "second", "sum"]
     assert [row.reads for row in graph.rows] == [(), (0,), (1,), (0, 2)]
     assert graph.jumps == [(0, 3)]
@@ -50,6 +50,22 @@ def test_a_hazard_stands_at_its_operator(tmp_path: Path) -> None:
         for place in finding.places:
             if place.name in shown:
                 assert f"{finding.rule.severity} {finding.rule.id}" in shown[place.name]
+
+
+def test_a_hazard_of_weights_stands_at_the_operators_that_read_them(folder: Path) -> None:
+    graph = read_package_graph(folder / "coarse.mlpackage")
+    reads = {
+        op.outputs[0].name: {binding.name for argument in op.inputs.values() for binding in argument.arguments}
+        for op in operators(folder / "coarse.mlpackage")
+    }
+    expected = {
+        (name, f"{finding.rule.severity} {finding.rule.id}")
+        for finding in graph.diagnosis.findings
+        for place in finding.places
+        for name, inputs in reads.items()
+        if place.name in inputs - reads.keys() and place.what not in ("input", "output")
+    }
+    assert expected and expected <= {(row.name, hazard) for row in graph.rows for hazard in row.hazards}
 
 
 def test_what_does_not_hang_together_is_refused(tmp_path: Path) -> None:

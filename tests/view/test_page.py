@@ -7,17 +7,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from fcrn_mobile.conversion.export import export
-from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.data import open_source
-from fcrn_mobile.network.checkpoints import load_checkpoint
 from fcrn_mobile.runtimes import open_runtime
 from tests.journeys.command import COMMAND
-from tests.project.small import save_small
 from tests.report.browser import CHROMIUM, Tab, browse_address
 
 READING = "document.querySelector('.reading').textContent"
@@ -25,22 +19,14 @@ READY = "document.querySelector('.scene')?.dataset.ready === 'true' && !document
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("page")
-    export(load_checkpoint(str(save_small(folder / "net.safetensors"))), Recipe(precision="palette4"), folder / "coarse.mlpackage")
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)).save(folder / "noise.png")
-    (folder / "broken.png").write_text("hello")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def address(folder: Path) -> Iterator[str]:
+def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of the command's page; ends it as a user does."""
-    words = ["view", "net.safetensors", "coarse.mlpackage", "--port", "0", "--no-browser", "--json", "view.json"]
+    written = tmp_path_factory.mktemp("said") / "view.json"
+    words = ["view", "net.safetensors", "coarse.mlpackage", "--port", "0", "--no-browser", "--json", str(written)]
     process = subprocess.Popen([*COMMAND, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stderr is not None
     line = process.stdout.readline()
-    said = json.loads((folder / "view.json").read_text())
+    said = json.loads(written.read_text())
     assert said["models"] == ["net", "coarse"] and line.startswith(f"{said['address']} shows net, coarse")
     yield said["address"]
     process.send_signal(signal.SIGINT)
