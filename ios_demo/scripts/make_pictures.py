@@ -1,6 +1,6 @@
 """Draw the pictures of the README from what DepthCore computes of sample frames, and the icon; not screenshots of a device.
 
-The built-in checkpoint is exported in half precision, and for the comparison with palettes of 16 weights, and run by the MIL runtime;
+The built-in checkpoint is exported in half precision, and for the comparison with weights of 8 bits, and run by the MIL runtime;
 ``depth-picture`` turns depth maps into colours, the lines of the screen and what a tap reads, as the app does. Only their places on the
 picture are drawn here. Needs Swift (``make ios-check``).
 
@@ -28,14 +28,15 @@ from fcrn_mobile.runtimes import Runtime, open_runtime
 
 IOS_DEMO = Path(__file__).resolve().parent.parent
 #: Where check_linux.sh keeps its files, seen from here and from the root file system that Swift runs in.
-BUILD = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fcrn-mobile/swift-build"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+BUILD = Path(os.environ.get("FCRN_SWIFT_BUILD", CACHE / "fcrn-mobile/swift-build"))
 SCENES = ("room_03", "room_17")
 PRECISION = "fp16"
 WIDTH = 400
 GAP = 12
 FONT = ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"), 12)
 #: What the comparison is of; times are dashes, as no device has run it.
-COMPARED = Recipe(name="palette4", precision="palette4")
+COMPARED = Recipe(name="int8", precision="int8")
 NAMES = (f"A builtin, {PRECISION}: – ms", f"B builtin, {COMPARED.precision}: – ms")
 #: Point whose distance is read, as shares of width and height.
 TAPPED = (0.72, 0.55)
@@ -145,11 +146,11 @@ def comparison(compared: Compared) -> Image.Image:
     draw, y = ImageDraw.Draw(screen), 2 * height + GAP + 8
     ends = (f"B nearer {compared.ends[0]}", f"{compared.ends[1]} farther")
     left, right = (int(draw.textlength(text, FONT)) + 8 for text in ends)
-    screen.paste(compared.pictures["differences"].resize((screen.width - left - right, 12)), (left, y))
-    draw.text((0, y - 1), ends[0], "black", FONT)
-    draw.text((screen.width - right + 8, y - 1), ends[1], "black", FONT)
+    screen.paste(compared.pictures["differences"].resize((screen.width - left - right - 16, 12)), (left + 8, y))
+    draw.text((8, y - 1), ends[0], "black", FONT)
+    draw.text((screen.width - right, y - 1), ends[1], "black", FONT)
     for index, line in enumerate((*NAMES, *compared.lines)):
-        draw.text((0, y + 22 + 18 * index), line, "black", FONT)
+        draw.text((8, y + 22 + 18 * index), line, "black", FONT)
     return screen
 
 
@@ -194,14 +195,9 @@ def main() -> None:
     picture = Image.new("RGB", (rows[0].width, sum(row.height for row in rows) + GAP * (len(rows) - 1)), "white")
     for index, row in enumerate(rows):
         picture.paste(row, (0, index * (row.height + GAP)))
-    save(reduced(picture), "docs/hud.png")
-    save(reduced(screen), "docs/compare.png")
+    save(picture.quantize(256, dither=Image.Dither.FLOYDSTEINBERG), "docs/hud.png")
+    save(screen, "docs/compare.png")
     save(icon(), "DepthDemo/Assets.xcassets/AppIcon.appiconset/icon.png")
-
-
-def reduced(picture: Image.Image) -> Image.Image:
-    """In 256 colours."""
-    return picture.quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
 
 
 def save(picture: Image.Image, name: str) -> None:
