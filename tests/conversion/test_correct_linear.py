@@ -21,6 +21,7 @@ from fcrn_mobile.conversion.encoding import Encoding, float_weights, weight_enco
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.conversion.rounding import Moments, choose, patches
 from fcrn_mobile.mil import Program
+from fcrn_mobile.mil.arithmetic import FLOAT32
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
@@ -51,7 +52,7 @@ def program(weight: NDArray[np.floating[Any]], bias: bool = True) -> DepthProgra
     if bias:
         arguments["bias"] = torch.from_numpy(BIAS)
     layer = Operation("linear", arguments, (TensorInfo("y", "FLOAT32", (1, 3, 4, 5)),), ("image",))
-    return DepthProgram((Feature.from_description(taken),), (Feature.from_description(given),), (layer,), "float32", {})
+    return DepthProgram((Feature.from_description(taken),), (Feature.from_description(given),), (layer,), FLOAT32, {})
 
 
 def found(rounding: bool, bias: bool, has_bias: bool = True) -> dict[str, NDArray[Any]]:
@@ -105,6 +106,27 @@ def test_without_a_bias_rounding_answers_for_the_mean_as_well() -> None:
     with_none, uncentred = found(True, True, has_bias=False), found(True, False)
     assert set(with_none) == {"weight.data"}
     np.testing.assert_array_equal(with_none["weight.data"], uncentred["weight.data"])
+
+
+def test_a_layer_keeps_its_output_on_what_the_corrected_ones_before_it_give() -> None:
+    """Of two layers the second is rounded on the inputs that it has now, as if the float one read the same."""
+    second = RANDOM.normal(size=(4, 5)).astype(np.float32)
+    step = np.abs(second).max(1, keepdims=True) / 3
+    programs = []
+    for first, then in ((WEIGHT, second), (NEAREST, np.rint(second / step) * step)):
+        one = program(first)
+        arguments = {"x": Reference("y"), "weight": torch.from_numpy(then).float(), "bias": torch.zeros(4)}
+        layer = Operation("linear", arguments, (TensorInfo("z", "FLOAT32", (1, 3, 4, 4)),), ("y",))
+        programs.append(DepthProgram(one.inputs, one.outputs, (*one.operations, layer), one.arithmetic, {}))
+    grids = {name: Integers(torch.from_numpy(steps), bits=3, symmetric=True) for name, steps in (("y", STEP), ("z", step))}
+    encodings = {name: Encoding(grid, "data", None, np.dtype(np.int8)) for name, grid in grids.items()}
+    weights = {"y": torch.from_numpy(WEIGHT), "z": torch.from_numpy(second)}
+    constants = Walk(*programs, True, False, encodings, weights).run(IMAGES)
+    read = torch.from_numpy(rows() @ (constants["y"]["weight.data"] * STEP).T + BIAS).float().T[None]
+    moments = Moments.zeros(1, 5)
+    moments.add(read, read)
+    expected = choose(weights["z"], grids["z"], moments, centred=False)
+    np.testing.assert_array_equal(constants["z"]["weight.data"], (expected.numpy() / step).round())
 
 
 def test_inputs_that_hardly_vary_are_no_reason_to_fail() -> None:
