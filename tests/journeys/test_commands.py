@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import resource
 import shutil
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.journeys.command import fcrn, refused
+from tests.journeys.page import blocks, read_page
 from tests.report.page import Parsed
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +52,8 @@ def test_the_demo_shows_drift_speed_and_a_picture(tmp_path) -> None:
     for word in ("fcrn-fp16", "fcrn-int8", "held", "FPS", "not on a device", "next:"):
         assert word in result.stdout
     assert result.stderr == ""
+    (transcript,) = (text for language, _, text in blocks(read_page("index.md")) if language == "text")
+    assert unlike(transcript, result.stdout) == []
     written = ["depth.png", "fcrn-fp16.mlpackage", "fcrn-int8.mlpackage", "report.html"]
     assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == written
     report = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
@@ -61,6 +66,19 @@ def test_the_demo_shows_drift_speed_and_a_picture(tmp_path) -> None:
     assert Image.open(tmp_path / "demo" / "depth.png").width > 800
     assert not (tmp_path / "demo/fcrn-fp16.mlpackage/older").exists()
     assert set(json.loads((tmp_path / "demo.json").read_text())) == {"validation", "benchmark", "picture", "report"}
+
+
+def unlike(transcript: str, output: str) -> list[tuple[str, str]]:
+    """Lines of a page that a command does not print: numbers may be others there, and … stands for anything. Warnings do not count."""
+
+    def lines(text: str) -> list[str]:
+        return [" ".join(line.split()) for line in text.splitlines() if line.strip() and not line.startswith("warning: ")]
+
+    def shape(line: str) -> str:
+        return re.sub(r"[-+]?\d+(\.\d+)?", "#", line)
+
+    pairs = zip_longest(lines(transcript), lines(output), fillvalue="")
+    return [(line, real) for line, real in pairs if not re.fullmatch(re.escape(shape(line)).replace("…", ".*"), shape(real))]
 
 
 def test_export_then_validate_against_a_budget(call, tmp_path) -> None:
