@@ -61,7 +61,7 @@ ios-package:  ## DepthCore taken as a Swift package by another folder, by path a
 ios-check: $(READY)  ## all that can be checked of ios_demo without a Mac; installs Swift into the user's cache once
 	FCRN_SWIFT=install ios_demo/scripts/check_linux.sh
 
-ios-faults: $(READY)  ## faults planted into the app, one at a time, and the check that notices each: a quarter of an hour
+ios-faults: $(READY)  ## faults planted into the app, one at a time, and the check that notices each: half an hour
 	$(BIN)/python ios_demo/scripts/plant_faults.py
 
 docs: $(SITE)/.installed  ## the documentation as a site, strictly: build/site/index.html

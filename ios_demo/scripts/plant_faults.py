@@ -2,7 +2,7 @@
 
     .venv/bin/python ios_demo/scripts/plant_faults.py [--only WORD]
 
-Prints a table and exits with 1 where a fault went unseen. Needs Swift as ``make ios-check`` installs it; a quarter of an hour.
+Prints a table and exits with 1 where a fault went unseen. Needs Swift as ``make ios-check`` installs it; half an hour.
 """
 
 import argparse
