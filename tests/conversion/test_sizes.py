@@ -88,6 +88,9 @@ def test_commands_take_a_size(folder: Path, call: Callable, tmp_path: Path) -> N
     words = f"macs +{alone.macs / 1e6:.1f} M\\n +for image 64×96, the default of its sizes: others cost more or less"
     assert re.search(f"^{words}$", result.stdout, re.M)
     assert "without conv" not in result.stdout
+    result = call("inspect", three, "--size", "64x128", "--estimate")
+    assert "for image 64×128, one of its sizes" in result.stdout, result.stderr
+    assert "flexible" not in result.stdout
     for words, said in (
         (["validate", net, three, "--data", "sample#val", "--size", "50x50"], ["50×50"]),
         (
@@ -96,6 +99,8 @@ def test_commands_take_a_size(folder: Path, call: Callable, tmp_path: Path) -> N
         ),
         (["bench", three, "--size", "wide"], ["--size is 'wide'", "such as 384x512"]),
         (["run", three, "--input", "image=x.png", "--size", "50x50", "--out", "no"], ["50×50", "64×96 or 96×64 or 64×128"]),
+        (["doctor", three, "--size", "50x50"], ["takes image 64×96 or 96×64 or 64×128, not the 50×50 of --size"]),
+        (["inspect", net, "--size", "64x96"], ["--size is of a Core ML model that takes several"]),
     ):
         refused(call(*words), *said)
 
