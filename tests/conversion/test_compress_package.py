@@ -289,7 +289,7 @@ def test_what_is_no_float_program_is_refused_by_name(call: Callable, foreign: Pa
         (["theirs.mlpackage", "--precision", "palette9"], ["palette8"]),
         (["theirs.mlpackage"], ["nothing says how", "--precision P"]),
         (["theirs.mlpackage", "--precision", "fp16", "--images", "2"], ["with calibration.images = 2: calibration means nothing"]),
-        (["theirs.mlpackage", "--precision", "w8a8"], ["ranges are measured on images", "--data SPEC"]),
+        (["theirs.mlpackage", "--precision", "w8a8"], ["ranges are measured on images", "--calibration SPEC"]),
         (["theirs.mlpackage", "--recipe", "fused.toml"], ['form = "fused"', "leave it out"]),
         (["theirs.mlpackage", "--recipe", "size.toml"], ["224×320", "takes 64×96"]),
         (["theirs.mlpackage", "--precision", "int8", "--out", "small.onnx"], ["ends in '.onnx'"]),

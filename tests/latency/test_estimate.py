@@ -108,11 +108,21 @@ def test_a_map_is_what_has_rows_and_columns_at_both_ends(shape: tuple[int, ...],
     assert gives_map(read_graph(save_program(tmp_path, body, [np.zeros((1, 3, 8, 8), np.float16)]))) is makes_a_map
 
 
-def test_float32_and_flexible_shapes_are_not_estimated(packages: dict[str, Path], tmp_path: Path) -> None:
+def test_float32_is_not_estimated(packages: dict[str, Path]) -> None:
     assert all("float32" in chip.reason for chip in estimate(read_graph(packages["fp32"])).chips)
-    shapes = ct.EnumeratedShapes([[1, 3, 32, 32], [1, 3, 64, 64]], default=[1, 3, 32, 32])
-    path = convert(nn.Conv2d(3, 4, 3), [torch.rand(1, 3, 32, 32)], tmp_path, "flexible", inputs=[ct.TensorType("x", shape=shapes)])
-    assert all("flexible" in chip.reason for chip in estimate(read_graph(path)).chips)
+
+
+def test_a_package_of_several_sizes_is_estimated_as_one_of_a_single_size(tmp_path: Path) -> None:
+    network, sizes = nn.Conv2d(3, 64, 3), ((64, 64), (128, 96))
+    shapes = ct.EnumeratedShapes([[1, 3, *size] for size in sizes], default=[1, 3, *sizes[0]])
+    several = convert(network, [torch.rand(1, 3, *sizes[0])], tmp_path, "several", inputs=[ct.TensorType("x", shape=shapes)])
+    for size in sizes:
+        inputs = [ct.TensorType("x", shape=(1, 3, *size))]
+        single = convert(network, [torch.rand(1, 3, *size)], tmp_path, f"single{size[0]}", inputs=inputs)
+        ours, theirs = (estimate(graph) for graph in (read_graph(several, size=size), read_graph(single)))
+        assert [(chip.ms, chip.reason) for chip in ours.chips] == [(chip.ms, chip.reason) for chip in theirs.chips]
+        assert any(chip.ms for chip in ours.chips)
+    assert estimate(read_graph(several)).network == estimate(read_graph(several, size=sizes[0])).network
 
 
 def test_what_is_faster_than_everything_published_is_not_estimated(tmp_path: Path) -> None:
