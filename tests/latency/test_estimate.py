@@ -113,12 +113,13 @@ def test_float32_is_not_estimated(packages: dict[str, Path]) -> None:
 
 
 def test_a_package_of_several_sizes_is_estimated_as_one_of_a_single_size(tmp_path: Path) -> None:
-    network, sizes = nn.Conv2d(3, 64, 3), ((64, 64), (128, 96))
+    network, sizes = nn.Conv2d(3, 64, 3), ((256, 256), (320, 384))
     shapes = ct.EnumeratedShapes([[1, 3, *size] for size in sizes], default=[1, 3, *sizes[0]])
-    several = convert(network, [torch.rand(1, 3, *sizes[0])], tmp_path, "several", inputs=[ct.TensorType("x", shape=shapes)])
+    half: dict[str, Any] = {"compute_precision": ct.precision.FLOAT16}
+    several = convert(network, [torch.rand(1, 3, *sizes[0])], tmp_path, "several", inputs=[ct.TensorType("x", shape=shapes)], **half)
     for size in sizes:
         inputs = [ct.TensorType("x", shape=(1, 3, *size))]
-        single = convert(network, [torch.rand(1, 3, *size)], tmp_path, f"single{size[0]}", inputs=inputs)
+        single = convert(network, [torch.rand(1, 3, *size)], tmp_path, f"single{size[0]}", inputs=inputs, **half)
         ours, theirs = (estimate(graph) for graph in (read_graph(several, size=size), read_graph(single)))
         assert [(chip.ms, chip.reason) for chip in ours.chips] == [(chip.ms, chip.reason) for chip in theirs.chips]
         assert any(chip.ms for chip in ours.chips)
