@@ -22,6 +22,8 @@ __all__ = ["FAULTS", "Fault", "main", "planted"]
 IOS_DEMO = Path(__file__).resolve().parents[1]
 #: Below tests/ios: those that read the project and the sources, not the figures of Python.
 PROJECT_TESTS = ("test_xcode_project.py", "test_api_availability.py")
+#: Characters of what a check said, in the table.
+LONGEST = 160
 
 
 @dataclass(frozen=True)
@@ -274,7 +276,8 @@ def reason(result: "subprocess.CompletedProcess[str]") -> str:
     lines = (result.stdout + result.stderr).splitlines()
     said = [line for line in lines if line.startswith(("failed: ", "FAILED ")) or ": error: " in line or "Fatal error: " in line]
     line = (said or lines or ["nothing said"])[0].removeprefix("failed: ").removeprefix("FAILED ")
-    return re.sub(r"/\S*/", "", line) if said and said[0].startswith("failed: ") else line
+    line = re.sub(r"/\S*/", "", line) if said and said[0].startswith("failed: ") else line
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

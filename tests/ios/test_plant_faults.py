@@ -34,6 +34,7 @@ def test_a_place_that_is_gone_is_named(script: ModuleType) -> None:
         ("FAILED tests/ios/test_a.py::test_b - AssertionError\n", "tests/ios/test_a.py::test_b - AssertionError"),
         ("/tmp/A.swift:3:1: error: no such name\n", "/tmp/A.swift:3:1: error: no such name"),
         ("", "nothing said"),
+        (f"failed: A.testB: /tmp/A.swift:3: {'1' * 200} is not 2\n", f"A.testB: A.swift:3: {'1' * 139}…"),
     ],
 )
 def test_the_table_says_what_failed(script: ModuleType, output: str, line: str) -> None:
