@@ -78,8 +78,8 @@ final class FidelityStateTests: XCTestCase {
             XCTAssertTrue((result.psnrDB == nil) == (expected == 0))
           }
           let run: [MLComputeUnits] = [.cpuAndNeuralEngine, .all, .cpuAndGPU, .cpuOnly]
-          XCTAssertEqual(FakeCoreML.shared.predictions.count, 8)
-          XCTAssertEqual(FakeCoreML.shared.predictions, run.flatMap { [$0, $0] })
+          // The live view may predict again as soon as it is over.
+          XCTAssertEqual(Array(FakeCoreML.shared.predictions.prefix(8)), run.flatMap { [$0, $0] })
           XCTAssertTrue(!live.isPaused)
           await live.pause()
         }
