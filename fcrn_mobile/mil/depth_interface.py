@@ -221,7 +221,7 @@ def depth_map(output: Any, model: str = "the model") -> NDArray[np.float32]:
     shape = _map_shape(array.shape)
     if not np.issubdtype(array.dtype, np.floating) or shape is None:
         raise InputError(f"{model} gave {array.dtype.name} {_written(array.shape)} when it ran: {_ONE_MAP}")
-    return array.reshape([length or 0 for length in shape]).astype(np.float32)
+    return array.reshape([length for length in shape if length]).astype(np.float32)
 
 
 def _map_shape(shape: Shape) -> Shape | None:
