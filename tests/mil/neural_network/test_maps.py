@@ -56,7 +56,7 @@ def test_an_activation_is_its_formula(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", UNARY)
-@pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.0), (0.5, 2.0)])
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.0), (2.0, 0.0), (1.0, 2.0), (0.5, 2.0)])
 def test_a_function_takes_what_was_scaled_and_shifted(kind: str, scale: float, shift: float) -> None:
     x = np.abs(X) + 0.5
     actual = run(lambda b: b.add_unary("u", "x0", "y", kind, alpha=1.7, shift=shift, scale=scale, epsilon=1e-3), x)
