@@ -1,8 +1,10 @@
 """Layouts of exchanged constants, several outputs, and texts of errors in one line."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from coremltools.proto import MIL_pb2
@@ -10,7 +12,7 @@ from coremltools.proto import MIL_pb2
 from fcrn_mobile.mil import MilError
 from fcrn_mobile.mil.arithmetic import FLOAT32
 from fcrn_mobile.mil.binding import bind, with_constants
-from fcrn_mobile.mil.operation import Operation, Reference
+from fcrn_mobile.mil.operation import Block, Operation, Reference, TensorInfo
 from fcrn_mobile.mil.values import Constants
 from tests.mil.protobuf import constant, named_constant, operation
 
@@ -81,3 +83,19 @@ def test_outputs_are_kept_to_the_end_and_constants_among_them_come_last_in_order
         ("identity", "b", ()),
         ("identity", "a", ()),
     ]
+
+
+def test_constants_inside_of_an_operator_are_exchanged_and_all_else_stays() -> None:
+    info = TensorInfo("sum", "FLOAT32", (1,))
+    add = Operation("add", {"x": Reference("x"), "y": torch.tensor([1.0])}, (info,))
+    cond = Operation("cond", {"pred": Reference("p")}, (replace(info, name="y"),), blocks=(Block((), (add,), (Reference("sum"),)),) * 2)
+    plain, outer = with_constants([replace(add, outputs=(replace(info, name="z"),)), cond], {"sum": {"y": np.array([2.0])}})
+    assert plain.arguments["y"].item() == 1
+    assert [block.operations[0].arguments["y"].item() for block in outer.blocks] == [2, 2]
+    assert [block.outputs for block in outer.blocks] == [(Reference("sum"),)] * 2
+    assert with_constants([plain], {"nobody": {"y": 0}}) == (plain,)
+    for changes, message in (({"x": 0.0}, "operator 'add' at 'sum' has no constant tensor 'x'"), ({"q": 0.0}, "no constant tensor 'q'")):
+        with pytest.raises(MilError, match=message):
+            with_constants([cond], {"sum": changes})
+    with pytest.raises(MilError, match="operator 'add' at 'sum'"):
+        with_constants([add], {"sum": {"y": np.zeros(2)}})

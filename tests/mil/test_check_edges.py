@@ -368,3 +368,7 @@ def test_a_rule_allows_what_it_says() -> None:
     for side, low in ((flexible.imageSizeRange.heightRange, 4), (flexible.imageSizeRange.widthRange, 6)):
         side.lowerBound, side.upperBound = low, -1
     assert ShapeRule.of_image(flexible).ranges == ((4, None), (6, None))
+
+
+def test_operators_are_called_by_their_first_result() -> None:
+    refused("operator 'relu' at 'a' in 'a.mlpackage' reads 'q'", relu(x="q", outputs=("a", "b")), outputs=("a",))

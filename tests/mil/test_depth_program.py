@@ -5,10 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.arithmetic import FLOAT16
 from fcrn_mobile.mil.depth_program import DepthProgram
+from fcrn_mobile.mil.interface import Feature
+from fcrn_mobile.mil.shapes import ShapeRule
 from tests.mil.build import mb, save_program
 from tests.validation.programs import SIZE, depth_program, grey, pictures
 
@@ -48,3 +51,18 @@ def test_an_output_that_is_no_map_is_named_when_it_ran() -> None:
         program.depth({"grey": np.zeros((1, 3, *SIZE), np.float32)})
     with pytest.raises(InputError, match=r"'a.mlpackage' gave float32 scalar"):
         replace(program, title="'a.mlpackage'").depth({"grey": np.float32(0)})
+
+
+def test_sizes_of_its_picture_are_counted_where_they_are_listed() -> None:
+    program = depth_program(grey())
+    (picture,) = program.inputs
+    assert program.picture_sizes == (SIZE,)
+    for rule, sizes in (
+        (ShapeRule(SIZE, ((8, 12), SIZE, (2, 3))), (SIZE, (8, 12), (2, 3))),
+        (ShapeRule(SIZE, ranges=((1, 9), (1, 9))), (SIZE,)),
+    ):
+        assert replace(program, inputs=(replace(picture, shapes=rule),)).picture_sizes == sizes
+    shapes = tuple((1, 3, *size) for size in (SIZE, (8, 12)))
+    array = Feature("image", "array", "FLOAT32", ShapeRule(shapes[0], shapes))
+    contract = DepthContract(mean=(0, 0, 0), std=(1, 1, 1))
+    assert replace(program, inputs=(array,), contract=contract).picture_sizes == (SIZE,)

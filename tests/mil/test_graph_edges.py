@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from coremltools.proto import MIL_pb2
 
 from fcrn_mobile.mil.graph import read_graph
 from tests.mil.protobuf import constant, named_constant, operation, tensor_type
-from tests.mil.specifications import model, saved
+from tests.mil.specifications import model, named_program, pipeline, saved
 
 
 def program(*operations: Any) -> Any:
@@ -39,3 +40,26 @@ def test_small_constants_are_settings_wherever_they_stand(inline: bool, tmp_path
     assert node.settings == {"kernel_sizes": (2.0, 2.0), "strides": (1.0, 1.0), "ceil_mode": (0.0,)}
     assert [(tensor.name, tensor.shape) for tensor in (*node.inputs, *node.outputs)] == [("x", (1, 1, 4, 6)), ("y", (1, 1, 3, 5))]
     assert set(node.weights) == (set() if inline else set(constants))
+
+
+def test_a_graph_begins_with_the_first_programs_inputs_and_ends_with_the_last_ones_outputs(tmp_path: Path) -> None:
+    graph = read_graph(saved(program(operation("relu", (1, 1, 3, 5), x="x")), tmp_path))
+    assert [[(tensor.name, tensor.shape) for tensor in tensors] for tensors in (graph.inputs, graph.outputs)] == [
+        [("x", (1, 1, 4, 6))],
+        [("y", (1, 1, 3, 5))],
+    ]
+    stages = [model("mlProgram", {}, {}) for _ in range(2)]
+    for stage, names in zip(stages, (("x", "y"), ("y", "z")), strict=True):
+        stage.ParseFromString(
+            (named_program(tmp_path, np.eye(2, dtype=np.float32), names) / "Data/com.apple.CoreML/model.mlmodel").read_bytes()
+        )
+    both = read_graph(saved(pipeline(stages, {"x": ("FLOAT32", [2, 2])}, {"z": ("FLOAT32", [2, 2])}), tmp_path))
+    assert [[tensor.name for tensor in tensors] for tensors in (both.inputs, both.outputs)] == [["x"], ["z"]]
+    assert [node.kind for node in both.nodes] == ["linear", "add", "linear", "add"]
+
+
+def test_a_model_without_a_program_has_an_empty_one(tmp_path: Path) -> None:
+    table = model("scaler", {"x": ("DOUBLE", [3])}, {"y": ("DOUBLE", [3])})
+    table.scaler.scaleValue.append(2)
+    graph = read_graph(saved(table, tmp_path))
+    assert (graph.nodes, graph.inputs, graph.outputs, graph.weights) == ((), (), (), ())

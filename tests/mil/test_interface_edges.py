@@ -193,3 +193,15 @@ def test_arrays_come_out_in_their_type_and_labels_as_they_are() -> None:
     for feature in (array("FLOAT32", 2), image("RGB")):
         with pytest.raises(MilError, match=f"output 'x' is no {feature.kind} but a str"):
             feature.to_array("cat")
+
+
+def test_only_images_and_arrays_have_shapes_for_people() -> None:
+    for feature, text in (
+        (array("FLOAT32", 2, 3), "FLOAT32 array 2×3"),
+        (array("FLOAT32"), "FLOAT32 array"),
+        (image("RGB"), "RGB image 2×3"),
+        (Feature("x", "array", "INT32", ShapeRule((2,), ranges=((1, None),))), "INT32 array 1.."),
+        (Feature("x", "number", "DOUBLE", ShapeRule(())), "DOUBLE number"),
+        (Feature("x", "number", "DOUBLE", ShapeRule((2,))), "DOUBLE number"),
+    ):
+        assert feature.type_text == text

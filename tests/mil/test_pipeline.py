@@ -186,3 +186,22 @@ def test_weights_of_a_stage_that_are_missing_are_named(package, tmp_path) -> Non
     next(damaged.rglob("1-weight.bin")).unlink()
     with pytest.raises(MilError, match=r"1-weight\.bin' does not exist"):
         Program.load(damaged)
+
+
+def test_what_the_caller_gives_goes_into_a_stage_of_its_type_as_it_is(tmp_path) -> None:
+    """Only another order of colours, or a shape that is not declared, needs a step between; the last step names the result."""
+    kinds = lambda made: [operation.kind for operation in Program.load(saved(made, tmp_path)).operations][:-1]  # noqa: E731
+    for declared in (ROW, ("FLOAT16", [3]), ("DOUBLE", [])):
+        assert kinds(pipeline([scale(2, "x", "y", declared)], {"x": declared}, {"y": declared})) == ["scaler"]
+    assert kinds(pipeline([scale(2, "x", "t"), scale(2, "t", "y")], {"x": ROW}, {"y": ROW})) == ["scaler"] * 2
+    assert kinds(pipeline([scale(2, "x", "y")], {"x": ("DOUBLE", [])}, {"y": ROW})) == ["hand_over", "scaler"]
+    sums = {"sums": ("FLOAT32", [3])}
+    assert "hand_over" not in kinds(pipeline([pixels_sum(tmp_path, "RGB")], {"x0": ("RGB", (2, 4))}, sums))
+    assert kinds(pipeline([pixels_sum(tmp_path, "BGR")], {"x0": ("RGB", (2, 4))}, sums))[0] == "hand_over"
+
+
+def test_grey_is_not_taken_for_colour_nor_an_array_for_a_picture(tmp_path) -> None:
+    for outer in ("GRAYSCALE", "GRAYSCALE_FLOAT16"):
+        made = pipeline([pixels_sum(tmp_path, "RGB")], {"x0": (outer, (2, 4))}, {"sums": ("FLOAT32", [3])})
+        with pytest.raises(MilError, match=f"reads 'x0' as RGB image 2×4, it is given as {outer} image 2×4: the file is damaged"):
+            Program.load(saved(made, tmp_path))

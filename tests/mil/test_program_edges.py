@@ -1,5 +1,6 @@
 """A program's refusal of results that it did not declare, and of inputs that it does not take: programs by hand."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,8 @@ import torch
 
 from fcrn_mobile.mil import MilError
 from fcrn_mobile.mil.arithmetic import FLOAT16, FLOAT32
-from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo
+from fcrn_mobile.mil.operation import Block, Operation, Reference, TensorInfo
+from fcrn_mobile.mil.ops import OPERATORS
 from tests.validation.programs import depth_program, grey, pictures, step
 
 IMAGE = {"image": pictures(10)[0]}
@@ -155,3 +157,34 @@ def test_what_torch_raises_names_the_operator_in_one_line() -> None:
     refused = Operation("cast", {"x": Reference("grey"), "dtype": "fp64"}, (TensorInfo("y", "FLOAT32", (1, 1, 4, 6)),))
     with pytest.raises(MilError, match=r"operator 'cast' at 'y': the data type 'fp64' is not supported"):
         depth_program(grey(), refused).predict(IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("error", "what"), [(KeyError(), "KeyError"), (ValueError("a\nb  c"), "a b c"), (ValueError("a" * 200), "a" * 160)]
+)
+@pytest.mark.parametrize("kind", ["relu", "cond"])
+def test_an_error_is_one_short_line_inside_of_blocks_too(kind: str, error: Exception, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def plain(x: torch.Tensor) -> None:
+        raise error
+
+    def flow(x: torch.Tensor) -> Iterator[tuple[int, tuple[()]]]:
+        yield 0, ()
+        raise error
+
+    monkeypatch.setitem(OPERATORS, kind, replace(OPERATORS[kind], run=flow if kind == "cond" else plain))
+    blocks = (Block((), (), ()),) if kind == "cond" else ()
+    odd = Operation(kind, {"x": Reference("grey")}, (TensorInfo("y", "FLOAT32", (1, 1, 4, 6)),), blocks=blocks)
+    with pytest.raises(MilError) as caught:
+        depth_program(grey(), odd).predict(IMAGE)
+    assert str(caught.value) == f"operator '{kind}' at 'y' fails ({what}): the package or its input is not usable"
+
+
+def test_a_refusal_inside_of_blocks_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def flow(x: torch.Tensor) -> Iterator[tuple[int, tuple[()]]]:
+        raise MilError("it cannot")
+        yield
+
+    monkeypatch.setitem(OPERATORS, "cond", replace(OPERATORS["cond"], run=flow))
+    odd = Operation("cond", {"x": Reference("grey")}, (TensorInfo("y", "FLOAT32", None),), blocks=(Block((), (), ()),))
+    with pytest.raises(MilError, match=r"^operator 'cond' at 'y': it cannot$"):
+        depth_program(grey(), odd).predict(IMAGE)

@@ -131,6 +131,15 @@ def test_a_fixed_number_of_rows_is_filled_up_with_zeros_or_cut_off(tmp_path) -> 
     assert program.predict({"raw_confidence": 0 * confidence, "raw_coordinates": boxes})["confidence"].tolist() == [[0, 0, 0]]
 
 
+@pytest.mark.parametrize("silent", ["confidence", "coordinates"])
+def test_either_output_says_how_many_rows_there_are(silent: str, tmp_path) -> None:
+    confidence, boxes = scene(2, 30)
+    made = suppression(shape=[50])
+    next(output for output in made.description.output if output.name == silent).type.multiArrayType.ClearField("shape")
+    many = Program.load(saved(made, tmp_path)).predict({"raw_confidence": confidence, "raw_coordinates": boxes})
+    assert {name: len(value) for name, value in many.items()} == {"confidence": 50, "coordinates": 50}
+
+
 def test_without_boxes_there_are_none(tmp_path) -> None:
     result = Program.load(saved(suppression(), tmp_path)).predict(
         {"raw_confidence": np.zeros((0, CLASSES)), "raw_coordinates": np.zeros((0, 4))}
@@ -149,12 +158,21 @@ def with_input(kind: Any) -> Any:
     return suppression(inputs={"iou": kind, "least": "double"})
 
 
+def labelled(*labels: str) -> Any:
+    made = suppression()
+    made.nonMaximumSuppression.stringClassLabels.vector[:] = labels
+    return made
+
+
 MALFORMED = {
     "a threshold above 1": (change(iouThreshold=1.5), "has thresholds of 1.5, 0.25"),
     "a threshold that is no number": (change(confidenceThreshold=float("nan")), "has thresholds of 0.45, nan"),
     "no confidence": (change(confidenceInputFeatureName="q"), "does not suppress boxes by 'raw_confidence'"),
     "no coordinates": (change(coordinatesOutputFeatureName=""), "does not suppress boxes by 'coordinates'"),
     "a threshold of another type": (with_input("int64"), "does not suppress boxes by 'iou', INT64 label"),
+    "a label twice": (labelled("cat", "dog", "cat"), "has class labels that are no 3 different texts"),
+    "a label that cannot be printed": (labelled("cat", "d\nog", "cow"), "has class labels that are no 3 different texts"),
+    "a label before which cannot be printed": (labelled("c\x00at", "dog", "cow"), "has class labels that are no 3 different texts"),
     "too few labels": (suppression(shape=[5]), ""),
 }
 MALFORMED["too few labels"][0].nonMaximumSuppression.stringClassLabels.vector.pop()

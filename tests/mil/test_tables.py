@@ -305,6 +305,15 @@ def several(count: int, result: Any = VECTOR) -> Any:
     return made
 
 
+def both_ends(made: Any) -> list[Any]:
+    return [*made.description.input, *made.description.output]
+
+
+def no_categories(made: Any) -> None:
+    made.oneHotEncoder.ClearField("stringCategories")
+    made.oneHotEncoder.stringCategories.SetInParent()
+
+
 def empty_column() -> Any:
     made = columns("a", "b")
     feature(made.description.input, "b", "double")
@@ -333,6 +342,7 @@ MALFORMED = {
     "scales that do not fit": (scaler([1, 2], []), "has 2 shifts, 0 scales for DOUBLE array 4"),
     "a scaler that makes arrays": (scaler([], [], "double"), "makes DOUBLE array 4 of DOUBLE number"),
     "no categories": (hot(lambda m: m.oneHotEncoder.ClearField("stringCategories")), "has no STRING categories"),
+    "categories of length 0": (hot(no_categories), "has no STRING categories"),
     "other categories": (hot(lambda m: m.oneHotEncoder.int64Categories.vector.append(1)), "has no STRING categories"),
     "a category twice": (hot(lambda m: m.oneHotEncoder.stringCategories.vector.append("a")), "has a category twice"),
     "a column that is no input": (columns("a", "q"), "does not put 'q' into its array"),
@@ -348,6 +358,10 @@ MALFORMED = {
     "too few values": (several(2), "puts 2 values into DOUBLE array 4"),
     "too many values": (several(5), "puts 5 values into DOUBLE array 4"),
     "values of another type": (several(4, ("FLOAT32", [4])), "that is not supported, or damaged"),
+    "a value per column": (
+        changed(several(4), lambda m: [x.type.multiArrayType.shape.__setitem__(slice(None), [2, 4]) for x in both_ends(m)]),
+        "puts 4 values into DOUBLE array 2×4",
+    ),
     "no value to impute": (imputer(VECTOR), "puts None in the place of None"),
     "text into an array": (imputer(VECTOR, imputedStringValue="a"), "puts a in the place of None in DOUBLE array 4"),
     "a text in the place of a number": (imputer("double", imputedDoubleValue=1.0, replaceStringValue="?"), "in the place of \\? in"),

@@ -11,7 +11,7 @@ import torch
 
 from fcrn_mobile.mil import MilError, Program
 from fcrn_mobile.mil.arithmetic import ANE, Arithmetic
-from fcrn_mobile.mil.traits import SOURCES, TRAITS
+from fcrn_mobile.mil.traits import SOURCES, TRAITS, begins_inside, over_channels
 from tests.mil.build import mb, save_program
 
 
@@ -119,3 +119,48 @@ def test_every_trait_has_its_source() -> None:
     assert all(trait.sources and trait.chips for trait in TRAITS.values())
     assert {key for trait in TRAITS.values() for key in trait.sources} == SOURCES.keys()
     assert all(source.url.startswith("https://") for source in SOURCES.values())
+
+
+@pytest.mark.parametrize(
+    ("begin", "masks", "inside"),
+    [
+        ([], [], False),
+        ([0], [], False),
+        ([1], [], True),
+        ([-1], [], True),
+        ([1, 0], [], False),
+        ([0, 1, 0], [], False),
+        ([0, 0, 2], [], True),
+        ([0, 0, 2], [0, 0, 0], True),
+        ([0, 0, 2], [0, 0, 1], False),
+        ([0, 0, 2], [1, 1, 0], True),
+    ],
+)
+def test_a_slice_begins_inside_by_the_last_axis_alone(begin: list[float], masks: list[float], inside: bool) -> None:
+    assert begins_inside(begin, masks) is inside
+
+
+@pytest.mark.parametrize(
+    ("rank", "axes", "over"),
+    [
+        (4, [1], True),
+        (4, [-3], True),
+        (3, [-2], True),
+        (3, [1, 2], True),
+        (4, [], True),
+        (2, [1], False),
+        (2, [], False),
+        (4, [2, 3], False),
+    ],
+)
+def test_channels_are_the_second_axis_of_maps(rank: int, axes: list[float], over: bool) -> None:
+    assert over_channels(rank, axes) is over
+
+
+def test_a_slice_of_three_axes_with_masks(tmp_path: Path) -> None:
+    """Twice 5000 behind an offset in the last axis alone, and behind one that a mask takes away."""
+    x = np.full((2, 2, 3), 5000.0)
+    cut = lambda begin, mask: lambda x: mb.slice_by_index(x=x, begin=begin, end=[2, 2, 3], begin_mask=mask)  # noqa: E731
+    assert np.isinf(run(tmp_path, cut([0, 0, 1], [False] * 3), x, "ane")).all()
+    for begin, mask in (([0, 1, 0], [False] * 3), ([1, 1, 0], [True, False, False]), ([0, 0, 1], [False, False, True])):
+        assert np.isfinite(run(tmp_path, cut(begin, mask), x, "ane")).all()

@@ -84,6 +84,12 @@ def test_channels_keep_their_factors(kind: str) -> None:
         assert same(scaled, [value * factors if value.is_floating_point() else value for value in results(kind, case)], 1e-5)
 
 
+def test_operators_through_which_a_factor_of_a_channel_moves() -> None:
+    pools = {"avg_pool", "l2_pool", "max_pool"}
+    resized = {f"resize{how}" for how in ("", "_bilinear", "_nearest_neighbor")} | {"upsample_bilinear", "upsample_nearest_neighbor"}
+    assert kinds(lambda operator: operator.channelwise) == pools | resized | {"identity", "leaky_relu", "prelu", "relu"}
+
+
 def test_expanded_constants_are_rounded_as_any_result() -> None:
     assert {OPERATORS[kind].results for kind in MIL - set(RUN)} == {"computed"}
 
