@@ -78,7 +78,7 @@ class Builder:
         arguments = {key: value for key, value in arguments.items() if value is not None}
         tensors = [value for value in chain.from_iterable(_flat(each) for each in arguments.values()) if isinstance(value, Tensor)]
         spelled = bool(tensors) and all(tensor.is_spelled for tensor in tensors) and kind not in random.OPERATORS
-        if results is None and kind in _LIKE_X and not spelled:
+        if results is None and kind in _LIKE_X:
             results = [arguments["x"].probes]
         elif results is None:
             results = self._probes(kind, arguments, tensors, Tensor.probe)

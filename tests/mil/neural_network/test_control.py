@@ -184,11 +184,11 @@ def test_the_number_of_rounds_may_be_an_input_and_what_no_round_gave_is_not_a_nu
     close(run(body, np.array([rounds], np.float32), x, exact=True), 2 * x + 1 if rounds else np.full((2, 3), np.nan))
 
 
-def _counting(to: float) -> Any:
-    """A network that counts to a number."""
+def _counting(to: float, most: int = 0) -> Any:
+    """A network that counts to a number, in as many rounds as it likes or in ``most``."""
     built = builder({"x0": (1,)}, exact=True)
     built.add_copy("y", "x0", "y")
-    layer = built.add_loop("loop", max_iterations=0, condition="goes on")
+    layer = built.add_loop("loop", max_iterations=most, condition="goes on")
     _inside(layer.loop.conditionNetwork).add_less_than("goes on", ["y"], "goes on", alpha=to)
     _linear(_inside(layer.loop.bodyNetwork), "y", "y", 1.0, 1.0)
     return built.spec
@@ -196,6 +196,19 @@ def _counting(to: float) -> Any:
 
 def test_numbers_count_beyond_what_half_precision_counts_to() -> None:
     close(load(_counting(2060), "float16").predict({"x0": np.array([2040], np.float32)})["y"], [2060])
+
+
+def test_a_loop_counts_as_far_as_its_whole_numbers_go() -> None:
+    """More rounds than an int32 holds are as many as it holds."""
+    program = load(_counting(9, most=2**40))
+    close(program.predict({"x0": np.array([3], np.float32)})["y"], [9])
+    operations = [*program.operations]
+    limits = []
+    while operations:
+        operation = operations.pop()
+        operations += [each for block in operation.blocks for each in block.operations]
+        limits += [float(operation.arguments["y"])] if operation.kind == "less" else []
+    assert set(limits) == {9, 2**31 - 1}
 
 
 def test_the_largest_eigenvalue_by_power_iteration_until_it_holds() -> None:

@@ -133,6 +133,30 @@ def test_sizes_may_be_some_and_no_others() -> None:
         close(program.predict({"x0": x})["y"], _expected(x, weight))
 
 
+@pytest.mark.parametrize("high", [-1, 5000])
+def test_a_length_is_tried_at_more_than_twice_its_default(high: int) -> None:
+    """One window of 800 fits into the least and the default length, two into twice of them."""
+    built = builder({"x0": (1, 1, 800)})
+    built.add_pooling("p", 1, 800, 1, 800, "MAX", "VALID", "x0", "y")
+    array = built.spec.description.input[0].type.multiArrayType
+    for least, most in ((1, 1), (1, 1), (800, high)):
+        array.shapeRange.sizeRanges.add(lowerBound=least, upperBound=most)
+    program, x = load(built.spec), random(1, 1, 1700)
+    assert next(operation for operation in program.operations if operation.kind == "max_pool").outputs[0].shape == (1, 1, 1, -1)
+    close(program.predict({"x0": x})["y"], x[..., :1600].reshape(1, 1, 2, 800).max(-1))
+
+
+def test_an_image_beside_an_array_of_any_rank_may_have_the_five_axes_of_a_sequence() -> None:
+    built = builder({"image": (3, 5, 6), "x0": (2,)}, ("y", "z"), exact=True)
+    built.add_activation("a", "LINEAR", "image", "y", [1.0, 0.0])
+    built.add_activation("b", "LINEAR", "x0", "z", [2.0, 0.0])
+    built.set_pre_processing_parameters(image_input_names=["image"])
+    built.spec.neuralNetwork.imageInputShapeMapping = 0
+    results = load(built.spec).predict({"image": IMAGE, "x0": random(2)})
+    close(results["y"], IMAGE.transpose(2, 0, 1)[None, None].astype(np.float32))
+    close(results["z"], 2 * random(2))
+
+
 def test_half_precision_rounds_every_result_and_runs_over() -> None:
     x = np.array([1.0, 1.0009, 70000.0], np.float32)
     built = builder({"x0": (3,)})

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from fcrn_mobile.mil import MilError
-from tests.mil.neural_network.build import builder, close, load, random
+from tests.mil.neural_network.build import builder, close, load, random, run
 
 STEPS, WIDTH, SIZE = 5, 3, 4
 X = random(STEPS, WIDTH)
@@ -128,4 +128,137 @@ def test_activations_that_mil_knows_with_other_constants_are_refused() -> None:
     weight, recurrent = random(SIZE, WIDTH, seed=2), random(SIZE, SIZE, seed=3)
     built.add_simple_rnn("odd", recurrent, weight, None, SIZE, WIDTH, "SCALED_TANH", ["s"], ["y"], True)
     with pytest.raises(MilError, match=r"layer 'odd' .*activation scaledTanh"):
+        load(built.spec)
+
+
+#: Steps × batch × width, and the states of a batch.
+BATCH = random(STEPS, 2, WIDTH)
+STATES = random(4, 2, SIZE, seed=30)
+
+
+def _axes(x: NDArray[Any]) -> NDArray[Any]:
+    """Sequence × batch × channels × height × width."""
+    return x[..., None, None]
+
+
+def test_a_batch_of_sequences_has_states_of_its_own() -> None:
+    weights, recurrent = _matrices(4, SIZE, WIDTH), _matrices(4, SIZE, SIZE, seed=6)
+    actual = run(
+        lambda b: b.add_unilstm(
+            "l", recurrent, weights, None, hidden_size=SIZE, input_size=WIDTH, input_names=["x0", "x1", "x2"], output_names=["y", "h", "c"],
+            output_all=True,
+        ),
+        *map(_axes, (BATCH, STATES[:1], STATES[1:2])), exact=True, outputs=("y", "h", "c"),
+    )  # fmt: skip
+    lstm = torch.nn.LSTM(WIDTH, SIZE, bias=False)
+    with torch.no_grad():
+        lstm.weight_ih_l0.copy_(torch.from_numpy(np.concatenate([weights[gate] for gate in (0, 1, 3, 2)])))
+        lstm.weight_hh_l0.copy_(torch.from_numpy(np.concatenate([recurrent[gate] for gate in (0, 1, 3, 2)])))
+        expected, states = lstm(torch.from_numpy(BATCH), (torch.from_numpy(STATES[:1]), torch.from_numpy(STATES[1:2])))
+    for value, reference in zip(actual, (expected, *states), strict=True):
+        close(value, _axes(reference.numpy()))
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_both_directions_read_and_give_their_own_states(whole: bool) -> None:
+    """The layer reads and gives h, c, and both backwards; torch the h of both, then the c of both."""
+    (w, r), (w_back, r_back) = parts = [(_matrices(4, SIZE, WIDTH, seed=s), _matrices(4, SIZE, SIZE, seed=s + 4)) for s in (2, 20)]
+    names, outputs = [f"x{index}" for index in range(5)], ("y", "h", "c", "hb", "cb")
+    actual = run(
+        lambda b: b.add_bidirlstm(
+            "l", r, w, None, r_back, w_back, None, SIZE, WIDTH, names, list(outputs), output_all=whole
+        ),
+        *map(_axes, (BATCH, *STATES[:, None])), exact=True, outputs=outputs,
+    )  # fmt: skip
+    lstm = torch.nn.LSTM(WIDTH, SIZE, bias=False, bidirectional=True)
+    with torch.no_grad():
+        for suffix, arrays in zip(("", "_reverse"), parts, strict=True):
+            for name, values in zip(("weight_ih", "weight_hh"), arrays, strict=True):
+                getattr(lstm, f"{name}_l0{suffix}").copy_(torch.from_numpy(np.concatenate([values[gate] for gate in (0, 1, 3, 2)])))
+        expected, (h, c) = lstm(torch.from_numpy(BATCH), (torch.from_numpy(STATES[[0, 2]]), torch.from_numpy(STATES[[1, 3]])))
+    if whole:
+        close(actual[0], _axes(expected.numpy()))
+    for value, reference in zip(actual[1:], (h[0], c[0], h[1], c[1]), strict=True):
+        close(value, _axes(reference[None].numpy()))
+
+
+@pytest.mark.parametrize("reverse", [True, False])
+@pytest.mark.parametrize("whole", [True, False])
+def test_simple_layers_and_grus_give_the_last_state_beside_the_sequence(reverse: bool, whole: bool) -> None:
+    weights, recurrent = _matrices(3, SIZE, WIDTH), _matrices(3, SIZE, SIZE, seed=6)
+    sides, settings = (SIZE, WIDTH), {"output_all": whole, "reverse_input": reverse}
+    simple, gru = (
+        run(body, _axes(BATCH), _axes(STATES[:1]), exact=True, outputs=("y", "h"))
+        for body in (
+            lambda b: b.add_simple_rnn("r", recurrent[0], weights[0], None, *sides, "TANH", ["x0", "x1"], ["y", "h"], **settings),
+            lambda b: b.add_gru("g", recurrent, weights, None, *sides, ["x0", "x1"], ["y", "h"], "TANH", "SIGMOID", **settings),
+        )
+    )
+    steps, h, g = [], STATES[0], STATES[0]
+    for x in BATCH[::-1] if reverse else BATCH:
+        h = np.tanh(x @ weights[0].T + h @ recurrent[0].T)
+        update, reset = (1 / (1 + np.exp(-(x @ weights[at].T + g @ recurrent[at].T))) for at in (0, 1))
+        g = (1 - update) * np.tanh(x @ weights[2].T + (reset * g) @ recurrent[2].T) + update * g
+        steps.append((h, g))
+    for (sequence, last), expected in zip((simple, gru), zip(*steps, strict=True), strict=True):
+        close(sequence, _axes(np.stack(expected if whole else expected[-1:])))
+        close(last, _axes(expected[-1][None]))
+
+
+def test_a_cell_is_held_below_50_where_a_file_names_no_limit() -> None:
+    """Gates of σ(0) = ½ let through half of 1000, of which 50 are left, and give out half of that."""
+    zeros, ones = np.zeros((1, 1), np.float32), np.full((1, 1), 1000, np.float32)
+
+    def body(b: Any) -> None:
+        b.add_unilstm(
+            "l", [zeros] * 4, [zeros, zeros, zeros, ones], None, 1, 1, ["x0"], ["y"], "SIGMOID", "LINEAR", "LINEAR", cell_clip_threshold=0.0
+        )
+        for each in b.nn_spec.layers[-1].uniDirectionalLSTM.activations[1:]:
+            each.linear.alpha = 1.0
+
+    close(run(body, np.ones((1, 1, 1, 1, 1), np.float32), exact=True).reshape(1), [25.0])
+
+
+def _lstm(built: Any, *inputs: str, **settings: Any) -> Any:
+    weights, recurrent = _matrices(4, SIZE, WIDTH), _matrices(4, SIZE, SIZE, seed=6)
+    built.add_unilstm("odd", recurrent, weights, None, SIZE, WIDTH, list(inputs), ["y"], **settings)
+    return built.nn_spec.layers[-1].uniDirectionalLSTM
+
+
+@pytest.mark.parametrize(
+    ("shape", "inputs", "reason"),
+    [
+        ((STEPS, 2, WIDTH, 1, 1), ["x0", "x1"], "reads 2 tensors of 3 numbers in a batch of 2"),
+        ((STEPS, 2, WIDTH), ["x0"], "takes a sequence of 5 axes"),
+        ((STEPS, WIDTH), ["x0"], "takes a sequence of 5 axes"),
+    ],
+)
+def test_what_is_no_sequence_with_its_states_is_refused(shape: tuple[int, ...], inputs: list[str], reason: str) -> None:
+    built = builder({"x0": shape, "x1": (1, 2, SIZE, 1, 1)}, exact=True)
+    _lstm(built, *inputs)
+    with pytest.raises(MilError, match=reason):
+        load(built.spec)
+
+
+def test_a_table_in_a_network_of_maps_is_no_sequence() -> None:
+    built = builder({"x0": (WIDTH, 1, 1)})
+    built.add_flatten_to_2d("f", "x0", "f", 1)
+    _lstm(built, "f")
+    with pytest.raises(MilError, match=r"layer 'odd' .*takes a sequence of 5 axes"):
+        load(built.spec)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda layer: layer.params.__setattr__("coupledInputAndForgetGate", True), "input and forget gates are coupled"),
+        (lambda layer: layer.activations.__delitem__(2), "has 2 activations or sets of weights where it takes 3"),
+        (lambda layer: layer.activations[0].sigmoidHard.__setattr__("alpha", 0.3), r"sigmoidHard has the constants \(0.3, 0.0\)"),
+        (lambda layer: layer.activations[1].ClearField("tanh"), "activation None is none that MIL's recurrent operators have"),
+    ],
+)
+def test_an_lstm_that_mil_has_not_is_refused(change: Any, reason: str) -> None:
+    built = builder({"x0": (STEPS, 2, WIDTH, 1, 1)}, exact=True)
+    change(_lstm(built, "x0"))
+    with pytest.raises(MilError, match=f"layer 'odd' .*{reason}"):
         load(built.spec)

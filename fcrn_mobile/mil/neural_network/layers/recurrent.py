@@ -137,10 +137,9 @@ def _stacked(weights: Any, gates: tuple[str, ...], what: str, shape: tuple[int, 
 def _states(net: Network, inputs: list[Tensor], count: int, size: int) -> tuple[Tensor, list[Tensor]]:
     """The sequence as steps × batch × size, and the states as batch × size, zeros where none are read."""
     x = inputs[0]
-    width = x.shape[-3] if x.rank >= 3 else -1
-    if not net.compact and x.rank != 5:
+    if x.rank < 3 or (not net.compact and x.rank != 5):
         raise MilError("it takes a sequence of 5 axes")
-    batch = net.batch if net.compact else x.shape[1]
+    width, batch = x.shape[-3], net.batch if net.compact else x.shape[1]
     if width < 1 or batch < 1 or len(inputs) not in (1, 1 + count):
         raise MilError(
             f"it reads {len(inputs)} tensors of {width} numbers in a batch of {batch}, which do not make a sequence and its states"
