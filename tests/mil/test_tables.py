@@ -305,8 +305,11 @@ def several(count: int, result: Any = VECTOR) -> Any:
     return made
 
 
-def both_ends(made: Any) -> list[Any]:
-    return [*made.description.input, *made.description.output]
+def in_rows(made: Any) -> Any:
+    """The model for two rows of four."""
+    for described in (*made.description.input, *made.description.output):
+        described.type.multiArrayType.shape[:] = [2, 4]
+    return made
 
 
 def no_categories(made: Any) -> None:
@@ -358,10 +361,8 @@ MALFORMED = {
     "too few values": (several(2), "puts 2 values into DOUBLE array 4"),
     "too many values": (several(5), "puts 5 values into DOUBLE array 4"),
     "values of another type": (several(4, ("FLOAT32", [4])), "that is not supported, or damaged"),
-    "a value per column": (
-        changed(several(4), lambda m: [x.type.multiArrayType.shape.__setitem__(slice(None), [2, 4]) for x in both_ends(m)]),
-        "puts 4 values into DOUBLE array 2×4",
-    ),
+    "a value per column": (in_rows(several(4)), "puts 4 values into DOUBLE array 2×4"),
+    "a scale per column": (in_rows(scaler([0], [2, 2, 2, 2])), "has 1 shifts, 4 scales for DOUBLE array 2×4"),
     "no value to impute": (imputer(VECTOR), "puts None in the place of None"),
     "text into an array": (imputer(VECTOR, imputedStringValue="a"), "puts a in the place of None in DOUBLE array 4"),
     "a text in the place of a number": (imputer("double", imputedDoubleValue=1.0, replaceStringValue="?"), "in the place of \\? in"),
