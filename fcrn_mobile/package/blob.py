@@ -120,8 +120,7 @@ class BlobFile:
                 raise MilError(f"{here} in {size} bytes less {padding} bits where {bits * count} are declared: export the package again")
         else:
             raise MilError(f"{here}: weights of this type are not supported; export with float16, float32 or integer weights")
-        if start + size > self._size:
-            raise MilError(self._truncated(start + size))
+        self._check_end(start + size)
         return start, size
 
     def _bytes(self, start: int, size: int) -> bytes:
@@ -129,8 +128,7 @@ class BlobFile:
 
     def _array(self, start: int, dtype: np.dtype[np.generic], size: int) -> NDArray[np.generic]:
         """``size`` bytes from ``start`` on. Read, not mapped: a file that shrinks under a memory map kills the process."""
-        if start + size > self._size:
-            raise MilError(self._truncated(start + size))
+        self._check_end(start + size)
         try:
             values: NDArray[np.generic] = np.fromfile(self.path, dtype=dtype, count=size // dtype.itemsize, offset=start)
         except OSError as error:
@@ -138,6 +136,10 @@ class BlobFile:
         if values.nbytes != size:
             raise MilError(self._truncated(start + size))
         return values
+
+    def _check_end(self, needed: int) -> None:
+        if needed > self._size:
+            raise MilError(self._truncated(needed))
 
     def _truncated(self, needed: int) -> str:
         return f"weights '{self.path}' are truncated ({self._size} bytes, {needed} needed): copy or export the package again"

@@ -10,8 +10,10 @@ from coremltools.proto import Model_pb2
 
 from fcrn_mobile.conversion import contract
 from fcrn_mobile.conversion.contract import Port, check, install, read_ports, violations
+from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.training_record import METRES, UP_TO_SCALE
+from fcrn_mobile.package.metadata import Metadata
 
 PICTURE, DEPTH = Port("image", "colour", (48, 64)), Port("depth", "half", (24, 32))
 RECIPE = {"name": "mine", "precision": "int8", "output": "image", "compute_units": "all", "input_size": [48, 64]}
@@ -211,3 +213,30 @@ def test_ports_are_what_the_package_declares(
     monkeypatch.setattr(contract, "read_function", lambda path: function)
     inputs, outputs, _ = read_ports(tmp_path)
     assert (inputs, outputs) == ([port], [Port("b", "half", (2, 3)), port])
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [("{}", True), ('{"framing": "crop"}', True), ('{"framing": "sideways"}', False), ("[]", False), ("{", False), ("[" * 100_000, False)],
+)
+def test_a_contract_says_how_pictures_are_framed_or_nothing(text: str, read: bool) -> None:
+    line = f"its contract '{text[:80]}' cannot be read: export it again"
+    assert wrong(told=metadata(contract=text)) == ([] if read else [line])
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "framing"),
+    [
+        ("stretch", None, "crop"),
+        ("crop", None, "crop"),
+        ("letterbox", None, "letterbox"),
+        ("crop", "stretch", "stretch"),
+        ("stretch", "letterbox", "letterbox"),
+    ],
+)
+def test_the_app_crops_where_a_contract_stretches(
+    own: Any, asked: Any, framing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = Metadata(**DepthContract(framing=own).to_metadata()).to_dict()
+    monkeypatch.setattr(contract, "read_ports", lambda path: ((), (), written))
+    assert json.loads(contract.told(tmp_path, framing=asked)["fcrn_mobile.contract"])["framing"] == framing

@@ -121,3 +121,9 @@ def test_a_tensor_that_is_not_finite_is_named(tiny: DepthProgram, value: float, 
     first = replace(tiny.operations[0], arguments={"x": Reference("image"), "y": added})
     with pytest.raises(InputError, match="tensor 'more' is not finite on a calibration image"):
         measure_ranges(replace(tiny, operations=(first, tiny.operations[1])), pictures(10), "minmax")
+
+
+def test_the_last_of_many_values_is_kept_unless_said_otherwise(tiny: DepthProgram) -> None:
+    images = pictures(*[10] * 150, 200)
+    assert measure_ranges(tiny, images, "percentile")["more"].high == pytest.approx(202)
+    assert measure_ranges(tiny, images, "percentile", 99)["more"].high < 13

@@ -300,3 +300,10 @@ def test_other_images_replace_what_the_recipe_says_and_nothing_else() -> None:
     other = own.calibrated_on("sample#val", seed=5).calibration
     assert other == Calibration("sample#val", images=7, seed=5, method="mse")
     assert recipe(precision="int8", correct={}).calibrated_on("sample", 4).calibration == Calibration("sample", images=4)
+
+
+@pytest.mark.parametrize(
+    ("metric", "amount", "said"), [("speed", 3, "budget 'speed=3': "), ("fidelity", "little", "'little' is not an amount")]
+)
+def test_a_single_precision_recipe_promises_what_can_be_measured(metric: str, amount: Any, said: str) -> None:
+    assert said in refusal(precision="fp32", budget={metric: amount})

@@ -154,3 +154,10 @@ def test_fitted_scales_are_the_best_of_every_fiftieth_down_to_half(shape: tuple[
     torch.testing.assert_close(found.scale, expected, rtol=1e-3, atol=0)
     assert torch.equal(found.scale, found.scale.half().float()), "as it will be stored"
     assert (found.low, found.high, found.scale.shape) == (-7, 7, shape)
+
+
+def test_no_scale_below_half_is_tried() -> None:
+    """Four bits of normal values beside one that is eight times as far out: the finer the better."""
+    weight = torch.cat([torch.ones(1), 0.12 * seeded(20_000).float()]).view(1, -1)
+    step = weight.abs().max().view(1, 1) / 7
+    assert torch.equal(fitted(weight, Integers(step, bits=4, symmetric=True)).scale, (step / 2).half().float())

@@ -66,6 +66,33 @@ def test_depth_that_is_a_thousand_times_too_large_is_named(tmp_path: Path) -> No
 def test_without_depth_there_are_frames_alone() -> None:
     result = survey(Frames(np.full((8, 8), np.nan, np.float32)), [0], "images:a", None, 0)
     assert (result.with_depth, result.valid, result.ratio, result.notes) == (0, 0, None, ())
-    assert math.isnan(result.median)
+    assert all(map(math.isnan, (result.nearest, result.median, result.farthest)))
+    assert result.histogram == (0,) * (len(EDGES) - 1)
     with pytest.raises(InputError, match="frame0 is damaged"):
         survey(Frames(None), [0], "x", None, 0)
+
+
+def test_a_prediction_counts_by_its_median_over_that_of_its_frame() -> None:
+    depths = [np.full((2, 4), depth, np.float32) for depth in (1, 2, 4, 8)]
+    depths[3][:] = 0  # of which nothing is predicted
+    shown: list[tuple[int, ...]] = []
+
+    def predict(image: np.ndarray) -> np.ndarray:
+        shown.append(image.shape)
+        return np.array([[3, 3, 3, 99]], np.float32)
+
+    result = survey(Frames(*depths), range(4), "sample", predict, 9)
+    assert result.ratio == pytest.approx(np.median([3 / 1, 3 / 2, 3 / 4]))
+    assert shown == [(2, 4, 3)] * 3
+    shown.clear()
+    assert survey(Frames(*depths), range(3), "sample", predict, 1).ratio == pytest.approx(3)
+    assert len(shown) == 1
+
+
+def test_frames_are_counted_as_they_are_read() -> None:
+    calls: list[tuple[int, int]] = []
+    depth = np.ones((2, 4), np.float32)
+    survey(Frames(depth, depth, depth, depth), [0, 2, 3], "x", None, 0, lambda *step: calls.append(step))
+    assert calls == [(1, 3), (2, 3), (3, 3)]
+    with pytest.raises(InputError, match="no frame of 'x' can be read: it is empty"):
+        survey(Frames(), [], "x", None, 0)

@@ -163,3 +163,21 @@ def test_bits_are_unpacked_up_to_the_last_that_is_there(bits: int) -> None:
     assert unpack(raw[:1], bits, False, 8 // bits).tolist() == [2**bits - 1] * (8 // bits)
     with pytest.raises(MilError, match=f"{bits} packed bytes do not hold 9 elements of {bits} bits"):
         unpack(raw, bits, False, 9)
+
+
+@pytest.mark.parametrize("offset", [64, 128, 2**62, 2**64 - 64])
+def test_a_blob_whose_metadata_the_file_does_not_hold_is_truncated(offset: int, tmp_path: Path) -> None:
+    path = written(tmp_path / "w", b"", 4).path
+    path.write_bytes(path.read_bytes()[:90])
+    with pytest.raises(MilError, match=rf"truncated \(90 bytes, {offset + 32} needed\)"):
+        BlobFile(path).read(offset, "INT8", 1)
+
+
+@pytest.mark.parametrize(("size", "held"), [(8, True), (9, False), (100, False), (2**62, False)])
+def test_a_blob_is_found_if_the_file_holds_all_of_it(size: int, held: bool, tmp_path: Path) -> None:
+    blob = written(tmp_path / "w", b"\0" * 8, 4, size=size)
+    if held:
+        assert blob.find(64, "INT8", size) == (128, size)
+    else:
+        with pytest.raises(MilError, match=rf"truncated \(136 bytes, {128 + size} needed\)"):
+            blob.find(64, "INT8", size)

@@ -4,14 +4,18 @@ import json
 import re
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import fcrn_mobile
+from fcrn_mobile.depth_contract import DepthContract
+from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.training_record import METRES, UP_TO_SCALE
-from fcrn_mobile.package.metadata import Metadata, key
+from fcrn_mobile.package.metadata import Metadata, key, model_contract
 
 SOURCES = Path(fcrn_mobile.__file__).parent
 NAMES = [field.name for field in fields(Metadata)]
@@ -49,3 +53,42 @@ def test_no_other_module_spells_a_key() -> None:
     assert spelled.search("told['fcrn_mobile.recipe']")
     found = [path.relative_to(SOURCES).as_posix() for path in SOURCES.rglob("*.py") if spelled.search(path.read_text(encoding="utf-8"))]
     assert found == []
+
+
+@pytest.mark.parametrize(("data", "told"), [("sample#train", "sample#train"), (None, "unknown"), ("", "unknown")])
+def test_a_network_tells_what_it_learned_from(data: str | None, told: str) -> None:
+    network: Any = SimpleNamespace(training=SimpleNamespace(data=data, camera=None), contract=DepthContract("scale"), sha256="ab")
+    written = Metadata.of(network, "1.2")
+    assert written == Metadata(
+        version="1.2", checkpoint_sha256="ab", training_data=told, **{**DepthContract("scale").to_metadata(), "camera": None}
+    )
+
+
+def test_a_camera_that_a_network_was_trained_with_goes_before_that_of_its_data() -> None:
+    camera = {"relative_focal": 0.9}
+    network: Any = SimpleNamespace(training=SimpleNamespace(data="sample", camera=camera), contract=DepthContract(), sha256="ab")
+    assert json.loads(Metadata.of(network, "1").camera or "") == camera
+
+
+def test_a_config_beside_a_model_speaks_where_its_metadata_are_silent(tmp_path: Path) -> None:
+    model, other = tmp_path / "net.mlpackage", tmp_path / "other.toml"
+    model.mkdir()
+    own = Metadata(**DepthContract("inverse").to_metadata()).to_dict()
+    assert model_contract(model, {}) is None
+    assert model_contract(None, {}) is None
+    model.with_suffix(".toml").write_text('depth = "scale"\n')
+    other.write_text('depth = "metres"\n')
+
+    def depth(*arguments: Any) -> str:
+        contract = model_contract(*arguments)
+        assert contract is not None
+        return contract.depth
+
+    assert depth(model, {}) == "scale"
+    assert depth(model, own) == "inverse", "what it says itself counts before the file beside it"
+    assert depth(None, own) == "inverse"
+    assert depth(model, {}, other) == depth(model, own, other) == depth(None, {}, other) == "metres"
+    assert model_contract(None, {}) is None
+    for name, said in ((model, str(model)), (None, "the model")):
+        with pytest.raises(InputError, match=f"metadata of '{re.escape(said)}': "):
+            model_contract(name, own | {key("contract"): "{"})

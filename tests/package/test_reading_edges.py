@@ -1,5 +1,6 @@
 """Files of a package at the limits of their size, names that lead elsewhere, and lists of functions in messages."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -15,6 +16,7 @@ from fcrn_mobile.package.reading import (
     file_within,
     function_block,
     metadata,
+    package_hash,
     read_specification,
 )
 
@@ -221,3 +223,16 @@ def test_damage_is_told_in_one_line(tmp_path: Path) -> None:
         (tmp_path / "Manifest.json").write_text(text)
         with pytest.raises(MilError, match=r"has no readable Manifest\.json"):
             read_specification(tmp_path)
+
+
+def test_a_package_s_hash_is_of_names_sizes_and_bytes_below_data(tmp_path: Path) -> None:
+    package = tmp_path / "net.mlpackage"
+    for name, content in (("Data/b/weight.bin", b"123"), ("Data/a.txt", b""), ("Manifest.json", b"{}")):
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_bytes(content)
+    expected = hashlib.sha256(b"a.txt\x000\x00" + b"b/weight.bin\x003\x00123").hexdigest()
+    assert package_hash(package) == expected
+    (package / "Manifest.json").write_bytes(b"another")
+    assert package_hash(package) == expected
+    (package / "Data/b/weight.bin").write_bytes(b"124")
+    assert package_hash(package) != expected

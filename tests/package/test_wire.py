@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from coremltools.proto.Model_pb2 import Model
-from coremltools.proto.NeuralNetwork_pb2 import NeuralNetwork, WeightParams
+from coremltools.proto.NeuralNetwork_pb2 import LoopLayerParams, NeuralNetwork, NeuralNetworkLayer, WeightParams
 from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -188,3 +188,41 @@ def test_a_program_is_the_same_either_way(tmp_path: Path, monkeypatch: pytest.Mo
     for layer in Model.FromString((tmp_path / "net.mlmodel").read_bytes()).neuralNetwork.layers:
         expected = np.array(layer.innerProduct.weights.floatValue).reshape(20, 20) @ expected
     np.testing.assert_allclose(Program.load(tmp_path / "net.mlmodel").predict({"x0": x})["x6"], expected, rtol=1e-4)
+
+
+def nested(loops: int) -> bytes:
+    """Weights in a convolution within so many loops: 3 · loops + 4 levels below the model."""
+    layer, loop = NeuralNetworkLayer.DESCRIPTOR.fields_by_name, LoopLayerParams.DESCRIPTOR.fields_by_name
+    content = field(layer["convolution"].number, field(90, field(1, 100 * FLOATS)))
+    for _ in range(loops):
+        content = field(layer["loop"].number, field(loop["bodyNetwork"].number, field(1, content)))
+    return field(500, field(1, content))
+
+
+@pytest.mark.parametrize("loops", [0, 1, 2, 31, 32])
+def test_weights_are_cut_out_of_as_many_levels_as_protobuf_reads(file: Path, loops: int) -> None:
+    content = nested(loops)
+    assert meant(content) != b"damaged"
+    kept, left_out = read(file, content)
+    assert kept == meant(content)
+    assert 100 * len(FLOATS) - 36 - 9 * (loops + 2) * 3 < left_out < 100 * len(FLOATS)
+
+
+def test_deeper_than_that_nothing_is_cut(file: Path) -> None:
+    content = nested(33)
+    assert meant(content) == b"damaged"
+    assert read(file, content)[0] == b"damaged"
+    file.write_bytes(content)
+    with apart(file, Model.DESCRIPTOR) as short:
+        assert short == content
+
+
+@pytest.mark.parametrize("other", [b"\x08\x96\x01", b"\x09" + b"\xff" * 8, b"\x0d" + b"\xff" * 4, field(1, b"z" * 40)])
+def test_fields_of_every_kind_are_passed_over(file: Path, other: bytes) -> None:
+    """Of a number that no schema has, before and behind the weights of a layer."""
+    number = varint(999 << 3 | other[0] & 7)
+    unknown = number + other[1:]
+    content = field(500, field(1, unknown + field(100, unknown + field(90, field(1, 100 * FLOATS)) + unknown) + unknown))
+    kept, left_out = read(file, content)
+    assert kept == meant(content) != b"damaged"
+    assert left_out == pytest.approx(100 * len(FLOATS), abs=60)

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.float_network import outside_network
+from fcrn_mobile.tuning import origin as module
 from fcrn_mobile.tuning.origin import Origin, open_origin
 from tests.mil.build import mb, save_program
 
@@ -53,3 +55,21 @@ def test_what_a_hash_does_not_cover_is_known_apart() -> None:
     assert parts[0] == {"input_size": [8, 8], "contract": {"depth": "scale", "mean": [0.5] * 3, "std": [1.0] * 3}}
     assert parts[0] != parts[1] != parts[2] != parts[0]
     assert open_origin("builtin").apart == {}
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_package_may_keep_all_its_weights(force: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The float candidate of a search is the package as it is."""
+    calls: list[Any] = []
+    monkeypatch.setattr(module, "package_recipe", lambda package, recipe: ("complete", recipe))
+    monkeypatch.setattr(module, "compress_package", lambda *asked, **options: calls.append((asked, options)))
+    monkeypatch.setattr(module, "export", lambda *asked: calls.append(asked))
+    origin, recipe, out = open_origin(str(save_program(tmp_path, _conv, [np.zeros((1, 3, 8, 12), np.float32)]))), Recipe(), tmp_path / "out"
+    origin.write(recipe, out, force)
+    assert calls == [((origin.network, ("complete", recipe), out, force), {"may_stay": True})]
+    calls.clear()
+    network = open_origin("builtin")
+    network.write(recipe, out, force)
+    assert calls == [(network.network, recipe, out, force)]
+    assert [each.title for each in (origin, network)] == [f"package '{origin.model}'", "network 'builtin'"]
+    assert origin.sha256 == origin.network.sha256 != network.sha256

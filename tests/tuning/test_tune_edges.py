@@ -1,5 +1,6 @@
 """The course of a search: targets, attempts, what is kept and what is shown, with exports and runs replaced by figures."""
 
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from fcrn_mobile.evaluation.formulas import compared
 from fcrn_mobile.evaluation.metrics import protocol
 from fcrn_mobile.tuning import tune as module
 from fcrn_mobile.tuning.candidates import CANDIDATES, OLDER
-from fcrn_mobile.tuning.measured import ALL, NONE, Sensitivities
+from fcrn_mobile.tuning.measured import ALL, FILE, NONE, Sensitivities
 from fcrn_mobile.tuning.result import Point, Tuning
 from fcrn_mobile.tuning.search import Fit
 from fcrn_mobile.tuning.tune import ATTEMPTS, MARGIN, Request, base_recipe, tune
@@ -54,6 +55,7 @@ class Run:
         self.fits: list[Fit] = []
         self.drifts: list[float] = []
         self.budgets: tuple[str, ...] = ()
+        self.span = (0.001, 0.1)
         sizes = {"fp32": 4000, "fp16": 2000}
         stored = {
             name: {weight: SimpleNamespace(stored_bytes=size) for weight in "ab"}
@@ -111,7 +113,7 @@ class Run:
             self.front = targets
             return [(INT8, 0.02), (MIXED, 0.01)]
 
-        return SimpleNamespace(fit=fitted, factor=1.5, span=lambda: (0.001, 0.1), front=front)
+        return SimpleNamespace(fit=fitted, factor=1.5, span=lambda: self.span, front=front)
 
     def validate(self, reference: Any, candidates: list[Any], unseen: Any, rule: Any, limits: Any, data: str, on_frame: Any) -> Any:
         self.validated.append((reference, candidates, unseen, rule, limits, data))
@@ -327,3 +329,24 @@ def test_a_base_is_named_after_the_checkpoint_or_read(tmp_path: Path) -> None:
     assert base_recipe("runs/net.pt2?size=64x96", None).name == "net-tuned"
     (tmp_path / "r.toml").write_text('name = "x"\n')
     assert base_recipe("builtin", tmp_path / "r.toml") == Recipe(name="x")
+
+
+@pytest.mark.parametrize(("span", "ends"), [((0.0, 0.1), (1e-6, 0.1)), ((0.0, 0.0), (1e-6, 2e-6)), ((1e-5, 1e-3), (1e-5, 1e-3))])
+def test_the_front_is_drawn_above_nought(run: Run, span: tuple[float, float], ends: tuple[float, float]) -> None:
+    run.span = span
+    run([fit(INT8)], [0.015])
+    assert (run.front[0], run.front[-1]) == pytest.approx([1.0001 * end for end in ends])
+    assert run.front == sorted(run.front)
+
+
+def test_a_folder_says_from_the_beginning_what_it_was_made_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else packages of a search that was stopped would be taken for those of another."""
+
+    def stopped(*asked: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "make_variants", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run([fit(INT8)], [0.015])
+    written = json.loads((run.folder / FILE).read_text())
+    assert written["inputs"]["checkpoint"] == "abc" and written["drifts"] == {}

@@ -172,3 +172,21 @@ def test_a_frame_that_a_candidate_was_calibrated_on_is_refused_before_anything_r
     with pytest.raises(InputError, match=rf"frame 'room/{number}' of 'room' is one of the calibration images"):
         validated(path, Model([2.2] * 4, path), calibrated, data="room")
     assert calibrated.looked_at == []
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+def test_a_candidate_s_scale_is_no_drift(path: Path, scale: float) -> None:
+    told = {key("recipe"): json.dumps({"name": "int8", "scale": scale})}
+    (drift,) = validated(path, Model([2.2 * scale] * 4, path, told)).candidates
+    assert drift.fidelity.abs_rel == pytest.approx(0, abs=1e-6)
+    assert drift.scale == scale
+
+
+@pytest.mark.parametrize("scale", [None, 2.0])
+def test_depth_of_another_kind_is_compared_by_a_scale_that_is_known(path: Path, scale: float | None) -> None:
+    told = {key("output_units"): UP_TO_SCALE, key("recipe"): json.dumps({"name": "int8"} | ({"scale": scale} if scale else {}))}
+    if scale:
+        assert validated(path, Model([4.4] * 4, path, told)).candidates[0].fidelity.abs_rel == pytest.approx(0, abs=1e-6)
+    else:
+        with pytest.raises(InputError, match="they do not compare"):
+            validated(path, Model([4.4] * 4, path, told))

@@ -51,3 +51,22 @@ def test_of_two_packages_both_or_none_are_equalised(
     else:
         with pytest.raises(InputError, match="only one was equalised"):
             float_program("net.mlpackage", made_with(theirs))
+
+
+@pytest.mark.parametrize(("ours", "equalised"), MADE)
+@pytest.mark.parametrize(("theirs", "too"), MADE)
+def test_a_package_is_equalised_as_what_was_compressed_from_it(
+    ours: Any, equalised: bool, theirs: Any, too: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference, candidate = made_with(ours), made_with(theirs)
+    candidate.metadata[key("source_sha256")] = "0" * 64
+    monkeypatch.setattr(DepthProgram, "load", lambda path, **_: reference)
+    monkeypatch.setattr(module, "open_float_package", lambda path, config: SimpleNamespace(model=path.name))
+    monkeypatch.setattr(module, "equalise_program", lambda model, recipe: (model, recipe.equalises))
+    monkeypatch.setattr(module, "as_program", lambda model: model)
+    if equalised and not too:
+        with pytest.raises(InputError, match="only one was equalised"):
+            float_program("net.mlpackage", candidate)
+    else:
+        expected: Any = ("net.mlpackage", True) if too and not equalised else reference
+        assert float_program("net.mlpackage", candidate) == expected
