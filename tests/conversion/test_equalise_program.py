@@ -9,11 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fcrn_mobile.conversion import equalise_program as equalise_module
 from fcrn_mobile.conversion.compress import compress
 from fcrn_mobile.conversion.equalise_program import equalise_program, program_links
 from fcrn_mobile.conversion.recipe import make_recipe
 from fcrn_mobile.conversion.weights import read_weights
 from fcrn_mobile.mil import Program
+from tests.mil.build import mb
 
 SIZE = (16, 24)
 PER_TENSOR = make_recipe({"precision": "int8", "granularity": "per_tensor", "min_elements": 0}, "test")
@@ -160,3 +162,33 @@ class Tapped(Hidden):
 def test_a_result_that_is_read_inside_too_stays() -> None:
     assert len(program_links(model_of(Hidden()))[0]) == 1
     assert program_links(model_of(Tapped(), results=("inner", "y")))[0] == []
+
+
+def built(monkeypatch: pytest.MonkeyPatch, depthwise: bool, computed_bias: bool = False) -> list[Any]:
+    """Links of two convolutions, built as they are: the second's bias may be computed."""
+    weight = np.ones((4, 1 if depthwise else 4, 1, 1), np.float32)
+
+    @mb.program(input_specs=[mb.TensorSpec(shape=(1, 3, 4, 6))], opset_version=ct.target.iOS16)
+    def program(x: Any) -> Any:
+        y = mb.conv(x=x, weight=np.ones((4, 3, 1, 1), np.float32))
+        one = np.ones(4, np.float32)
+        bias = mb.add(x=one, y=one) if computed_bias else one
+        return mb.conv(x=y, weight=weight, bias=bias, groups=4 if depthwise else 1)
+
+    (function,) = program.functions.values()
+    monkeypatch.setattr(equalise_module, "operations", lambda model: list(function.operations))
+    return program_links(program)[0]
+
+
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_a_reader_of_one_channel_is_said_to_be_one(depthwise: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    (link,) = built(monkeypatch, depthwise)
+    (giver,), (reader,) = link.givers, link.readers
+    assert (giver.single, reader.single) == (False, depthwise)
+    assert (giver.size, reader.size) == (12, 4 if depthwise else 16)
+    assert reader.rows.shape[0] == giver.rows.shape[0] == 4
+    assert reader.bias is None
+
+
+def test_a_bias_that_is_computed_keeps_its_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert built(monkeypatch, False, computed_bias=True) == []
