@@ -27,7 +27,7 @@ def test_a_recipe_takes_the_size_that_the_package_has() -> None:
         recipe = package_recipe(package(), Recipe(precision="int8", input_size=asked))
         assert (recipe.input_size, recipe.output, recipe.target, recipe.form) == ((64, 96), "array", "iOS16", "four")
     assert package_recipe(package(kind="image"), Recipe(precision="int8", target="iOS17")).target == "iOS17"
-    with pytest.raises(InputError, match=r"96×64 pixels, 'net\\.mlpackage' takes 64×96: leave input_size out"):
+    with pytest.raises(InputError, match=r"96×64 pixels, 'net\.mlpackage' takes 64×96: leave input_size out"):
         package_recipe(package(), Recipe(precision="int8", input_size=(96, 64)))
     with pytest.raises(InputError, match="is not known to take a picture: leave input_size out"):
         package_recipe(package(None), Recipe(precision="int8", input_size=(96, 64)))
