@@ -135,7 +135,7 @@ def find_outlier(weight: Tensor, compressed: Tensor, transposed: bool = False) -
         peaks, energy = rows.abs().amax(1), rows.square().sum(1)
         alive = energy > 0
         if not alive.any():
-            continue
+            return None
         channel = int(peaks.argmax())
         ratio = float(peaks[channel] / peaks[alive].median())
         noise = lost[alive] / energy[alive]

@@ -72,3 +72,8 @@ def test_an_operator_of_another_kind_does_not_end_the_walk() -> None:
     ours = depth_program(grey(), step("mul", "m", "grey", y=torch.tensor(2.0)), step("add", "y", "m", y=torch.tensor(1.0)))
     theirs = depth_program(grey(), step("add", "m", "grey", y=torch.tensor(2.0)), step("add", "y", "m", y=torch.tensor(1.5)))
     assert set(own_drifts(ours, theirs, {0: 0, 1: 1, 2: 2}, pictures(10))) == {2}
+
+
+def test_a_weight_of_nothing_and_a_vector_have_no_outlier() -> None:
+    for weight in (torch.zeros(4, 5, 1, 1), torch.tensor([1.0, 1, 1, 1, 90])):
+        assert find_outlier(weight, weight + 0.1) is None
