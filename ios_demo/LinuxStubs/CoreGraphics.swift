@@ -94,3 +94,16 @@ extension URL {
   }
   public func stopAccessingSecurityScopedResource() { Self.accessCount -= 1 }
 }
+
+extension CGImage {
+  /// Of RGBX bytes, row by row.
+  package static func ofRows(_ bytes: [UInt8], width: Int, height: Int) -> CGImage? {
+    CGDataProvider(data: NSData(data: Data(bytes))).flatMap {
+      CGImage(
+        width: width, height: height, bitsPerComponent: 8, bitsPerPixel: 32, bytesPerRow: 4 * width,
+        space: CGColorSpaceCreateDeviceRGB(),
+        bitmapInfo: CGBitmapInfo(rawValue: CGImageAlphaInfo.noneSkipLast.rawValue), provider: $0, decode: nil,
+        shouldInterpolate: false, intent: .defaultIntent)
+    }
+  }
+}

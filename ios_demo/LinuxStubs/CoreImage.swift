@@ -184,12 +184,6 @@ public class CIContext: NSObject {
         bytes += (0..<4).map { UInt8(min(max(colour[$0].rounded(), 0), 255)) }
       }
     }
-    return CGDataProvider(data: NSData(data: Data(bytes))).flatMap {
-      CGImage(
-        width: width, height: height, bitsPerComponent: 8, bitsPerPixel: 32, bytesPerRow: 4 * width,
-        space: CGColorSpaceCreateDeviceRGB(),
-        bitmapInfo: CGBitmapInfo(rawValue: CGImageAlphaInfo.noneSkipLast.rawValue), provider: $0, decode: nil,
-        shouldInterpolate: false, intent: .defaultIntent)
-    }
+    return CGImage.ofRows(bytes, width: width, height: height)
   }
 }

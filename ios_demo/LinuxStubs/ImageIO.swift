@@ -53,13 +53,7 @@ public func CGImageSourceCreateThumbnailAtIndex(
       return (0..<4).map { UInt8(colour[$0]) }
     }
   }
-  return CGDataProvider(data: NSData(data: Data(bytes))).flatMap {
-    CGImage(
-      width: width, height: height, bitsPerComponent: 8, bitsPerPixel: 32, bytesPerRow: 4 * width,
-      space: CGColorSpaceCreateDeviceRGB(),
-      bitmapInfo: CGBitmapInfo(rawValue: CGImageAlphaInfo.noneSkipLast.rawValue), provider: $0, decode: nil,
-      shouldInterpolate: false, intent: .defaultIntent)
-  }
+  return CGImage.ofRows(bytes, width: width, height: height)
 }
 
 public func CGImageSourceCopyAuxiliaryDataInfoAtIndex(

@@ -14,11 +14,7 @@ final class LibraryTests: XCTestCase {
   override func setUp() async throws { try startOver() }
 
   @MainActor private func live(_ package: Package = Package()) async throws -> LiveState {
-    try package.write()
-    let state = LiveState()
-    await state.start()
-    await state.waitUntilOpened()
-    return state
+    try await openedLive(package)
   }
 
   private func item(_ content: Data, _ types: [UTType]) throws -> PhotosPickerItem {

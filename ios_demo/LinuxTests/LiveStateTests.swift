@@ -13,10 +13,7 @@ final class LiveStateTests: XCTestCase {
 
   /// A live screen whose model is open and whose camera runs upright.
   @MainActor private func live(_ package: Package = Package()) async throws -> LiveState {
-    try package.write()
-    let state = LiveState()
-    await state.start()
-    await state.waitUntilOpened()
+    let state = try await openedLive(package)
     XCTAssertNil(state.problem)
     // The first image says how the camera is held, the next ones are upright.
     let turned = FakeCamera.shared

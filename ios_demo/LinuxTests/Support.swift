@@ -9,6 +9,15 @@ import XCTest
 /// Red grows to the right, green downwards.
 func slope(_ x: Double, _ y: Double) -> SIMD3<Double> { SIMD3(255 * x, 255 * y, 200) }
 
+/// A live screen with a package's model opened, and its camera started.
+@MainActor func openedLive(_ package: Package) async throws -> LiveState {
+  try package.write()
+  let state = LiveState()
+  await state.start()
+  await state.waitUntilOpened()
+  return state
+}
+
 /// A picture of a scene in shares of its width and height.
 func picture(
   _ width: Int, _ height: Int, format: OSType = kCVPixelFormatType_32BGRA,

@@ -34,13 +34,18 @@ def model(weight: Callable[[], Any], target: str, convolutions: int = 1) -> Any:
             made = [Builder.conv(x=x, weight=shared, bias=BIAS, name=f"y{number}") for number in range(convolutions)]
             return made[0] if convolutions == 1 else tuple(made)
 
-        return ct.convert(
-            program,
-            minimum_deployment_target=getattr(ct.target, target),
-            compute_precision=ct.precision.FLOAT32,
-            pass_pipeline=ct.PassPipeline.EMPTY,
-            skip_model_load=True,
-        )
+        return _as_it_is(program, target)
+
+
+def _as_it_is(program: Any, target: str) -> Any:
+    """A model of the program, its weights untouched."""
+    return ct.convert(
+        program,
+        minimum_deployment_target=getattr(ct.target, target),
+        compute_precision=ct.precision.FLOAT32,
+        pass_pipeline=ct.PassPipeline.EMPTY,
+        skip_model_load=True,
+    )
 
 
 @dataclass
@@ -245,13 +250,7 @@ def linear(weight: Callable[[], Any], target: str) -> Any:
         def program(x: Any) -> Any:
             return Builder.linear(x=x, weight=weight(), bias=BIAS, name="y0")
 
-        return ct.convert(
-            program,
-            minimum_deployment_target=getattr(ct.target, target),
-            compute_precision=ct.precision.FLOAT32,
-            pass_pipeline=ct.PassPipeline.EMPTY,
-            skip_model_load=True,
-        )
+        return _as_it_is(program, target)
 
 
 def _linear_integers() -> tuple[str, Callable[[], Any], NDArray[Any]]:
