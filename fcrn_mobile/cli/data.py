@@ -8,6 +8,7 @@ import click
 from fcrn_mobile.cli.command import Command
 from fcrn_mobile.cli.common import json_option, print_table, progress, write_json
 from fcrn_mobile.cli.outputs import OutputFile
+from fcrn_mobile.text import counted
 from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _print(result: "Survey", spec: str, model: str) -> None:
     from fcrn_mobile.evaluation.survey import EDGES
 
     sizes = ", ".join(f"{size} ({count})" for size, count in result.sizes.items())
-    print(f"{spec}: {result.frames} frames, {result.read} looked at; height × width {sizes}")
+    print(f"{spec}: {counted(result.frames, 'frame')}, {result.read} looked at; height × width {sizes}")
     if result.with_depth:
         print(f"depth in {result.with_depth} of them, {result.valid:.1%} of their pixels")
         print(f"nearest {result.nearest:.3g} m, median {result.median:.3g} m, farthest {result.farthest:.3g} m")

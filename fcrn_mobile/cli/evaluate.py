@@ -11,6 +11,7 @@ from fcrn_mobile.cli.frames import rule_for, rule_options, skip_bad_option, soun
 from fcrn_mobile.cli.model_config import model_config_option
 from fcrn_mobile.cli.outputs import OutputFile, OutputFolder
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.text import counted
 from fcrn_mobile.whole_file import written_whole
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def print_evaluation(result: "Evaluation") -> None:
     from fcrn_mobile.evaluation.align import NONE
 
     print(f"{result.model} ({result.backend}) on {result.data}")
-    print(f"{len(result.metrics.per_image)} images, protocol {result.metrics.rule.describe()}")
+    print(f"{counted(len(result.metrics.per_image), 'image')}, protocol {result.metrics.rule.describe()}")
     print(f"alignment {result.metrics.rule.alignment}")
     for warning in result.warnings:
         print(f"warning: {warning}")
@@ -214,7 +215,7 @@ def _ends(intervals: "Intervals", key: str) -> str:
 
 def _describe_baselines(learned: "Baselines", data: str) -> str:
     part = f" (median: {learned.median_frames})" if learned.median_frames < learned.frames else ""
-    return f"maps: no learning, the same for every image; from {learned.frames} frames{part} of\n  {data}"
+    return f"maps: no learning, the same for every image; from {counted(learned.frames, 'frame')}{part} of\n  {data}"
 
 
 def _draw_panels(runtime: "Runtime", source: "Source", result: "DepthMetrics", folder: Path, force: bool) -> None:

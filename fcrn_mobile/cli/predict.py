@@ -15,6 +15,7 @@ from fcrn_mobile.cli.model_config import model_config_option
 from fcrn_mobile.cli.outputs import OutputFolder
 from fcrn_mobile.depth_contract import IN_UNITS
 from fcrn_mobile.errors import InputError, UnusableInputError
+from fcrn_mobile.text import counted
 from fcrn_mobile.whole_file import make_folder
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def _print(writer: "DepthWriter", readable: "Readable", results: "list[PictureRe
             print(f"{path}: {_reach(result.extent, writer.unit)}  {result.files[0]}  {result.files[1]}{cloud}")
         else:
             written, backend = result.written, writer.runtime.backend
-            print(f"{path}: {written.frames} frames, {_reach(written.extent, writer.unit)}  {result.file}")
+            print(f"{path}: {counted(written.frames, 'frame')}, {_reach(written.extent, writer.unit)}  {result.file}")
             print(f"  prediction {written.prediction_fps:.1f} FPS, end to end {written.fps:.1f} FPS ({backend}, measured on this machine)")
         if note := str(result.focus):
             print(indent(note, "  "))

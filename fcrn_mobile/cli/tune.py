@@ -14,6 +14,7 @@ from fcrn_mobile.cli.model_config import config_words, model_config_option
 from fcrn_mobile.cli.outputs import OutputFolder
 from fcrn_mobile.cli.shipped_file import ShippedFile
 from fcrn_mobile.shipped import RECIPES
+from fcrn_mobile.text import counted
 
 if TYPE_CHECKING:
     from fcrn_mobile.tuning.result import Tuning
@@ -94,7 +95,7 @@ def print_tuning(result: "Tuning", model: str, out: Path, model_config: Path | N
     print(f"chosen by operator: {', '.join(f'{name}: {count}' for name, count in _counts(result).items())}")
     print(f"{result.mean_bits:.2f} bits per weight; {result.latency_ms:.2f} ms is an estimate, mean over chips, not run on a device")
     print(f"drift on the images searched on: predicted {fit.predicted:.4f}, measured {fit.measured:.4f}; {len(result.attempts)} verified")
-    print(f"simulated float16, not run on a device; {result.verified} images to verify on, none of them searched on")
+    print(f"simulated float16, not run on a device; {counted(result.verified, 'image')} to verify on, none of them searched on")
     if result.rule:
         print(f"metrics: {result.rule.text}")
     for promise in result.chosen.promises:

@@ -18,6 +18,7 @@ from fcrn_mobile.cli.traits import arithmetic_options, both_option, partings, po
 from fcrn_mobile.cli.validate_import import import_option
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.formulas import shown
+from fcrn_mobile.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -224,10 +225,11 @@ def print_drift(result: "Validation") -> None:
     columns = [SIZE, *metric_columns(result, shown()), OWN, EDGES, PSNR]
     rows = [[f"{result.reference_name} (reference)", *(column.of_reference(result) for column in columns), ""]]
     rows += [[drift.name, *(column.of(drift) for column in columns), drift.verdict] for drift in result.candidates]
-    print_table(f"Drift on {result.data}: {images} images, {how}", ["model", *(column.title for column in columns), "verdict"], rows)
+    heads = ["model", *(column.title for column in columns), "verdict"]
+    print_table(f"Drift on {result.data}: {counted(images, 'image')}, {how}", heads, rows)
     print(f"candidates ran on {result.ran_on}")
-    networks = len(result.candidates) + 1
-    print(f"{images} images through {networks} networks in {result.seconds:.1f} s: {result.images_per_second:.1f} images per second")
+    work = f"{counted(images, 'image')} through {len(result.candidates) + 1} networks"
+    print(f"{work} in {result.seconds:.1f} s: {result.images_per_second:.3g} images per second")
     if result.rule and result.rule.alignment != NONE:
         print(f"metrics are of predictions brought to the truth ({result.rule.alignment}), image by image: they say nothing of metres")
     if note := str(result.focus):

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from fcrn_mobile.cli.common import print_table, write_json
 from fcrn_mobile.cli.exits import end
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.text import counted
 
 if TYPE_CHECKING:
     from fcrn_mobile.evaluation.budget import Limit
@@ -90,7 +91,7 @@ def _print(report: "DeviceFidelityReport", results: "Sequence[DeviceFidelity]", 
     print_table(title, ["units", "backend", "host", "fidelity", "dB", "max abs", "first that differs", "verdict"], rows)
     machine = content["machine"]
     print(f"{report.path.name}: {machine['processor']}, {machine['system']}; nothing here ran on a device")
-    print(f"host: {'; '.join(content['hosts'].values())}; {results[0].frames} frames of {content['data']}")
+    print(f"host: {'; '.join(content['hosts'].values())}; {counted(results[0].frames, 'frame')} of {content['data']}")
     print(f"a frame differs where its fidelity is above {content['tolerance_abs_rel']:g}; max abs: {content['unit']}")
     print("fidelity here is to this package's own outputs on the host in float32, not to the float network: what the device adds")
     for result in results:

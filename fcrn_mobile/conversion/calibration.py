@@ -17,6 +17,7 @@ from fcrn_mobile.data.spec import open_images
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.float_network import FloatNetwork
 from fcrn_mobile.package.metadata import Metadata, key
+from fcrn_mobile.text import counted
 
 __all__ = [
     "CalibrationImages",
@@ -147,7 +148,7 @@ def image_notes(name: str, trained: str, recipe: Recipe) -> list[str]:
     if calibration is None:
         return []
     uses = [word for word, is_done in (("calibrated", recipe.activations == "int8"), ("corrected", recipe.correct)) if is_done]
-    notes = [f"{' and '.join(uses)} on {calibration.images} images of {calibration.data}, seed {calibration.seed}"]
+    notes = [f"{' and '.join(uses)} on {counted(calibration.images, 'image')} of {calibration.data}, seed {calibration.seed}"]
     if _is_sample(calibration.data) and not _is_sample(trained):
         notes.append(
             f"warning: that is the built-in sample, '{name}' was trained on {trained}: for the least drift give images of "

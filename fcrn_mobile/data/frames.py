@@ -17,6 +17,7 @@ from fcrn_mobile.data.listing import named
 from fcrn_mobile.data.pairing import collect, tell_left_out
 from fcrn_mobile.data.views import Intrinsics, Views, in_order
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.text import counted
 
 __all__ = ["Clip", "FileClip", "Triplets", "VideoClip", "check_equal_sizes", "checked_triplets", "open_frames", "sequence", "video_frames"]
 
@@ -183,7 +184,7 @@ def checked_triplets(clips: tuple[Clip, ...], step: int, path: Path) -> Triplets
         raise InputError(f"'{path}' has {longest} frames in a row, {2 * step + 1} are needed with step={step}: give a longer clip")
     short = [clip.names[0] for clip in clips if len(clip.names) < 2 * step + 1]
     if short:
-        tell_left_out(path, [f"{len(short)} recording{'s' if short[1:] else ''} of fewer than {2 * step + 1} frames ({named(short)})"])
+        tell_left_out(path, [f"{counted(len(short), 'recording')} of fewer than {2 * step + 1} frames ({named(short)})"])
     return triplets
 
 

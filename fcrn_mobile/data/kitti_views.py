@@ -18,6 +18,7 @@ from fcrn_mobile.data.pairing import collect, pair, tell_left_out
 from fcrn_mobile.data.stereo import Rig, StereoPairs, checked_pairs
 from fcrn_mobile.data.views import Intrinsics
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.text import counted
 
 __all__ = ["open_kitti_stereo", "open_kitti_triplets"]
 
@@ -127,7 +128,7 @@ def _uncalibrated(files: tuple[str, ...], read: set[str]) -> list[str]:
         if (camera := next((place for place, name in enumerate(folders) if name in cameras), 0)) and "proj_depth" not in folders:
             missing["/".join(folders[:camera])] = None
     names = [name for name in missing if name not in read]
-    return [f"{len(names)} drive{'s' if names[1:] else ''} without a calibration file ({named(names)})"] if names else []
+    return [f"{counted(len(names), 'drive')} without a calibration file ({named(names)})"] if names else []
 
 
 def _pictures(folder: Path) -> dict[str, Path]:

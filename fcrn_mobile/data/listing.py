@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.text import counted
 
 __all__ = ["NAMED", "Listing", "is_hidden", "list_files", "named", "natural_key"]
 
@@ -37,7 +38,7 @@ class Listing:
         """What was passed over, a phrase each."""
         remarks = []
         if self.dangling:
-            remarks.append(f"{len(self.dangling)} link{'s' if self.dangling[1:] else ''} to nowhere ({named(self.dangling)})")
+            remarks.append(f"{counted(len(self.dangling), 'link')} to nowhere ({named(self.dangling)})")
         if self.repeated:
             what = "links to folders" if self.repeated[1:] else "link to a folder"
             remarks.append(f"{len(self.repeated)} {what} above or already read ({named(self.repeated)})")

@@ -10,6 +10,7 @@ from typing import Any
 from fcrn_mobile.doctor import app, engine, loading, size, values
 from fcrn_mobile.doctor.rules import SEVERITIES, Rule, Severity, rules
 from fcrn_mobile.doctor.subject import Place, Subject
+from fcrn_mobile.text import counted
 
 __all__ = ["BASIS", "Diagnosis", "Finding", "diagnose", "examine"]
 
@@ -72,8 +73,8 @@ class Diagnosis:
     @property
     def counts(self) -> dict[Severity, int]:
         """Findings by severity, those without any left out."""
-        counted = Counter(finding.rule.severity for finding in self.findings)
-        return {severity: counted[severity] for severity in SEVERITIES if counted[severity]}
+        numbers = Counter(finding.rule.severity for finding in self.findings)
+        return {severity: numbers[severity] for severity in SEVERITIES if numbers[severity]}
 
     @property
     def has_errors(self) -> bool:
@@ -81,7 +82,7 @@ class Diagnosis:
         return "error" in self.counts
 
     def __str__(self) -> str:
-        counts = ", ".join(f"{count} {severity}{'s' if count > 1 else ''}" for severity, count in self.counts.items())
+        counts = ", ".join(counted(count, severity) for severity, count in self.counts.items())
         worst = [finding.rule.id for finding in self.findings if finding.rule.severity != "note"]
         return (counts or "nothing found") + (f": {', '.join(worst)}" if worst else "") + f" (of {self.rules} rules)"
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from fcrn_mobile.errors import InputError, brief, require_known
 from fcrn_mobile.latency.placement import Placed, Placement
+from fcrn_mobile.text import counted
 
 __all__ = ["ENGINE", "UNITS", "Comparison", "ComputePlan", "PlannedOperator", "compare", "describe", "read_plans"]
 
@@ -197,7 +198,7 @@ def describe(comparisons: Iterable[Comparison]) -> list[str]:
             lines.append(f"  not compared: {one.unmatched[0]} operators of the plan alone, {one.unmatched[1]} of the package alone")
     fallbacks, missed, alarms = (sum(len(getattr(one, key)) for one in each) for key in ("fallbacks", "missed", "false_alarms"))
     precision, recall = (_shown(_share(fallbacks, fallbacks + others), fallbacks + others) for others in (alarms, missed))
-    return [*lines, f"'falls back', over {len(each)} plan{'s' if len(each) != 1 else ''}: precision {precision}, recall {recall}"]
+    return [*lines, f"'falls back', over {counted(len(each), 'plan')}: precision {precision}, recall {recall}"]
 
 
 def _named(rule: Placed) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fcrn_mobile.network.foreign_keys import some
+from fcrn_mobile.text import counted
 
 __all__ = ["Candidate", "Group", "described", "largest", "networks"]
 
@@ -76,7 +77,7 @@ def described(groups: list[Group]) -> str:
     """How many tensors a file holds, where, and the first keys."""
     count = sum(len(group.tensors) for group in groups)
     parts = [f"{f'under {group.place}: ' if group.place else ''}{some(sorted(group.tensors))}" for group in groups[:2]]
-    return f"{count} tensor{'s' if count != 1 else ''} ({'; '.join(parts)}{' …' if len(groups) > 2 else ''})"
+    return f"{counted(count, 'tensor')} ({'; '.join(parts)}{' …' if len(groups) > 2 else ''})"
 
 
 def _prefixes(tensors: Mapping[str, Any], signs: tuple[str, ...]) -> Iterator[str]:

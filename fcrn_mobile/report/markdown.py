@@ -7,7 +7,7 @@ from fcrn_mobile.data.grammar import portable
 from fcrn_mobile.report.columns import OWN, SIZE, metric_columns
 from fcrn_mobile.report.gate import Outcome
 from fcrn_mobile.report.verdict import WORDS, headline
-from fcrn_mobile.text import printable
+from fcrn_mobile.text import counted, printable
 from fcrn_mobile.validation.baseline import Change
 from fcrn_mobile.validation.result import Validation
 
@@ -27,7 +27,7 @@ def _section(outcome: Outcome) -> str:
     rule = validation.rule.text if validation.rule else "fidelity alone, no true depth"
     images = validation.reference_metrics["images"]
     lines = [f"### {_cell(headline(validation, [candidate.name for candidate in validation.candidates]))}", ""]
-    lines += [f"{images} images of {_cell(portable(validation.data))}, {rule}. Candidates ran on {validation.ran_on}.", ""]
+    lines += [f"{counted(images, 'image')} of {_cell(portable(validation.data))}, {rule}. Candidates ran on {validation.ran_on}.", ""]
     lines += [f"{outcome.view}.", ""] if outcome.view else []
     lines += [*_candidates(validation), ""]
     lines += [f"- **{_cell(case.model)}**, {case.metric}: {_cell(case.text)}" for case in outcome.cases if case.held is False]

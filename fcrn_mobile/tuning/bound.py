@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from fcrn_mobile.evaluation.budget import BOUNDARY, FIDELITY, Check
+from fcrn_mobile.text import counted
 from fcrn_mobile.validation.result import Drift
 
 __all__ = ["FEW", "LEVEL", "Promise", "aim", "half_width", "promises"]
@@ -53,7 +54,7 @@ class Promise:
         limit = self.check.limit
         value, worst = (f"{v:.2%}" if limit.relative else f"{v:.4f}" for v in (self.check.value, self.worst))
         bound = "no bound over images" if self.bound is None else f"{LEVEL:.0%} upper bound {worst}"
-        return f"budget {limit.text} {'held' if self.held else 'BROKEN'}, measured {value}, {bound}, {self.images} images"
+        return f"budget {limit.text} {'held' if self.held else 'BROKEN'}, measured {value}, {bound}, {counted(self.images, 'image')}"
 
 
 def promises(drift: Drift) -> tuple[Promise, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 import fcrn_mobile
 from fcrn_mobile.conversion.recipe import Recipe
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
+from fcrn_mobile.text import counted
 from fcrn_mobile.tuning.bound import FEW, LEVEL, Promise, promises
 from fcrn_mobile.tuning.search import Choice, Fit
 from fcrn_mobile.validation.result import Drift
@@ -108,7 +109,8 @@ class Tuning:
     @property
     def warnings(self) -> tuple[str, ...]:
         """The notes, and whether the promise rests on few images."""
-        few = f"verified on {self.verified} images: fewer than {FEW} tell little of others, give more with --verify-images and --data"
+        images = counted(self.verified, "image")
+        few = f"verified on {images}: fewer than {FEW} tell little of others, give more with --verify-images and --data"
         return (*self.notes, few) if self.verified < FEW else self.notes
 
     def to_json(self) -> dict[str, Any]:
