@@ -178,23 +178,23 @@ def _places(traceback: TracebackType | None) -> Iterator[str]:
         traceback = traceback.tb_next
 
 
-def _declare_operators_of_torchvision() -> None:
-    """What the import of a torchvision that was built for another torch (CUDA's, the CPU's) asks for; its networks don't use them."""
-    for name in ("nms", "qnms"):
-        try:
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    """Before a conftest of coremltools imports torchvision: what one that was built for another torch (CUDA's, the CPU's) asks for.
+
+    The networks of torchvision don't use these operators.
+    """
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError:
+        for name in ("nms", "qnms"):
             torch.library.define(f"torchvision::{name}", "(Tensor boxes, Tensor scores, float threshold) -> Tensor")
-        except RuntimeError:  # defined
-            return
+    except ImportError:
+        pass
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Begin, once Core ML is simulated."""
-    try:
-        import torchvision  # noqa: F401
-    except RuntimeError:
-        _declare_operators_of_torchvision()
-    except ImportError:
-        pass
     task = Task(**json.loads(Path(os.environ["CORE_ML_SUITE"]).read_text(encoding="utf-8")))
     config.pluginmanager.register(Recorder(config.stash[ANSWERS], task))

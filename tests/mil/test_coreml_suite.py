@@ -40,6 +40,23 @@ def line(**values: Any) -> dict[str, Any]:
     }
 
 
+def test_a_torchvision_for_another_torch_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It asks for operators of its own library on import, and a conftest of coremltools imports it."""
+    (tmp_path / "torchvision.py").write_text("import torch\ntorch.library.register_fake('torchvision::nms')(lambda *boxes: None)\n")
+    (tmp_path / "conftest.py").write_text("import torchvision\n")
+    (tmp_path / "test_it.py").write_text("def test_it(): pass\n")
+    task = tmp_path / "task.json"
+    task.write_text(json.dumps({"journal": str(tmp_path / "journal.jsonl")}))
+    monkeypatch.setenv("CORE_ML_SUITE", str(task))
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        here = ["--rootdir", str(tmp_path), "-c", os.devnull, "-p", "no:cacheprovider", "--import-mode", "importlib", str(tmp_path)]
+        assert pytest.main(["-q", "-p", "recorder", "--simulate-core-ml", *here]) == 0
+    finally:
+        sys.modules.pop("torchvision", None)
+    assert [json.loads(line).get("outcome") for line in (tmp_path / "journal.jsonl").read_text().splitlines()] == [None, "passed"]
+
+
 LACKING = "operator 'x' at 'y' in 'z' is not known to this runtime: run the package on macOS instead"
 
 
