@@ -79,8 +79,8 @@ class _Scope:
         operations: list[Operation] = []
         for proto in block.operations:
             if proto.type == "const":
-                name = proto.outputs[0].name
-                self.constants[name] = self.reader.read(proto.attributes["val"], f"constant '{name}' in '{self.where}'")
+                (output,) = proto.outputs
+                self.constants[output.name] = self.reader.read(proto.attributes["val"], f"constant '{output.name}' in '{self.where}'")
                 continue
             operation = self._operation(proto)
             if proto.type.startswith("constexpr_"):
@@ -105,7 +105,7 @@ class _Scope:
         """A value that this scope gets, under a name that no value outside has."""
         name = value.name
         if name in self.names.parents or name in self.constants.parents:
-            name += _INSIDE * (len(self.names.maps) - 1)
+            name += _INSIDE * len(self.names.maps)
         self.names[value.name] = name
         return _info(value, name)
 

@@ -225,13 +225,13 @@ def depth_map(output: Any, model: str = "the model") -> NDArray[np.float32]:
 
 
 def _map_shape(shape: Shape) -> Shape | None:
-    """The two axes of at least 2 that are left without those of length 1 before and behind them; None where others are left."""
+    """The two axes that are left without those of length 1 before and behind them; None where others are left, or one of length 0."""
     lengths = list(shape)
     while lengths and lengths[0] == 1:
         lengths.pop(0)
-    while len(lengths) > 2 and lengths[-1] == 1:
+    while lengths and lengths[-1] == 1:
         lengths.pop()
-    return tuple(lengths) if len(lengths) == 2 and all(length is not None and length >= 2 for length in lengths) else None
+    return tuple(lengths) if len(lengths) == 2 and 0 not in lengths else None
 
 
 def _check_image(model: str, port: Port, contract: DepthContract | None) -> None:
@@ -307,7 +307,7 @@ def _output(model: str, outputs: Sequence[Port], name: str | None) -> Port:
         raise InputError(f"{model} gives {_listed(outputs)}, no output '{name}' as its contract says: correct output")
     if name is None and len(outputs) != 1:
         raise InputError(f"{model} gives {_listed(outputs)}: {_ONE_MAP}; {_keys(_DEPTH, _OUTPUT)}")
-    port = outputs[0] if name is None else next(port for port in outputs if port.name == name)
+    port = next(port for port in outputs if name in (None, port.name))
     floating = port.dtype == _GRAY if port.kind == "image" else port.dtype in _FLOATS
     is_open = port.shape is None or None in port.shape or port.is_flexible
     if not floating or not (is_open or _map_shape(port.shape or ())):

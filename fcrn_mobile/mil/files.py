@@ -126,9 +126,9 @@ def readable(feature: Feature, value: Any) -> Any:
         ranked = sorted(value.items(), key=lambda item: -item[1])
         return [{"label": label, "probability": probability} for label, probability in ranked]
     if feature.labels:
-        best = value.argmax(axis=-1).reshape(-1) if value.size else ()
         rows = value.reshape(-1, value.shape[-1])
-        return [{"label": feature.labels[column], "confidence": float(row[column])} for row, column in zip(rows, best, strict=False)]
+        best = rows.argmax(axis=1)
+        return [{"label": feature.labels[column], "confidence": float(row[column])} for row, column in zip(rows, best, strict=True)]
     return value
 
 

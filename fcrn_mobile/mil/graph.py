@@ -126,10 +126,10 @@ class _Reader:
                 yield self._node(op, declarations)
 
     def _constant(self, op: "Operation") -> None:
-        name, value = op.outputs[0].name, op.attributes["val"]
-        tensor = Tensor.of(name, op.outputs[0].type)
-        self._weights[name] = Weight(tensor, ceil(tensor.bytes), compressed=False)
-        self._numbers[name] = _numbers(value)
+        (output,) = op.outputs
+        tensor = Tensor.of(output.name, output.type)
+        self._weights[output.name] = Weight(tensor, ceil(tensor.bytes), compressed=False)
+        self._numbers[output.name] = _numbers(op.attributes["val"])
 
     def _compressed(self, op: "Operation") -> None:
         """The result takes the place of a constant, at the bytes of what it is expanded from."""
@@ -168,8 +168,6 @@ def _immediate(argument: "Argument") -> "list[Value]":
 
 def _numbers(value: "Value") -> tuple[float, ...]:
     """Integers, booleans and floats that stand in the specification itself; nothing for those in the weights file."""
-    if value.WhichOneof("value") != "immediateValue" or value.immediateValue.WhichOneof("value") != "tensor":
-        return ()
     tensor = value.immediateValue.tensor
     kind = tensor.WhichOneof("value")
     return tuple(float(v) for v in getattr(tensor, kind).values) if kind in ("ints", "bools", "floats", "longInts") else ()

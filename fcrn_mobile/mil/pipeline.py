@@ -144,7 +144,7 @@ def _check_wire(feature: Feature, features: Mapping[str, Feature], where: str, l
 def _same_type(source: Feature, read: Feature) -> bool:
     """As Core ML compares: kinds and types are the same; so are ranks, and sizes where both are fixed. None declared fits any."""
     if (source.kind, source.dtype) != (read.kind, read.dtype):
-        return source.kind == read.kind == "image" and {source.dtype, read.dtype} <= {"RGB", "BGR"}
+        return {source.dtype, read.dtype} == {"RGB", "BGR"}
     if () in (source.shape, read.shape):
         return True
     fixed = _is_fixed(source.shapes) and _is_fixed(read.shapes)

@@ -47,7 +47,7 @@ def refusals(
         inputs: shapes by name of what the block gets, where lengths that the program leaves open have their defaults.
     """
     shapes = dict(inputs or {})
-    own = {op.outputs[0].name: op.attributes["val"] for op in block.operations if op.type == "const"}
+    own = {output.name: op.attributes["val"] for op in block.operations if op.type == "const" for output in op.outputs}
     stored = ChainMap(own) if outside is None else outside.new_child(own)
     for operation in block.operations:
         operator = OPERATORS.get(operation.type)

@@ -256,10 +256,10 @@ def _source(path: Path) -> Path:
     """
     if path.suffix != ".mlmodelc":
         return path
-    models = sorted(path.glob(f"{_SOURCE}.*"))
-    if not models:
+    model = next(path.glob(f"{_SOURCE}.*"), None)
+    if model is None:
         raise MilError(f"'{path}' was compiled for devices, which only they can read: load the .mlpackage or .mlmodel it was made from")
-    return models[0]
+    return model
 
 
 def _fill(source: Path, folder: Path) -> None:

@@ -145,7 +145,7 @@ def _zeros(feature: Feature) -> NDArray[Any]:
         dtype: Any = np.float16 if feature.dtype == "GRAYSCALE_FLOAT16" else np.uint8
         return np.zeros((*feature.shape, *((CHANNELS[feature.dtype],) if feature.dtype in CHANNELS else ())), dtype)
     if feature.kind == "array":
-        return np.zeros(feature.shape, np.int32 if feature.dtype.startswith("INT") else np.float32)
+        return np.zeros(feature.shape)
     raise MilError(f"input '{feature.name}' is a {feature.kind}: it has no size")
 
 

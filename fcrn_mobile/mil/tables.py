@@ -3,6 +3,7 @@
 What a file may hold is checked as coremltools does, mlmodel/src/Validation; ``ops/model.py`` says what is computed.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,14 +25,14 @@ _CATEGORIES = ("text", "whole")
 
 def _regressor(source: Source) -> Parts:
     model = source.model.glmRegressor
-    inputs, outputs = _typed(source, _NUMERIC, ("number", "array"))
+    inputs, (y,) = _typed(source, _NUMERIC, ("number", "array"))
     weights, offset = _coefficients(source, model)
-    if outputs[0].kind == "number" and len(offset) != 1:
+    if y.kind == "number" and len(offset) != 1:
         raise MilError(f"'{source.where}' gives {len(offset)} numbers as one: {_AGAIN}")
     transform = model.PostEvaluationTransform.Name(_known(source, model, "postEvaluationTransform"))
     arguments = {"features": _references(inputs), "weights": weights, "offset": offset, "transform": transform}
-    arguments["single"] = outputs[0].kind == "number"
-    return single(source, arguments, inputs, outputs)
+    arguments["single"] = y.kind == "number"
+    return single(source, arguments, inputs, (y,))
 
 
 def _classifier(source: Source) -> Parts:
@@ -41,7 +42,7 @@ def _classifier(source: Source) -> Parts:
     classes = class_labels(model, source.where)
     one_vs_rest = _known(source, model, "classEncoding") == model.OneVsRest
     due = len(classes) if one_vs_rest and len(classes) > 2 else len(classes) - 1
-    if len(classes) < 2 or len(offset) != due:
+    if len(offset) != due:
         raise MilError(f"'{source.where}' has {len(offset)} rows of weights for {len(classes)} classes: {_AGAIN}")
     transform = model.PostEvaluationTransform.Name(_known(source, model, "postEvaluationTransform"))
     if transform == "Probit" and len(classes) > 2:
@@ -66,7 +67,7 @@ def _scaler(source: Source) -> Parts:
         raise MilError(f"'{source.where}' has {len(model.shiftValue)} shifts, {len(model.scaleValue)} scales for {x.type_text}: {_AGAIN}")
     shift, scale = (_constants(list(values) or [empty]) for values, empty in ((model.shiftValue, 0.0), (model.scaleValue, 1.0)))
     if x.kind != "array":
-        shift, scale = shift[0], scale[0]
+        (shift,), (scale,) = shift, scale
     arguments = {"x": Reference(x.name), "shift": shift, "scale": scale, "whole": y.dtype.startswith("INT")}
     return single(source, arguments, (x,), (y,))
 
@@ -93,7 +94,7 @@ def _imputer(source: Source) -> Parts:
     elif isinstance(value, list):
         raise MilError(f"'{where}' puts {len(value)} values into {x.type_text}: {_AGAIN}")
     elif x.kind == "number":
-        value = _constants([value])[0]
+        value = torch.tensor(value, dtype=torch.float64)
     if missing is None:
         missing = "" if x.dtype == "STRING" else float("nan")
     return single(source, {"x": Reference(x.name), "value": value, "missing": missing}, (x,), (y,))
@@ -114,7 +115,7 @@ def _vectorizer(source: Source) -> Parts:
     if missing := {column.inputColumn for column in columns} ^ {feature.name for feature in inputs}:
         raise MilError(f"'{source.where}' does not put {min(missing)[:80]!r} into its array: {_AGAIN}")
     lengths = tuple(int(column.inputDimensions) for column in columns)
-    if not 0 < sum(lengths) <= LARGEST or min(lengths) < 1:
+    if sum(lengths) > LARGEST or min(lengths) < 1:
         raise MilError(f"'{source.where}' makes an array of {sum(lengths)} numbers: {_AGAIN}")
     features = tuple(Reference(column.inputColumn) for column in columns)
     return single(source, {"features": features, "lengths": lengths}, inputs, outputs)
@@ -155,13 +156,13 @@ def _identity(source: Source) -> Parts:
 
 
 def _typed(
-    source: Source, reads: Sequence[str], gives: Sequence[str], inputs: tuple[int, int] = (1, 2**16), results: tuple[int, int] = (1, 1)
+    source: Source, reads: Sequence[str], gives: Sequence[str], inputs: tuple[int, float] = (1, math.inf), results: tuple[int, int] = (1, 1)
 ) -> tuple[tuple[Feature, ...], tuple[Feature, ...]]:
     """Inputs and outputs, of these kinds and as many as there may be."""
     features = described(source)
     for role, group, kinds, (least, most) in zip(("input", "output"), features, (reads, gives), (inputs, results), strict=True):
         if not least <= len(group) <= most:
-            raise MilError(f"'{source.where}' has {len(group)} {role}s, a {source.kind} model has {least or most}: {_AGAIN}")
+            raise MilError(f"'{source.where}' has {len(group)} {role}s, a {source.kind} model has {least}: {_AGAIN}")
         for feature in group:
             if _category(feature) not in kinds:
                 raise MilError(f"'{source.where}' has the {role} {feature.name!r}, {feature.type_text}, as no {source.kind} has: {_AGAIN}")
@@ -178,7 +179,8 @@ def _category(feature: Feature) -> str:
 def _coefficients(source: Source, model: Any) -> tuple[Tensor, Tensor]:
     """Rows of weights, and the offset of each."""
     rows = [list(row.value) for row in model.weights]
-    if not rows or not rows[0] or len({len(row) for row in rows}) != 1 or len(model.offset) != len(rows):
+    lengths = {len(row) for row in rows}
+    if len(lengths) != 1 or 0 in lengths or len(model.offset) != len(rows):
         raise MilError(f"'{source.where}' has {len(rows)} rows of weights and {len(model.offset)} offsets that do not match: {_AGAIN}")
     return torch.tensor(rows, dtype=torch.float64), _constants(list(model.offset))
 
@@ -186,7 +188,7 @@ def _coefficients(source: Source, model: Any) -> tuple[Tensor, Tensor]:
 def _categories(source: Source, categories: Any, x: Feature) -> tuple[str | int, ...]:
     """Categories of the type that a label, or the keys of a dictionary, have."""
     kind = str if x.dtype == "STRING" else int
-    if not isinstance(categories, list) or not categories or not all(type(item) is kind for item in categories):
+    if not categories or not all(type(item) is kind for item in categories):
         raise MilError(f"'{source.where}' has no {x.dtype} categories: {_AGAIN}")
     if len(set(categories)) != len(categories):
         raise MilError(f"'{source.where}' has a category twice: {_AGAIN}")

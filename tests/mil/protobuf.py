@@ -34,6 +34,13 @@ def constant(numbers: Any, shape: Sequence[int] | None = None, name: str | None 
     return value
 
 
+def text(words: str) -> Any:
+    """A text that stands in the specification."""
+    value = MIL_pb2.Value(type=tensor_type((), "STRING"))
+    value.immediateValue.tensor.strings.values.append(words)
+    return value
+
+
 def operation(kind: str, result: Sequence[int] = (1,), outputs: Sequence[str] = ("y",), **inputs: Any) -> Any:
     """An operator; its inputs are names of values, or constants, or lists of names."""
     proto = MIL_pb2.Operation(type=kind)

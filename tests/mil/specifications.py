@@ -8,6 +8,7 @@ import numpy as np
 
 from fcrn_mobile.quiet import quiet_coremltools
 from tests.mil.build import mb, save_program
+from tests.mil.protobuf import tensor_type
 
 with quiet_coremltools():
     import coremltools as ct
@@ -43,6 +44,21 @@ def model(kind: str, inputs: dict[str, Any], outputs: dict[str, Any]) -> Any:
     for name, declared in outputs.items():
         feature(made.description.output, name, declared)
     getattr(made, kind).SetInParent()
+    return made
+
+
+def written_program(inputs: dict[str, Any], outputs: dict[str, Any], types: dict[str, Any], *operations: Any) -> Any:
+    """An ML program of operators by hand, whose inputs it declares as these types, or as float32 of these shapes."""
+    made = model("mlProgram", inputs, outputs)
+    made.specificationVersion = 8
+    made.mlProgram.version = 1
+    function = made.mlProgram.functions["main"]
+    function.opset = "CoreML7"
+    for name, declared in types.items():
+        function.inputs.add(name=name).type.CopyFrom(tensor_type(declared) if isinstance(declared, tuple) else declared)
+    block = function.block_specializations["CoreML7"]
+    block.operations.extend(operations)
+    block.outputs.extend(outputs)
     return made
 
 

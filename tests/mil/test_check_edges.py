@@ -1,16 +1,18 @@
 """What a function may just be, and what is one too many: specifications written by hand, without a package."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from coremltools.proto import MIL_pb2, Model_pb2
 
 from fcrn_mobile.mil import MilError
-from fcrn_mobile.mil.check import check_block
+from fcrn_mobile.mil.check import check_block, check_function
 from fcrn_mobile.mil.check_features import check_features
 from fcrn_mobile.mil.shapes import ShapeRule, by
 from fcrn_mobile.mil.values import LARGEST, check_size, shape_of, type_name
-from tests.mil.protobuf import named_constant, operation, tensor_type
+from tests.mil.protobuf import constant, named_constant, operation, tensor_type
+from tests.mil.specifications import model, written_program
 
 
 def function(*operations: Any, outputs: tuple[str, ...] = ("y",), inputs: dict[str, Any] | None = None) -> tuple[Any, Any]:
@@ -372,3 +374,68 @@ def test_a_rule_allows_what_it_says() -> None:
 
 def test_operators_are_called_by_their_first_result() -> None:
     refused("operator 'relu' at 'a' in 'a.mlpackage' reads 'q'", relu(x="q", outputs=("a", "b")), outputs=("a",))
+
+
+def test_long_names_are_cut_in_messages() -> None:
+    refused(f"operator 'relu' at '{'n' * 80}' in 'a.mlpackage' reads", relu(x="q", outputs=("n" * 90,)))
+    refused(f"output '{'n' * 80}' of 'a.mlpackage' is never computed", relu(), outputs=("n" * 90,))
+
+
+def test_types_of_values_that_stand_in_place_have_to_be_known() -> None:
+    wrong = constant([1.0, 2.0])
+    wrong.type.tensorType.dataType = 99
+    refused("a value of operator 'relu' at 'y' in 'a.mlpackage' has the data type number 99", relu(alpha=wrong))
+    attributed = relu()
+    attributed.attributes["alpha"].CopyFrom(wrong)
+    refused("a value of operator 'relu' .* has the data type number 99", attributed)
+    checked(relu(alpha=constant([1.0, 2.0])))
+
+
+@pytest.mark.parametrize("kind", ["listType", "stateType"])
+def test_lists_and_states_hold_tensors_of_types_that_are_known(kind: str) -> None:
+    def holding(inner: Any) -> dict[str, Any]:
+        outer = MIL_pb2.ValueType()
+        (outer.listType.type if kind == "listType" else outer.stateType.wrappedType).CopyFrom(inner)
+        return {"x": tensor_type((2, 3)), "l": outer}
+
+    checked(relu(), inputs=holding(tensor_type((1,))))
+    refused("input 'l' of 'a.mlpackage' has the data type number 99", relu(), inputs=holding(_numbered(99)))
+    refused("input 'l' of 'a.mlpackage' has 9 dimensions", relu(), inputs=holding(tensor_type((1,) * 9)))
+    refused("input 'l' of 'a.mlpackage' holds no tensors", relu(), inputs=holding(holding(tensor_type((1,)))["l"]))
+
+
+def test_the_shape_of_a_lists_elements_may_be_empty_and_states_are_written_without_a_result() -> None:
+    made = operation("make_list", outputs=("l",))
+    made.outputs[0].type.Clear()
+    made.outputs[0].type.listType.type.CopyFrom(tensor_type(()))
+    made.inputs["elem_shape"].SetInParent()
+    checked(made, relu())
+    checked(operation("write_state", outputs=(), input="x", data="x"), relu())
+
+
+def test_a_checked_function_knows_its_name_its_operator_set_and_the_shapes_that_it_has_by_default() -> None:
+    made = written_program(
+        {"x": ("FLOAT32", [5, 3]), "z": ("RGB", (4, 6))},
+        {"y": ("FLOAT32", [])},
+        {"x": (-1, 3), "z": (1, 3, 4, 6)},
+        operation("relu", (-1, 3), x="x"),
+    )
+    for name in (None, "main"):
+        found = check_function(made, Path(), "net", name)
+        assert (found.name, found.opset) == ("main", 7)
+        assert found.default_shapes == {"x": (5, 3), "z": (1, 3, 4, 6)}
+    with pytest.raises(MilError, match="'net' has no function 'other'"):
+        check_function(made, Path(), "net", "other")
+    del made.description.input[0].type.multiArrayType.shape[:]
+    assert check_function(made, Path(), "net").default_shapes["x"] == (-1, 3)
+
+
+def test_a_neural_network_has_no_functions_and_a_table_is_none() -> None:
+    made = model("neuralNetwork", {"x": ("DOUBLE", [3])}, {"y": ("DOUBLE", [])})
+    layer = made.neuralNetwork.layers.add(name="l", input=["x"], output=["y"])
+    layer.activation.ReLU.SetInParent()
+    assert [check_function(made, Path(), "net", name).name for name in (None, "main")] == ["main", "main"]
+    with pytest.raises(MilError, match="'net' is a neural network, which has no functions: leave the function out"):
+        check_function(made, Path(), "net", "other")
+    with pytest.raises(MilError, match="'net' is a scaler model: this takes an ML program or a neural network"):
+        check_function(model("scaler", {"x": "double"}, {"y": "double"}), Path(), "net")

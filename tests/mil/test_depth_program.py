@@ -1,6 +1,6 @@
 """A program of one picture and one depth map: what it takes, what it gives, and what is none."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -13,6 +13,8 @@ from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.shapes import ShapeRule
 from tests.mil.build import mb, save_program
+from tests.mil.protobuf import named_constant, operation
+from tests.mil.specifications import saved, written_program
 from tests.validation.programs import SIZE, depth_program, grey, pictures
 
 
@@ -66,3 +68,33 @@ def test_sizes_of_its_picture_are_counted_where_they_are_listed() -> None:
     array = Feature("image", "array", "FLOAT32", ShapeRule(shapes[0], shapes))
     contract = DepthContract(mean=(0, 0, 0), std=(1, 1, 1))
     assert replace(program, inputs=(array,), contract=contract).picture_sizes == (SIZE,)
+
+
+def test_it_is_loaded_for_a_size_that_it_takes_and_says_otherwise_what_its_contract_says(tmp_path) -> None:
+    kernel, conv = named_constant("w", [0.5] * 3, shape=(1, 3, 1, 1)), operation("conv", (1, 1, -1, -1), x="x", weight="w")
+    made = written_program({"x": ("RGB", (4, 6))}, {"y": ("FLOAT32", [])}, {"x": (1, 3, -1, -1)}, kernel, conv)
+    for height, width in (SIZE, (8, 12)):
+        made.description.input[0].type.imageType.enumeratedSizes.sizes.add(height=height, width=width)
+    path, config = saved(made, tmp_path), tmp_path / "other.toml"
+    config.write_text('depth = "inverse"')
+    assert (DepthProgram.load(path).input_size, DepthProgram.load(path).contract) == (SIZE, None)
+    assert DepthProgram.load(path, model_config=config).contract == DepthContract(depth="inverse")
+    assert DepthProgram.load(path, size=(8, 12)).contract == DepthContract(sizes=((8, 12),))
+    larger = DepthProgram.load(path, model_config=config, size=(8, 12))
+    assert (larger.input_size, larger.contract) == ((8, 12), DepthContract(depth="inverse", sizes=((8, 12),)))
+    depth = larger.depth(larger.predict(larger.taking(np.full((5, 7, 3), 20, np.uint8))))
+    np.testing.assert_array_equal(depth, np.full((8, 12), 30.0))
+    with pytest.raises(InputError, match=r"made\.mlmodel' takes 'x', RGB image 4×6 or 8×12, not the 2×2"):
+        DepthProgram.load(path, size=(2, 2))
+
+
+def test_a_contract_that_is_given_counts_before_the_metadata_and_outputs_are_looked_at_again() -> None:
+    program = depth_program(grey())
+    plain = Program(**{item.name: getattr(program, item.name) for item in fields(Program)})
+    contract = DepthContract(depth="inverse")
+    assert DepthProgram.of(plain, "it", contract).contract is contract
+    assert DepthProgram.of(plain, "it").contract is None
+    assert DepthProgram.of(plain, "it", title="net").title == "net"
+    for other in (replace(program, outputs=()), replace(plain, outputs=())):
+        with pytest.raises(InputError, match=r"^it gives nothing"):
+            DepthProgram.of(other, "it")

@@ -126,3 +126,18 @@ def test_files_of_folders_go_in_one_a_step_in_natural_order(tmp_path: Path) -> N
     assert input_steps(features, {"n": "3"}, 2) == [{"n": "3"}] * 2
     with pytest.raises(MilError, match="has no files: give a picture"):
         input_steps(features, {"x": str(tmp_path / "folder")})
+
+
+def test_a_picture_of_a_size_that_is_taken_stays_as_it_is_unless_another_is_asked_for(tmp_path: Path) -> None:
+    pixels = np.arange(240, dtype=np.uint8).reshape(8, 10, 3)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    several = Feature("x", "image", "RGB", ShapeRule((12, 10), ((12, 10), (8, 10), (2, 3))))
+    np.testing.assert_array_equal(read_input(several, str(tmp_path / "a.png")), pixels)
+    smaller = np.asarray(Image.fromarray(pixels).resize((3, 2), Image.Resampling.BILINEAR))
+    np.testing.assert_array_equal(read_input(several, str(tmp_path / "a.png"), (2, 3)), smaller)
+
+
+def test_a_dictionary_that_is_nested_too_deep_is_none(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[" * 200_000)
+    with pytest.raises(MilError, match=r"give a \.json of one instead of"):
+        read_input(feature(kind="scores", dtype="STRING"), str(tmp_path / "a.json"))

@@ -205,3 +205,59 @@ def test_only_images_and_arrays_have_shapes_for_people() -> None:
         (Feature("x", "number", "DOUBLE", ShapeRule((2,))), "DOUBLE number"),
     ):
         assert feature.type_text == text
+
+
+@pytest.mark.parametrize("value", ["1", [1.0, 2.0], [], 1j, None, {"a": 1}])
+def test_a_number_is_one_real_number(value: Any) -> None:
+    number, scores = Feature("x", "number", "DOUBLE", ShapeRule(())), Feature("x", "scores", "STRING", ShapeRule(()))
+    for feature, given in ((number, value), (scores, {"a": value})):
+        with pytest.raises(MilError, match="give a number"):
+            feature.to_tensor(given)
+
+
+@pytest.mark.parametrize("value", [2.5, np.float32(1 / 3), 7, [4.0], np.array([[3]])])
+def test_a_number_keeps_all_its_digits(value: Any) -> None:
+    number = Feature("x", "number", "DOUBLE", ShapeRule(()), default=0.1)
+    taken = number.to_tensor(value)
+    assert (taken.dtype, taken.shape, float(taken)) == (torch.float64, (), float(np.asarray(value).item()))
+    assert type(number.to_array(taken)) is float and number.to_array(taken) == float(taken)
+    assert (number.default_tensor().dtype, float(number.default_tensor())) == (torch.float64, 0.1)
+
+
+def test_labels_are_texts_or_single_whole_numbers() -> None:
+    text, whole = (Feature("x", "label", dtype, ShapeRule(())) for dtype in ("STRING", "INT64"))
+    assert (text.to_tensor("cat"), whole.to_tensor(np.int32(-3)), whole.to_tensor([5])) == ("cat", -3, 5)
+    assert type(whole.to_tensor(np.int64(5))) is int
+    with pytest.raises(MilError, match="input 'x' is '3': give a text"):
+        text.to_tensor(3)
+    for wrong in ([1, 2], [], 2.5, "cat"):
+        with pytest.raises(MilError, match="give a whole number"):
+            whole.to_tensor(wrong)
+
+
+def test_keys_of_scores_are_of_the_type_that_they_have_in_the_description() -> None:
+    described = FeatureDescription(name="a")
+    described.type.dictionaryType.stringKeyType.SetInParent()
+    texts = Feature.from_description(described)
+    described.type.dictionaryType.int64KeyType.SetInParent()
+    numbers = Feature.from_description(described)
+    assert (texts.dtype, texts.to_tensor({"a": 1}), numbers.dtype, numbers.to_tensor({np.int64(2): 0.5})) == (
+        "STRING",
+        {"a": 1},
+        "INT64",
+        {2: 0.5},
+    )
+    for scores, wrong, told in ((texts, {1: 1}, "give a text"), (numbers, {"a": 1}, "give a whole number")):
+        with pytest.raises(MilError, match=told):
+            scores.to_tensor(wrong)
+
+
+def test_a_state_begins_at_zero_and_a_number_has_no_shape() -> None:
+    described = FeatureDescription(name="s")
+    described.type.stateType.arrayType.shape.extend([2, 3])
+    described.type.stateType.arrayType.dataType = 65552
+    state = Feature.from_description(described)
+    assert (state.kind, state.dtype, state.shape, state.default) == ("array", "FLOAT16", (2, 3), 0.0)
+    described.type.doubleType.SetInParent()
+    number = Feature.from_description(described)
+    assert (number.kind, number.dtype, number.shape, number.default) == ("number", "DOUBLE", (), None)

@@ -16,9 +16,11 @@ from fcrn_mobile.mil.operation import Block, Operation, Reference, TensorInfo, e
         ((2,), (2, 3), False),
         ((), (), True),
         ((-1,), (0,), True),
+        (None, (), True),
+        (None, (2, 3), True),
     ],
 )
-def test_a_result_fits_where_every_known_length_does(declared: tuple[int, ...], actual: tuple[int, ...], fits: bool) -> None:
+def test_a_result_fits_where_every_known_length_does(declared: tuple[int, ...] | None, actual: tuple[int, ...], fits: bool) -> None:
     assert TensorInfo("y", "FLOAT32", declared).fits(actual) is fits
 
 
@@ -53,5 +55,6 @@ def test_values_of_blocks_are_renamed_with_what_they_read_outside() -> None:
 
 
 def test_an_operation_without_results_is_called_by_what_it_reads() -> None:
-    assert Operation("write_state", {"state": Reference("s"), "value": Reference("t")}, ()).name == "s"
     assert Operation("write_state", {}, ()).name == "write_state"
+    assert Operation("write_state", {"state": Reference("s"), "value": Reference("t")}, ()).name == "s"
+    assert Operation("write_state", {"state": Reference("t"), "value": Reference("s")}, ()).name == "s"

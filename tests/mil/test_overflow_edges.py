@@ -8,6 +8,8 @@ from torch import Tensor
 
 from fcrn_mobile.mil.arithmetic import ANE, FLOAT16
 from fcrn_mobile.mil.operation import Block, Operation, Reference, TensorInfo
+from fcrn_mobile.mil.ops.lists import TensorList
+from fcrn_mobile.mil.ops.states import Cell
 from fcrn_mobile.mil.overflow import Overflow, overflow_at
 
 
@@ -65,3 +67,14 @@ def test_a_finite_result_past_a_limit_counts_under_the_simulated_engine_in_half_
     assert overflow_at(soft, values | {"x": torch.tensor([9.0])}, ANE) is None
     assert overflow_at(operation("softplus", "y", x=torch.tensor([12.0])), values, ANE) is not None
     assert overflow_at(operation("write_state", value=Reference("x"), input=Reference("y")), values, ANE) is None
+
+
+def test_what_states_and_lists_hold_counts_among_what_went_in() -> None:
+    read = operation("read_state", "y", input=Reference("s"))
+    assert overflow_at(read, {"s": Cell(torch.tensor([2.0, -7.0])), "y": INF}) == Overflow("y", "read_state", 7.0)
+    assert overflow_at(read, {"s": Cell(INF), "y": INF}) is None
+    held = TensorList(3, (2,), torch.float32, written={1: torch.tensor([4.0, -5.0]), 2: torch.tensor([1.0, 2.0])})
+    gather = operation("list_gather", "y", ls=Reference("l"), indices=torch.tensor([1]))
+    assert overflow_at(gather, {"l": held, "y": INF}) == Overflow("y", "list_gather", 5.0)
+    write = operation("list_write", "l", ls=Reference("k"), index=torch.tensor(0), value=Reference("x"))
+    assert overflow_at(write, {"k": held, "x": X, "l": held}) is None

@@ -9,7 +9,8 @@ import pytest
 
 from fcrn_mobile.mil import MilError, Program
 from tests.mil.build import mb, save_program
-from tests.mil.specifications import feature, joined, model, named_program, pipeline, saved
+from tests.mil.protobuf import operation
+from tests.mil.specifications import feature, joined, model, named_program, pipeline, saved, written_program
 
 RNG = np.random.default_rng(0)
 FIRST, SECOND = (RNG.normal(size=(40, 40)).astype(np.float32) for _ in range(2))
@@ -39,8 +40,8 @@ def test_a_package_of_programs_gives_what_they_give_one_after_another(package) -
 def test_nothing_is_kept_that_no_later_stage_reads(package) -> None:
     program = Program.load(package)
     values = program.start({"x": X})
-    for operation in program.steps(values):
-        assert operation.references <= set(values)
+    for step in program.steps(values):
+        assert step.references <= set(values)
         assert len(values) <= 3
     assert set(values) == {"z"}
 
@@ -205,3 +206,55 @@ def test_grey_is_not_taken_for_colour_nor_an_array_for_a_picture(tmp_path) -> No
         made = pipeline([pixels_sum(tmp_path, "RGB")], {"x0": (outer, (2, 4))}, {"sums": ("FLOAT32", [3])})
         with pytest.raises(MilError, match=f"reads 'x0' as RGB image 2×4, it is given as {outer} image 2×4: the file is damaged"):
             Program.load(saved(made, tmp_path))
+
+
+def test_results_of_several_shapes_are_looked_at_between_stages(tmp_path) -> None:
+    """A stage's result has to have one of the shapes that it is declared with; what is fixed has its own anyway."""
+
+    def made(*lengths: int) -> Any:
+        stages = [scale(2, "x", "y"), scale(3, "y", "z")]
+        for described in (stages[0].description.output[0], *stages[1].description.input, *stages[1].description.output):
+            for length in lengths:
+                described.type.multiArrayType.enumeratedShapes.shapes.add(shape=[length])
+            described.type.multiArrayType.shape[:] = lengths[:1]
+        return pipeline(stages, {"x": ROW}, {"z": ("DOUBLE", [])})
+
+    program = Program.load(saved(made(2, 3), tmp_path))
+    assert [operation.kind for operation in program.operations] == ["scaler", "hand_over", "scaler", "hand_over"]
+    assert program.predict({"x": [1.0, 2, 3]})["z"].tolist() == [6, 12, 18]
+    with pytest.raises(MilError, match="input 'y' has shape 3, the package takes 2 or 4"):
+        run(made(2, 4), tmp_path, x=[1.0, 2, 3])
+
+
+def test_a_range_is_no_contradiction_to_a_fixed_shape(tmp_path) -> None:
+    second = scale(3, "y", "z")
+    second.description.input[0].type.multiArrayType.shape[:] = [9]
+    second.description.input[0].type.multiArrayType.shapeRange.sizeRanges.add(lowerBound=1, upperBound=9)
+    made = pipeline([scale(2, "x", "y"), second], {"x": ROW}, {"z": ROW})
+    assert run(made, tmp_path, x=[1.0, 2, 3])["z"].tolist() == [6, 12, 18]
+    # Ranks have to be the same all the same.
+    second.description.input[0].type.multiArrayType.shape[:] = [9, 9]
+    second.description.input[0].type.multiArrayType.shapeRange.sizeRanges.add(lowerBound=1, upperBound=9)
+    with pytest.raises(MilError, match="reads 'y' as DOUBLE array"):
+        Program.load(saved(pipeline([scale(2, "x", "y"), second], {"x": ROW}, {"z": ROW}), tmp_path))
+
+
+@pytest.mark.parametrize(("colour", "expected"), [("GRAYSCALE", [[0, 2, 255]]), ("GRAYSCALE_FLOAT16", [[-1, 1.5, 300]])])
+def test_a_picture_between_stages_is_one_of_pixels(colour: str, expected: list[list[float]], tmp_path) -> None:
+    """Eight bits are rounded to even and held between 0 and 255, as in the pixel buffer that Core ML hands over."""
+    kind, image, shape = ("FLOAT32", [1, 1, 1, 3]), (colour, (1, 3)), (1, 1, 1, 3)
+    first = written_program({"x": kind}, {"p": image}, {"x": shape}, operation("mul", shape, ("p",), x="x", y=[0.5]))
+    second = written_program({"p": image}, {"y": kind}, {"p": shape}, operation("mul", shape, ("y",), x="p", y=[1.0]))
+    result = run(pipeline([first, second], {"x": kind}, {"y": kind}), tmp_path, x=np.float32([-2, 3, 600]).reshape(shape))
+    assert result["y"].reshape(1, 3).tolist() == expected
+
+
+def test_the_pipelines_own_default_counts_before_the_stages(tmp_path) -> None:
+    made = pipeline([scale(2, "x", "y")], {"x?": ROW}, {"y": ROW})
+    made.description.input[0].type.multiArrayType.doubleDefaultValue = 2.5
+    stage = made.pipeline.models[0].description.input[0].type
+    stage.isOptional, stage.multiArrayType.doubleDefaultValue = True, 7
+    assert Program.load(saved(made, tmp_path)).predict({})["y"].tolist() == [5, 5, 5]
+    made.description.input[0].type.isOptional = False
+    made.description.input[0].type.multiArrayType.ClearField("doubleDefaultValue")
+    assert Program.load(saved(made, tmp_path)).predict({})["y"].tolist() == [14, 14, 14]

@@ -9,14 +9,7 @@ from coremltools.proto import MIL_pb2
 from fcrn_mobile.mil import MilError
 from fcrn_mobile.mil.refused import check_accepted, refusals
 from fcrn_mobile.mil.values import Constants
-from tests.mil.protobuf import named_constant, operation
-
-
-def text(value: str) -> Any:
-    proto = MIL_pb2.Value()
-    proto.type.tensorType.dataType = MIL_pb2.DataType.Value("STRING")
-    proto.immediateValue.tensor.strings.values.append(value)
-    return proto
+from tests.mil.protobuf import constant, named_constant, operation, text
 
 
 def reasons(*operations: Any) -> list[str]:
@@ -88,3 +81,32 @@ def test_every_refusal_is_listed_and_the_first_is_raised() -> None:
         check_accepted(block, reader, "net.mlpackage")
     del block.operations[:]
     check_accepted(block, reader, "net.mlpackage")
+
+
+def test_operators_inside_of_blocks_see_the_constants_and_shapes_outside() -> None:
+    inner = MIL_pb2.Block()
+    own = named_constant("inner", [1, 1, 0, 0, 0, 0])
+    inner.operations.extend(
+        [
+            own,
+            operation("pad", outputs=("p",), x="x", pad="outer", mode=text("reflect")),
+            operation("pad", outputs=("q",), x="x", pad="inner", mode=text("reflect")),
+            operation("stack", (2, 2, -1), ("s",), values=["x", "y"], axis=0),
+        ]
+    )
+    cond = operation("cond", pred=constant(True))
+    cond.blocks.append(inner)
+    block = MIL_pb2.Block(operations=[named_constant("outer", [0, 1, 0, 0, 0, 0]), operation("lunar_lander", outputs=("l",), x="x"), cond])
+    found = list(refusals(block, Constants(Path("nowhere")), inputs={"x": (2, 3), "y": (2, 4)}))
+    assert [line.split()[:4] for line in found] == [
+        ["operator", f"'{kind}'", "at", f"'{name}'"] for kind, name in (("pad", "p"), ("pad", "q"), ("stack", "s"))
+    ]
+    assert list(refusals(block, Constants(Path("nowhere")), inputs={"x": (2, 3), "y": (2, 3)})) == found[:2]
+
+
+def test_a_shape_goes_through_one_input_alone() -> None:
+    """Of two inputs nobody says which has the shape of the result; of unknown operators what they declare counts."""
+    quantized = operation("quantize", (2, -1), ("q",), input="x", scale="x")
+    assert stacked({"x": (2, 3), "y": (2, 4)}, quantized, values=("q", "y")) == []
+    strange = operation("lunar_lander", (2, 5), ("l",), x="x")
+    assert "stacks 2×4 and 2×5 " in stacked({"x": (2, 3), "y": (2, 4)}, strange, values=("l", "y"))[0]

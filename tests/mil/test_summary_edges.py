@@ -13,8 +13,10 @@ from fcrn_mobile.mil.costs import count_macs, macs
 from fcrn_mobile.mil.declared import declared_operations
 from fcrn_mobile.mil.summary import summarise
 from fcrn_mobile.package.blob import PACKED, WHOLE
+from fcrn_mobile.package.errors import MilError
 from tests.mil.build import mb, save_program
-from tests.mil.protobuf import named_constant, operation, tensor_type
+from tests.mil.protobuf import named_constant, operation, tensor_type, text
+from tests.mil.specifications import model, pipeline, saved, written_program
 
 
 def counted(last: Any, shapes: dict[str, tuple[int, ...]], *constants: Any) -> int:
@@ -92,7 +94,7 @@ def test_the_cost_of_a_program_is_that_of_all_its_operators() -> None:
 
 
 BYTES = {name: np.dtype(dtype).itemsize for name, (_, dtype) in WHOLE.items()} | {name: bits / 8 for name, (_, bits, _) in PACKED.items()}
-BYTES |= {"BFLOAT16": 2, "FLOAT8E4M3FN": 1, "FLOAT8E5M2": 1}
+BYTES |= {"BFLOAT16": 2, "FLOAT8E4M3FN": 1, "FLOAT8E5M2": 1, "STRING": 1}
 
 
 @pytest.mark.parametrize("name", BYTES)
@@ -124,3 +126,86 @@ def test_what_a_package_holds_in_words(tmp_path: Path) -> None:
     assert facts.outputs == ["y: FLOAT32 array 2×3."]
     assert list(facts.operators.items()) == [("relu", 2), ("add", 1)]
     assert (facts.unsupported, facts.refused, facts.weights, facts.macs) == ([], [], {}, 0)
+
+
+def written(*operations: Any, weights: tuple[int, ...] = ()) -> Any:
+    """A program by hand from x of 2×3 to y, with a constant in a file that does not exist if it has a shape."""
+    before = []
+    if weights:
+        stored = MIL_pb2.Value(type=tensor_type(weights))
+        stored.blobFileValue.fileName = "@model_path/weights/none.bin"
+        before = [operation("const", weights, ("w",))]
+        before[0].attributes["val"].CopyFrom(stored)
+    return written_program({"x": ("FLOAT32", [2, 3])}, {"y": ("FLOAT32", [])}, {"x": (2, 3)}, *before, *operations)
+
+
+def test_a_model_that_is_one_operation_counts_as_one_and_costs_nothing(tmp_path: Path) -> None:
+    table = model("scaler", {"x": ("DOUBLE", [3])}, {"y": ("DOUBLE", [3])})
+    facts = summarise(saved(table, tmp_path))
+    assert (facts.kind, facts.operators, facts.unsupported, facts.macs, facts.weights) == ("scaler", {"scaler": 1}, [], 0, {})
+    assert (facts.stages, facts.damaged, facts.counted_at, facts.counted_once, facts.states) == ([], [], [], [], [])
+    table.scaler.scaleValue.extend([1, 2])
+    with pytest.raises(MilError, match="0 shifts, 2 scales"):
+        summarise(saved(table, tmp_path))
+    other = model("visionFeaturePrint", {"x": ("RGB", (2, 3))}, {"y": ("DOUBLE", [3])})
+    facts = summarise(saved(other, tmp_path))
+    assert (facts.operators, facts.unsupported) == ({"visionFeaturePrint": 1}, ["visionFeaturePrint"])
+
+
+def test_stages_are_told_with_what_they_read_and_give_and_why_they_do_not_run(tmp_path: Path) -> None:
+    product = operation("linear", (2, 1000), x="x", weight="w")
+    stages = [
+        written(operation("relu", (2, 3), x="x")),
+        written(product, weights=(1000, 3)),
+        model("identity", {"y": ("FLOAT32", [])}, {"y": ("FLOAT32", [])}),
+        model("visionFeaturePrint", {"y": ("FLOAT32", []), "x": ("FLOAT32", [2, 3])}, {"z": ("DOUBLE", [3]), "u": "double"}),
+    ]
+    facts = summarise(saved(pipeline(stages, {"x": ("FLOAT32", [2, 3])}, {"z": ("DOUBLE", [3])}), tmp_path))
+    assert facts.stages == [
+        "model0: mlProgram, x → y",
+        "model1: mlProgram, x → y, 1 operators, 0.0 MB of weights",
+        "model2: identity, y → y",
+        "model3: visionFeaturePrint, y, x → z, u, which does not run here (its weights are Apple's and not in the file)",
+    ]
+    assert facts.operators == {"relu": 1, "linear": 1, "identity": 1, "visionFeaturePrint": 1}
+    assert (facts.macs, facts.weights, facts.unsupported) == (2 * 3 * 1000, {"FLOAT32": 12_000}, ["visionFeaturePrint"])
+    assert len(facts.damaged) == 1  # the file of weights does not exist
+
+
+def test_weights_that_are_missing_are_told_and_nothing_else_is_read(tmp_path: Path) -> None:
+    padded = operation("pad", (4, 3), ("p",), x="x", pad=[1, 1, 0, 0, 0, 0], mode=text("reflect"))
+    product = operation("linear", (4, 5), x="p", weight="w")
+    facts = summarise(saved(written(padded, product, weights=(5, 3)), tmp_path))
+    assert len(facts.damaged) == 1 and "none.bin" in facts.damaged[0]
+    assert (facts.refused, facts.weights, facts.macs) == ([], {"FLOAT32": 60}, 4 * 5 * 3)
+    assert len(summarise(saved(written(padded, operation("relu", (4, 3), x="p")), tmp_path)).refused) == 1
+
+
+def test_types_that_do_not_run_here_are_named_once(tmp_path: Path) -> None:
+    steps = [operation("lunar_lander", (2, 3), (name,), x=read) for name, read in (("a", "x"), ("b", "a"))]
+    facts = summarise(saved(written(*steps, operation("relu", (2, 3), x="b")), tmp_path))
+    assert (facts.unsupported, facts.operators) == (["lunar_lander"], {"lunar_lander": 2, "relu": 1})
+
+
+def test_a_size_is_one_that_the_inputs_take(tmp_path: Path) -> None:
+    path = saved(written(operation("relu", (2, 3), x="x")), tmp_path)
+    assert summarise(path, size=(2, 3)) == summarise(path)
+    with pytest.raises(MilError, match="takes x 2×3, not the 3×2 of --size"):
+        summarise(path, size=(3, 2))
+
+
+def test_inputs_and_outputs_in_words(tmp_path: Path) -> None:
+    given = {"a?": ("FLOAT32", [2, 3]), "b": "double", "c": "string", "d": ("RGB", (4, 6)), "e": "dictionary of int64"}
+    made = model("identity", given, {"a": ("FLOAT32", [2, 3]), "b": "double"})
+    made.description.input[0].type.multiArrayType.floatDefaultValue = 2.5
+    for described, words in zip(made.description.input, ("Gain.", "Focal length", "", "The picture. ", "Votes"), strict=True):
+        described.shortDescription = words
+    facts = summarise(saved(made, tmp_path))
+    assert facts.inputs == [
+        "a: FLOAT32 array 2×3, 2.5 if left out. Gain.",
+        "b: DOUBLE number. Focal length.",
+        "c: STRING label.",
+        "d: RGB image 4×6. The picture.",
+        "e: INT64 scores. Votes.",
+    ]
+    assert facts.outputs == ["a: FLOAT32 array 2×3.", "b: DOUBLE number."]

@@ -192,3 +192,65 @@ def test_arrays_that_do_not_belong_together_are_named(tmp_path) -> None:
     program = Program.load(saved(suppression(), tmp_path))
     with pytest.raises(MilError, match=r"are no N×C and N×4"):
         program.predict({"raw_confidence": np.zeros((3, CLASSES)), "raw_coordinates": np.zeros((2, 4))})
+
+
+@pytest.mark.parametrize(("iou", "least"), [(0.0, 0.0), (1.0, 0.0), (0.5, 1.5), (0.0, 7.0)])
+def test_thresholds_at_the_ends_of_their_range_are_sound(iou: float, least: float, tmp_path) -> None:
+    program = Program.load(saved(change(iouThreshold=iou, confidenceThreshold=least), tmp_path))
+    confidence, boxes = scene(3, 20)
+    kept = program.predict({"raw_confidence": confidence, "raw_coordinates": boxes})["confidence"]
+    assert len(kept) == (0 if least > 1 else 20 if iou == 1 else len(onnx_choice(boxes, confidence.max(axis=1, keepdims=True), iou, least)))
+
+
+@pytest.mark.parametrize(("iou", "least"), [(-0.01, 0.5), (1.01, 0.5), (0.5, -0.01), (float("nan"), 0.5)])
+def test_thresholds_beyond_their_range_are_refused(iou: float, least: float, tmp_path) -> None:
+    with pytest.raises(MilError, match=f"has thresholds of {iou:g}, {least:g}"):
+        Program.load(saved(change(iouThreshold=iou, confidenceThreshold=least), tmp_path))
+
+
+def test_its_inputs_are_the_boxes_and_the_thresholds_that_are_named(tmp_path) -> None:
+    names = lambda made: [feature.name for feature in Program.load(saved(made, tmp_path)).inputs]  # noqa: E731
+    assert names(suppression()) == ["raw_confidence", "raw_coordinates"]
+    both = suppression(inputs={"iou?": "double", "least?": "double"})
+    assert names(both) == ["raw_confidence", "raw_coordinates", "iou", "least"]
+    del both.description.input[3:]
+    assert names(both) == ["raw_confidence", "raw_coordinates", "iou", "least"]
+
+
+def retyped(made: Any, **lengths: list[int]) -> Any:
+    """The outputs with other shapes; none where the list is empty."""
+    for output in made.description.output:
+        output.type.multiArrayType.shape[:] = lengths[output.name]
+    return made
+
+
+@pytest.mark.parametrize("lengths", [[], [CLASSES], [1, 5, CLASSES], [5, CLASSES]])
+def test_labels_are_as_many_as_the_columns_of_a_matrix_alone(lengths: list[int], tmp_path) -> None:
+    made = retyped(suppression(), confidence=lengths, coordinates=[])
+    Program.load(saved(made, tmp_path))
+    made.nonMaximumSuppression.stringClassLabels.vector.append("owl")
+    if lengths == [5, CLASSES]:
+        with pytest.raises(MilError, match="has 4 class labels for 3 classes"):
+            Program.load(saved(made, tmp_path))
+    else:
+        Program.load(saved(made, tmp_path))
+    made.nonMaximumSuppression.ClearField("ClassLabels")
+    assert [feature.labels for feature in Program.load(saved(made, tmp_path)).outputs] == [(), ()]
+
+
+def test_how_many_columns_a_range_has_by_default_says_nothing_of_the_labels(tmp_path) -> None:
+    made = retyped(suppression(), confidence=[2, 9], coordinates=[])
+    for low, high in ((0, 9), (1, 9)):
+        made.description.output[0].type.multiArrayType.shapeRange.sizeRanges.add(lowerBound=low, upperBound=high)
+    assert Program.load(saved(made, tmp_path)).outputs[0].labels == ("cat", "dog", "cow")
+
+
+def test_a_choice_of_shapes_says_no_number_of_rows(tmp_path) -> None:
+    confidence, boxes = scene(2, 30)
+    made = suppression(shape=[50])
+    for output, columns in zip(made.description.output, (CLASSES, 4), strict=True):
+        for rows in (50, 60):
+            output.type.multiArrayType.enumeratedShapes.shapes.add(shape=[rows, columns])
+    arrays = {"raw_confidence": confidence, "raw_coordinates": boxes}
+    free = Program.load(saved(suppression(), tmp_path)).predict(arrays)["confidence"]
+    np.testing.assert_array_equal(Program.load(saved(made, tmp_path)).predict(arrays)["confidence"], free)

@@ -399,6 +399,7 @@ def test_kinds_have_one_input_and_one_output_of_their_own(kind: str, tmp_path) -
         ({"x": reads, "z": reads}, {"y": gives}, f"has 2 inputs, a {kind} model has 1"),
         ({}, {"y": gives}, f"has 0 inputs, a {kind} model has 1"),
         ({"x": reads}, {"y": gives, "z": gives}, f"has 2 outputs, a {kind} model has 1"),
+        ({"x": reads}, {}, f"has 0 outputs, a {kind} model has 1"),
         ({"x": never}, {"y": gives}, f"as no {kind} has"),
     ):
         with pytest.raises(MilError, match=told):
@@ -427,3 +428,158 @@ def test_what_does_not_fit_is_told_when_it_runs(tmp_path) -> None:
         run(glm("glmRegressor", {"y": "double"}, np.ones(3), 0.0), tmp_path, x=X[0])
     with pytest.raises(MilError, match="element 4 of 4 is to be extracted"):
         run(extractor([4]), tmp_path, x=X[0])
+
+
+def labelled(*outputs: tuple[str, Any], label: str = "label", scores: str = "scores") -> Any:
+    """A classifier of two classes with these outputs."""
+    made = glm("glmClassifier", dict(outputs), np.ones(4), -0.5)
+    made.description.predictedFeatureName, made.description.predictedProbabilitiesName = label, scores
+    made.glmClassifier.stringClassLabels.vector.extend(["no", "yes"])
+    made.glmClassifier.classEncoding = made.glmClassifier.OneVsRest
+    return made
+
+
+LABEL, SCORES = ("label", "string"), ("scores", "dictionary of string")
+
+
+def test_a_classifier_may_give_its_label_alone_and_its_outputs_in_any_order(tmp_path) -> None:
+    for row, label in ((np.ones(4), "yes"), (np.zeros(4), "no")):
+        probability = 1 / (1 + np.exp(-(row.sum() - 0.5)))
+        assert run(labelled(LABEL, scores=""), tmp_path, x=row) == {"label": label}
+        turned = run(labelled(SCORES, LABEL), tmp_path, x=row)
+        assert turned == {"label": label, "scores": pytest.approx({"no": 1 - probability, "yes": probability})}
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        labelled(SCORES),
+        labelled(SCORES, label="scores", scores=""),
+        labelled(LABEL, ("other", "string")),
+        labelled(LABEL, ("other", "string"), scores="other"),
+        labelled(LABEL, SCORES, scores=""),
+        labelled(("label", "dictionary of string"), ("scores", "string")),
+    ],
+)
+def test_a_classifier_that_calls_its_outputs_otherwise_is_refused(made: Any, tmp_path) -> None:
+    with pytest.raises(MilError, match="does not describe its label and probabilities"):
+        Program.load(saved(made, tmp_path))
+
+
+@pytest.mark.parametrize("classes", [[], ["a"]])
+@pytest.mark.parametrize("encoding", ["OneVsRest", "ReferenceClass"])
+def test_one_class_is_none_to_choose(classes: list[str], encoding: str, tmp_path) -> None:
+    made = classifier(np.ones(4), 0.0, ["a"], encoding)
+    made.glmClassifier.stringClassLabels.vector[:] = classes
+    with pytest.raises(MilError, match=f"has 1 rows of weights for {len(classes)} classes"):
+        Program.load(saved(made, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("rows", "offsets"), [([], 0), ([], 1), ([[]], 1), ([[1.0], []], 2), ([[1.0, 2], [1.0]], 2), ([[1.0]], 2), ([[1.0], [2.0]], 1)]
+)
+def test_rows_of_weights_are_as_long_as_each_other_and_as_many_as_offsets(rows: list[list[float]], offsets: int, tmp_path) -> None:
+    made = glm("glmRegressor", {"y": ("DOUBLE", [])}, np.ones(1), 0.0)
+    del made.glmRegressor.weights[:], made.glmRegressor.offset[:]
+    for row in rows:
+        made.glmRegressor.weights.add().value.extend(row)
+    made.glmRegressor.offset.extend([0.5] * offsets)
+    with pytest.raises(MilError, match=f"has {len(rows)} rows of weights and {offsets} offsets"):
+        Program.load(saved(made, tmp_path))
+
+
+def test_one_row_may_give_an_array_of_one(tmp_path) -> None:
+    result = run(glm("glmRegressor", {"y": ("DOUBLE", [1])}, np.ones(4), 0.5), tmp_path, x=np.ones(4))["y"]
+    assert isinstance(result, np.ndarray) and result.tolist() == [4.5]
+
+
+def mapped(inputs: str, outputs: str, default: str = "", **maps: dict[Any, Any]) -> Any:
+    made = model("categoricalMapping", {"x": inputs}, {"y": outputs})
+    for name, entries in maps.items():
+        getattr(made.categoricalMapping, name).SetInParent()
+        getattr(made.categoricalMapping, name).map.update(entries)
+    if default:
+        setattr(made.categoricalMapping, default, {"strValue": "none", "int64Value": 9}[default])
+    return made
+
+
+@pytest.mark.parametrize(("default", "expected"), [("", None), ("strValue", "none")])
+def test_whole_numbers_are_mapped_to_texts(default: str, expected: str | None, tmp_path) -> None:
+    made = mapped("int64", "string", default, int64ToStringMap={3: "a", -5: "b"})
+    assert [run(made, tmp_path, x=value)["y"] for value in (3, -5)] == ["a", "b"]
+    if expected:
+        assert run(made, tmp_path, x=4)["y"] == expected
+        assert run(mapped("int64", "string", default, int64ToStringMap={}), tmp_path, x=4)["y"] == expected
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        mapped("string", "int64"),
+        mapped("string", "string", stringToInt64Map={"a": 3}),
+        mapped("int64", "int64", stringToInt64Map={"a": 3}),
+        mapped("int64", "string", stringToInt64Map={"a": 3}),
+        mapped("string", "int64", "strValue", stringToInt64Map={"a": 3}),
+        mapped("int64", "string", "int64Value", int64ToStringMap={3: "a"}),
+    ],
+)
+def test_a_mapping_of_other_types_than_its_features_is_refused(made: Any, tmp_path) -> None:
+    with pytest.raises(MilError, match=r"does not map (STRING|INT64) to (STRING|INT64)"):
+        Program.load(saved(made, tmp_path))
+
+
+def doubled(given: Any, result: Any, **parameters: Any) -> Any:
+    made = imputer(given, **parameters)
+    made.description.output[0].CopyFrom(model("identity", {}, {"y": result}).description.output[0])
+    return made
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (imputer("double", replaceDoubleValue=5.0), "puts None in the place of 5.0 in DOUBLE number"),
+        (imputer("string", imputedStringValue="a", replaceDoubleValue=5.0), "puts a in the place of 5.0"),
+        (changed(imputer("double"), lambda m: m.imputer.imputedStringDictionary.map.update({"a": 1.0})), "puts {'a': 1.0} in the place"),
+        (changed(imputer(VECTOR), lambda m: m.imputer.imputedInt64Dictionary.map.update({2: 1.0})), "puts {2: 1.0} in the place"),
+        (doubled(VECTOR, "double", imputedDoubleValue=1.0), "puts 1.0 in the place of None in DOUBLE array 4"),
+        (doubled(VECTOR, ("FLOAT32", [4]), imputedDoubleValue=1.0), "puts 1.0 in the place of None in DOUBLE array 4"),
+        (changed(imputer("double"), lambda m: m.imputer.imputedDoubleArray.vector.extend([1, 2])), "puts 2 values into DOUBLE number"),
+        (changed(imputer("int64"), lambda m: m.imputer.imputedInt64Array.vector.append(1)), "puts 1 values into INT64 label"),
+    ],
+)
+def test_what_cannot_be_imputed_is_refused(made: Any, told: str, tmp_path) -> None:
+    with pytest.raises(MilError, match=re.escape(told)):
+        Program.load(saved(made, tmp_path))
+
+
+def test_empty_texts_are_missing_where_nothing_else_is_said_and_one_number_fills_an_array(tmp_path) -> None:
+    text = imputer("string", imputedStringValue="none")
+    assert [run(text, tmp_path, x=value)["y"] for value in ("", "nan", "a")] == ["none", "nan", "a"]
+    assert run(imputer(VECTOR, imputedDoubleValue=2.5), tmp_path, x=[np.nan, 1, np.nan, 3])["y"].tolist() == [2.5, 1, 2.5, 3]
+
+
+def test_an_array_of_features_may_be_as_large_as_a_tensor_and_no_larger(tmp_path) -> None:
+    def made(length: int) -> Any:
+        return changed(columns("a"), lambda m: setattr(m.featureVectorizer.inputList[0], "inputDimensions", length))
+
+    Program.load(saved(made(2**30), tmp_path))
+    with pytest.raises(MilError, match="an array of 1073741825 numbers"):
+        Program.load(saved(made(2**30 + 1), tmp_path))
+
+
+def test_no_element_is_no_array_either(tmp_path) -> None:
+    with pytest.raises(MilError, match="extracts 0 elements as DOUBLE array 1"):
+        Program.load(saved(extractor([], ("DOUBLE", [1])), tmp_path))
+
+
+def test_a_scaler_of_nothing_changes_nothing(tmp_path) -> None:
+    assert run(scaler([], []), tmp_path, x=[1.0, 2, 3, 4])["y"].tolist() == [1, 2, 3, 4]
+    assert run(scaler([], [], "double", "double"), tmp_path, x=2.5)["y"] == 2.5
+
+
+def test_a_model_gives_something(tmp_path) -> None:
+    one = changed(columns("a"), lambda m: m.description.ClearField("output"))
+    for made in (one, glm("glmRegressor", {"y": "double"}, np.ones(4), 0.0), labelled(LABEL)):
+        made.description.ClearField("output")
+        with pytest.raises(MilError, match=r"has 0 outputs, a .* model has 1"):
+            Program.load(saved(made, tmp_path))

@@ -164,3 +164,60 @@ def test_a_slice_of_three_axes_with_masks(tmp_path: Path) -> None:
     assert np.isinf(run(tmp_path, cut([0, 0, 1], [False] * 3), x, "ane")).all()
     for begin, mask in (([0, 1, 0], [False] * 3), ([1, 1, 0], [True, False, False]), ([0, 0, 1], [False, False, True])):
         assert np.isfinite(run(tmp_path, cut(begin, mask), x, "ane")).all()
+
+
+def at_limit(limit: float) -> torch.Tensor:
+    """The limit, and the next float32 on both sides."""
+    here = torch.tensor(limit)
+    return torch.stack([torch.nextafter(here, torch.tensor(0.0)), here, torch.nextafter(here, torch.tensor(torch.inf))])
+
+
+def test_softplus_is_0_above_its_limit_and_not_at_it() -> None:
+    trait = TRAITS["softplus"]
+    x = at_limit(10.408)
+    assert trait.result is not None and trait.exceeds is not None and trait.limit == 10.408
+    assert trait.result({"x": x}, x + 1).tolist() == [float(x[0] + 1), float(x[1] + 1), 0]
+    assert [trait.exceeds({"x": values}) for values in (x[:2], x[1:], -x)] == [False, True, False]
+
+
+def test_logsumexp_is_0_where_its_sum_passes_the_largest_half() -> None:
+    trait = TRAITS["logsumexp"]
+    assert trait.result is not None and trait.exceeds is not None and trait.limit == 65504
+    result = at_limit(math.log(65504))
+    maps, row = {"x": torch.zeros(1, 3, 2, 2), "axes": torch.tensor([1])}, {"x": torch.zeros(1, 3), "axes": torch.tensor([1])}
+    assert trait.result(maps, result).tolist() == [*result[:2].tolist(), 0]
+    assert torch.equal(trait.result(row, result), result)
+    # One number alone is its own log-sum-exp; over all axes where none are said.
+    for values, over in ((result[:2], False), (result[1:], True)):
+        assert trait.exceeds({"x": values.reshape(-1, 1, 1), "axes": torch.tensor([1])}) is over
+        assert trait.exceeds({"x": values.reshape(-1, 1), "axes": torch.tensor([1])}) is False
+    wide = torch.full((2, 2, 2), 9.5)  # 2 × e^9.5 is 26,720, 8 × e^9.5 are 106,878
+    assert trait.exceeds({"x": wide, "axes": torch.tensor([1])}) is False
+    assert trait.exceeds({"x": wide}) is trait.exceeds({"x": wide, "axes": None}) is True
+
+
+def test_a_slice_overflows_above_its_limit_and_not_at_it() -> None:
+    trait = TRAITS["slice"]
+    assert trait.result is not None and trait.limit == 4094
+    x = at_limit(4094)
+    values = torch.cat([x, -x])
+    inf = math.inf
+    inside, outside = {"begin": torch.tensor([0, 1])}, {"begin": torch.tensor([1, 0]), "begin_mask": None}
+    assert trait.result(inside, values).tolist() == [*x[:2].tolist(), inf, *(-x[:2]).tolist(), -inf]
+    assert torch.equal(trait.result(outside, values), values)
+    assert torch.equal(trait.result(inside | {"begin_mask": [False, True]}, values), values)
+    assert torch.equal(trait.result({}, values), values)
+
+
+def test_sigmoid_runs_straight_between_its_points_and_stays_level_beyond_them() -> None:
+    """NumPy's interpolation holds the end points beyond them."""
+    trait = TRAITS["sigmoid"]
+    assert trait.result is not None and trait.limit is None
+    x = np.concatenate([np.linspace(-9, 9, 145), [-1e4, 1e4]]).astype(np.float32)
+    points = np.arange(-16, 17) / 2
+    expected = np.interp(x, points, 1 / (1 + np.exp(-points)))
+    np.testing.assert_allclose(trait.result({"x": torch.from_numpy(x)}, torch.zeros(len(x))), expected, atol=1e-6, rtol=1e-6)
+
+
+def test_the_limit_of_products_is_the_published_one() -> None:
+    assert TRAITS["product"].limit == 32750 and TRAITS["ties"].limit is None
