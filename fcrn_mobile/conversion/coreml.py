@@ -218,12 +218,13 @@ def _check_sizes(model: "ct.models.MLModel", network: nn.Module, recipe: Recipe)
         InputError: it gives something else at one of them.
     """
     program = as_program(model)
+    (picture,), (output,) = program.inputs, program.outputs
     for size in recipe.input_sizes:
         image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
         with torch.no_grad():
             expected = network(torch.from_numpy(image).permute(2, 0, 1)[None].float())[0, 0].numpy()
         try:
-            depth = np.asarray(program.predict({program.inputs[0].name: image})[program.outputs[0].name]).reshape(expected.shape)
+            depth = np.asarray(program.predict({picture.name: image})[output.name]).reshape(expected.shape)
             differs = not np.abs(depth - expected).mean() <= _SAME * np.abs(expected).mean()
         except (MilError, ValueError):
             differs = True

@@ -65,8 +65,7 @@ def fixed(network: ContractedNetwork, size: tuple[int, int], tracing: bool = Fal
     pictures = [_picture(network, size, seed) for seed in (0, 1)]
     _replace_modules(network, pictures)
     first, second = (_recorded(network, picture, tracing) for picture in pictures)
-    pairs = zip(first, second, strict=False)
-    same = {number: one for number, (one, other) in enumerate(pairs) if one.shape == other.shape and torch.equal(one, other)}
+    same = {number: one for number, (one, other) in enumerate(zip(first, second, strict=False)) if torch.equal(one, other)}
     return FixedNetwork(network, same).eval() if same else network
 
 
@@ -123,19 +122,17 @@ def _replace_modules(network: nn.Module, pictures: Sequence[Tensor]) -> None:
 
         return hook
 
-    handles = [module.register_forward_hook(note(name), with_kwargs=True) for name, module in network.named_modules() if name]
+    modules = dict(network.named_modules())
+    handles = [module.register_forward_hook(note(name), with_kwargs=True) for name, module in modules.items() if name]
     with torch.no_grad():
         for picture in pictures:
             network(picture)
     for handle in handles:
         handle.remove()
-    for name, outputs in results.items():
-        first = outputs[0]
-        if isinstance(first, Tensor) and all(isinstance(one, Tensor) and torch.equal(one, first) for one in outputs):
+    for name, (first, *others) in results.items():
+        if isinstance(first, Tensor) and all(isinstance(one, Tensor) and torch.equal(one, first) for one in others):
             parent, _, child = name.rpartition(".")
-            owner = network.get_submodule(parent)
-            if not isinstance(owner, Constant):
-                setattr(owner, child, Constant(first))
+            setattr(modules[parent], child, Constant(first))
 
 
 def _is_plain(value: Any) -> bool:

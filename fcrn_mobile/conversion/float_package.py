@@ -102,10 +102,10 @@ class FloatPackage:
         Raises:
             InputError: operators that the target's set writes otherwise.
         """
-        compresses = any(scheme.name not in FLOATS for scheme in recipe.schemes) or recipe.activations == "int8"
-        # A float program for iOS 15 may stay one.
-        oldest = TARGETS[recipe.target] if compresses or TARGETS[recipe.target] > IOS16 else 0
-        version = max(oldest, self.version)
+        compresses = any(scheme.name not in FLOATS for scheme in recipe.schemes)
+        # A float program for iOS 15 may stay one; int8 activations are of iOS 17, and so is the recipe's target.
+        moves = compresses or TARGETS[recipe.target] > IOS16
+        version = max(TARGETS[recipe.target], self.version) if moves else self.version
         halves = self.is_single and any(scheme.name != "fp32" for scheme in recipe.schemes)
         steps = [half_precision(half_wanted(recipe))] if halves else []
         if version == self.version and not steps:

@@ -69,8 +69,8 @@ class _CandidateMeter:
     runtime: Runtime
     metrics: DepthMetrics | None
     focus: Focus
-    scale: float = 1.0
-    fidelity: Fidelity = field(default_factory=Fidelity)
+    scale: float
+    fidelity: Fidelity
     _per_image: list[ImageDrift] = field(default_factory=list)
     _overflow: str | None = None
 
@@ -215,8 +215,9 @@ def _check_unseen(source: Source, hashes: frozenset[str], data: str) -> None:
     """Refuse a source with calibration images, or without any image, before anything runs: reading it is little beside that."""
     if not len(source):
         raise InputError("no image to validate on: the data is empty")
-    for index in range(len(source) if hashes else 0):
-        check_unseen(source[index], hashes, data)
+    if hashes:
+        for index in range(len(source)):
+            check_unseen(source[index], hashes, data)
 
 
 def _overflow(candidate: Runtime, image: NDArray[np.uint8]) -> str | None:

@@ -144,7 +144,7 @@ def host_outputs(package: Path, framing: Framing | None = None, model_config: Pa
     source = open_images(data)
     frames = [_frame(source[0].image, source[0].name, runtimes, framing)]
     room = frames[0].picture.nbytes + sum(output.nbytes for output in frames[0].outputs.values())
-    for index in evenly(len(source), min(max(LIMIT // room, 1), _MOST))[1:]:
+    for index in evenly(len(source), min(LIMIT // room, _MOST))[1:]:
         frames.append(_frame(source[index].image, source[index].name, runtimes, framing))
     if bad := next((frame.name for frame in frames if not all(np.isfinite(output).all() for output in frame.outputs.values())), None):
         raise InputError(f"'{package}' gives depth that is no finite number for '{bad}' of {data}: validate says where it overflows")

@@ -126,10 +126,10 @@ def find_outlier(weight: Tensor, compressed: Tensor, transposed: bool = False) -
         The channel that peaks highest above the median one, if by a factor of 16 at least and if the median channel lost, relative to
         its energy, 16 times as much as that channel: with a scale of its own for each they lose alike.
     """
+    if weight.dim() < 2:
+        return None
     outliers: list[Outlier] = []
     for axis, name in enumerate(("input", "output") if transposed else ("output", "input")):
-        if weight.dim() < 2:
-            continue
         rows = weight.movedim(axis, 0).flatten(1).double()
         lost = (compressed.movedim(axis, 0).flatten(1).double() - rows).square().sum(1)
         peaks, energy = rows.abs().amax(1), rows.square().sum(1)

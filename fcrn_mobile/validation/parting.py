@@ -86,5 +86,6 @@ def _difference(expected: object, actual: object) -> float:
     if not bool((equal | (expected.isfinite() & actual.isfinite())).all()):
         return torch.inf
     finite = expected.isfinite()
-    apart, whole = (float(torch.linalg.vector_norm(each[finite], dtype=torch.float64)) for each in (expected - actual, expected))
+    first, second = expected[finite].double(), actual[finite].double()  # differences of float16 may be none
+    apart, whole = (float(torch.linalg.vector_norm(each)) for each in (first - second, first))
     return apart / whole if whole else (torch.inf if apart else 0.0)

@@ -42,6 +42,34 @@ def test_a_graph_is_held_to_a_thousandth_of_the_largest_depth(
             CAPTURES[TRACE](network, SIZE)
 
 
+def test_no_depth_at_all_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "trace", lambda network, size: Level(0.0))
+    assert CAPTURES[TRACE](ContractedNetwork(Level(0.0), CONTRACT).eval(), SIZE).depth == 0
+
+
+@pytest.mark.parametrize("way", CAPTURES)
+def test_a_graph_is_held_to_its_network_on_another_picture(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a network decides by a picture's values, its graph has decided by the picture that it was made with."""
+
+    class Recognising(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x[:, :1] * (2 if torch.compiler.is_compiling() or torch.jit.is_tracing() else 3)
+
+    with pytest.raises(RuntimeError, match="gives other depth for another picture"):
+        CAPTURES[way](ContractedNetwork(Recognising(), CONTRACT).eval(), SIZE)
+    shown: list[Tensor] = []
+
+    class Shown(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            shown.append(x)
+            return x[:, :1]
+
+    monkeypatch.setattr(capture, "trace", lambda network, size: Shown())
+    monkeypatch.setattr(capture, "fixed", lambda network, *_, **__: network)
+    CAPTURES[TRACE](Shown(), SIZE)  # type: ignore[arg-type]
+    assert torch.equal(*shown) and not torch.equal(shown[0], example(SIZE))
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_depth_that_is_no_number_is_not_the_same(value: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capture, "trace", lambda network, size: Level(value))

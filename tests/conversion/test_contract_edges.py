@@ -9,11 +9,14 @@ import pytest
 from coremltools.proto import Model_pb2
 
 from fcrn_mobile.conversion import contract
-from fcrn_mobile.conversion.contract import Port, check, install, read_ports, violations
+from fcrn_mobile.conversion.contract import Port, check, framing_named, install, read_ports, told, violations
 from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.training_record import METRES, UP_TO_SCALE
-from fcrn_mobile.package.metadata import Metadata
+from fcrn_mobile.package.metadata import Metadata, key
+from fcrn_mobile.package.reading import metadata as metadata_of
+from fcrn_mobile.package.reading import read_specification
+from fcrn_mobile.package.writing import write_package
 
 PICTURE, DEPTH = Port("image", "colour", (48, 64)), Port("depth", "half", (24, 32))
 RECIPE = {"name": "mine", "precision": "int8", "output": "image", "compute_units": "all", "input_size": [48, 64]}
@@ -240,3 +243,82 @@ def test_the_app_crops_where_a_contract_stretches(
     written = Metadata(**DepthContract(framing=own).to_metadata()).to_dict()
     monkeypatch.setattr(contract, "read_ports", lambda path: ((), (), written))
     assert json.loads(contract.told(tmp_path, framing=asked)["fcrn_mobile.contract"])["framing"] == framing
+
+
+def says(contract_: DepthContract) -> dict[str, str]:
+    """A contract as metadata hold it."""
+    return Metadata(**contract_.to_metadata()).to_dict()
+
+
+def test_what_the_app_is_told_beside_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a config says counts before what the package says, and all of it is told; else the framing and the camera alone."""
+    package, config, cropped = tmp_path / "net.mlpackage", tmp_path / "own.toml", {key("contract"): '{"framing": "crop"}'}
+    own: dict[str, str] = {}
+    monkeypatch.setattr(contract, "read_ports", lambda path: ((), (), own))
+    assert told(package) == {}, "nobody says anything"
+    camera = says(DepthContract(focal_length=500, focal_width=640))
+    own.update(says(DepthContract("scale", multiple=8)))
+    assert told(package) == {key("contract"): '{"multiple": 8, "framing": "crop"}'}
+    config.write_text('depth = "inverse"\n')
+    assert told(package, config)[key("output_units")] == "inverse depth, up to scale and shift"
+    package.with_suffix(".toml").write_text('depth = "metres"\nfocal_length = 500\nfocal_width = 640\n')
+    assert told(package) == {key("contract"): '{"multiple": 8, "framing": "crop"}'}, "what it says itself counts before a file beside it"
+    own.clear()
+    assert told(package) == camera | cropped
+    own.update(camera)
+    assert told(package) == cropped, "of which it says the camera itself"
+    own.update({key("camera"): "{"})
+    assert told(package) == cropped
+    own.clear()
+    own.update({key("training_data"): "nyu-h5:somewhere", key("version"): "0.1"})
+    assert json.loads(told(package)[key("camera")])["focal_px"] == 518.9, "as older versions tell it, by the data"
+
+
+def test_a_config_that_is_named_or_lies_there_has_to_be_readable_and_metadata_are_judged_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package, config = tmp_path / "net.mlpackage", tmp_path / "own.toml"
+    own = {key("contract"): "{"}
+    monkeypatch.setattr(contract, "read_ports", lambda path: ((), (), own))
+    assert told(package) == {}
+    config.write_text('depth = "near"\n')
+    for written in ({}, says(DepthContract())):
+        own.clear()
+        own.update(written)
+        with pytest.raises(InputError, match="depth is 'near'"):
+            told(package, config)
+    own.clear()
+    config.rename(package.with_suffix(".toml"))
+    with pytest.raises(InputError, match="depth is 'near'"):
+        told(package)
+
+
+@pytest.mark.parametrize("name", ["stretch", "crop", "letterbox", None])
+def test_framings_are_called_by_their_names(name: str | None) -> None:
+    assert framing_named(name) == name
+    for wrong in ("", "fill", "Crop"):
+        with pytest.raises(InputError, match=f"--framing '{wrong}' is none: use one of stretch, crop, letterbox"):
+            framing_named(wrong)
+
+
+@pytest.mark.parametrize("fits", [False, True])
+def test_weights_are_read_of_what_fits_with_all_that_it_will_say(fits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[Path] = []
+    own = metadata() | {key("output_units"): METRES if fits else ""}
+    monkeypatch.setattr(contract, "read_ports", lambda path: ((PICTURE,), (DEPTH,), own))
+    monkeypatch.setattr(contract.Program, "load", loaded.append)
+    package = tmp_path / "net.mlpackage"
+    assert len(check(package)) == (not fits)
+    assert loaded == ([package] if fits else [])
+    loaded.clear()
+    assert check(package, {key("output_units"): UP_TO_SCALE}) == [] and loaded == [package]
+
+
+def test_a_copy_says_more_and_the_package_stays(tmp_path: Path) -> None:
+    package, models = tmp_path / "net.mlpackage", tmp_path / "Models"
+    models.mkdir()
+    write_package(package, Model_pb2.Model(specificationVersion=7, mlProgram={"version": 1}).SerializeToString(), {})
+    for number, added in enumerate((None, {}, {"theirs": "more"})):
+        copy = install(package, models, number > 0, added)
+        assert ("theirs" in metadata_of(read_specification(copy)[0])) == bool(added)
+    assert "theirs" not in metadata_of(read_specification(package)[0])

@@ -307,3 +307,41 @@ def test_other_images_replace_what_the_recipe_says_and_nothing_else() -> None:
 )
 def test_a_single_precision_recipe_promises_what_can_be_measured(metric: str, amount: Any, said: str) -> None:
     assert said in refusal(precision="fp32", budget={metric: amount})
+
+
+A, B, C = [64, 96], [96, 64], [64, 128]
+
+
+def test_several_sizes_are_two_or_more_that_differ() -> None:
+    for sizes in ([A, B], [A, B, C], (tuple(A), tuple(B))):
+        made = recipe(input_sizes=sizes)
+        assert made.input_sizes == tuple(map(tuple, sizes)) and made.input_size is None
+        assert make_recipe(made.to_json(), "again") == made
+        assert recipe(input_sizes=sizes, input_size=A).input_size == tuple(A)
+        assert refusal(input_sizes=sizes, input_size=B).startswith("input_size is [96, 64], the first of input_sizes is another")
+    for sizes in ([], [A], [A, A], [A, B, A]):
+        assert refusal(input_sizes=sizes) == f"input_sizes is {sizes!r}: give two different sizes or more, or input_size for one"
+    assert refusal(input_sizes="64x96").startswith("input_sizes is '64x96': give a list such as")
+    assert refusal(input_sizes=[A, [31, 64]]).startswith("input_sizes: input_size is [31, 64]")
+    assert "input_sizes" not in recipe().to_json()
+
+
+def test_a_scale_is_a_number_above_nought() -> None:
+    for value in (1e-9, 0.5, 1, 2, 1e9):
+        made = recipe(scale=value)
+        assert (made.scale, type(made.scale)) == (value, float)
+        assert make_recipe(made.to_json(), "again") == made
+    for value in (0, 0.0, -1, float("inf"), float("nan"), True, "1"):
+        assert refusal(scale=value).startswith(f"scale is {value!r}: give what depth is multiplied by, a number above 0")
+    assert recipe().scale is None and "scale" not in recipe().to_json()
+
+
+def test_ranges_are_equalised_if_a_table_says_so() -> None:
+    assert [recipe(precision="int8", correct={"equalise": value}).equalises for value in (True, False)] == [True, False]
+    assert not recipe(precision="int8").equalises
+
+
+def test_what_a_scheme_falls_back_on_may_need_a_target_of_its_own() -> None:
+    needs = recipe(precision="int4", otherwise="palette6", activations="int8").needs()
+    assert [target for target, _ in needs] == ["iOS18", "iOS16", "iOS17"]
+    assert needs[-1] == ("iOS17", "int8 activations")

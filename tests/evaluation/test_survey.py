@@ -96,3 +96,18 @@ def test_frames_are_counted_as_they_are_read() -> None:
     assert calls == [(1, 3), (2, 3), (3, 3)]
     with pytest.raises(InputError, match="no frame of 'x' can be read: it is empty"):
         survey(Frames(), [], "x", None, 0)
+
+
+def test_parts_double_from_a_quarter_of_a_metre_on() -> None:
+    assert (0, *(2.0**power for power in range(-2, 7)), math.inf) == EDGES
+    result = survey(Frames(np.float32([[0, 0.5], [np.nan, 0]])), [0], "x", None, 0)
+    assert result.histogram == (0, 0, 1, *[0] * 7)
+    assert (result.valid, result.nearest, result.median, result.farthest) == (0.25, 0.5, 0.5, 0.5)
+
+
+def test_sound_frames_of_one_size_need_no_note_and_those_behind_a_damaged_one_count() -> None:
+    depth = np.ones((2, 4), np.float32)
+    assert survey(Frames(depth, depth), range(2), "x", None, 0).notes == ()
+    result = survey(Frames(None, depth, depth), range(3), "x", lambda image: np.full((1, 1), 3, np.float32), 3)
+    assert (result.with_depth, result.sizes, result.ratio) == (2, {"2×4": 2}, 3)
+    assert list(result.bad) == ["frame0"]

@@ -1,6 +1,7 @@
 """Who answers coremltools where it asks Core ML's framework."""
 
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -50,3 +51,29 @@ def test_all_is_as_on_the_newest_mac_within_and_as_before_after(fails: bool) -> 
         assert fails
     assert answers() == before
     assert sys.modules.get(COMPILED) is compiled
+
+
+def test_a_framework_that_is_there_is_there_again_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = ModuleType(COMPILED)
+    monkeypatch.setitem(sys.modules, COMPILED, own)
+    monkeypatch.setattr(sys.modules["coremltools"], "libcoremlpython", own, raising=False)
+    with answered_by(Model, Asset):
+        assert sys.modules[COMPILED] is sys.modules["coremltools"].libcoremlpython is not own
+    assert sys.modules[COMPILED] is sys.modules["coremltools"].libcoremlpython is own
+
+
+def test_modules_of_coremltools_that_hold_the_same_are_answered_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not those of others, nor what one holds of its own under such a name."""
+    names = ("coremltools.of_a_test", "coremltools_of_others", "coremltools.with_its_own")
+    before = models._MLModelProxy
+    for name in names:
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+        vars(sys.modules[name])["_MLModelProxy"] = "own" if name == names[2] else before
+
+    def held() -> list[object]:
+        return [vars(sys.modules[name])["_MLModelProxy"] for name in names]
+
+    with answered_by(Model, Asset):
+        assert held() == [Model, before, "own"]
+        assert "_MLModelAssetProxy" not in vars(sys.modules[names[0]])
+    assert held() == [before, before, "own"]

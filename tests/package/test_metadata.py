@@ -15,7 +15,7 @@ import fcrn_mobile
 from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.training_record import METRES, UP_TO_SCALE
-from fcrn_mobile.package.metadata import Metadata, key, model_contract
+from fcrn_mobile.package.metadata import NO_CONFIGS, Metadata, ModelConfigs, key, model_contract
 
 SOURCES = Path(fcrn_mobile.__file__).parent
 NAMES = [field.name for field in fields(Metadata)]
@@ -30,7 +30,13 @@ def test_what_is_written_is_read_again(values: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     ("units", "metric"),
-    [({"fcrn_mobile.output_units": METRES}, True), ({"fcrn_mobile.output_units": UP_TO_SCALE}, False), ({}, True), ({"author": "x"}, True)],
+    [
+        ({"fcrn_mobile.output_units": METRES}, True),
+        ({"fcrn_mobile.output_units": UP_TO_SCALE}, False),
+        ({"fcrn_mobile.output_units": "inverse depth, up to scale and shift"}, False),
+        ({}, True),
+        ({"author": "x"}, True),
+    ],
 )
 def test_depth_up_to_scale_is_not_metric(units: dict[str, str], metric: bool) -> None:
     assert Metadata.from_dict(units).is_metric == metric
@@ -92,3 +98,52 @@ def test_a_config_beside_a_model_speaks_where_its_metadata_are_silent(tmp_path: 
     for name, said in ((model, str(model)), (None, "the model")):
         with pytest.raises(InputError, match=f"metadata of '{re.escape(said)}': "):
             model_contract(name, own | {key("contract"): "{"})
+
+
+@pytest.mark.parametrize(
+    ("data", "contract", "told"),
+    [
+        ("nyu-h5:a", DepthContract(), (518.9, 640)),
+        ("nyu-h5:a", DepthContract("scale"), None),
+        ("folder:a", DepthContract(), None),
+        ("folder:a", DepthContract(focal_length=500.0, focal_width=640), None),
+        ("nyu-h5:a", DepthContract(focal_length=500.0, focal_width=640), (518.9, 640)),
+        (None, DepthContract(focal_length=500.0, focal_width=640), (500.0, 640)),
+        (None, DepthContract(), None),
+    ],
+)
+def test_a_camera_is_that_of_the_data_or_where_none_are_known_of_the_contract(data: Any, contract: DepthContract, told: Any) -> None:
+    network: Any = SimpleNamespace(training=SimpleNamespace(data=data, camera=None), contract=contract, sha256="ab")
+    camera = json.loads(Metadata.of(network, "1").camera or "{}")
+    assert (camera["focal_px"], camera["width_px"]) == told if told else camera == {}
+
+
+@pytest.mark.parametrize(
+    ("written", "contract"),
+    [
+        (Metadata(), None),
+        (Metadata(source_sha256="ab"), None),
+        (Metadata(version="1", recipe="{}", source_sha256="ab"), None),
+        (Metadata(version="1"), DepthContract()),
+        (Metadata(output_units=UP_TO_SCALE, source_sha256="ab"), DepthContract("scale")),
+        (Metadata(training_data="nyu-h5:a"), DepthContract(focal_length=518.9, focal_width=640)),
+        (Metadata(training_data="nyu-h5:a", output_units=METRES), DepthContract(focal_length=518.9, focal_width=640)),
+        (Metadata(training_data="nyu-h5:a", output_units=UP_TO_SCALE), DepthContract("scale")),
+        (Metadata(training_data="nyu-h5:a", camera="{}"), DepthContract()),
+        (
+            Metadata(training_data="nyu-h5:a", camera='{"focal_px": 500, "width_px": 320}'),
+            DepthContract(focal_length=500, focal_width=320),
+        ),
+        (Metadata(training_data="", version="1"), DepthContract()),
+        (Metadata(training_data="folder:a"), DepthContract()),
+    ],
+)
+def test_what_an_artefact_says_of_its_depth(written: Metadata, contract: DepthContract | None) -> None:
+    assert written.depth_contract() == contract
+
+
+def test_a_config_is_found_however_a_model_is_written() -> None:
+    configs = ModelConfigs({Path("a/net.mlpackage"): Path("own.toml")})
+    assert configs.of("a/net.mlpackage") == configs.of("a//net.mlpackage/") == configs.of(Path("a/net.mlpackage")) == Path("own.toml")
+    assert configs.of("net.mlpackage") is None
+    assert NO_CONFIGS.of("a/net.mlpackage") is None

@@ -8,6 +8,7 @@ import pytest
 from coremltools.proto.Model_pb2 import Model
 from coremltools.proto.NeuralNetwork_pb2 import LoopLayerParams, NeuralNetwork, NeuralNetworkLayer, WeightParams
 from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from fcrn_mobile.package import wire
 from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.package.wire import apart, stored
 
+LARGE = wire.LARGE
 NUMBERS = {1: "floatValue", 2: "float16Value", 30: "rawValue", 31: "int8RawValue"}
 
 
@@ -226,3 +228,51 @@ def test_fields_of_every_kind_are_passed_over(file: Path, other: bytes) -> None:
     kept, left_out = read(file, content)
     assert kept == meant(content) != b"damaged"
     assert left_out == pytest.approx(100 * len(FLOATS), abs=60)
+
+
+def layer_of(params: bytes, name: int = 0) -> bytes:
+    """A network of one convolution, its name of so many letters."""
+    return field(500, field(1, (field(1, b"n" * name) if name else b"") + field(100, field(90, params))))
+
+
+@pytest.mark.parametrize(("floats", "left_out"), [(5, False), (6, True), (7, True), (8, True)])
+@pytest.mark.parametrize("number", [1, 30])
+def test_a_weight_of_so_many_bytes_is_left_out(file: Path, floats: int, left_out: bool, number: int) -> None:
+    content = layer_of(field(number, FLOATS[: 4 * floats]))
+    assert read(file, content)[0] == meant(content)
+    with apart(file, Model.DESCRIPTOR) as short:
+        places = [each.field_number for each in UnknownFieldSet(Model.FromString(short).neuralNetwork.layers[0].convolution.weights)]
+    assert places == ([2**29 - 1] if left_out else []), "the largest number that a field can have"
+
+
+def test_64_kibibytes_are_many(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "LARGE", LARGE)
+    for size, left_out in ((65532, 0), (65536, 65536), (65540, 65540)):
+        content = layer_of(field(1, bytes(size)))
+        assert read(file, content) == (meant(content), pytest.approx(left_out, abs=60))
+
+
+@pytest.mark.parametrize("letters", [*range(45, 90), *range(16240, 16300)])
+def test_lengths_are_written_as_protobuf_reads_them(file: Path, letters: int) -> None:
+    """What is left of messages has from 127 to 129 bytes in some of these, and 16383 to 16385."""
+    content = layer_of(field(1, 9 * FLOATS), letters)
+    kept, left_out = read(file, content)
+    assert kept == meant(content) and left_out > 8 * len(FLOATS)
+
+
+@pytest.mark.parametrize(("count", "cut"), [(1, True), (9, True), (10, True), (11, False)])
+def test_numbers_have_ten_bytes_at_most(file: Path, count: int, cut: bool) -> None:
+    number = b"\x08" + (count - 1) * b"\xff" + b"\x01"
+    content = field(500, number + field(1, field(100, field(90, field(1, 9 * FLOATS)))))
+    kept, left_out = read(file, content)
+    assert kept == meant(content)
+    assert (kept != b"damaged") == (left_out > 0) == cut
+
+
+def test_a_file_of_nothing_says_nothing(file: Path) -> None:
+    assert read(file, b"") == (b"", 0)
+
+
+def test_a_number_in_the_place_of_a_place_says_nothing(file: Path) -> None:
+    content = layer_of(field(1, 9 * FLOATS) + varint(2**29 - 1 << 3) + b"\x07")
+    assert read(file, content) == (meant(content), pytest.approx(9 * len(FLOATS), abs=60))

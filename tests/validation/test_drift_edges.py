@@ -13,6 +13,8 @@ import pytest
 from fcrn_mobile.conversion.artefact import recipe_of
 from fcrn_mobile.conversion.calibration import content_hash
 from fcrn_mobile.data import Sample
+from fcrn_mobile.data.cameras import TrainingCamera
+from fcrn_mobile.data.source import OfCamera
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.budget import parse_limit
 from fcrn_mobile.evaluation.evaluate import evaluate
@@ -190,3 +192,70 @@ def test_depth_of_another_kind_is_compared_by_a_scale_that_is_known(path: Path, 
     else:
         with pytest.raises(InputError, match="they do not compare"):
             validated(path, Model([4.4] * 4, path, told))
+
+
+class Growing:
+    """Pictures whose widths differ."""
+
+    names = ("a", "b")
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> Sample:
+        size = (4, (8, 16)[index])
+        return Sample(np.full((*size, 3), index, np.uint8), np.full(size, 2, np.float32), self.names[index])
+
+
+def test_depth_is_for_the_camera_of_each_picture_and_the_first_is_told(path: Path) -> None:
+    """Focal lengths of 6 px in 8 and in 16 pixels against 10 in 20: depth times 1.5 and 0.75."""
+    told = {key("camera"): json.dumps({"data": "x", "focal_px": 10.0, "width_px": 20})}
+    source = OfCamera(Growing(), TrainingCamera("data", 6.0))
+    reference, candidate = Model([4 / 3, 8 / 3], path, told), Model([4 / 3, 4 / 3], path, told)
+    result = validate(reference, [candidate], source, protocol("full"))
+    assert (result.focus.picture, result.focus.factor((4, 8))) == ((4, 8), pytest.approx(1.5))
+    assert [row.reference for row in result.candidates[0].per_image] == pytest.approx([0, 0], abs=1e-6)
+    assert [row.candidate for row in result.candidates[0].per_image] == pytest.approx([0, 0.5], abs=1e-6)
+    assert result.standing is not None and result.reference_metrics["abs_rel"] == pytest.approx(0, abs=1e-6)
+
+
+def test_without_true_depth_there_is_fidelity_alone(path: Path) -> None:
+    reference, candidate = Model([2.0] * 4, path), Model([2.2] * 4, path)
+    result = validate(reference, [candidate], FRAMES, None, [parse_limit("fidelity=0.2")], budgets=[[]])
+    (drift,) = result.candidates
+    assert (result.reference_metrics, result.rule, result.standing, drift.metrics, drift.change) == ({"images": 4}, None, None, {}, {})
+    assert drift.fidelity.abs_rel == pytest.approx(0.1)
+    assert all(math.isnan(row.reference) and math.isnan(row.candidate) for row in drift.per_image)
+    with pytest.raises(InputError, match="abs_rel"):
+        validate(reference, [candidate], FRAMES, None, [parse_limit("abs_rel=1%")])
+    with pytest.raises(InputError, match="no image to validate on"):
+        validate(reference, [candidate], [], None)
+
+
+def test_a_budget_of_its_own_goes_before_that_of_all_and_an_empty_one_leaves_it_to_the_candidate(path: Path) -> None:
+    promise = {key("recipe"): json.dumps({"name": "a", "budget": {"fidelity": "0.3"}})}
+    candidates = [Model([2.2] * 4, path, promise), Model([2.2] * 4, path, promise), Model([2.2] * 4, path)]
+    for options, limits in (
+        ({"budgets": [[parse_limit("fidelity=0.1")], [], []]}, [["fidelity=0.1"], ["fidelity=0.3"], []]),
+        ({}, [["fidelity=0.3"], ["fidelity=0.3"], []]),
+    ):
+        drifts = validate(Model([2.2] * 4, path), candidates, FRAMES, protocol("full"), **options).candidates  # type: ignore[arg-type]
+        assert [[check.limit.text for check in drift.checks] for drift in drifts] == limits
+    drifts = validated(path, *candidates, limits=("fidelity=0.2",)).candidates
+    assert [[check.limit.text for check in drift.checks] for drift in drifts] == [["fidelity=0.2"]] * 3
+
+
+def test_inverse_depth_is_told_and_aligned_as_such(path: Path) -> None:
+    told = {key("output_units"): "inverse depth, up to scale and shift"}
+    frames = [Sample(frame.image, np.linspace(1, 4, 16, dtype=np.float32).reshape(4, 4), frame.name) for frame in FRAMES]
+
+    def model(factor: float) -> Model:
+        made = Model([0.0] * 4, path, told)
+        made.predict = lambda image: np.float32(factor) / frames[0].depth  # type: ignore[method-assign]
+        return made
+
+    result = validate(model(1), [model(3)], frames, protocol("full"))
+    assert result.depth == "inverse"
+    assert result.reference_metrics["abs_rel"] == pytest.approx(0, abs=1e-4)
+    assert result.candidates[0].metrics["abs_rel"] == pytest.approx(0, abs=1e-4)
+    assert result.candidates[0].fidelity.depth == "inverse"
