@@ -48,6 +48,11 @@ __all__ = ["command", "print_drift"]
 )
 @rule_options
 @click.option(
+    "--align-fidelity",
+    is_flag=True,
+    help="Bring candidates to the reference before fidelity is taken: for networks that were trained apart.",
+)
+@click.option(
     "--framing",
     metavar="phone-portrait|phone-landscape|stretch",
     help="Show models what the app would see of the pictures on a phone held so, in the candidates' framing; an emulation.",
@@ -87,7 +92,7 @@ def command(
     from fcrn_mobile.validation.drift import validate
     from fcrn_mobile.validation.phone import phone_frames
 
-    gate, both = Gate.taken_from(how), how.pop("both")
+    gate, both, align_fidelity = Gate.taken_from(how), how.pop("both"), how.pop("align_fidelity")
     baseline, limits = gate.read_baseline(), [parse_limit(text) for text in budgets]
     rule = framed_rule(data, framing, **how)
     source, left_out = sound_frames(open_images(data), rule, skip_bad)
@@ -96,14 +101,14 @@ def command(
     parted = partial(_parted, both, candidates, arithmetic, configs)
     if size == EVERY_SIZE:
         _check_alone(gate, html, framing)
-        measured = partial(validate, source=source, rule=rule, limits=limits, data=data, left_out=left_out)
+        measured = partial(validate, source=source, rule=rule, limits=limits, data=data, left_out=left_out, align_fidelity=align_fidelity)
         end(_print_sizes(((each, measured(*opened(each)), parted(source, each)) for each in _sizes(candidates, configs)), json_out))
     base, runtimes = opened(size)
     source = (view := phone_frames(source, runtimes, framing) if framing else None) or source
     if baseline:
-        baseline.require_same(base, runtimes, data, rule, source.names, view)
+        baseline.require_same(base, runtimes, data, rule, source.names, view, align_fidelity)
     with progress("validate") as on_frame:
-        result = validate(base, runtimes, source, rule, limits, data, on_frame, left_out)
+        result = validate(base, runtimes, source, rule, limits, data, on_frame, left_out, align_fidelity=align_fidelity)
     ops = _broken(source, reference, result, arithmetic, configs) if gate.names_operators else {}
     outcome = Outcome(result, ops, baseline.changes(result) if baseline else (), view=view)
     gate.write([outcome])
@@ -216,7 +221,6 @@ def print_drift(result: "Validation") -> None:
     """The table of a validation, and one line per budget."""
     from fcrn_mobile.evaluation.align import NONE
     from fcrn_mobile.report.columns import EDGES, OWN, PSNR, SIZE, metric_columns
-    from fcrn_mobile.validation.fidelity import FORMULAS
 
     images = result.reference_metrics["images"]
     for warning in result.warnings:
@@ -234,7 +238,9 @@ def print_drift(result: "Validation") -> None:
         print(f"metrics are of predictions brought to the truth ({result.rule.alignment}), image by image: they say nothing of metres")
     if note := str(result.focus):
         print(note)
-    print(f"fidelity: {FORMULAS[result.depth]}; edges: their boundary_drift; dB: their PSNR")
+    print(f"fidelity: {result.fidelity_formula}; edges: their boundary_drift; dB: their PSNR")
+    for fit_note in result.fit_notes:
+        print(fit_note)
     for candidate in result.candidates:
         if candidate.overflow:
             print(f"{candidate.name}: first tensor to overflow: {candidate.overflow}")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.errors import InputError
 
-__all__ = ["ALIGNMENTS", "INVERSE_LINE", "LINE", "MEDIAN", "NONE", "Array", "aligned", "least_squares", "median_scale"]
+__all__ = ["ALIGNMENTS", "INVERSE_LINE", "LINE", "MEDIAN", "NONE", "Array", "aligned", "least_squares", "median_scale", "scale_and_shift"]
 
 NONE, MEDIAN, LINE, INVERSE_LINE = "none", "median", "scale-shift", "scale-shift-inverse"
 ALIGNMENTS = (NONE, MEDIAN, LINE, INVERSE_LINE)
@@ -99,6 +99,16 @@ def median_scale(prediction: NDArray[np.floating], depth: NDArray[np.floating]) 
             f"the median of the prediction is {predicted:.4g}, which no factor scales to the truth: evaluate with another --align"
         )
     return float(np.median(depth.astype(np.float64))) / predicted
+
+
+def scale_and_shift(values: NDArray[np.float64], target: NDArray[np.float64], alignment: str) -> tuple[float, float]:
+    """S and t of s·x + t that bring values to a target of one shape, by ``median`` (t is 0) or ``scale-shift``; NaN where nothing does."""
+    if alignment == LINE:
+        return least_squares(values, target)
+    try:
+        return median_scale(values, target), 0.0
+    except InputError:
+        return math.nan, 0.0
 
 
 def _inverted(values: NDArray[np.float64]) -> NDArray[np.float64]:

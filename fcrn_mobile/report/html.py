@@ -30,7 +30,6 @@ from fcrn_mobile.report.templating import number, template
 from fcrn_mobile.runtimes.backends import is_on_device
 from fcrn_mobile.runtimes.runtime import distinct_names
 from fcrn_mobile.validation.baseline import Change
-from fcrn_mobile.validation.fidelity import FORMULAS
 from fcrn_mobile.validation.result import Drift, Validation
 
 __all__ = ["Page", "labels", "render"]
@@ -131,7 +130,8 @@ def _drift(page: Page) -> dict[str, Any]:
         "rows": _rows(validation),
         "recipes": _recipes(validation),
         "scenes": strips(shown, names, validation.depth),
-        "fidelity": FORMULAS[validation.depth],
+        "fidelity": validation.fidelity_formula,
+        "fit_notes": validation.fit_notes,
         "inverse": validation.depth == "inverse",
         "has_truth": validation.rule is not None,
         "chosen_by": names[validation.candidates.index(farthest)],

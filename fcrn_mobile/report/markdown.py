@@ -33,6 +33,7 @@ def _section(outcome: Outcome) -> str:
     lines += [f"- **{_cell(case.model)}**, {case.metric}: {_cell(case.text)}" for case in outcome.cases if case.held is False]
     lines += [f"- {_cell(path)} was exported: {_cell(reason)}" for path, reason in outcome.exported.items()]
     lines += [f"- warning: {_cell(warning)}" for warning in validation.warnings]
+    lines += [f"- {_cell(note)}" for note in validation.fit_notes]
     if outcome.changes:
         rows = [[each.model, each.figure, f"{each.before:.4f}", f"{each.now:.4f}", _change(each)] for each in outcome.moved]
         lines += ["", "Since the last run:", "", *(_table(["model", "figure", "then", "now", "change"], rows) if rows else [])]

@@ -18,7 +18,7 @@ from fcrn_mobile.palette import DEPTH, INVERSE_DEPTH, INVERSE_SIGNED_DIFFERENCE,
 from fcrn_mobile.report.figures import SPARSE
 from fcrn_mobile.report.ranks import deciding, ranks
 from fcrn_mobile.runtimes import Runtime
-from fcrn_mobile.validation.fidelity import same_size
+from fcrn_mobile.validation.fidelity import brought, same_size
 from fcrn_mobile.validation.result import Validation
 
 __all__ = [
@@ -56,7 +56,7 @@ class Scene:
         image: H×W×3 uint8.
         true: H×W metres; unknown where not finite or not positive.
         expected: h×w, the reference's output: metres, depth up to scale or inverse depth.
-        predictions: of the candidates, h×w as the reference's, in its unit.
+        predictions: of the candidates, h×w as the reference's, in its unit, as fidelity was taken of them.
         drifts: of the candidates on this frame, abs_rel to the reference's output.
     """
 
@@ -131,9 +131,15 @@ def show(source: Source, reference: Runtime, candidates: Sequence[Runtime], vali
         outputs = [model.predict(sample.image) for model in (reference, *candidates)]
         scales = [drift.scale for drift in validation.candidates]
         expected, *predictions = comparable_maps(outputs, scales, focus, sample.image.shape[:2])
+        predictions = [_as_compared(each, expected, validation.fidelity_alignment) for each in predictions]
         drifts = tuple(drift.per_image[index].fidelity for drift in validation.candidates)
         scenes.append(Scene(rank, sample.name, sample.image, sample.depth, expected, tuple(predictions), drifts))
     return tuple(scenes)
+
+
+def _as_compared(prediction: Depth, expected: Depth, alignment: str) -> Depth:
+    """As fidelity was taken of it."""
+    return brought(prediction.astype(np.float64), expected.astype(np.float64), alignment).astype(np.float32)
 
 
 def comparable_maps(outputs: Sequence[Depth], scales: Sequence[float], focus: Focus, picture: tuple[int, int]) -> list[Depth]:

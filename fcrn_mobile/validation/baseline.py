@@ -22,7 +22,7 @@ __all__ = ["Baseline", "Change", "read_baseline"]
 
 
 #: What a term is called that says how a run ran.
-_SIZE, _ENGINE = "size of the reference's pictures", "engine of '{}'"
+_SIZE, _ENGINE, _ALIGNED = "size of the reference's pictures", "engine of '{}'", "--align-fidelity"
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class Baseline:
         rule: EvaluationProtocol | None,
         images: Sequence[str],
         view: PhoneView | None = None,
+        align_fidelity: bool = False,
     ) -> None:
         """Pass if the run of a reference measured what is to be measured now; before any of that is done.
 
@@ -70,9 +71,10 @@ class Baseline:
             rule: the protocol; None for pictures without depth.
             images: names of the frames.
             view: how they are framed; None for as they are.
+            align_fidelity: as of ``drift.validate``.
 
         Raises:
-            InputError: there is no such run, or its data, frames, protocol, range, alignment, framing or size of pictures are others,
+            InputError: there is no such run, or its data, frames, protocol, range, alignments, framing or size of pictures are others,
                 or a candidate of the same name ran on another engine or under another arithmetic. What the JSON of an earlier version
                 does not say is not compared.
         """
@@ -83,6 +85,7 @@ class Baseline:
         own = settled(rule, depth_of(reference), name).to_json() if rule else {}
         terms = {"data": data, **_terms(own), "framing": _framing({} if view is None else view.to_json()), "frames": list(images)}
         former = {"data": run["data"], **_terms(run.get("rule") or {}), "framing": _framing(run.get("framing", {})), "frames": _frames(run)}
+        terms[_ALIGNED], former[_ALIGNED] = ("on" if is_on else "off" for is_on in (align_fidelity, "fidelity_alignment" in run))
         how, formerly = _how(reference, candidates), _how_formerly(run)
         for what in how.keys() & formerly.keys():
             terms[what], former[what] = how[what], formerly[what]

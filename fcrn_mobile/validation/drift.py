@@ -16,6 +16,7 @@ from fcrn_mobile.conversion.export import artefact_size
 from fcrn_mobile.data.source import Sample, Source
 from fcrn_mobile.depth_contract import Depth
 from fcrn_mobile.errors import InputError
+from fcrn_mobile.evaluation.align import NONE
 from fcrn_mobile.evaluation.budget import Limit, check, check_without_truth, parse_limit
 from fcrn_mobile.evaluation.focus import Focus, focus_on
 from fcrn_mobile.evaluation.formulas import compared
@@ -27,7 +28,8 @@ from fcrn_mobile.runtimes import FindsOverflow, Runtime
 from fcrn_mobile.runtimes.in_flight import predictions
 from fcrn_mobile.runtimes.runtime import engine_of
 from fcrn_mobile.validation.comparable import common_depth, relative_scale
-from fcrn_mobile.validation.fidelity import Fidelity
+from fcrn_mobile.validation.fidelity import BETWEEN, Fidelity
+from fcrn_mobile.validation.fit import FitMeter
 from fcrn_mobile.validation.result import Drift, ImageDrift, Validation
 
 __all__ = ["recipe_limits", "validate"]
@@ -64,6 +66,7 @@ class _CandidateMeter:
         focus: from its camera to the data's.
         scale: of its depth over the reference's, see ``artefact.scale_of``.
         fidelity: to the reference's output.
+        fit: what lies between the two; None where it is not looked for.
     """
 
     runtime: Runtime
@@ -71,6 +74,7 @@ class _CandidateMeter:
     focus: Focus
     scale: float
     fidelity: Fidelity
+    fit: FitMeter | None
     _per_image: list[ImageDrift] = field(default_factory=list)
     _overflow: str | None = None
 
@@ -82,7 +86,10 @@ class _CandidateMeter:
         # An overflow inside may be clamped away before the output: the first frame is always looked through.
         if self._overflow is None and (not self._per_image or not np.isfinite(prediction).all()):
             self._overflow = _overflow(self.runtime, sample.image)
-        values = self.fidelity.update(prediction, output if self.scale == 1 else output * np.float32(self.scale))
+        expected = output if self.scale == 1 else output * np.float32(self.scale)
+        values = self.fidelity.update(prediction, expected)
+        if self.fit:
+            self.fit.update(prediction, expected)
         self._per_image.append(ImageDrift(sample.name, values.abs_rel, abs_rel, own, values.boundary_drift))
 
     def compute(self, reference: dict[str, Any], limits: Sequence[Limit]) -> Drift:
@@ -102,6 +109,7 @@ class _CandidateMeter:
             per_image=tuple(self._per_image),
             recipe=recipe_of(self.runtime.metadata, self.runtime.path),
             scale=self.scale,
+            fit=self.fit.compute() if self.fit else None,
         )
 
 
@@ -115,18 +123,18 @@ def validate(
     on_frame: OnStep | None = None,
     left_out: str = "",
     budgets: Sequence[Sequence[Limit]] = (),
+    align_fidelity: bool = False,
 ) -> Validation:
     """Run reference and candidates over the same frames, all aligned with the truth in one way: as the reference's depth asks for.
 
     Args:
-        reference: usually the float network.
-        candidates: what is held against it.
+        reference, candidates: usually the float network, and what is held against it.
         source: frames with true depth, or pictures alone.
         rule: the metrics' protocol, see ``meaning.settled``; None for pictures alone: fidelity needs no truth.
         limits: budgets of every candidate; without any, each is held to the budget in its own metadata.
-        data, left_out: the source's spec, and a line on frames that it had and could not read, for the record.
-        on_frame: progress.
+        data, left_out, on_frame: the source's spec, a line on frames that it had and could not read, for the record; progress.
         budgets: of each candidate instead, in their order; an empty one leaves it to its metadata.
+        align_fidelity: whether candidates are brought to the reference first (``fidelity.BETWEEN``), for networks trained apart.
 
     Raises:
         InputError: a frame without a valid pixel, or no frame; a recipe in a candidate's metadata that is not readable; a frame that a
@@ -137,7 +145,7 @@ def validate(
     rule, depth = _common(rule, reference, candidates, source)
     focus = focus_on(reference, source)
     truth = _truth(rule, depth, focus, data) if rule else None
-    meters = [_meter(candidate, reference, source, rule, depth) for candidate in candidates]
+    meters = [_meter(candidate, reference, source, rule, depth, align_fidelity) for candidate in candidates]
     picture, seconds = _run(reference, source, truth, meters, on_frame)
     values: dict[str, Any] = truth.metrics.compute() if truth else {"images": len(source)}
     return Validation(
@@ -171,9 +179,14 @@ def _budgets(
     return limits
 
 
-def _meter(candidate: Runtime, reference: Runtime, source: Source, rule: EvaluationProtocol | None, depth: Depth) -> _CandidateMeter:
+def _meter(
+    candidate: Runtime, reference: Runtime, source: Source, rule: EvaluationProtocol | None, depth: Depth, align_fidelity: bool
+) -> _CandidateMeter:
     metrics = DepthMetrics(rule, depth == "inverse") if rule else None
-    return _CandidateMeter(candidate, metrics, focus_on(candidate, source), relative_scale(candidate, reference), Fidelity(depth))
+    fidelity = Fidelity(depth, BETWEEN[depth] if align_fidelity else NONE)
+    # In metres a factor is wrong, as any difference is: it needs no name of its own unless fidelity leaves it out.
+    fit = FitMeter(depth) if align_fidelity or depth != "metres" else None
+    return _CandidateMeter(candidate, metrics, focus_on(candidate, source), relative_scale(candidate, reference), fidelity, fit)
 
 
 def _common(

@@ -10,6 +10,9 @@ Inverse depth is known up to scale and shift: its zero means nothing, and no val
 deviation of the reference's map from its median, s = mean |r - median(r)| (Ranftl et al. 2019, MiDaS, arXiv 1907.01341, equation 5):
 ``abs_rel`` is mean |c - r| / s, and an edge is where two neighbours differ by more than s·ln t, as the logarithms of two depths of ratio t
 do by ln t. A flat map has no such unit: ``abs_rel`` to it is 0 for an equal map, else infinite.
+
+A network and what was made of it share one unit, whatever it is: a candidate's map is taken as it is. Two networks that were trained apart
+do not: ``BETWEEN`` says what brings the candidate's map to the reference's first, image by image, where that is asked for.
 """
 
 import math
@@ -21,11 +24,23 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcrn_mobile.depth_contract import UNITS, Depth
+from fcrn_mobile.evaluation.align import LINE, MEDIAN, NONE, scale_and_shift
 from fcrn_mobile.evaluation.budget import BOUNDARY, FIDELITY
 from fcrn_mobile.evaluation.edges import edge_density
 from fcrn_mobile.evaluation.formulas import EDGE_RATIOS
 
-__all__ = ["FORMULAS", "MIN_DEPTH", "Fidelity", "FidelityValues", "boundary_drift", "same_size"]
+__all__ = [
+    "BETWEEN",
+    "FORMULAS",
+    "MIN_DEPTH",
+    "Fidelity",
+    "FidelityValues",
+    "boundary_drift",
+    "brought",
+    "formula",
+    "relative_error",
+    "same_size",
+]
 
 MIN_DEPTH = 1e-3  # metres; keeps relative errors finite where the reference predicts nothing
 _OF_DEPTH = "mean |candidate - reference| / reference of the depth maps"
@@ -34,6 +49,14 @@ FORMULAS: dict[Depth, str] = {
     "metres": _OF_DEPTH,
     "scale": _OF_DEPTH,
     "inverse": "mean |candidate - reference| / mean |reference - its median| of the maps of inverse depth",
+}
+#: Meaning of depth → how the map of one network is brought to that of another: ``align.scale_and_shift``, the other's map as the target.
+BETWEEN: dict[Depth, str] = {"metres": MEDIAN, "scale": MEDIAN, "inverse": LINE}
+#: The same for people, behind what fidelity is.
+_BROUGHT = {
+    NONE: "",
+    MEDIAN: ", the candidate's brought to the reference's median first, image by image",
+    LINE: ", the candidate's brought to the reference's by scale and shift first (least squares), image by image",
 }
 #: Deviations from the median that count, so that their exponential is finite.
 _FARTHEST = 300.0
@@ -50,6 +73,7 @@ class FidelityValues:
         cosine: mean cosine of the angle between the outputs as vectors.
         boundary_drift: mean of 1 - boundary F1 to the reference's edges.
         depth: what the reference's values mean.
+        alignment: what brought the candidate's values to the reference's.
     """
 
     abs_rel: float
@@ -58,6 +82,7 @@ class FidelityValues:
     cosine: float
     boundary_drift: float = 0.0
     depth: Depth = "metres"
+    alignment: str = NONE
 
     @property
     def figures(self) -> dict[str, float]:
@@ -66,8 +91,8 @@ class FidelityValues:
 
     def to_json(self) -> dict[str, Any]:
         """As the command line writes it: the values, ``rule`` of ``abs_rel``, and ``unit`` of ``max_abs``."""
-        values = {key: value for key, value in asdict(self).items() if key != "depth"}
-        return values | {"rule": FORMULAS[self.depth], "unit": UNITS[self.depth]}
+        values = {key: value for key, value in asdict(self).items() if key not in ("depth", "alignment")}
+        return values | {"rule": formula(self.depth, self.alignment), "unit": UNITS[self.depth]}
 
 
 @dataclass
@@ -76,28 +101,31 @@ class Fidelity:
 
     Attributes:
         depth: what the reference's values mean.
+        alignment: what brings the candidate's to them, see ``BETWEEN``; none usually.
     """
 
     depth: Depth = "metres"
+    alignment: str = NONE
     _rows: list[tuple[float, ...]] = field(default_factory=list)
 
     def update(self, candidate: NDArray[np.float32], reference: NDArray[np.float32]) -> FidelityValues:
         """Count one image's outputs, both h×w of that meaning (the candidate's is resized if it has another size); returns its figures."""
-        c, r = same_size(candidate, reference).astype(np.float64), reference.astype(np.float64)
+        r = reference.astype(np.float64)
+        c = brought(same_size(candidate, reference).astype(np.float64), r, self.alignment)
         error = c - r
         with np.errstate(invalid="ignore", over="ignore"):
             mse = float(np.mean(error**2))
             # Not numpy.linalg.norm: BLAS splits the sum over threads that then fight with torch's (24 ms instead of 0.05 ms seen).
             norms = math.sqrt(float(np.sum(c**2)) * float(np.sum(r**2)))
             row = (
-                _relative(c, r, self.depth),
+                relative_error(c, r, self.depth),
                 _psnr(float(np.abs(r).max()), mse),
                 float(np.abs(error).max()),
                 float(np.sum(c * r) / norms) if norms else math.nan,
                 boundary_drift(c, r, self.depth),
             )
         self._rows.append(row)
-        return FidelityValues(*row, depth=self.depth)
+        return FidelityValues(*row, depth=self.depth, alignment=self.alignment)
 
     def compute(self) -> FidelityValues:
         """Averages so far."""
@@ -109,7 +137,21 @@ class Fidelity:
             cosine=float(columns[3].mean()),
             boundary_drift=float(columns[4].mean()),
             depth=self.depth,
+            alignment=self.alignment,
         )
+
+
+def formula(depth: Depth, alignment: str = NONE) -> str:
+    """What fidelity is, for people."""
+    return FORMULAS[depth] + _BROUGHT[alignment]
+
+
+def brought(candidate: NDArray[np.float64], reference: NDArray[np.float64], alignment: str) -> NDArray[np.float64]:
+    """A candidate's map brought to the reference's, both h×w; NaN where nothing brings it there."""
+    if alignment == NONE:
+        return candidate
+    scale, shift = scale_and_shift(candidate, reference, alignment)
+    return scale * candidate + shift
 
 
 def boundary_drift(candidate: NDArray[np.float64], reference: NDArray[np.float64], depth: Depth = "metres") -> float:
@@ -137,7 +179,7 @@ def same_size(candidate: NDArray[np.float32], reference: NDArray[np.float32]) ->
     return np.asarray(Image.fromarray(candidate).resize((width, height), Image.Resampling.BILINEAR))
 
 
-def _relative(candidate: NDArray[np.float64], reference: NDArray[np.float64], depth: Depth) -> float:
+def relative_error(candidate: NDArray[np.float64], reference: NDArray[np.float64], depth: Depth) -> float:
     """Mean |c-r| relative to the reference: pixel by pixel, or of inverse depth to its deviation, see above."""
     if depth == "inverse":
         return float(np.mean(np.abs(candidate - reference) / _deviation(reference)))

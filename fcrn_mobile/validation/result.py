@@ -6,13 +6,15 @@ from typing import Any
 
 import fcrn_mobile
 from fcrn_mobile.depth_contract import Depth
+from fcrn_mobile.evaluation.align import NONE
 from fcrn_mobile.evaluation.budget import Check
 from fcrn_mobile.evaluation.focus import Focus
 from fcrn_mobile.evaluation.formulas import compared
 from fcrn_mobile.evaluation.metrics import EvaluationProtocol
 from fcrn_mobile.evaluation.standing import Standing
 from fcrn_mobile.runtimes.backends import is_on_device
-from fcrn_mobile.validation.fidelity import FidelityValues
+from fcrn_mobile.validation.fidelity import FidelityValues, formula
+from fcrn_mobile.validation.fit import Fit
 
 __all__ = ["Drift", "ImageDrift", "Validation"]
 
@@ -50,6 +52,7 @@ class Drift:
         per_image: every image's drift, in the order of the source.
         recipe: how it was made, as its metadata says; empty if it doesn't.
         scale: of its depth over the reference's, by a scale that was measured and folded in.
+        fit: what lies between its depth and the reference's; None of metres that were not brought to them.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Drift:
     per_image: tuple[ImageDrift, ...] = ()
     recipe: dict[str, Any] = field(default_factory=dict)
     scale: float = 1.0
+    fit: Fit | None = None
 
     @property
     def not_finite(self) -> list[str]:
@@ -93,7 +97,7 @@ class Drift:
             "engine": self.engine,
             "verdict": self.verdict,
             "per_image": [asdict(image) for image in self.per_image],
-        }
+        } | ({"fit": self.fit.to_json()} if self.fit else {})
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,25 @@ class Validation:
     input_size: tuple[int, ...] = ()
 
     @property
+    def fidelity_alignment(self) -> str:
+        """What brought candidates to the reference before fidelity was taken, see ``fidelity.BETWEEN``; none usually."""
+        return next((candidate.fidelity.alignment for candidate in self.candidates), NONE)
+
+    @property
+    def fidelity_formula(self) -> str:
+        """What fidelity is, for people."""
+        return formula(self.depth, self.fidelity_alignment)
+
+    @property
+    def fit_notes(self) -> tuple[str, ...]:
+        """A line for each candidate whose fidelity is a factor to a good part, or was brought to it."""
+        fits = [(candidate.name, candidate.fit) for candidate in self.candidates if candidate.fit]
+        if self.fidelity_alignment != NONE:
+            return tuple(f"{name}: {fit.text}; as given, fidelity is {fit.as_given:.4f}" for name, fit in fits)
+        remedy = "for networks that were trained apart give --align-fidelity"
+        return tuple(f"{name}: {fit.text}; without that, fidelity is {fit.aligned:.4f}: {remedy}" for name, fit in fits if fit.is_much)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What makes the figures doubtful, a sentence each: the reference's failure first."""
         return (self.standing.warnings if self.standing else ()) + ((self.left_out,) if self.left_out else ())
@@ -161,19 +184,23 @@ class Validation:
 
     def to_json(self) -> dict[str, Any]:
         """The result as the command line writes it."""
-        return {
-            "reference": {
-                "name": self.reference_name,
-                "input_size": list(self.input_size),
-                "metrics": self.reference_metrics,
-                "median_map": self.standing.median_map if self.standing else None,
-                "fails": self.standing.fails if self.standing else None,
-            },
-            "warnings": list(self.warnings),
-            "candidates": [candidate.to_json() for candidate in self.candidates],
-            "data": self.data,
-            "protocol": self.rule.label if self.rule else None,
-            "rule": self.rule.to_json() if self.rule else None,
-            "seconds": self.seconds,
-            "versions": {"fcrn-mobile": fcrn_mobile.__version__},
-        } | self.focus.to_json()
+        return (
+            {
+                "reference": {
+                    "name": self.reference_name,
+                    "input_size": list(self.input_size),
+                    "metrics": self.reference_metrics,
+                    "median_map": self.standing.median_map if self.standing else None,
+                    "fails": self.standing.fails if self.standing else None,
+                },
+                "warnings": list(self.warnings),
+                "candidates": [candidate.to_json() for candidate in self.candidates],
+                "data": self.data,
+                "protocol": self.rule.label if self.rule else None,
+                "rule": self.rule.to_json() if self.rule else None,
+                "seconds": self.seconds,
+                "versions": {"fcrn-mobile": fcrn_mobile.__version__},
+            }
+            | self.focus.to_json()
+            | ({} if self.fidelity_alignment == NONE else {"fidelity_alignment": self.fidelity_alignment})
+        )

@@ -34,6 +34,7 @@ def test_the_alignment_is_named_wherever_figures_are(call, net: Path) -> None:
         facts = json.loads((net / "evaluation.json").read_text())
         assert (facts["metrics"]["alignment"], facts["rule"]["alignment"]) == (alignment, alignment)
     options = ("--align", "scale-shift", "--min-depth", "0.5", "--max-depth", "6", "--json", "drift.json", "--html", "page.html")
+    options += ("--align-fidelity",)
     result = call("validate", "net.safetensors", "a.mlpackage", *words[1:], *options)
     assert result.returncode == 0, result.stderr
     assert "images, protocol eigen 0.5 to 6 m, alignment scale-shift\n" in result.stdout
@@ -42,6 +43,8 @@ def test_the_alignment_is_named_wherever_figures_are(call, net: Path) -> None:
     assert (facts["protocol"], facts["rule"]["alignment"], facts["rule"]["max_depth"]) == ("eigen 0.5 to 6 m", "scale-shift", 6)
     metrics = [facts["reference"]["metrics"], facts["candidates"][0]["metrics"]]
     assert [values["alignment"] for values in metrics] == ["scale-shift"] * 2
+    assert (facts["fidelity_alignment"], facts["candidates"][0]["fit"]["alignment"]) == ("median", "median")
+    assert "a: its depth is " in result.stdout
     assert "0.5 to 6 m; alignment scale-shift" in (net / "page.html").read_text()
     assert "boundary_drift" in (net / "page.html").read_text()
 

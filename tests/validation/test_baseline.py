@@ -68,6 +68,7 @@ def test_the_same_measurement_passes(tmp_path: Path) -> None:
             {"view": PhoneView(None, (4, 4), "stretch", "phone-portrait", None, 1.0)},
             "framing was none and is phone-portrait by stretch now",
         ),
+        ({"align_fidelity": True}, "--align-fidelity was off and is on now"),
         ({"images": ["0", "1"]}, "frames are others (1 then, 2 now)"),
         ({"reference": SimpleNamespace(name="other", contract=DepthContract("metres"))}, "no run against 'other' but against net"),
         (
