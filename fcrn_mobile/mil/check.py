@@ -20,7 +20,7 @@ from fcrn_mobile.mil.declared import Declarations
 from fcrn_mobile.mil.neural_network.network import NETWORKS, translate
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.values import LARGEST, NUMPY_TYPES, Constants, shape_of, type_name
-from fcrn_mobile.package.errors import MilError
+from fcrn_mobile.package.errors import DAMAGED, MilError
 from fcrn_mobile.package.reading import default_function, feature_descriptions, function_block, read_specification, state_descriptions
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ __all__ = ["CheckedFunction", "check_block", "check_function", "read_function"]
 #: Most elements of all constants of a function together, 16 GiB as float32.
 _LARGEST_CONSTANTS = 4 * LARGEST
 _OPSET = "CoreML"
-_AGAIN = "the package is damaged, export it again"
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def check_function(model: "Model", folder: Path, where: str, name: str | None = 
     name = name or default_function(model)
     inputs, outputs = feature_descriptions(model, name)
     if not proto.opset.removeprefix(_OPSET).isdecimal():
-        raise MilError(f"'{where}' asks for operator set {proto.opset[:80]!r}, not {_OPSET}5 or a later one: {_AGAIN}")
+        raise MilError(f"'{where}' asks for operator set {proto.opset[:80]!r}, not {_OPSET}5 or a later one: {DAMAGED}")
     check_block(block, proto, where)
     states = state_descriptions(model, name)
     check_features(proto, block, inputs, outputs, where, states)
@@ -134,9 +133,9 @@ def check_block(block: "Block", function: "Function", where: str) -> None:
         _define(value, declarations, f"input {value.name[:80]!r} of '{where}'")
     elements = _check_operations(block, declarations, where)
     if elements > _LARGEST_CONSTANTS:
-        raise MilError(f"the constants of '{where}' have {elements} elements, the limit is {_LARGEST_CONSTANTS}: {_AGAIN}")
+        raise MilError(f"the constants of '{where}' have {elements} elements, the limit is {_LARGEST_CONSTANTS}: {DAMAGED}")
     if not block.outputs:
-        raise MilError(f"'{where}' has no output: {_AGAIN}")
+        raise MilError(f"'{where}' has no output: {DAMAGED}")
     _check_outputs(block, declarations, f"'{where}'")
 
 
@@ -165,7 +164,7 @@ def _check_operations(block: "Block", declarations: Declarations, where: str) ->
 def _check_outputs(block: "Block", declarations: Declarations, what: str) -> None:
     for name in block.outputs:
         if name not in declarations.types:
-            raise MilError(f"output {name[:80]!r} of {what} is never computed: {_AGAIN}")
+            raise MilError(f"output {name[:80]!r} of {what} is never computed: {DAMAGED}")
 
 
 def _described(operation: "Operation", index: int, where: str) -> str:
@@ -178,45 +177,45 @@ def _define(value: "NamedValueType", declarations: Declarations, what: str) -> N
     name = value.name
     check_name(name, what)
     if name in declarations.types.maps[0]:  # names of other blocks may come again
-        raise MilError(f"{what} is defined twice: {_AGAIN}")
+        raise MilError(f"{what} is defined twice: {DAMAGED}")
     _check_type(value.type, what)
     declarations.define([value])
 
 
 def _check_operation(operation: "Operation", block: "Block", declarations: Declarations, what: str) -> None:
     if not operation.type.isprintable() or len(operation.type) > LONGEST_NAME:
-        raise MilError(f"an operator is called {operation.type[:80]!r}: {_AGAIN}")
+        raise MilError(f"an operator is called {operation.type[:80]!r}: {DAMAGED}")
     if operation.type == "const":
         _check_constant(operation, what)
     elif operation.type in OPERATORS and not operation.outputs and not OPERATORS[operation.type].writes:
         # Operators that are not known may well have no results; they get their own message.
-        raise MilError(f"{what} has no result: {_AGAIN}")
+        raise MilError(f"{what} has no result: {DAMAGED}")
     check_blocks(operation, what)
     for value in operation.attributes.values():
         _check_value(value, what)
     for key, argument in operation.inputs.items():
         if not argument.arguments and key != "elem_shape":  # of scalars in a list it is empty
-            raise MilError(f"{what} has an input {key[:80]!r} without a value: {_AGAIN}")
+            raise MilError(f"{what} has an input {key[:80]!r} without a value: {DAMAGED}")
         for binding in argument.arguments:
             kind = binding.WhichOneof("binding")
             if kind == "value":
                 _check_value(binding.value, what)
             elif kind is None:
-                raise MilError(f"{what} has an input {key[:80]!r} without a value: {_AGAIN}")
+                raise MilError(f"{what} has an input {key[:80]!r} without a value: {DAMAGED}")
             elif binding.name not in declarations.types:
                 later = any(output.name == binding.name for each in block.operations for output in each.outputs)
                 problem = "before it is computed" if later else "which is never computed"
-                raise MilError(f"{what} reads {binding.name[:80]!r} {problem}: {_AGAIN}")
+                raise MilError(f"{what} reads {binding.name[:80]!r} {problem}: {DAMAGED}")
 
 
 def _check_constant(operation: "Operation", what: str) -> None:
     if len(operation.outputs) != 1:
-        raise MilError(f"{what} has {len(operation.outputs)} results, a constant has one: {_AGAIN}")
+        raise MilError(f"{what} has {len(operation.outputs)} results, a constant has one: {DAMAGED}")
     if "val" not in operation.attributes:
-        raise MilError(f"{what} has no value: {_AGAIN}")
+        raise MilError(f"{what} has no value: {DAMAGED}")
     declared, content = operation.outputs[0].type, operation.attributes["val"].type
     if (type_name(declared), shape_of(declared)) != (type_name(content), shape_of(content)):
-        raise MilError(f"{what} is declared as {_written(declared)} but holds {_written(content)}: {_AGAIN}")
+        raise MilError(f"{what} is declared as {_written(declared)} but holds {_written(content)}: {DAMAGED}")
 
 
 def _check_value(value: "Value", what: str) -> None:
@@ -225,18 +224,18 @@ def _check_value(value: "Value", what: str) -> None:
         _check_value(item, what)
     for text in immediate.tensor.strings.values:
         if any(character < " " and not character.isspace() for character in text):
-            raise MilError(f"{what} has a text with control characters ({text[:80]!r}): {_AGAIN}")
+            raise MilError(f"{what} has a text with control characters ({text[:80]!r}): {DAMAGED}")
     _check_type(value.type, f"a value of {what}")
 
 
 def _check_type(declared: "ValueType", what: str) -> None:
     kind = declared.WhichOneof("type")
     if kind is None:
-        raise MilError(f"{what} has no type: {_AGAIN}")
+        raise MilError(f"{what} has no type: {DAMAGED}")
     if kind in ("listType", "stateType"):
         inner = declared.listType.type if kind == "listType" else declared.stateType.wrappedType
         if inner.WhichOneof("type") != "tensorType":
-            raise MilError(f"{what} holds no tensors: {_AGAIN}")
+            raise MilError(f"{what} holds no tensors: {DAMAGED}")
         _check_type(inner, what)
     if kind != "tensorType":
         return
@@ -245,7 +244,7 @@ def _check_type(declared: "ValueType", what: str) -> None:
         raise MilError(f"{what} has the data type {name}, which this runtime does not know: export with float or integer types")
     rank, dimensions = declared.tensorType.rank, declared.tensorType.dimensions
     if rank not in (-1, len(dimensions)):
-        raise MilError(f"{what} has rank {rank} but {len(dimensions)} dimensions: {_AGAIN}")
+        raise MilError(f"{what} has rank {rank} but {len(dimensions)} dimensions: {DAMAGED}")
     check_lengths(shape_of(declared), what)
 
 

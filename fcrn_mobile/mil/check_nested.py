@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING
 
 from fcrn_mobile.mil.ops import OPERATORS
 from fcrn_mobile.mil.values import shape_of, type_name
-from fcrn_mobile.package.errors import MilError
+from fcrn_mobile.package.errors import DAMAGED, MilError
 
 if TYPE_CHECKING:
     from coremltools.proto.MIL_pb2 import Operation, ValueType
 
 __all__ = ["check_blocks", "check_nested"]
-
-_AGAIN = "the package is damaged, export it again"
 
 
 def check_blocks(operation: "Operation", what: str) -> None:
@@ -25,7 +23,7 @@ def check_blocks(operation: "Operation", what: str) -> None:
     blocks = operator.blocks if operator else ()
     if (operator or operation.type == "const") and len(operation.blocks) != len(blocks):
         needs = f"{len(blocks)} ({', '.join(block.name for block in blocks)})" if blocks else "none"
-        raise MilError(f"{what} has {len(operation.blocks)} blocks of operators inside, it runs {needs}: {_AGAIN}")
+        raise MilError(f"{what} has {len(operation.blocks)} blocks of operators inside, it runs {needs}: {DAMAGED}")
 
 
 def check_nested(operation: "Operation", number: int, types: "Mapping[str, ValueType]", what: str) -> None:
@@ -50,14 +48,14 @@ def check_nested(operation: "Operation", number: int, types: "Mapping[str, Value
     if nested.gives_results:
         _check_types(results, [value.type for value in operation.outputs], f"{what} gives")
     elif [type_name(result) for result in results] != ["BOOL"]:
-        raise MilError(f"{what} gives {_listed(results)}, not one BOOL: {_AGAIN}")
+        raise MilError(f"{what} gives {_listed(results)}, not one BOOL: {DAMAGED}")
 
 
 def _check_types(actual: "Sequence[ValueType]", expected: "Sequence[ValueType]", what: str) -> None:
     """Number, data types and ranks have to agree; lengths may be known here and unknown there, the run looks at them."""
     kinds = [[(type_name(each), len(shape_of(each))) for each in types] for types in (actual, expected)]
     if kinds[0] != kinds[1]:
-        raise MilError(f"{what} {_listed(actual)}, its operator has {_listed(expected)}: {_AGAIN}")
+        raise MilError(f"{what} {_listed(actual)}, its operator has {_listed(expected)}: {DAMAGED}")
 
 
 def _listed(types: "Sequence[ValueType]") -> str:

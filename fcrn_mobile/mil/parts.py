@@ -10,7 +10,7 @@ from fcrn_mobile.mil.binding import release_after_last_use
 from fcrn_mobile.mil.check_features import check_described
 from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.operation import Operation, TensorInfo
-from fcrn_mobile.package.errors import MilError
+from fcrn_mobile.package.errors import DAMAGED, MilError
 from fcrn_mobile.package.reading import feature_descriptions
 
 if TYPE_CHECKING:
@@ -92,5 +92,5 @@ def class_labels(model: Any, where: str) -> tuple[str | int, ...]:
     field = model.WhichOneof("ClassLabels")
     labels = tuple(getattr(model, field).vector) if field else ()
     if len(set(labels)) != len(labels) or not all(str(label).isprintable() for label in labels):
-        raise MilError(f"'{where}' has class labels that are no {len(labels)} different texts: the file is damaged, export it again")
+        raise MilError(f"'{where}' has class labels that are no {len(labels)} different texts: {DAMAGED}")
     return labels

@@ -14,7 +14,7 @@ from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.operation import Operation, Reference, TensorInfo, renamed
 from fcrn_mobile.mil.parts import Parts, Source, described
 from fcrn_mobile.mil.shapes import ShapeRule
-from fcrn_mobile.package.errors import MilError
+from fcrn_mobile.package.errors import DAMAGED, MilError
 
 if TYPE_CHECKING:
     from coremltools.proto.Model_pb2 import Model
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["PIPELINES", "check_wires", "read_pipeline", "stages_of"]
 
 PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
-_AGAIN = "the file is damaged, export it again"
 
 
 @dataclass(frozen=True)
@@ -44,11 +43,11 @@ def stages_of(source: Source) -> list[tuple[str, Source]]:
     pipeline = model.pipeline if source.kind == "pipeline" else getattr(model, source.kind).pipeline
     names = list(pipeline.names) or [f"model{index}" for index in range(len(pipeline.models))]
     if not pipeline.models:
-        raise MilError(f"'{source.where}' is a pipeline without stages: {_AGAIN}")
+        raise MilError(f"'{source.where}' is a pipeline without stages: {DAMAGED}")
     if len(names) != len(pipeline.models) or len(set(names)) != len(names):
-        raise MilError(f"'{source.where}' names its {len(pipeline.models)} stages {', '.join(names)[:80]!r}, one each is due: {_AGAIN}")
+        raise MilError(f"'{source.where}' names its {len(pipeline.models)} stages {', '.join(names)[:80]!r}, one each is due: {DAMAGED}")
     if not all(name.isprintable() for name in names):
-        raise MilError(f"'{source.where}' has a stage called {next(name for name in names if not name.isprintable())[:80]!r}: {_AGAIN}")
+        raise MilError(f"'{source.where}' has a stage called {next(name for name in names if not name.isprintable())[:80]!r}: {DAMAGED}")
     return [
         (name, replace(source, model=stage, where=f"{source.where} (stage {name[:80]})", function=None))
         for name, stage in zip(names, pipeline.models, strict=True)
@@ -135,10 +134,10 @@ def _check_wire(feature: Feature, features: Mapping[str, Feature], where: str, l
     """Whether an input of a stage, or an output of the pipeline, is given as it is read."""
     if feature.name not in features:
         problem = "before a stage gives it" if feature.name in later else "which nothing gives"
-        raise MilError(f"'{where}' reads {feature.name[:80]!r} {problem}: {_AGAIN}")
+        raise MilError(f"'{where}' reads {feature.name[:80]!r} {problem}: {DAMAGED}")
     theirs = features[feature.name]
     if not _same_type(theirs, feature):
-        raise MilError(f"'{where}' reads {feature.name!r} as {feature.type_text}, it is given as {theirs.type_text}: {_AGAIN}")
+        raise MilError(f"'{where}' reads {feature.name!r} as {feature.type_text}, it is given as {theirs.type_text}: {DAMAGED}")
 
 
 def _same_type(source: Feature, read: Feature) -> bool:

@@ -6,11 +6,9 @@ from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.operation import Reference
 from fcrn_mobile.mil.parts import Parts, Source, class_labels, described, single
 from fcrn_mobile.mil.shapes import ShapeRule
-from fcrn_mobile.package.errors import MilError
+from fcrn_mobile.package.errors import DAMAGED, MilError
 
 __all__ = ["read"]
-
-_AGAIN = "the file is damaged, export it again"
 
 
 def read(source: Source) -> Parts:
@@ -23,7 +21,7 @@ def read(source: Source) -> Parts:
     inputs, outputs = described(source)
     thresholds = {"iou_threshold": model.iouThreshold, "confidence_threshold": model.confidenceThreshold}
     if not (0 <= model.iouThreshold <= 1 and model.confidenceThreshold >= 0):
-        raise MilError(f"'{where}' has thresholds of {', '.join(f'{value:g}' for value in thresholds.values())}: {_AGAIN}")
+        raise MilError(f"'{where}' has thresholds of {', '.join(f'{value:g}' for value in thresholds.values())}: {DAMAGED}")
     names = {
         "confidence": model.confidenceInputFeatureName,
         "coordinates": model.coordinatesInputFeatureName,
@@ -36,7 +34,7 @@ def read(source: Source) -> Parts:
     confidence, coordinates = gives["confidence"], gives["coordinates"]
     least, most = _rows(confidence) or _rows(coordinates) or (0, None)
     if labels and len(confidence.shape) == 2 and not confidence.shapes.ranges and confidence.shape[1] != len(labels):
-        raise MilError(f"'{where}' has {len(labels)} class labels for {confidence.shape[1]} classes: {_AGAIN}")
+        raise MilError(f"'{where}' has {len(labels)} class labels for {confidence.shape[1]} classes: {DAMAGED}")
     optional = {names[role]: value for role, value in thresholds.items() if names[role]}
     arguments = {role: Reference(names[role]) if names[role] else value for role, value in thresholds.items()}
     arguments |= {role: Reference(names[role]) for role in results}
@@ -54,10 +52,10 @@ def _by_role(features: tuple[Feature, ...], names: dict[str, str], where: str) -
     for feature in features:
         kind = "number" if roles.get(feature.name, "").endswith("threshold") else "array"
         if feature.name not in roles or feature.kind != kind:
-            raise MilError(f"'{where}' does not suppress boxes by {feature.name!r}, {feature.type_text}: {_AGAIN}")
+            raise MilError(f"'{where}' does not suppress boxes by {feature.name!r}, {feature.type_text}: {DAMAGED}")
     by_role = {roles[feature.name]: feature for feature in features}
     if missing := {"confidence", "coordinates"} - set(by_role):
-        raise MilError(f"'{where}' does not describe its {min(missing)}, {names[min(missing)][:80]!r}: {_AGAIN}")
+        raise MilError(f"'{where}' does not describe its {min(missing)}, {names[min(missing)][:80]!r}: {DAMAGED}")
     return by_role
 
 

@@ -14,11 +14,10 @@ from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.operation import Reference
 from fcrn_mobile.mil.parts import Parts, Source, class_labels, described, single
 from fcrn_mobile.mil.values import LARGEST
-from fcrn_mobile.package.errors import MilError
+from fcrn_mobile.package.errors import DAMAGED, MilError
 
 __all__ = ["READERS"]
 
-_AGAIN = "the file is damaged, export it again"
 _NUMERIC = ("number", "whole", "array")
 _CATEGORIES = ("text", "whole")
 
@@ -28,7 +27,7 @@ def _regressor(source: Source) -> Parts:
     inputs, (y,) = _typed(source, _NUMERIC, ("number", "array"))
     weights, offset = _coefficients(source, model)
     if y.kind == "number" and len(offset) != 1:
-        raise MilError(f"'{source.where}' gives {len(offset)} numbers as one: {_AGAIN}")
+        raise MilError(f"'{source.where}' gives {len(offset)} numbers as one: {DAMAGED}")
     transform = model.PostEvaluationTransform.Name(_known(source, model, "postEvaluationTransform"))
     arguments = {"features": _references(inputs), "weights": weights, "offset": offset, "transform": transform}
     arguments["single"] = y.kind == "number"
@@ -43,15 +42,15 @@ def _classifier(source: Source) -> Parts:
     one_vs_rest = _known(source, model, "classEncoding") == model.OneVsRest
     due = len(classes) if one_vs_rest and len(classes) > 2 else len(classes) - 1
     if len(offset) != due:
-        raise MilError(f"'{source.where}' has {len(offset)} rows of weights for {len(classes)} classes: {_AGAIN}")
+        raise MilError(f"'{source.where}' has {len(offset)} rows of weights for {len(classes)} classes: {DAMAGED}")
     transform = model.PostEvaluationTransform.Name(_known(source, model, "postEvaluationTransform"))
     if transform == "Probit" and len(classes) > 2:
-        raise MilError(f"'{source.where}' has {len(classes)} classes, Core ML's probit takes two: {_AGAIN}")
+        raise MilError(f"'{source.where}' has {len(classes)} classes, Core ML's probit takes two: {DAMAGED}")
     by_name = {feature.name: feature for feature in outputs}
     label = by_name.pop(description.predictedFeatureName, None)
     scores = by_name.pop(description.predictedProbabilitiesName, None)
     if label is None or by_name or label.kind != "label" or (scores is not None and scores.kind != "scores"):
-        raise MilError(f"'{source.where}' does not describe its label and probabilities: {_AGAIN}")
+        raise MilError(f"'{source.where}' does not describe its label and probabilities: {DAMAGED}")
     arguments = {"features": _references(inputs), "weights": weights, "offset": offset, "transform": transform}
     arguments |= {"one_vs_rest": one_vs_rest, "classes": classes}
     return single(source, arguments, inputs, (label,) if scores is None else (label, scores))
@@ -61,10 +60,10 @@ def _scaler(source: Source) -> Parts:
     model = source.model.scaler
     (x,), (y,) = _typed(source, _NUMERIC, _NUMERIC, inputs=(1, 1))
     if (x.kind == "array") != (y.kind == "array"):
-        raise MilError(f"'{source.where}' makes {y.type_text} of {x.type_text}: {_AGAIN}")
+        raise MilError(f"'{source.where}' makes {y.type_text} of {x.type_text}: {DAMAGED}")
     fitting = (0, 1, *x.shape[:1])
     if len(model.shiftValue) not in fitting or len(model.scaleValue) not in fitting:
-        raise MilError(f"'{source.where}' has {len(model.shiftValue)} shifts, {len(model.scaleValue)} scales for {x.type_text}: {_AGAIN}")
+        raise MilError(f"'{source.where}' has {len(model.shiftValue)} shifts, {len(model.scaleValue)} scales for {x.type_text}: {DAMAGED}")
     shift, scale = (_constants(list(values) or [empty]) for values, empty in ((model.shiftValue, 0.0), (model.scaleValue, 1.0)))
     if x.kind != "array":
         (shift,), (scale,) = shift, scale
@@ -89,10 +88,10 @@ def _imputer(source: Source) -> Parts:
     if x.kind == "array":
         values = value if isinstance(value, list) else [value]
         if len(values) not in (1, *x.shape[:1]):
-            raise MilError(f"'{where}' puts {len(values)} values into {x.type_text}: {_AGAIN}")
+            raise MilError(f"'{where}' puts {len(values)} values into {x.type_text}: {DAMAGED}")
         value = _constants(values)
     elif isinstance(value, list):
-        raise MilError(f"'{where}' puts {len(value)} values into {x.type_text}: {_AGAIN}")
+        raise MilError(f"'{where}' puts {len(value)} values into {x.type_text}: {DAMAGED}")
     elif x.kind == "number":
         value = torch.tensor(value, dtype=torch.float64)
     if missing is None:
@@ -113,10 +112,10 @@ def _vectorizer(source: Source) -> Parts:
     columns = source.model.featureVectorizer.inputList
     inputs, outputs = _typed(source, (*_NUMERIC, "scores"), ("array",))
     if missing := {column.inputColumn for column in columns} ^ {feature.name for feature in inputs}:
-        raise MilError(f"'{source.where}' does not put {min(missing)[:80]!r} into its array: {_AGAIN}")
+        raise MilError(f"'{source.where}' does not put {min(missing)[:80]!r} into its array: {DAMAGED}")
     lengths = tuple(int(column.inputDimensions) for column in columns)
     if sum(lengths) > LARGEST or min(lengths) < 1:
-        raise MilError(f"'{source.where}' makes an array of {sum(lengths)} numbers: {_AGAIN}")
+        raise MilError(f"'{source.where}' makes an array of {sum(lengths)} numbers: {DAMAGED}")
     features = tuple(Reference(column.inputColumn) for column in columns)
     return single(source, {"features": features, "lengths": lengths}, inputs, outputs)
 
@@ -125,7 +124,7 @@ def _extractor(source: Source) -> Parts:
     (x,), (y,) = _typed(source, ("array",), _NUMERIC, inputs=(1, 1))
     places = tuple(map(int, source.model.arrayFeatureExtractor.extractIndex))
     if not places or (y.kind != "array" and len(places) != 1):
-        raise MilError(f"'{source.where}' extracts {len(places)} elements as {y.type_text}: {_AGAIN}")
+        raise MilError(f"'{source.where}' extracts {len(places)} elements as {y.type_text}: {DAMAGED}")
     return single(source, {"x": Reference(x.name), "places": places, "kind": y.kind}, (x,), (y,))
 
 
@@ -142,7 +141,7 @@ def _mapping(source: Source) -> Parts:
     types = {"STRING": str, "INT64": int}
     fits = isinstance(mapping, dict) and all(type(k) is types[x.dtype] and type(v) is types[y.dtype] for k, v in mapping.items())
     if not fits or type(default) not in (types[y.dtype], type(None)):
-        raise MilError(f"'{source.where}' does not map {x.dtype} to {y.dtype}: {_AGAIN}")
+        raise MilError(f"'{source.where}' does not map {x.dtype} to {y.dtype}: {DAMAGED}")
     return single(source, {"x": Reference(x.name), "mapping": mapping, "default": default}, (x,), (y,))
 
 
@@ -151,7 +150,7 @@ def _identity(source: Source) -> Parts:
     types = {feature.name: feature.type_text for feature in inputs}
     for feature in outputs:
         if types.get(feature.name) != feature.type_text:
-            raise MilError(f"'{source.where}' gives {feature.name!r}, {feature.type_text}, which it does not take: {_AGAIN}")
+            raise MilError(f"'{source.where}' gives {feature.name!r}, {feature.type_text}, which it does not take: {DAMAGED}")
     return Parts(inputs, outputs, ())
 
 
@@ -162,10 +161,10 @@ def _typed(
     features = described(source)
     for role, group, kinds, (least, most) in zip(("input", "output"), features, (reads, gives), (inputs, results), strict=True):
         if not least <= len(group) <= most:
-            raise MilError(f"'{source.where}' has {len(group)} {role}s, a {source.kind} model has {least}: {_AGAIN}")
+            raise MilError(f"'{source.where}' has {len(group)} {role}s, a {source.kind} model has {least}: {DAMAGED}")
         for feature in group:
             if _category(feature) not in kinds:
-                raise MilError(f"'{source.where}' has the {role} {feature.name!r}, {feature.type_text}, as no {source.kind} has: {_AGAIN}")
+                raise MilError(f"'{source.where}' has the {role} {feature.name!r}, {feature.type_text}, as no {source.kind} has: {DAMAGED}")
     return features
 
 
@@ -181,7 +180,7 @@ def _coefficients(source: Source, model: Any) -> tuple[Tensor, Tensor]:
     rows = [list(row.value) for row in model.weights]
     lengths = {len(row) for row in rows}
     if len(lengths) != 1 or 0 in lengths or len(model.offset) != len(rows):
-        raise MilError(f"'{source.where}' has {len(rows)} rows of weights and {len(model.offset)} offsets that do not match: {_AGAIN}")
+        raise MilError(f"'{source.where}' has {len(rows)} rows of weights and {len(model.offset)} offsets that do not match: {DAMAGED}")
     return torch.tensor(rows, dtype=torch.float64), _constants(list(model.offset))
 
 
@@ -189,9 +188,9 @@ def _categories(source: Source, categories: Any, x: Feature) -> tuple[str | int,
     """Categories of the type that a label, or the keys of a dictionary, have."""
     kind = str if x.dtype == "STRING" else int
     if not categories or not all(type(item) is kind for item in categories):
-        raise MilError(f"'{source.where}' has no {x.dtype} categories: {_AGAIN}")
+        raise MilError(f"'{source.where}' has no {x.dtype} categories: {DAMAGED}")
     if len(set(categories)) != len(categories):
-        raise MilError(f"'{source.where}' has a category twice: {_AGAIN}")
+        raise MilError(f"'{source.where}' has a category twice: {DAMAGED}")
     return tuple(categories)
 
 
@@ -199,7 +198,7 @@ def _known(source: Source, model: Any, field: str) -> int:
     """The value of an enumeration, if it has a name."""
     number = int(getattr(model, field))
     if number not in model.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number:
-        raise MilError(f"'{source.where}' has a {field} of number {number}, which this runtime does not know: {_AGAIN}")
+        raise MilError(f"'{source.where}' has a {field} of number {number}, which this runtime does not know: {DAMAGED}")
     return number
 
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from fcrn_mobile.package.blob import PACKED, WHOLE, BlobFile, unpack
-from fcrn_mobile.package.errors import MilError
+from fcrn_mobile.package.errors import DAMAGED, MilError
 from fcrn_mobile.package.reading import file_within
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def check_size(shape: tuple[int, ...], what: str) -> None:
     if math.prod(max(length, 1) for length in shape) > LARGEST:
         # A length is unsigned in the file; people write the huge ones as negative numbers.
         shown = "×".join(str(length - 2**64 if length >= 2**63 else length) for length in shape)
-        raise MilError(f"{what} has the shape {shown}, the limit is {LARGEST} elements: the package is damaged, export it again")
+        raise MilError(f"{what} has the shape {shown}, the limit is {LARGEST} elements: {DAMAGED}")
 
 
 class Constants:

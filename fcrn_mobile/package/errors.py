@@ -2,7 +2,10 @@
 
 from fcrn_mobile.errors import InputError
 
-__all__ = ["MilError"]
+__all__ = ["DAMAGED", "MilError"]
+
+#: How a message ends about what no converter writes.
+DAMAGED = "the model is damaged, export it again"
 
 _LONGEST = 600
 

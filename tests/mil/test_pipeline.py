@@ -204,7 +204,7 @@ def test_what_the_caller_gives_goes_into_a_stage_of_its_type_as_it_is(tmp_path) 
 def test_grey_is_not_taken_for_colour_nor_an_array_for_a_picture(tmp_path) -> None:
     for outer in ("GRAYSCALE", "GRAYSCALE_FLOAT16"):
         made = pipeline([pixels_sum(tmp_path, "RGB")], {"x0": (outer, (2, 4))}, {"sums": ("FLOAT32", [3])})
-        with pytest.raises(MilError, match=f"reads 'x0' as RGB image 2×4, it is given as {outer} image 2×4: the file is damaged"):
+        with pytest.raises(MilError, match=f"reads 'x0' as RGB image 2×4, it is given as {outer} image 2×4: the model is damaged"):
             Program.load(saved(made, tmp_path))
 
 
