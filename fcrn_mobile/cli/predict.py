@@ -1,5 +1,6 @@
 """``fcrn-mobile predict``."""
 
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -103,6 +104,7 @@ def command(
         write_json(json_out, _about(writer) | {"results": results} | ({"skipped": skipped} if skip_bad else {}))
     if json_out != "-":
         _print(writer, readable, results)
+        print(_metres_in_a_package(writer, model, model_config), end="")
     if readable.skipped:
         print(f"passed over {len(readable.skipped)} of {len(files)} inputs:", *readable.skipped.values(), sep="\n  ", file=sys.stderr)
 
@@ -155,8 +157,6 @@ def _print(writer: "DepthWriter", readable: "Readable", results: "list[PictureRe
     scaled = [result.focus.to_json() != {} for result in results]
     if writer.scale:
         print(f"{writer.scale}, by the distances of --scale-from")
-        if not (writer.scale.inverse or writer.scale.shift):
-            print(f"next: fcrn-mobile export CHECKPOINT --scale {writer.scale.scale:.6g} --out MODEL.mlpackage, for metres in the package")
     elif writer.inverse:
         print(f"'{writer.runtime.name}' gives {writer.runtime.contract.units}: bright is near, numbers have no unit")
         print("NAME.depth.png holds it from its smallest value (1) to its largest (65535), 0 where there is none")
@@ -167,6 +167,24 @@ def _print(writer: "DepthWriter", readable: "Readable", results: "list[PictureRe
     else:
         where = "where no focal length is known, " if any(scaled) else ""
         print(f"{where}metres hold for {writer.lens}; with another camera they are off by the ratio of the focal lengths")
+
+
+def _metres_in_a_package(writer: "DepthWriter", model: str, model_config: Path | None) -> str:
+    """The command that exports a float network so that it gives metres; of an artefact, whose network is elsewhere, what to give it.
+
+    Empty where no scale was measured, or none that a package can hold.
+    """
+    from fcrn_mobile.cli.networks import named_network
+    from fcrn_mobile.network.forms import form_of
+
+    if not writer.scale or writer.scale.inverse or writer.scale.shift:
+        return ""
+    scale = f"{writer.scale.scale:.6g}"
+    if form_of(model) is None:
+        return f"for metres in a package, export the network that '{model}' was made of with --scale {scale}\n"
+    network = named_network(model, None, model_config, None)
+    words = ["fcrn-mobile", "export", network, "--scale", scale, "--out", f"{writer.runtime.name}-metres.mlpackage"]
+    return f"for metres in a package:\nnext: {shlex.join(words)}\n"
 
 
 def _reach(extent: "Extent", unit: str) -> str:

@@ -1,15 +1,19 @@
 """``predict --scale-from``: metres by a tape measure, written and said."""
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from PIL import Image
 
 import fcrn_mobile.runtimes
+from fcrn_mobile.cli.main import main
 from fcrn_mobile.depth_contract import DepthContract
+from fcrn_mobile.network.forms import parse_network
 from tests.journeys.command import Result, refused
 from tests.journeys.test_predict_results import Fake, picture
 
@@ -46,11 +50,24 @@ def test_one_distance_is_a_scale_for_all_pictures(call: Call, sees, tmp_path: Pa
     for name in "ab":
         np.testing.assert_allclose(written(tmp_path / "out" / f"{name}.depth.png"), RAMP * 2, atol=6e-4)
     assert "2.00 to 4.00 m" in result.stdout
-    assert "metres = 2 · depth, by the distances of --scale-from\nnext: fcrn-mobile export CHECKPOINT --scale 2 " in result.stdout
+    assert "metres = 2 · depth, by the distances of --scale-from\n" in result.stdout
+    assert "for metres in a package, export the network that 'm' was made of with --scale 2\n" in result.stdout
     assert "up to a scale only" not in result.stdout
     facts = json.loads((tmp_path / "facts.json").read_text())
     assert (facts["metric"], facts["camera"]) == (True, None)
     assert facts["scale"] == {"scale": pytest.approx(2), "shift": 0, "of": "depth"}
+
+
+@pytest.mark.parametrize("model", ["net of mine.safetensors", "builtin", "meter:xxs?weights=a b&config=c.toml"])
+def test_the_next_command_can_be_pasted(call: Call, sees, model: str) -> None:
+    sees()
+    result = call("predict", model, "a.png", "--out", "out", "--scale-from", "4,5=250cm")
+    program, command, *words = shlex.split(result.stdout.partition("\nnext: ")[2].splitlines()[0])
+    assert program == "fcrn-mobile"
+    parser = main.get_command(click.Context(main), command)
+    assert parser is not None
+    given = parser.make_context(command, words).params
+    assert (parse_network(given["model"]), given["scale"], given["out"]) == (parse_network(model), 2, Path("fake-metres.mlpackage"))
 
 
 def test_two_distances_are_scale_and_shift(call: Call, sees, tmp_path: Path) -> None:
@@ -60,7 +77,7 @@ def test_two_distances_are_scale_and_shift(call: Call, sees, tmp_path: Path) -> 
     assert result.returncode == 0, result.stderr
     np.testing.assert_allclose(written(tmp_path / "out" / "a.depth.png"), 4 * RAMP - 3, atol=6e-4)
     assert "metres = 4 · depth - 3, by" in result.stdout
-    assert "export CHECKPOINT" not in result.stdout
+    assert "in a package" not in result.stdout
     sees(1 / RAMP + 5, "inverse")
     inverse = call("predict", "m", "a.png", "--out", "out", "--force", "--scale-from", "0,0=2m", "--scale-from", "15,11=4m")
     assert inverse.returncode == 0, inverse.stderr
