@@ -199,9 +199,10 @@ def _scaled(net: Network, scaler: Any, color: str, x: Tensor) -> Tensor:
 def _outputs(net: Network, network: Any, kind: str, outputs: list[Feature], model: "Model", where: str) -> list[str]:
     """Results under the names that callers use, of a classifier the label and the probabilities last."""
     names = []
+    pictures = any(feature.type.WhichOneof("Type") == "imageType" for feature in model.description.input)
     for feature in outputs:
         if feature.kind in ("image", "array"):
-            names.append(_output(net, feature, where))
+            names.append(_output(net, feature, pictures, where))
     if kind == "neuralNetworkClassifier":
         names += _classes(net, network, model, where)
     missing = {feature.name for feature in outputs} - set(names)
@@ -210,13 +211,15 @@ def _outputs(net: Network, network: Any, kind: str, outputs: list[Feature], mode
     return names
 
 
-def _output(net: Network, feature: Feature, where: str) -> str:
+def _output(net: Network, feature: Feature, pictures: bool, where: str) -> str:
     if feature.name not in net.blobs:
         raise MilError(f"output '{feature.name}' of '{where}' is given by no layer: export the model again")
     net.scope = ""
     x = result = net.blobs[feature.name]
     if feature.kind == "array" and net.compact:
         result = _as_declared(net, x, len(feature.shape))
+    elif feature.kind == "array" and pictures:
+        result = _without_batch(net, x, len(feature.shape))
     elif feature.kind == "image" and x.rank == 5:
         result = net.images(x)
     if result.name == feature.name:
@@ -235,6 +238,16 @@ def _as_declared(net: Network, x: Tensor, rank: int) -> Tensor:
     if rank == 1 and (height, width) == (1, 1):
         return net.reshape(x, (channels,))
     return net.emit("squeeze", x=x, axes=[0])
+
+
+def _without_batch(net: Network, x: Tensor, rank: int) -> Tensor:
+    """What a picture became, without axes of length 1 in front of those declared.
+
+    A picture comes as 1×C×H×W, and coremltools makes pictures of inputs that were C×H×W, results declared alike (``make_image_input``;
+    its tests of it, ``test_multiarray_to_image_input_util``, want them so).
+    """
+    ones = x.rank - rank
+    return net.emit("squeeze", x=x, axes=list(range(ones))) if rank and ones > 0 and set(x.shape[:ones]) == {1} else x
 
 
 def _classes(net: Network, network: Any, model: "Model", where: str) -> list[str]:

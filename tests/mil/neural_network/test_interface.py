@@ -13,7 +13,8 @@ from fcrn_mobile.quiet import quiet_coremltools
 from tests.mil.neural_network.build import builder, close, load, random, run
 
 with quiet_coremltools():
-    from coremltools.models.neural_network import flexible_shape_utils
+    from coremltools.models.datatypes import Array
+    from coremltools.models.neural_network import NeuralNetworkBuilder, flexible_shape_utils
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (5, 6, 3), np.uint8)
 
@@ -34,6 +35,17 @@ def test_an_image_is_scaled_and_each_colour_has_its_bias(bgr: bool, exact: bool)
     expected = (IMAGE / 255 + [-0.1, -0.2, -0.3]).transpose(2, 0, 1)
     expected = expected[::-1] if bgr else expected
     close(actual, expected[None] if exact else expected)
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_an_array_without_a_batch_that_became_a_picture_gives_one_without(layout: str) -> None:
+    """A picture is 1×C×H×W inside; C×H×W or H×W×C was the input that ``make_image_input`` made a picture of."""
+    shape = (3, 5, 6) if layout == "NCHW" else (5, 6, 3)
+    built = NeuralNetworkBuilder([("x", Array(*shape))], [("y", Array(*shape))], disable_rank5_shape_mapping=True)
+    built.add_activation("a", "LINEAR", "x", "y", [2.0, 1.0])
+    built.set_pre_processing_parameters(image_input_names=["x"], image_format=layout)
+    expected = 2.0 * IMAGE + 1
+    close(load(built.spec).predict({"x": IMAGE})["y"], expected.transpose(2, 0, 1) if layout == "NCHW" else expected)
 
 
 def test_a_gray_image_has_one_bias_and_a_mean_image_is_taken_away() -> None:

@@ -31,6 +31,7 @@ __all__ = [
     "split",
     "squeeze",
     "tile",
+    "transpose",
 ]
 
 
@@ -53,6 +54,16 @@ def get_shape(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
         return net.known(np.array(x.shape, np.float32))
     shape = net.emit("shape", x=x)
     return net.floats(replace(shape, values=tuple(np.array(probe.shape, np.int32) for probe in x.probes)))
+
+
+def transpose(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """Axes in another order; where fewer are named than there are, the last ones.
+
+    coremltools puts such a one, of C×H×W, behind a picture for networks that took H×W×C; a picture comes as 1×C×H×W.
+    """
+    (x,) = inputs
+    more = x.rank - len(params.axes)
+    return net.emit("transpose", x=x, perm=[*range(more), *(int(axis) % len(params.axes) + more for axis in params.axes)])
 
 
 def squeeze(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
@@ -223,7 +234,7 @@ LAYERS = {
     "concatND": Layer(concat, 1, None),
     "splitND": Layer(split),
     "stack": Layer(lambda net, params, inputs: net.emit("stack", values=inputs, axis=int(params.axis)), 1, None),
-    "transpose": Layer(lambda net, params, inputs: net.emit("transpose", x=inputs[0], perm=[int(axis) for axis in params.axes])),
+    "transpose": Layer(transpose),
     "getShape": Layer(get_shape),
     "squeeze": Layer(squeeze),
     "expandDims": Layer(expand_dims),
