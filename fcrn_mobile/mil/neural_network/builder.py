@@ -86,7 +86,7 @@ class Builder:
             with suppress(MilError):  # they depend on more values than those that are known
                 results = self._probes(kind, arguments, tensors, lambda each, at: each.spelled(at) if each.is_spelled else each.probe(at))
         values: list[tuple[NDArray[Any], ...]] = []
-        if spelled and sum(probe.numel() for probes in results for probe in probes) <= _MOST_KNOWN * len(results[0]):
+        if spelled and all(probe.numel() <= _MOST_KNOWN for probes in results for probe in probes):
             with suppress(MilError):
                 values = self._values(kind, arguments, tensors)
             if values and not any(tensor.values for tensor in tensors):
@@ -126,9 +126,10 @@ class Builder:
         probe = meta(array.shape, {"f": torch.float32, "b": torch.bool}.get(array.dtype.kind, torch.int32))
         value = array if array.size <= _MOST_KNOWN else None
         tensor = Tensor(self.fresh(name), dtype, (probe,), value)
-        proto = self._mil.Operation(type="const", outputs=[self._named(tensor)])
+        named = self._named(tensor)
+        proto = self._mil.Operation(type="const", outputs=[named])
         stored = proto.attributes["val"]
-        stored.type.CopyFrom(proto.outputs[0].type)
+        stored.type.CopyFrom(named.type)
         stored.blobFileValue.fileName, stored.blobFileValue.offset = OUT_OF_BAND, len(self.arrays)
         self.arrays.append(array)
         self.operations.append(proto)
@@ -158,7 +159,8 @@ class Builder:
 
     def classify(self, scores: Tensor, classes: Sequence[str] | Sequence[int], names: tuple[str, str]) -> None:
         """The end of a classifier: the most probable label, and the probability of each."""
-        text = isinstance(classes[0], str)
+        first, *_ = classes
+        text = isinstance(first, str)
         labels = self._mil.Value()
         declared_as(labels.type, "STRING" if text else "INT64", (len(classes),))
         tensor = labels.immediateValue.tensor
@@ -215,9 +217,9 @@ class Builder:
         return [tuple(value.numpy() for value in result) for result in zip(*runs, strict=True)]
 
     def _result(self, kind: str, probes: tuple[torch.Tensor, ...], tensors: list[Tensor], wish: str | None) -> Tensor:
-        natural = _TYPES.get(probes[0].dtype, "FLOAT16")
+        (natural,) = {_TYPES.get(probe.dtype, "FLOAT16") for probe in probes}
         # Numbers that are moved stay as they are, and those of a loop that may count how often it went round.
-        number = self.loops > 0 and all(probe.numel() == 1 for probe in probes)
+        number = self.loops and all(probe.numel() == 1 for probe in probes)
         wide = (number or OPERATORS[kind].is_exact) and all(tensor.dtype != "FLOAT16" for tensor in tensors)
         declared = natural if natural != "FLOAT16" else wish or ("FLOAT32" if wide else "FLOAT16")
         tensor = Tensor(self.fresh(kind), declared, probes)
@@ -234,8 +236,7 @@ class Builder:
 
     def _argument(self, value: Any) -> "Argument":
         proto = self._mil.Argument()
-        many = isinstance(value, list | tuple) and bool(value) and isinstance(value[0], Tensor)
-        for item in value if many else [value]:
+        for item in value if _are_tensors(value) else [value]:
             binding = proto.arguments.add()
             if isinstance(item, Tensor):
                 binding.name = item.name
@@ -271,7 +272,7 @@ def _rename(operations: "Iterable[Operation]", before: str, name: str) -> None:
             output.name = name if output.name == before else output.name
         for argument in operation.inputs.values():
             for binding in argument.arguments:
-                if binding.WhichOneof("binding") == "name" and binding.name == before:
+                if binding.name == before:
                     binding.name = name
         for block in operation.blocks:
             for value in block.inputs:
@@ -303,12 +304,17 @@ def _write(proto: "Value", setting: Any) -> None:
     array = _setting(setting)
     name = _NUMPY_TYPES[array.dtype.kind]
     declared_as(proto.type, name, array.shape)
-    {"FLOAT32": tensor.floats, "INT32": tensor.ints, "BOOL": tensor.bools}[name].values.extend(array.reshape(-1).tolist())
+    {"FLOAT32": tensor.floats, "INT32": tensor.ints, "BOOL": tensor.bools}[name].values.extend(array.ravel().tolist())
 
 
 def _setting(setting: Any) -> NDArray[Any]:
     array = np.array(setting)
     return array.astype({"f": np.float32, "i": np.int32, "u": np.int32, "b": np.bool_}[array.dtype.kind])
+
+
+def _are_tensors(value: Any) -> bool:
+    """Whether an argument is a list of tensors, not one of numbers."""
+    return isinstance(value, list | tuple) and set(map(type, value)) == {Tensor}
 
 
 def _flat(value: Any) -> Sequence[Any]:
@@ -325,10 +331,7 @@ def _run(kind: str, arguments: dict[str, Any], taken: Any) -> tuple[torch.Tensor
             return item
         return to_torch(np.array(_setting(item)))
 
-    ready = {
-        key: tuple(map(value, each)) if isinstance(each, list | tuple) and each and isinstance(each[0], Tensor) else value(each)
-        for key, each in arguments.items()
-    }
+    ready = {key: tuple(map(value, each)) if _are_tensors(each) else value(each) for key, each in arguments.items()}
     try:
         result = OPERATORS[kind].run(**ready)
     except MilError:

@@ -1,6 +1,5 @@
 """What is known of one kind of layer, and the network that is being translated."""
 
-import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,12 +8,15 @@ from typing import Any
 import torch
 
 from fcrn_mobile.mil.neural_network.builder import Builder
-from fcrn_mobile.mil.neural_network.tensor import Shape, Tensor, meta, paired, unknown
+from fcrn_mobile.mil.neural_network.tensor import Shape, Tensor, meta, paired, product, unknown
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.mil.values import check_size
 from fcrn_mobile.package.errors import MilError
 
 __all__ = ["Layer", "Network", "lengths"]
+
+#: Most numbers that are read for the axes of a tensor: two each, of more axes than Core ML's tensors have.
+_MOST_NUMBERS = 12
 
 
 class Network(Builder):
@@ -33,7 +35,7 @@ class Network(Builder):
     #: Type of indices.
     INDEX = torch.int32
 
-    def __init__(self, compact: bool = False, batch: int = 1) -> None:
+    def __init__(self, compact: bool, batch: int) -> None:
         super().__init__()
         self.compact = compact
         self.batch = batch
@@ -59,7 +61,7 @@ class Network(Builder):
 
     def reshape(self, x: Tensor, shape: Shape) -> Tensor:
         """``x`` in another shape, of which one length may be open (-1)."""
-        if shape == x.shape and -1 not in shape:
+        if shape == x.shape:
             return x
         return self.emit("reshape", x=x, shape=list(lengths(shape, x.shape)))
 
@@ -68,14 +70,17 @@ class Network(Builder):
         return None if x.value is None else [int(value) for value in x.value.reshape(-1)]
 
     def count(self, x: Tensor) -> int:
-        """How many numbers a vector has.
+        """How many numbers a vector has that spells something of each axis.
 
         Raises:
-            MilError: only running tells.
+            MilError: only running tells, or more than any tensor has axes.
         """
-        if -1 in x.shape:
+        number = product(x.shape)
+        if number < 0:
             raise MilError("how many axes it gives depends on the input, which this runtime cannot translate")
-        return math.prod(x.shape)
+        if number > _MOST_NUMBERS:
+            raise MilError(f"it reads {number} numbers for the axes of one tensor: export the model again")
+        return number
 
     def truth(self, x: Tensor) -> Tensor:
         """Floats as truth values: all but 0 are true."""
@@ -109,10 +114,9 @@ class Network(Builder):
             raise MilError(f"it takes tensors of at least 3 axes (channels × height × width), not {by(x.shape)}")
         if x.rank == 3:
             return self.emit("expand_dims", x=x, axes=[0])
-        leading = x.shape[:-3]
-        if x.rank > 4 and set(leading) == {1}:
+        if x.rank > 4 and set(x.shape[:-3]) == {1}:
             return self.emit("squeeze", x=x, axes=list(range(x.rank - 4)))
-        return x if x.rank == 4 else self.reshape(x, (-1 if -1 in leading else math.prod(leading), *x.shape[-3:]))
+        return self.reshape(x, (product(x.shape[:-3]), *x.shape[-3:]))
 
     def like(self, x: Tensor, images: Tensor) -> Tensor:
         """N×C×H×W as ``images`` gave it, with the leading axes of ``x`` again."""
@@ -120,7 +124,7 @@ class Network(Builder):
             return self.emit("squeeze", x=images, axes=[0])
         if x.rank > 4 and set(x.shape[:-3]) == {1}:
             return self.emit("expand_dims", x=images, axes=list(range(x.rank - 4)))
-        return images if x.rank == 4 else self.reshape(images, (*x.shape[:-3], *images.shape[-3:]))
+        return self.reshape(images, (*x.shape[:-3], *images.shape[-3:]))
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,7 @@ def lengths(shape: Shape, taken: Shape) -> Shape:
     for axis, (length, before) in enumerate(zip(shape, taken, strict=False)):
         if length != before or result.count(-1) < 2:
             break
-        result[axis] = 0 if length < 0 else length
+        result[axis] = max(length, 0)
     if result.count(-1) > 1:
         raise MilError(f"more than one length of its result depends on the input ({by(shape)}), which this runtime cannot translate")
     return tuple(result)

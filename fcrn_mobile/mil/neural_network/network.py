@@ -131,9 +131,8 @@ def _input(net: Network, network: Any, feature: Feature, where: str) -> Tensor:
         net.blobs[feature.name] = _prepared(net, network, feature, tensor, what)
         return tensor
     whole = feature.dtype.startswith("INT")
-    tensor = net.input(
-        feature.name, "INT32" if whole else "FLOAT32", tuple(meta(each, torch.int32 if whole else torch.float32) for each in lengths)
-    )
+    dtype, kind = ("INT32", torch.int32) if whole else ("FLOAT32", torch.float32)
+    tensor = net.input(feature.name, dtype, tuple(meta(each, kind) for each in lengths))
     net.scope = feature.name
     x = net.floats(tensor) if whole else tensor
     net.blobs[feature.name] = _rank_five(net, x, what) if network.arrayInputShapeMapping == 0 else x
@@ -148,8 +147,8 @@ def _shapes(rule: ShapeRule) -> Iterator[tuple[int, ...]]:
     elif any(low != high for low, high in rule.ranges):
         yield tuple(max(low, 1) for low, _ in rule.ranges)
         yield rule.default
-        defaults = zip(rule.ranges, rule.default, strict=True)
-        yield tuple(max(default, min(high or 2 * default + _LARGE, 2 * default + _LARGE)) for (_, high), default in defaults)
+        most = (2 * default + _LARGE for default in rule.default)
+        yield tuple(min(high or length, length) for (_, high), length in zip(rule.ranges, most, strict=True))
     else:
         yield rule.default
 
@@ -177,9 +176,9 @@ def _prepared(net: Network, network: Any, feature: Feature, tensor: Tensor, what
             continue
         if step.WhichOneof("preprocessor") == "meanImage":
             mean = np.array(step.meanImage.meanImage, np.float32)
-            if mean.size != np.prod(x.shape[1:]):
+            if mean.size != np.prod(x.shape):
                 raise MilError(f"the mean image of {what} has {mean.size} values, the image {by(x.shape[1:])}: export the model again")
-            x = net.emit("sub", x=x, y=net.constant(mean.reshape(x.shape[1:]), name="mean"))
+            x = net.emit("sub", x=x, y=net.constant(mean.reshape(x.shape), name="mean"))
         elif step.WhichOneof("preprocessor") == "scaler":
             x = _scaled(net, step.scaler, feature.dtype, x)
     if net.compact or network.imageInputShapeMapping == 1:
@@ -220,8 +219,6 @@ def _output(net: Network, feature: Feature, pictures: bool, where: str) -> str:
         result = _as_declared(net, x, len(feature.shape))
     elif feature.kind == "array" and pictures:
         result = _without_batch(net, x, len(feature.shape))
-    elif feature.kind == "image" and x.rank == 5:
-        result = net.images(x)
     if result.name == feature.name:
         return feature.name
     if result is x:
@@ -233,8 +230,8 @@ def _output(net: Network, feature: Feature, pictures: bool, where: str) -> str:
 def _as_declared(net: Network, x: Tensor, rank: int) -> Tensor:
     """N×C×H×W as an array: C×H×W of a single image, C alone if it is declared so, else all five axes."""
     number, channels, height, width = x.shape
-    if number != 1 or net.batch != 1:
-        return net.reshape(x, (-1 if number < 0 else number // net.batch, net.batch, channels, height, width))
+    if number != 1:
+        return net.reshape(x, (number // net.batch, net.batch, channels, height, width))  # an open number, -1, stays so
     if rank == 1 and (height, width) == (1, 1):
         return net.reshape(x, (channels,))
     return net.emit("squeeze", x=x, axes=[0])
@@ -254,7 +251,7 @@ def _classes(net: Network, network: Any, model: "Model", where: str) -> list[str
     """The label's and the probabilities' names; their scores are the named tensor, or the last layer's."""
     described = model.description
     labels = network.stringClassLabels.vector or network.int64ClassLabels.vector
-    name = network.labelProbabilityLayerName or (network.layers[-1].output[0] if network.layers and network.layers[-1].output else "")
+    name = network.labelProbabilityLayerName or next((output for layer in network.layers[-1:] for output in layer.output), "")
     if not labels or name not in net.blobs:
         raise MilError(f"'{where}' is a classifier without {'labels' if not labels else 'probabilities'}: export the model again")
     names = (described.predictedFeatureName, described.predictedProbabilitiesName)

@@ -1,5 +1,6 @@
 """Results of a function under construction, whose shapes are inferred by running operators on tensors without memory."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 from fcrn_mobile.mil.values import to_torch
 from fcrn_mobile.package.errors import MilError
 
-__all__ = ["Probes", "Shape", "Tensor", "joined", "meta", "paired", "unknown"]
+__all__ = ["Probes", "Shape", "Tensor", "joined", "meta", "paired", "product", "unknown"]
 
 #: Lengths that stand in for one that only running tells.
 _UNKNOWN = (5, 7, 11)
+#: Types of elements that stay what they are, whatever a tensor is joined with → torch's.
+_EXACT = {"BOOL": torch.bool, "INT32": torch.int32}
 
 Shape = tuple[int, ...]
 Probes = tuple[torch.Tensor, ...]
@@ -61,12 +64,17 @@ class Tensor:
 
     @property
     def rank(self) -> int:
-        return self.probes[0].dim()
+        return len(self.shape)
 
 
 def meta(shape: Sequence[int], dtype: torch.dtype = torch.float32) -> torch.Tensor:
     """A tensor without memory."""
     return torch.empty(tuple(shape), dtype=dtype, device="meta")
+
+
+def product(lengths: Shape) -> int:
+    """How many elements there are along some axes, -1 if one of them is open."""
+    return -1 if -1 in lengths else math.prod(lengths)
 
 
 def paired(shape: Callable[..., Sequence[int]], *tensors: Tensor, dtype: torch.dtype = torch.float32) -> Probes:
@@ -88,8 +96,8 @@ def joined(first: Tensor, second: Tensor) -> Tensor:
     """
     if first.rank != second.rank:
         raise MilError(f"'{first.name}' has {first.rank} axes, and then {second.rank}")
-    same = first.dtype == second.dtype and first.dtype in ("BOOL", "INT32")
-    dtype, kind = (first.dtype, first.probes[0].dtype) if same else ("FLOAT32", torch.float32)
+    dtype = first.dtype if first.dtype == second.dtype and first.dtype in _EXACT else "FLOAT32"
+    kind = _EXACT.get(dtype, torch.float32)
     count = max(len(first.probes), len(second.probes))
     pairs = [tuple(tuple(each.probe(at).shape) for each in (first, second)) for at in range(count)]
     open_axes = {axis for axis in range(first.rank) if any(a[axis] != b[axis] for a, b in pairs)}

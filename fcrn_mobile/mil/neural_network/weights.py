@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from fcrn_mobile.mil.neural_network.builder import Builder
 from fcrn_mobile.mil.neural_network.tensor import Shape, Tensor
 from fcrn_mobile.mil.shapes import by
-from fcrn_mobile.mil.values import LARGEST
 from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.package.wire import VALUES, stored
 
@@ -44,17 +43,17 @@ def weight(builder: Builder, params: "WeightParams", shape: Shape, name: str = "
     return builder.expanded("constexpr_lut_to_dense", shape, name, indices=stored, lut=entries)
 
 
-def values(params: "WeightParams", shape: Shape, axis: int = 0) -> NDArray[np.float32]:
-    """The same at once, as an array.
+def values(params: "WeightParams", shape: Shape) -> NDArray[np.float32]:
+    """The same at once, as an array; several scales lie along the first axis.
 
     Raises:
         MilError: as ``weight``.
     """
     if not params.HasField("quantization"):
         return _plain(params, shape).astype(np.float32)
-    indices, table = _quantized(params, shape, axis)
+    indices, table = _quantized(params, shape, axis=0)
     spread = np.broadcast_to(table, (*shape, table.shape[-1]))
-    return np.take_along_axis(spread, indices[..., None].astype(np.int64), -1)[..., 0]
+    return np.take_along_axis(spread, indices[..., None].astype(np.int64), -1).reshape(shape)
 
 
 def is_given(params: "WeightParams") -> bool:
@@ -122,13 +121,13 @@ def _unpacked(raw: NDArray[np.uint8], bits: int, count: int) -> NDArray[np.uint8
     """Numbers of so many bits, the first in the highest bits of the first byte."""
     if bits == 8:
         return raw
-    if raw.size < math.ceil(count * bits / 8):
+    if raw.size != math.ceil(count * bits / 8):
         return raw[:0]
     rows = np.unpackbits(raw, count=count * bits).reshape(count, bits)
     return (rows @ (1 << np.arange(bits - 1, -1, -1)).astype(np.uint8)).astype(np.uint8)
 
 
 def _shaped(array: NDArray[Any], shape: Shape) -> NDArray[Any]:
-    if array.size != math.prod(shape) or array.size > LARGEST or min(shape, default=1) < 0:
+    if array.size != math.prod(shape) or any(length < 0 for length in shape):
         raise MilError(f"its weights are {array.size} values where it takes {by(shape)}: export the model again")
     return array.reshape(shape)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fcrn_mobile.mil import MilError
+from fcrn_mobile.mil.neural_network.network import translate
 from fcrn_mobile.quiet import quiet_coremltools
 from tests.mil.neural_network.build import builder, close, load, random, run
 
@@ -171,6 +172,9 @@ def test_a_vector_grows_in_a_loop() -> None:
         inner.add_copy("again", "longer", "y")
 
     close(run(body, random(3), exact=True), np.tile(random(3), 4))
+    built = builder({"x0": (3,)}, exact=True)
+    body(built)
+    assert load(built.spec).operations[-1].outputs[0].shape == (-1,)
 
 
 @pytest.mark.parametrize("rounds", [0, 1, 5])
@@ -314,3 +318,136 @@ def test_loops_in_loops_end_somewhere() -> None:
         _linear(b, "y", "y", 1.0, 1.0)
 
     assert "layer 'loop5' (loop)" in _refused(body)
+
+
+def _kinds(spec: Any) -> list[str]:
+    """Kinds of all operators, those inside of others included."""
+    operations, kinds = [*load(spec).operations], []
+    while operations:
+        operation = operations.pop()
+        kinds.append(operation.kind)
+        operations += [each for block in operation.blocks for each in block.operations]
+    return kinds
+
+
+@pytest.mark.parametrize(("number", "expected"), [(1.0, 2.0), (0.0, 3.0), (-2.0, 2.0)])
+def test_a_branch_whose_number_is_known_is_taken_before_the_network_runs(number: float, expected: float) -> None:
+    built = builder({"x0": (2,)}, exact=True)
+    _number(built, "c", number)
+    first, second = _branch(built, "branch", "c")
+    _linear(first, "x0", "y", 2.0, 0.0)
+    _linear(second, "x0", "y", 3.0, 0.0)
+    assert "cond" not in _kinds(built.spec)
+    close(load(built.spec).predict({"x0": random(2)})["y"], expected * random(2))
+
+
+def test_what_the_second_branch_alone_gives_is_not_there_behind_it() -> None:
+    def body(b: Any) -> None:
+        _, second = _branch(b, "branch", "x0")
+        second.add_copy("once", "x0", "z")
+        b.add_copy("y", "z", "y")
+
+    assert "reads 'z'" in _refused(body)
+
+
+def test_a_branch_that_changes_nothing_costs_no_operator() -> None:
+    built = builder({"x0": (1,)}, exact=True)
+    first, _ = _branch(built, "branch", "x0")
+    first.add_copy("once", "x0", "z")
+    _linear(built, "x0", "y", 2.0, 0.0)
+    assert "cond" not in _kinds(built.spec)
+
+
+def test_a_break_behind_a_loop_is_refused() -> None:
+    def body(b: Any) -> None:
+        _linear(_inside(b.add_loop("loop", max_iterations=2).loop.bodyNetwork), "x0", "y", 1.0, 1.0)
+        b.add_loop_break("out")
+
+    assert "layer 'out' (loopBreak)" in _refused(body)
+
+
+def test_loops_behind_each_other_are_not_deep_and_numbers_behind_them_are_rounded() -> None:
+    built = builder({"x0": (1,)}, exact=True)
+    built.add_copy("v", "x0", "v")
+    for index in range(6):
+        _linear(_inside(built.add_loop(f"loop{index}", max_iterations=2).loop.bodyNetwork), "v", "v", 1.0, 1.0)
+    built.add_activation("y", "LINEAR", "x0", "y", [1.0, 1.0])
+    program = load(built.spec, "float16")
+    close(program.predict({"x0": np.array([2048], np.float32)})["y"], [2048])
+    built.nn_spec.layers[-1].input[0] = "v"
+    close(load(built.spec).predict({"x0": np.array([2.0], np.float32)})["y"], [15])
+
+
+def test_five_loops_inside_of_one_another_are_translated() -> None:
+    def body(b: Any) -> None:
+        b.add_copy("y", "x0", "y")
+        for depth in range(5):
+            b = _inside(b.add_loop(f"loop{depth}", max_iterations=1 + depth % 2).loop.bodyNetwork)
+        _linear(b, "y", "y", 1.0, 1.0)
+
+    close(run(body, np.array([1.0], np.float32), exact=True), [5])
+
+
+def test_a_loop_hands_round_what_others_read_and_what_it_changes() -> None:
+    built = builder({"x0": (2,)}, exact=True)
+    built.add_copy("y", "x0", "y")
+    inner = _inside(built.add_loop("loop", max_iterations=3).loop.bodyNetwork)
+    inner.add_unary("own", "y", "own", "abs")
+    inner.add_activation("unread", "LINEAR", "own", "unread", params=[3.0, 0.0])
+    _linear(inner, "own", "y", 2.0, 0.0)
+    program = load(built.spec)
+    (loop,) = (operation for operation in program.operations if operation.kind == "while_loop")
+    assert len(loop.outputs) == 3  # y, how often it went round, and whether it goes on
+    close(program.predict({"x0": random(2)})["y"], 8 * np.abs(random(2)))
+
+
+def test_translating_a_loop_several_times_leaves_no_weights_behind() -> None:
+    """A body is translated anew until the types of its variables stay."""
+    built = builder({"x0": (3,)}, exact=True)
+    built.add_copy("y", "x0", "y")
+    inner = _inside(built.add_loop("loop", max_iterations=3).loop.bodyNetwork)
+    inner.add_load_constant_nd("w", "w", constant_value=np.arange(100.0), shape=(100,))
+    inner.add_concat_nd("longer", ["y", "w"], "longer", axis=0)
+    inner.add_copy("again", "longer", "y")
+    assert sum(array.size == 100 for array in translate(built.spec, "net").arrays) == 1
+
+
+@pytest.mark.parametrize("x", [random(1, 3), random(2, 1)])
+def test_what_no_round_gave_has_the_shape_that_a_round_would_give(x: Any) -> None:
+    def body(b: Any) -> None:
+        inner = _inside(b.add_loop("loop", input_name="x0").loop.bodyNetwork)
+        inner.add_activation("y", "LINEAR", "x1", "y", params=[2.0, 0.0])
+
+    for rounds, expected in ((0, np.full(x.shape, np.nan)), (2, 2 * x)):
+        close(run(body, np.array([rounds], np.float32), x, exact=True), expected)
+
+
+def test_what_no_round_gave_has_a_length_of_one_where_only_running_tells_it() -> None:
+    built = builder({"x0": (1,), "x1": (2, 3)}, exact=True)
+    inner = _inside(built.add_loop("loop", input_name="x0").loop.bodyNetwork)
+    inner.add_activation("y", "LINEAR", "x1", "y", params=[2.0, 0.0])
+    for low, high in ((1, 9), (3, 3)):
+        built.spec.description.input[1].type.multiArrayType.shapeRange.sizeRanges.add(lowerBound=low, upperBound=high)
+    program, x = load(built.spec), random(4, 3)
+    close(program.predict({"x0": np.array([0], np.float32), "x1": x})["y"], np.full((1, 3), np.nan))
+    close(program.predict({"x0": np.array([1], np.float32), "x1": x})["y"], 2 * x)
+
+
+@pytest.mark.parametrize(
+    ("change", "sound"),
+    [
+        (lambda layer: layer.loop.__setattr__("maxLoopIterations", 0), True),
+        (lambda layer: layer.loop.__setattr__("conditionVar", ""), False),
+        (lambda layer: layer.loop.conditionNetwork.ClearField("layers"), False),
+        (lambda layer: layer.loop.ClearField("conditionNetwork") or layer.loop.__setattr__("conditionVar", ""), True),
+    ],
+)
+def test_a_loop_says_when_it_ends_by_a_number_or_a_condition_that_has_a_name(change: Any, sound: bool) -> None:
+    spec = _counting(9, most=20)
+    change(spec.neuralNetwork.layers[1])
+    if not sound:
+        with pytest.raises(MilError, match="how often it goes round"):
+            load(spec)
+        return
+    (number,) = load(spec).predict({"x0": np.array([5], np.float32)})["y"]
+    assert number == (9 if spec.neuralNetwork.layers[1].loop.conditionVar else 25)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fcrn_mobile.mil import MilError
-from tests.mil.neural_network.build import close, random, run
+from tests.mil.neural_network.build import builder, close, load, random, run
 
 _FEW = settings(max_examples=8, deadline=None)
 X = random(4, 5, 6)
@@ -55,6 +55,38 @@ def test_an_activation_is_its_formula(kind: str) -> None:
     close(run(lambda b: b.add_activation("a", kind, "x0", "y", constants), X), formula(T))
 
 
+@pytest.mark.parametrize("half", [True, False])
+@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize("shape", [(4, 5, 6), (4, 1, 1), (2, 3, 4, 5, 6)])
+def test_a_prelu_has_one_slope_or_one_for_each_channel(shape: tuple[int, ...], count: int, half: bool) -> None:
+    x, slopes = random(*shape), np.arange(1, count + 1, dtype=np.float32) / 4
+
+    def body(b: Any) -> None:
+        b.add_activation("a", "PRELU", "x0", "y", slopes)
+        if half:
+            alpha = b.nn_spec.layers[-1].activation.PReLU.alpha
+            alpha.ClearField("floatValue")
+            alpha.float16Value = slopes.astype(np.float16).tobytes()
+
+    close(run(body, x, exact=True), np.where(x < 0, slopes[:, None, None] * x, x))
+
+
+def test_an_activation_of_no_kind_is_refused() -> None:
+    def body(b: Any) -> None:
+        b.add_activation("odd", "RELU", "x0", "y")
+        b.nn_spec.layers[-1].activation.ClearField("ReLU")
+
+    with pytest.raises(MilError, match=r"layer 'odd' .*activation is missing"):
+        run(body, X)
+
+
+@pytest.mark.parametrize(("scale", "shift", "count"), [(1.0, 0.0, 0), (2.0, 0.0, 1), (1.0, 1.0, 1), (1.0, -1.0, 1), (0.0, 0.0, 0)])
+def test_a_plain_function_costs_no_operator_more(scale: float, shift: float, count: int) -> None:
+    built = builder({"x0": (3,)}, exact=True)
+    built.add_unary("u", "x0", "y", "exp", scale=scale, shift=shift)
+    assert [operation.kind for operation in load(built.spec).operations] == ["linear_activation"] * count + ["exp"]
+
+
 @pytest.mark.parametrize("kind", UNARY)
 @pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.0), (2.0, 0.0), (1.0, 2.0), (0.5, 2.0)])
 def test_a_function_takes_what_was_scaled_and_shifted(kind: str, scale: float, shift: float) -> None:
@@ -84,6 +116,23 @@ def test_three_tensors_are_combined_and_one_meets_a_number() -> None:
     close(run(lambda b: b.add_elementwise("e", ["x0", "x1", "x2"], "y", "AVE"), X, *others), (X + others[0] + others[1]) / 3)
     close(run(lambda b: b.add_elementwise("e", ["x0"], "y", "ADD", alpha=2.5), X), X + 2.5)
     close(run(lambda b: b.add_elementwise("e", ["x0"], "y", "MULTIPLY", alpha=2.5), X), X * 2.5)
+
+
+@pytest.mark.parametrize("mode", ["MAX", "MIN", "AVE", "ADD", "MULTIPLY"])
+def test_one_tensor_alone_stays_as_it_is_or_meets_the_number_of_the_layer(mode: str) -> None:
+    expected = {"ADD": X + 2.5, "MULTIPLY": 2.5 * X}.get(mode, X)
+    close(run(lambda b: b.add_elementwise("e", ["x0"], "y", mode, alpha=2.5), X), expected)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("mode", ["DOT", "COS"])
+def test_dot_products_of_maps_are_taken_along_the_channels(mode: str, exact: bool) -> None:
+    other = random(4, 5, 6, seed=1)
+    x, y = (X[None, None], other[None, None]) if exact else (X, other)
+    dots = (x * y).sum(-3, keepdims=True)
+    if mode == "COS":
+        dots /= np.linalg.norm(x, axis=-3, keepdims=True) * np.linalg.norm(y, axis=-3, keepdims=True)
+    close(run(lambda b: b.add_elementwise("e", ["x0", "x1"], "y", mode), x, y, exact=exact), dots)
 
 
 def test_a_dot_product_and_a_cosine() -> None:

@@ -176,8 +176,7 @@ def test_both_directions_read_and_give_their_own_states(whole: bool) -> None:
             for name, values in zip(("weight_ih", "weight_hh"), arrays, strict=True):
                 getattr(lstm, f"{name}_l0{suffix}").copy_(torch.from_numpy(np.concatenate([values[gate] for gate in (0, 1, 3, 2)])))
         expected, (h, c) = lstm(torch.from_numpy(BATCH), (torch.from_numpy(STATES[[0, 2]]), torch.from_numpy(STATES[[1, 3]])))
-    if whole:
-        close(actual[0], _axes(expected.numpy()))
+    close(actual[0], _axes(expected.numpy() if whole else torch.cat([h[0], h[1]], -1)[None].numpy()))
     for value, reference in zip(actual[1:], (h[0], c[0], h[1], c[1]), strict=True):
         close(value, _axes(reference[None].numpy()))
 
@@ -229,7 +228,10 @@ def _lstm(built: Any, *inputs: str, **settings: Any) -> Any:
     ("shape", "inputs", "reason"),
     [
         ((STEPS, 2, WIDTH, 1, 1), ["x0", "x1"], "reads 2 tensors of 3 numbers in a batch of 2"),
+        ((STEPS, 2, WIDTH, 1, 1), ["x0", "x1", "x1", "x1"], "reads 4 tensors, it takes 1 to 3"),
         ((STEPS, 2, WIDTH), ["x0"], "takes a sequence of 5 axes"),
+        ((STEPS, 2, WIDTH, 1), ["x0"], "takes a sequence of 5 axes"),
+        ((1, STEPS, 2, WIDTH, 1, 1), ["x0"], "takes a sequence of 5 axes"),
         ((STEPS, WIDTH), ["x0"], "takes a sequence of 5 axes"),
     ],
 )
@@ -253,7 +255,9 @@ def test_a_table_in_a_network_of_maps_is_no_sequence() -> None:
     [
         (lambda layer: layer.params.__setattr__("coupledInputAndForgetGate", True), "input and forget gates are coupled"),
         (lambda layer: layer.activations.__delitem__(2), "has 2 activations or sets of weights where it takes 3"),
-        (lambda layer: layer.activations[0].sigmoidHard.__setattr__("alpha", 0.3), r"sigmoidHard has the constants \(0.3, 0.0\)"),
+        (lambda layer: layer.activations[0].sigmoidHard.__setattr__("alpha", 0.3), "sigmoidHard has the constants 0.3, 0,"),
+        (lambda layer: layer.activations[0].sigmoidHard.__setattr__("beta", 0.5), "sigmoidHard has the constants 0, 0.5,"),
+        (lambda layer: layer.activations[2].linear.__setattr__("alpha", 2.0), "linear has the constants 2, 0,"),
         (lambda layer: layer.activations[1].ClearField("tanh"), "activation None is none that MIL's recurrent operators have"),
     ],
 )
@@ -262,3 +266,73 @@ def test_an_lstm_that_mil_has_not_is_refused(change: Any, reason: str) -> None:
     change(_lstm(built, "x0"))
     with pytest.raises(MilError, match=f"layer 'odd' .*{reason}"):
         load(built.spec)
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_a_sequence_of_an_open_batch_or_width_is_refused(axis: int) -> None:
+    built = builder({"x0": (STEPS, 2, WIDTH, 1, 1)}, exact=True)
+    _lstm(built, "x0")
+    sides = built.spec.description.input[0].type.multiArrayType.shapeRange.sizeRanges
+    for at, length in enumerate((STEPS, 2, WIDTH, 1, 1)):
+        sides.add(lowerBound=length, upperBound=length + (at == axis))
+    with pytest.raises(MilError, match=r"layer 'odd' .*do not make a sequence"):
+        load(built.spec)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_sequence_may_have_any_number_of_steps(whole: bool, exact: bool) -> None:
+    weights, recurrent = _matrices(4, SIZE, WIDTH), _matrices(4, SIZE, SIZE, seed=6)
+    built = builder({"x0": (STEPS, 2, WIDTH, 1, 1)}, ("y", "h", "c"), exact)
+    built.add_unilstm("l", recurrent, weights, None, SIZE, WIDTH, ["x0"], ["y", "h", "c"], output_all=whole)
+    sides = built.spec.description.input[0].type.multiArrayType.shapeRange.sizeRanges
+    for low, high in ((1, -1), (2, 2), (WIDTH, WIDTH), (1, 1), (1, 1)):
+        sides.add(lowerBound=low, upperBound=high)
+    program = load(built.spec)
+    lstm = torch.nn.LSTM(WIDTH, SIZE, bias=False)
+    with torch.no_grad():
+        lstm.weight_ih_l0.copy_(torch.from_numpy(np.concatenate([weights[gate] for gate in (0, 1, 3, 2)])))
+        lstm.weight_hh_l0.copy_(torch.from_numpy(np.concatenate([recurrent[gate] for gate in (0, 1, 3, 2)])))
+        for steps in (1, 7):
+            x = random(steps, 2, WIDTH)
+            results = program.predict({"x0": _axes(x)})
+            sequence, (h, c) = lstm(torch.from_numpy(x))
+            for name, expected in (("y", sequence if whole else h), ("h", h), ("c", c)):
+                close(results[name], _axes(expected.numpy()))
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_hard_sigmoids_and_linear_functions_have_their_usual_constants(stored: bool) -> None:
+    """The builder of coremltools stores none of them, and its tests hold Core ML's against min(max(0.2 x + 0.5, 0), 1) and x."""
+    weight, recurrent, bias = _matrices(4, SIZE, WIDTH), _matrices(4, SIZE, SIZE, seed=6), _matrices(4, SIZE, seed=10)
+
+    def body(b: Any) -> None:
+        b.add_unilstm("l", recurrent, weight, bias, SIZE, WIDTH, ["x0"], ["y"], "SIGMOID_HARD", "LINEAR", "RELU", output_all=True)
+        hard, linear, _ = b.nn_spec.layers[-1].uniDirectionalLSTM.activations
+        if stored:
+            hard.sigmoidHard.alpha, hard.sigmoidHard.beta, linear.linear.alpha = 0.2, 0.5, 1.0
+
+    h, c, steps = np.zeros(SIZE), np.zeros(SIZE), []
+    for x in X:
+        sums = [w @ x + r @ h + b for w, r, b in zip(weight, recurrent, bias, strict=True)]
+        enter, forget, leave = (np.clip(0.2 * each + 0.5, 0, 1) for each in sums[:3])
+        c = forget * c + enter * sums[3]
+        h = leave * np.maximum(c, 0)
+        steps.append(h)
+    close(run(body, _axes(X[:, None]), exact=True).reshape(STEPS, SIZE), np.stack(steps))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_forget_gate_adds_one_to_its_bias_alone(bias: bool) -> None:
+    """Without weights a step leaves σ(b_forget + 1) of the cell that it reads."""
+    zeros = [np.zeros((2, 2), np.float32)] * 4
+    biases = [np.full(2, value, np.float32) for value in (0.0, 0.5, 0.0, 0.0)] if bias else None
+
+    def body(b: Any) -> None:
+        b.add_unilstm("l", zeros, zeros, biases, 2, 2, ["x0", "x1", "x1"], ["y", "h", "c"], forget_bias=True)
+
+    state = _axes(np.array([[[1.0, -2.0]]], np.float32))
+    _, h, c = run(body, state, state, exact=True, outputs=("y", "h", "c"))
+    cell = state / (1 + np.exp(-(0.5 if bias else 0.0) - 1))
+    close(c, cell)
+    close(h, np.tanh(cell) / 2)

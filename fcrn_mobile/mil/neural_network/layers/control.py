@@ -44,7 +44,8 @@ def reads(layers: _Layers) -> Counter[str]:
 
 def branch(net: Network, params: Any, inputs: list[Tensor]) -> tuple[Tensor, ...]:
     """The first network if the number is not 0, else the second, if there is one."""
-    _either(net, inputs[0], lambda: net.sequence(params.ifBranch.layers), lambda: net.sequence(params.elseBranch.layers))
+    (condition,) = inputs
+    _either(net, condition, lambda: net.sequence(params.ifBranch.layers), lambda: net.sequence(params.elseBranch.layers))
     return ()
 
 
@@ -60,7 +61,7 @@ def loop(net: Network, params: Any, inputs: list[Tensor]) -> tuple[Tensor, ...]:
     if net.loops >= _DEEPEST:
         raise MilError(f"it is the {_DEEPEST + 1}th loop inside of another, this runtime goes {_DEEPEST} deep")
     number: Tensor | int = min(int(params.maxLoopIterations), _MOST_ROUNDS)
-    limit = net.reshape(net.whole(inputs[0]), (1,)) if inputs else number or None
+    limit = net.reshape(net.whole(*inputs), (1,)) if inputs else number or None
 
     def ask() -> None:
         net.sequence(condition)
@@ -71,7 +72,7 @@ def loop(net: Network, params: Any, inputs: list[Tensor]) -> tuple[Tensor, ...]:
             answers.append(net.emit("less", x=net.blobs[_COUNT], y=limit))
         net.assign(_GOES_ON, net.floats(answers[0] if len(answers) == 1 else net.emit("logical_and", x=answers[0], y=answers[1])))
 
-    net.assign(_COUNT, net.known(np.zeros(1, np.int32)))
+    net.assign(_COUNT, net.known(np.array([0], np.int32)))
     ask()
     names = {_COUNT, _GOES_ON, *(name for layer in _every([*condition, *body]) for name in layer.output)}
     outside = net.reads - reads([*condition, *body])
@@ -86,9 +87,9 @@ def leave(broken: bool) -> Callable[[Network, Any, list[Tensor]], tuple[Tensor, 
     def translate(net: Network, params: Any, inputs: list[Tensor]) -> tuple[Tensor, ...]:
         if not net.loops:
             raise MilError("it stands in no loop")
-        net.assign(_LEFT, _number(net, 1))
+        net.assign(_LEFT, _truth(net, True))
         if broken:
-            net.assign(_BROKEN, _number(net, 1))
+            net.assign(_BROKEN, _truth(net, True))
         return ()
 
     return translate
@@ -115,10 +116,10 @@ def _rounds(
         taken = {name: _variable(net, name, tensor) for name, tensor in types.items()}
         net.loops += 1
         with net.block(operations):
-            net.blobs = {**before, **taken, _LEFT: _number(net, 0), _BROKEN: _number(net, 0)}
+            net.blobs = {**before, **taken, _LEFT: _truth(net, False), _BROKEN: _truth(net, False)}
             body()
             net.assign(_COUNT, net.emit("add", x=taken[_COUNT], y=1))
-            _either(net, net.blobs[_BROKEN], lambda: net.assign(_GOES_ON, _number(net, 0)), ask)
+            _either(net, net.blobs[_BROKEN], lambda: net.assign(_GOES_ON, _truth(net, False)), ask)
             results = {name: net.blobs[name] for name in taken}
         net.loops -= 1
         net.blobs = before
@@ -155,8 +156,6 @@ def _either(net: Network, condition: Tensor, first: Callable[[], None], second: 
         scopes.append(net.blobs)
         net.blobs = before
     names = [name for name in scopes[0] if name in scopes[1] and any(each[name] is not before.get(name) for each in scopes)]
-    if not names:
-        return None
     types = {name: joined(*(scope[name] for scope in scopes)) for name in names}
     nested: list[Nested] = []
     for operations, values in zip(blocks, scopes, strict=True):
@@ -201,8 +200,8 @@ def _filler(net: Network, tensor: Tensor) -> Tensor:
     return net.filled([max(length, 1) for length in tensor.shape], float("nan"))
 
 
-def _number(net: Network, value: int) -> Tensor:
-    return net.known(np.full(1, value, np.float32))
+def _truth(net: Network, value: bool) -> Tensor:
+    return net.known(np.array([value], np.float32))
 
 
 LAYERS = {

@@ -3,15 +3,15 @@
 from typing import Any
 
 from fcrn_mobile.mil.neural_network.layer import Layer, Network
-from fcrn_mobile.mil.neural_network.tensor import Tensor
+from fcrn_mobile.mil.neural_network.tensor import Tensor, product
 from fcrn_mobile.mil.neural_network.weights import weight
 from fcrn_mobile.package.errors import MilError
 
 __all__ = ["LAYERS", "amounts", "convolution", "embedding", "inner_product", "padding", "pair", "table"]
 
 
-def pair(values: Any, default: int) -> list[int]:
-    """Two lengths, height first.
+def pair(values: Any, default: int = 1) -> list[int]:
+    """Two lengths, height first; ``default`` for both if there are none.
 
     Raises:
         MilError: other than none or two of them.
@@ -43,16 +43,15 @@ def convolution(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """
     x, *kernels = inputs
     groups, outputs = int(params.nGroups) or 1, int(params.outputChannels)
-    settings: dict[str, Any] = {"strides": pair(params.stride, 1), "groups": groups}
-    settings |= padding(params, params.WhichOneof("ConvolutionPaddingType"))
-    settings["dilations"] = pair(params.dilationFactor, 1)
+    settings: dict[str, Any] = {"strides": pair(params.stride), "groups": groups, "dilations": pair(params.dilationFactor)}
     if params.isDeconvolution and len(params.outputShape):
-        settings |= {"pad_type": "same", "output_shape": pair(params.outputShape, 1)}
-        settings.pop("pad", None)
+        settings |= {"pad_type": "same", "output_shape": pair(params.outputShape)}
+    else:
+        settings |= padding(params, params.WhichOneof("ConvolutionPaddingType"))
     transposed = (int(params.kernelChannels), outputs // groups)
     leading = transposed if params.isDeconvolution else (outputs, int(params.kernelChannels))
     axis = 1 if params.isDeconvolution else 0
-    kernel = kernels[0] if kernels else weight(net, params.weights, (*leading, *pair(params.kernelSize, 3)), axis=axis)
+    (kernel,) = kernels or [weight(net, params.weights, (*leading, *pair(params.kernelSize, 3)), axis=axis)]
     offset = weight(net, params.bias, (outputs,), "bias") if params.hasBias else None
     operator = "conv_transpose" if params.isDeconvolution else "conv"
     return net.like(x, net.emit(operator, x=net.images(x), weight=kernel, bias=offset, **settings))
@@ -67,13 +66,8 @@ def inner_product(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     offset = weight(net, params.bias, (int(params.outputChannels),), "bias") if params.hasBias else None
     if x.rank <= 3:
         return net.emit("linear", x=x, weight=matrix, bias=offset)
-    rows = net.reshape(x, (*x.shape[:-3], -1)) if -1 in x.shape[-3:] else net.reshape(x, (*x.shape[:-3], _size(x)))
+    rows = net.reshape(x, (*x.shape[:-3], product(x.shape[-3:])))
     return net.emit("expand_dims", x=net.emit("linear", x=rows, weight=matrix, bias=offset), axes=[-2, -1])
-
-
-def _size(x: Tensor) -> int:
-    channels, height, width = x.shape[-3:]
-    return channels * height * width
 
 
 def embedding(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:

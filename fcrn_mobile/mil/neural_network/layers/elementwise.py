@@ -19,9 +19,10 @@ def combined(kind: str, alone: bool = False) -> _Translate:
     """All inputs by one operator of two; ``alone`` combines a single one with the number ``alpha``."""
 
     def translate(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
-        if len(inputs) == 1:
-            return net.emit(kind, x=inputs[0], y=params.alpha) if alone else net.emit("identity", x=inputs[0])
-        return reduce(lambda x, y: net.emit(kind, x=x, y=y), inputs)
+        first, *others = inputs
+        if alone and not others:
+            return net.emit(kind, x=first, y=params.alpha)
+        return reduce(lambda x, y: net.emit(kind, x=x, y=y), others, first)
 
     return translate
 
@@ -46,13 +47,15 @@ def dot(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
 
 def scale(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """The tensor·scale, and + bias if it has one."""
-    x = net.emit("mul", x=inputs[0], y=weight(net, params.scale, _spread(params.shapeScale), "scale"))
+    (x,) = inputs
+    x = net.emit("mul", x=x, y=weight(net, params.scale, _spread(params.shapeScale), "scale"))
     return net.emit("add", x=x, y=weight(net, params.bias, _spread(params.shapeBias), "bias")) if params.hasBias else x
 
 
 def bias(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """The tensor + bias."""
-    return net.emit("add", x=inputs[0], y=weight(net, params.bias, _spread(params.shape), "bias"))
+    (x,) = inputs
+    return net.emit("add", x=x, y=weight(net, params.bias, _spread(params.shape), "bias"))
 
 
 def load_constant(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:

@@ -19,7 +19,7 @@ def pooling(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     if params.globalPooling:
         return net.emit(_GLOBAL[kind], x=x, axes=[-2, -1], keep_dims=True)
     pads = params.WhichOneof("PoolingPaddingType")
-    settings: dict[str, Any] = {"kernel_sizes": pair(params.kernelSize, 3), "strides": pair(params.stride, 1)}
+    settings: dict[str, Any] = {"kernel_sizes": pair(params.kernelSize, 3), "strides": pair(params.stride)}
     if pads == "includeLastPixel":
         height, width = pair(params.includeLastPixel.paddingAmounts, 0)
         settings |= {"pad_type": "custom", "pad": [height, height, width, width], "ceil_mode": True}

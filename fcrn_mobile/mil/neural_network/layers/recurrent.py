@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcrn_mobile.mil.neural_network.layer import Layer, Network
-from fcrn_mobile.mil.neural_network.tensor import Probes, Tensor, meta, paired
+from fcrn_mobile.mil.neural_network.tensor import Probes, Tensor, meta, paired, product
 from fcrn_mobile.mil.neural_network.weights import values
 from fcrn_mobile.package.errors import MilError
 
 __all__ = ["LAYERS", "bidirectional", "gru", "lstm", "simple"]
 
-#: Activations that recurrent operators have, and the only constants that they know for them.
+#: Activations that recurrent operators have, and the only constants that they know for them. A file that names none means these:
+#: coremltools' builder writes none, and its tests compare Core ML's results with these (test_recurrent_stress_tests.py).
 _ACTIVATIONS: dict[str, tuple[str, tuple[float, ...]]] = {
     "linear": ("linear", (1.0, 0.0)),
     "ReLU": ("relu", ()),
@@ -92,12 +93,12 @@ def bidirectional(net: Network, params: Any, inputs: list[Tensor]) -> tuple[Tens
         raise MilError("its two directions have different activations")
     settings = _settings(params.params, params.activationsForwardLSTM)
     settings |= _weights(net, params, forward, "") | _weights(net, params, backward, "_back")
-    both = {"initial_h": net.emit("concat", values=[h, h_back], axis=-1), "initial_c": net.emit("concat", values=[c, c_back], axis=-1)}
+    both = {"initial_h": net.emit("concat", values=[h, h_back], axis=1), "initial_c": net.emit("concat", values=[c, c_back], axis=1)}
     steps, last_h, last_c = net.emit_all(
         "lstm", _results(x, 2, 2 * size, settings["output_sequence"]), x=x, direction="bidirectional", **both, **settings
     )
-    parts = [net.emit_all("split", x=each, num_splits=2, axis=-1) for each in (last_h, last_c)]
-    return tuple(_vectors(net, each) for each in (steps, parts[0][0], parts[1][0], parts[0][1], parts[1][1]))
+    (h, h_back), (c, c_back) = (net.emit_all("split", x=each, num_splits=2, axis=1) for each in (last_h, last_c))
+    return tuple(_vectors(net, each) for each in (steps, h, c, h_back, c_back))
 
 
 def _settings(params: Any, activations: Any) -> dict[str, Any]:
@@ -136,32 +137,30 @@ def _stacked(weights: Any, gates: tuple[str, ...], what: str, shape: tuple[int, 
 
 def _states(net: Network, inputs: list[Tensor], count: int, size: int) -> tuple[Tensor, list[Tensor]]:
     """The sequence as steps × batch × size, and the states as batch × size, zeros where none are read."""
-    x = inputs[0]
-    if x.rank < 3 or (not net.compact and x.rank != 5):
+    x, *states = inputs
+    if x.rank != (4 if net.compact else 5):
         raise MilError("it takes a sequence of 5 axes")
     width, batch = x.shape[-3], net.batch if net.compact else x.shape[1]
-    if width < 1 or batch < 1 or len(inputs) not in (1, 1 + count):
+    if -1 in (width, batch) or len(states) not in (0, count):
         raise MilError(
             f"it reads {len(inputs)} tensors of {width} numbers in a batch of {batch}, which do not make a sequence and its states"
         )
     steps = net.reshape(x, (-1, batch, width))
-    states = [net.reshape(state, (batch, size)) for state in inputs[1:]]
-    if not states:
-        states = [net.emit("fill", (meta((batch, size)),), shape=[batch, size], value=0.0)] * count
-    return steps, states
+    if states:
+        return steps, [net.reshape(state, (batch, size)) for state in states]
+    return steps, [net.filled([batch, size], 0.0)] * count
 
 
 def _results(x: Tensor, states: int, size: int, whole: bool) -> tuple[Probes, ...]:
     """Probes of the sequence and the states: a run without values would go through every step."""
     sequence = paired(lambda steps: (steps[0] if whole else 1, steps[1], size), x)
-    return (sequence, *[(meta((x.probes[0].shape[1], size)),)] * states)
+    return (sequence, *[(meta((x.shape[1], size)),)] * states)
 
 
 def _vectors(net: Network, x: Tensor) -> Tensor:
     """Steps × batch × size, or batch × size of one step, as sequence × batch × size × 1 × 1."""
     x = net.emit("expand_dims", x=x, axes=[0]) if x.rank == 2 else x
-    steps, batch, size = x.shape
-    return net.reshape(x, (-1 if steps < 0 else steps * batch, size, 1, 1)) if net.compact else net.emit("expand_dims", x=x, axes=[-2, -1])
+    return net.reshape(x, (product(x.shape[:2]), x.shape[2], 1, 1)) if net.compact else net.emit("expand_dims", x=x, axes=[3, 4])
 
 
 def _direction(params: Any) -> str:
@@ -173,9 +172,10 @@ def _activation(params: Any) -> str:
     if kind not in _ACTIVATIONS:
         raise MilError(f"its activation {kind} is none that MIL's recurrent operators have: {', '.join(_ACTIVATIONS)}")
     name, only = _ACTIVATIONS[kind]
-    constants = tuple(round(getattr(getattr(params, kind), constant), 4) for constant, _ in zip(("alpha", "beta"), only, strict=False))
-    if constants != only:
-        raise MilError(f"its activation {kind} has the constants {constants}, MIL's recurrent operators have {only} alone")
+    constants = tuple(getattr(getattr(params, kind), constant) for constant, _ in zip(("alpha", "beta"), only, strict=False))
+    if any(constants) and not np.array_equal(np.float32(constants), np.float32(only)):
+        stored = ", ".join(f"{constant:g}" for constant in constants)
+        raise MilError(f"its activation {kind} has the constants {stored}, MIL's recurrent operators have {only} alone")
     return name
 
 
