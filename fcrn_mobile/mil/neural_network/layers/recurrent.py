@@ -173,7 +173,7 @@ def _activation(params: Any) -> str:
         raise MilError(f"its activation {kind} is none that MIL's recurrent operators have: {', '.join(_ACTIVATIONS)}")
     name, only = _ACTIVATIONS[kind]
     constants = tuple(getattr(getattr(params, kind), constant) for constant, _ in zip(("alpha", "beta"), only, strict=False))
-    if any(constants) and not np.array_equal(np.float32(constants), np.float32(only)):
+    if any(constants) and not np.array_equal(np.array(constants, np.float32), np.array(only, np.float32)):
         stored = ", ".join(f"{constant:g}" for constant in constants)
         raise MilError(f"its activation {kind} has the constants {stored}, MIL's recurrent operators have {only} alone")
     return name
