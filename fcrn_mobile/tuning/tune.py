@@ -173,9 +173,8 @@ def _attempts(
         origin.write(recipe, package, force=True)
         with progress("verify on unseen frames") as on_frame:
             candidate = open_runtime(str(package), "mil", "float16")
-            drift = validate(origin.runtime(), [candidate], frames.unseen, request.rule, request.limits, request.data, on_frame).candidates[
-                0
-            ]
+            found = validate(origin.runtime(), [candidate], frames.unseen, request.rule, request.limits, request.data, on_frame)
+        (drift,) = found.candidates
         attempts.append(Attempt(target, fit, recipe, drift))
         if attempts[-1].held or fit.exhausted:
             break

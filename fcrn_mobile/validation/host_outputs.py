@@ -7,7 +7,6 @@ phone as they are. Outputs are float32 values, little-endian, row by row. Both a
 The pictures are of the built-in sample, so many that they and their outputs stay below ``LIMIT``, spread evenly over it.
 """
 
-import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from fcrn_mobile.data.spec import open_images
 from fcrn_mobile.depth_contract import UNITS, Framing
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.budget import FIDELITY, parse_limit
+from fcrn_mobile.json_text import json_text
 from fcrn_mobile.mil.arithmetic import FLOAT16, FLOAT32
 from fcrn_mobile.package.metadata import Metadata
 from fcrn_mobile.package.reading import package_hash
@@ -91,7 +91,7 @@ class HostOutputs:
         Args:
             exported_hash, installed_hash: of the package and of its copy in the app, whose metadata may say more (``package_hash``).
         """
-        first = self.frames[0]
+        first, *_ = self.frames
         content = {
             "schema_version": 1,
             "model": self.model,
@@ -118,7 +118,7 @@ class HostOutputs:
             InputError: the disk takes no more.
         """
         target = host_outputs_beside(installed)
-        write_whole(target, json.dumps(self.to_json(package_hash(package), package_hash(installed)), indent=1) + "\n")
+        write_whole(target, json_text(self.to_json(package_hash(package), package_hash(installed))))
         return target
 
 
@@ -142,8 +142,8 @@ def host_outputs(package: Path, framing: Framing | None = None, model_config: Pa
     runtimes: dict[str, Runtime] = {each: open_runtime(str(package), "mil", each, model_config=model_config) for each in ARITHMETICS}
     first = runtimes[ARITHMETICS[0]]
     source = open_images(data)
-    frames = [_frame(source[0].image, source[0].name, runtimes, framing)]
-    room = frames[0].picture.nbytes + sum(output.nbytes for output in frames[0].outputs.values())
+    opening = _frame(source[0].image, source[0].name, runtimes, framing)
+    frames, room = [opening], opening.picture.nbytes + sum(output.nbytes for output in opening.outputs.values())
     for index in evenly(len(source), min(LIMIT // room, _MOST))[1:]:
         frames.append(_frame(source[index].image, source[index].name, runtimes, framing))
     if bad := next((frame.name for frame in frames if not all(np.isfinite(output).all() for output in frame.outputs.values())), None):

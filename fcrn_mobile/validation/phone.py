@@ -16,7 +16,7 @@ def phone_frames(source: Source, models: Sequence[Runtime], framing: str) -> Pho
     Raises:
         InputError: an unknown framing, models of several sizes or framings, or data whose focal length is not known.
     """
-    first = models[0]
+    first, *_ = models
     return phone_view(source, first.input_size, first.contract.framing, common_view(models, framing))
 
 
@@ -29,8 +29,8 @@ def common_view(models: Sequence[Runtime], framing: str) -> View:
     view = next((each for each in VIEWS if each == framing), None)
     if view is None:
         raise InputError(f"--framing {framing!r:.80} is none: use one of {', '.join(VIEWS)}")
-    first = models[0]
-    for model in models:
+    first, *others = models
+    for model in others:
         if (model.input_size, model.contract.framing) != (first.input_size, first.contract.framing):
             raise InputError(f"'{model.name}' and '{first.name}' take other sizes or framings: give them one by one with --framing")
     return view

@@ -165,6 +165,15 @@ def test_bits_are_unpacked_up_to_the_last_that_is_there(bits: int) -> None:
         unpack(raw, bits, False, 9)
 
 
+@pytest.mark.parametrize("bits", [1, 2, 3, 4, 5, 6, 7])
+@pytest.mark.parametrize("count", [1, 7, 16, 27])
+def test_bits_are_unpacked_as_numpy_packs_them(bits: int, count: int) -> None:
+    values = np.random.default_rng(bits).integers(0, 2**bits, count)
+    raw = np.packbits((values[:, None] >> np.arange(bits) & 1).astype(np.uint8).flatten(), bitorder="little")
+    assert unpack(raw, bits, False, count).tolist() == values.tolist()
+    assert unpack(raw, bits, True, count).tolist() == [value - 2**bits * (value >= 2 ** (bits - 1)) for value in values.tolist()]
+
+
 @pytest.mark.parametrize("offset", [64, 128, 2**62, 2**64 - 64])
 def test_a_blob_whose_metadata_the_file_does_not_hold_is_truncated(offset: int, tmp_path: Path) -> None:
     path = written(tmp_path / "w", b"", 4).path

@@ -216,6 +216,12 @@ def test_the_same_choice_is_not_exported_again(run: Run) -> None:
     assert found.attempts[1].target == fourth
 
 
+def test_a_choice_is_held_against_the_last_that_was_exported(run: Run) -> None:
+    found = run([fit(INT8), fit(MIXED), fit(MIXED), fit(INT8)], [0.04, 0.03, 0.015])
+    assert [attempt.fit.choice for attempt in found.attempts] == [INT8, MIXED, INT8]
+    assert len(run.targets) == 4
+
+
 @pytest.mark.parametrize("fits", [[fit(FLOATS, exhausted=True)], [fit(INT8), fit(INT8, exhausted=True)]])
 def test_where_nothing_more_accurate_is_left_the_search_ends(run: Run, fits: list[Fit]) -> None:
     found = run(fits, [0.04] * 5)

@@ -15,6 +15,7 @@ from fcrn_mobile.conversion.calibration import content_hash
 from fcrn_mobile.data import Sample
 from fcrn_mobile.data.cameras import TrainingCamera
 from fcrn_mobile.data.source import OfCamera
+from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.evaluation.budget import parse_limit
 from fcrn_mobile.evaluation.evaluate import evaluate
@@ -62,6 +63,21 @@ def test_the_first_frame_is_looked_through_and_then_those_that_break(path: Path)
     assert sound.looked_at == [0]
     assert late.looked_at == [0, 2, 3]
     assert [drift.overflow for drift in result.candidates] == [None, None]
+
+
+def test_one_pixel_that_is_no_number_is_looked_for(path: Path) -> None:
+    candidate = Model([2.2] * 4, path)
+    candidate.predict = lambda image: np.where(np.arange(2, 6).reshape(2, 2) == image[0, 0, 0], np.nan, np.float32(2.2))  # type: ignore[method-assign]
+    validated(path, candidate)
+    assert candidate.looked_at == [0, 2, 3]
+
+
+@pytest.mark.parametrize("cropping", [0, 1, 2])
+def test_a_model_that_sees_the_middle_alone_is_not_measured_on_all(cropping: int, path: Path) -> None:
+    models = [Model([2.2] * 4, path) for _ in range(3)]
+    models[cropping].contract = DepthContract(framing="crop")  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match="sees the middle of pictures alone"):
+        validate(models[0], models[1:], FRAMES, protocol("full"))
 
 
 def test_an_overflow_is_reported_once_with_its_name(path: Path) -> None:

@@ -1,11 +1,13 @@
 """What a reference may be, without converting or reading one."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.mil.depth_program import DepthProgram
 from fcrn_mobile.package.metadata import key
@@ -33,6 +35,37 @@ def test_a_quantized_checkpoint_is_refused_whatever_it_is_called(reference: str,
     monkeypatch.setattr(module, "open_network", lambda name: trained if name == reference else None)
     with pytest.raises(InputError, match=f"reference '{reference}' was trained as int4"):
         float_program(reference, made_with(None))
+
+
+@pytest.mark.parametrize("recipe", ["{", "[1]", "3"])
+def test_a_recipe_that_cannot_be_read_is_named(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    candidate = made_with(None)
+    candidate.metadata[key("recipe")] = recipe
+    with pytest.raises(InputError, match="the recipe in the package's metadata cannot be read"):
+        float_program("builtin", candidate)
+
+
+@pytest.mark.parametrize("equalised", [False, True])
+@pytest.mark.parametrize("source", [None, "0" * 64])
+def test_what_was_equalised_as_a_package_is_not_held_against_a_network(
+    equalised: bool, source: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidate = made_with({"equalise": equalised, "bias": True})
+    candidate.metadata.update({key("source_sha256"): source} if source else {})
+    network = SimpleNamespace(quantization=None, contract=DepthContract("scale", framing="crop"))
+    monkeypatch.setattr(module, "open_network", lambda name: network)
+    monkeypatch.setattr(module, "deployed", lambda network, recipe: ("deployed", network))
+    monkeypatch.setattr(module, "prepared", lambda network, recipe: ("prepared", network))
+    monkeypatch.setattr(module, "float_model", lambda network, size, recipe: [(network, size, recipe.precision, recipe.output)])
+    monkeypatch.setattr(module, "equalised", lambda model, network, recipe: (model, recipe.equalises))
+    monkeypatch.setattr(module, "as_program", lambda made: replace(depth_program(grey()), metadata={"made": made}))
+    if equalised and source:
+        with pytest.raises(InputError, match=r"equalised as a package, not as 'builtin': give the \.mlpackage"):
+            float_program("builtin", candidate)
+    else:
+        result = float_program("builtin", candidate)
+        assert result.metadata["made"] == ((("prepared", ("deployed", network)), (4, 6), "fp32", "array"), equalised)
+        assert isinstance(result, DepthProgram) and result.contract == DepthContract("scale", framing="crop")
 
 
 #: As a package of each kind says it; whether its network was equalised.
