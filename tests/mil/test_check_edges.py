@@ -428,6 +428,9 @@ def test_a_checked_function_knows_its_name_its_operator_set_and_the_shapes_that_
         check_function(made, Path(), "net", "other")
     del made.description.input[0].type.multiArrayType.shape[:]
     assert check_function(made, Path(), "net").default_shapes["x"] == (-1, 3)
+    made.description.input[0].name = "q"
+    with pytest.raises(MilError, match="describes an input 'q' that its program lacks"):
+        check_function(made, Path(), "net")
 
 
 def test_a_neural_network_has_no_functions_and_a_table_is_none() -> None:

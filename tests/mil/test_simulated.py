@@ -114,18 +114,6 @@ def test_float16_declarations_are_rounded_by_default_alone(network: nn.Module) -
     assert np.array_equal(results[0], results[1]) and not np.array_equal(results[1], results[2])
 
 
-def test_a_neural_network_is_computed_in_float32_on_the_cpu_and_in_float16_elsewhere(network: nn.Module) -> None:
-    expected = network(torch.from_numpy(X)).detach().numpy()
-    options = {"convert_to": "neuralnetwork", "minimum_deployment_target": None, "compute_precision": None}
-    with simulated_core_ml():
-        cpu, every = (
-            converted(network, compute_units=units, **options).predict({"x": X})["y"]
-            for units in (ct.ComputeUnit.CPU_ONLY, ct.ComputeUnit.ALL)
-        )
-    np.testing.assert_allclose(cpu, expected, atol=1e-6)
-    assert 1e-5 < np.abs(every - expected).max() < 1e-2
-
-
 def test_what_core_ml_would_refuse_is_a_runtime_error_and_noted(network: nn.Module, simulated: Any) -> None:
     model = converted(network)
     for value, words in ((X[..., :7], "1×3×8×7"), (X.astype(np.int64), "int64")):
@@ -175,38 +163,6 @@ def test_functions_are_chosen_by_name(simulated: Any, tmp_path: Path) -> None:
     for name, factor in (("twice", 2), ("thrice", 3), (None, 2)):
         model = ct.models.MLModel(str(tmp_path / "both.mlpackage"), function_name=name)
         np.testing.assert_array_equal(model.predict({"x": x})["y"], factor * x)
-
-
-class Accumulator(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("total", torch.zeros(3, dtype=torch.float16))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.total.add_(x)
-        return self.total * 2
-
-
-def test_states_last_from_one_prediction_to_the_next(simulated: Any) -> None:
-    with quiet_coremltools():
-        model = ct.convert(
-            torch.jit.trace(Accumulator().eval(), torch.zeros(3, dtype=torch.float16)),
-            inputs=[ct.TensorType("x", (3,), dtype=np.float16)],
-            outputs=[ct.TensorType("y", dtype=np.float16)],
-            states=[ct.StateType(ct.TensorType(shape=(3,), dtype=np.float16), "total")],
-            minimum_deployment_target=ct.target.iOS18,
-        )
-    first, second = model.make_state(), model.make_state()
-    x = np.array([1, 2, 3], np.float32)
-    outputs = [model.predict({"x": x}, state)["y"].tolist() for state in (first, first, second)]
-    assert outputs == [[2, 4, 6], [4, 8, 12], [2, 4, 6]]
-    assert first.read_state("total").tolist() == [2, 4, 6]
-    second.write_state("total", np.array([10, 10, 10], np.float32))
-    assert model.predict({"x": x}, second)["y"].tolist() == [22, 24, 26]
-    with pytest.raises(RuntimeError, match="no state 'sum'"):
-        first.read_state("sum")
-    with pytest.raises(RuntimeError, match="state"):
-        model.predict({"x": x})
 
 
 def test_nothing_is_left_behind() -> None:

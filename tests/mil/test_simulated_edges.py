@@ -13,11 +13,12 @@ from PIL import Image
 from fcrn_mobile.mil import simulated_core_ml
 from fcrn_mobile.quiet import quiet_coremltools
 from tests.mil.build import write_manifest
-from tests.mil.protobuf import operation
+from tests.mil.protobuf import constant, operation, tensor_type
 from tests.mil.specifications import model, saved, written_program
 
 with quiet_coremltools():
     import coremltools as ct
+    from coremltools.proto import MIL_pb2
 
 ROW = ("DOUBLE", [3])
 SECOND = 10**9
@@ -136,3 +137,55 @@ def test_an_image_of_another_mode_is_refused_and_noted(simulated: Any, tmp_path:
     with pytest.raises(RuntimeError, match="is a 'L' image"):
         ct.models.CompiledMLModel(loaded.get_compiled_model_path()).predict({"x": Image.new("L", (3, 2))})
     assert len(simulated.refusals) == 1 and simulated.predictions == 0
+
+
+@pytest.mark.parametrize("units", [ct.ComputeUnit.CPU_ONLY, ct.ComputeUnit.ALL])
+@pytest.mark.parametrize("kind", ["neuralNetwork", "mlProgram"])
+def test_a_network_whose_tensors_have_no_types_is_computed_in_float32_on_the_cpu_alone(
+    kind: str, units: ct.ComputeUnit, tmp_path: Path
+) -> None:
+    if kind == "neuralNetwork":
+        made = model(kind, {"x": ROW}, {"y": ("DOUBLE", [])})
+        layer = made.neuralNetwork.layers.add(name="l", input=["x"], output=["y"])
+        layer.activation.linear.alpha, layer.activation.linear.beta = 1 / 3, 0
+    else:
+        half = operation("mul", (3,), x="x", y=constant([1 / 3]))
+        half.outputs[0].type.CopyFrom(tensor_type((3,), "FLOAT16"))
+        made = written_program({"x": ROW}, {"y": ("DOUBLE", [])}, {"x": (3,)}, half)
+    with simulated_core_ml():
+        result = ct.models.MLModel(str(saved(made, tmp_path)), compute_units=units).predict({"x": np.ones(3)})["y"]
+    exact = kind == "neuralNetwork" and units == ct.ComputeUnit.CPU_ONLY
+    assert result[0] == (np.float32(1 / 3) if exact else np.float16(1 / 3))
+
+
+def test_a_state_is_read_written_and_each_sequences_own(simulated: Any, tmp_path: Path) -> None:
+    """The state grows by x, and is what comes out."""
+    kept = MIL_pb2.ValueType()
+    kept.stateType.wrappedType.CopyFrom(tensor_type((1,), "FLOAT16"))
+    steps = [
+        operation("read_state", (1,), ("before",), input="s"),
+        operation("add", (1,), ("y",), x="before", y="x"),
+        operation("write_state", outputs=(), input="s", data="y"),
+    ]
+    steps[0].outputs[0].type.CopyFrom(tensor_type((1,), "FLOAT16"))
+    made = written_program({"x": ("FLOAT32", [1])}, {"y": ("FLOAT32", [1])}, {"x": (1,), "s": kept}, *steps)
+    described = made.description.state.add(name="s").type.stateType.arrayType
+    described.shape.append(1)
+    described.dataType = 65552
+    loaded = ct.models.MLModel(str(saved(made, tmp_path)))
+    first, second = loaded.make_state(), loaded.make_state()
+    x = {"x": np.float32([2])}
+    assert [float(loaded.predict(x, state)["y"][0]) for state in (first, first, second)] == [2, 4, 2]
+    second.write_state("s", np.float32([10]))
+    assert (first.read_state("s").tolist(), second.read_state("s").tolist()) == ([4], [10])
+    assert float(loaded.predict(x, second)["y"][0]) == 12
+    with pytest.raises(RuntimeError, match="keeps the state 's'"):
+        loaded.predict(x)
+
+
+def test_a_model_in_memory_is_one_of_its_files(simulated: Any) -> None:
+    made = written_program({"x": ("FLOAT32", [1])}, {"y": ("FLOAT32", [1])}, {"x": (1,)}, operation("add", x="x", y=[1.0]))
+    asset = ct.models.model.MLModelAsset.from_memory(made.SerializeToString(), {"weights/unread.bin": b"anything"})
+    assert ct.models.CompiledMLModel.from_asset(asset).predict({"x": np.float32([2])})["y"].tolist() == [3]
+    with pytest.raises(RuntimeError, match="outside"):
+        ct.models.model.MLModelAsset.from_memory(made.SerializeToString(), {"../outside.bin": b"anything"})

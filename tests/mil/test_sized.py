@@ -13,9 +13,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from fcrn_mobile.doctor.diagnosis import diagnose
 from fcrn_mobile.latency.estimate import estimate
 from fcrn_mobile.mil.graph import Graph, read_graph
-from fcrn_mobile.mil.interface import Feature
-from fcrn_mobile.mil.shapes import ShapeRule
-from fcrn_mobile.mil.sized import check_size
 from fcrn_mobile.mil.summary import summarise
 from fcrn_mobile.package.errors import MilError
 from tests.mil.build import convert, ct
@@ -125,38 +122,3 @@ def test_a_package_of_one_size_takes_its_own_alone(tmp_path: Path) -> None:
     assert summarise(path, size=(32, 48)) == summarise(path)
     with pytest.raises(MilError, match="takes image 32×48, not the 48×32"):
         read_graph(path, size=(48, 32))
-
-
-@pytest.mark.parametrize(
-    ("kind", "shape", "larger"),
-    [
-        ("image", (4, 6), (8, 12)),
-        ("array", (4, 6), (8, 12)),
-        ("array", (3, 4, 6), (3, 8, 12)),
-        ("array", (1, 3, 4, 6), (1, 3, 8, 12)),
-        ("array", (6, 8, 3), (8, 12, 3)),
-        ("array", (1, 6, 8, 4), (1, 8, 12, 4)),
-        ("array", (1, 6, 8, 5), (1, 6, 8, 12)),  # more are no channels
-        ("array", (1, 4, 6, 3), (1, 4, 8, 12)),  # which of the two are channels is not clear
-    ],
-)
-def test_height_and_width_are_the_last_axes_or_those_before_the_channels(
-    kind: Any, shape: tuple[int, ...], larger: tuple[int, ...]
-) -> None:
-    feature = Feature("x", kind, "FLOAT32", ShapeRule(shape, (shape, larger)))
-    other = Feature("n", "number", "DOUBLE", ShapeRule(()))
-    check_size("net", [other, feature], (8, 12))
-    check_size("net", [feature], None)
-    for size in ((12, 8), (9, 12)):
-        with pytest.raises(MilError, match=f"^'net' takes x .*, not the {size[0]}×{size[1]} of --size: use one of its sizes$"):
-            check_size("net", [other, feature], size)
-
-
-def test_one_input_of_several_has_to_take_a_size_and_what_is_no_map_takes_none() -> None:
-    small, large = (Feature(name, "image", "RGB", ShapeRule(size)) for name, size in (("a", (4, 6)), ("b", (8, 12))))
-    check_size("net", [small, large], (8, 12))
-    with pytest.raises(MilError, match="takes a 4×6, b 8×12, not the 2×2 of"):
-        check_size("net", [small, large], (2, 2))
-    row = Feature("r", "array", "FLOAT32", ShapeRule((5,)))
-    with pytest.raises(MilError, match="takes no picture, not the 5×5 of"):
-        check_size("net", [row, Feature("n", "number", "DOUBLE", ShapeRule(()))], (5, 5))

@@ -9,8 +9,10 @@ from coremltools.proto import MIL_pb2
 from fcrn_mobile.mil.check import CheckedFunction, check_function
 from fcrn_mobile.mil.costs import count_macs, uncounted
 from fcrn_mobile.mil.graph import read_graph
+from fcrn_mobile.mil.interface import Feature
 from fcrn_mobile.mil.parts import Source
-from fcrn_mobile.mil.sized import Sized, sized
+from fcrn_mobile.mil.shapes import ShapeRule
+from fcrn_mobile.mil.sized import Sized, check_size, sized
 from fcrn_mobile.mil.summary import summarise
 from fcrn_mobile.mil.values import shape_of
 from fcrn_mobile.package.errors import MilError
@@ -147,3 +149,38 @@ def test_what_a_branch_holds_that_is_not_run_stays_open() -> None:
     last = result.block.operations[1]
     inner = [shape_of(block.operations[0].outputs[0].type) for block in last.blocks]
     assert (shape_of(last.outputs[0].type), inner) == ((1, 2, 4, 6), [(1, 2, 4, 6), (1, 2, -1, -1)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "larger"),
+    [
+        ("image", (4, 6), (8, 12)),
+        ("array", (4, 6), (8, 12)),
+        ("array", (3, 4, 6), (3, 8, 12)),
+        ("array", (1, 3, 4, 6), (1, 3, 8, 12)),
+        ("array", (6, 8, 3), (8, 12, 3)),
+        ("array", (1, 6, 8, 4), (1, 8, 12, 4)),
+        ("array", (1, 6, 8, 5), (1, 6, 8, 12)),  # more are no channels
+        ("array", (1, 4, 6, 3), (1, 4, 8, 12)),  # which of the two are channels is not clear
+    ],
+)
+def test_height_and_width_are_the_last_axes_or_those_before_the_channels(
+    kind: Any, shape: tuple[int, ...], larger: tuple[int, ...]
+) -> None:
+    feature = Feature("x", kind, "FLOAT32", ShapeRule(shape, (shape, larger)))
+    other = Feature("n", "number", "DOUBLE", ShapeRule(()))
+    check_size("net", [other, feature], (8, 12))
+    check_size("net", [feature], None)
+    for size in ((12, 8), (9, 12)):
+        with pytest.raises(MilError, match=f"^'net' takes x .*, not the {size[0]}×{size[1]} of --size: use one of its sizes$"):
+            check_size("net", [other, feature], size)
+
+
+def test_one_input_of_several_has_to_take_a_size_and_what_is_no_map_takes_none() -> None:
+    small, large = (Feature(name, "image", "RGB", ShapeRule(size)) for name, size in (("a", (4, 6)), ("b", (8, 12))))
+    check_size("net", [small, large], (8, 12))
+    with pytest.raises(MilError, match="takes a 4×6, b 8×12, not the 2×2 of"):
+        check_size("net", [small, large], (2, 2))
+    row = Feature("r", "array", "FLOAT32", ShapeRule((5,)))
+    with pytest.raises(MilError, match="takes no picture, not the 5×5 of"):
+        check_size("net", [row, Feature("n", "number", "DOUBLE", ShapeRule(()))], (5, 5))
