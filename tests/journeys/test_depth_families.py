@@ -14,6 +14,8 @@ from tests.depth_families import FAMILIES, save_folder
 #: Fidelity that each precision has to hold on random weights, which are harder to compress than trained ones and whose depth hardly
 #: varies.
 BUDGETS = {"int8": 0.05, "palette6": 0.2, "w8a8": 0.2}
+#: Twelve random blocks of width 768 drift by 0.08 uncorrected.
+OF_DPT = BUDGETS | {"int8": 0.07}
 
 
 @pytest.fixture
@@ -26,12 +28,12 @@ def photos(tmp_path: Path) -> str:
     return "images:photos"
 
 
-def exported_and_validated(call: Callable[..., Any], model: str, precision: str, photos: str) -> None:
+def exported_and_validated(call: Callable[..., Any], model: str, precision: str, photos: str, most: float) -> None:
     calibration = ["--calibration", f"{photos}#train", "--calibration-images", "2"]
     made = call("export", model, "--precision", precision, *calibration, "--out", "net.mlpackage")
     assert made.returncode == 0, made.stderr
     assert "its graph was taken by torch.jit.trace" in made.stdout
-    budget = f"fidelity={BUDGETS[precision]}"
+    budget = f"fidelity={most}"
     held = call("validate", model, "net.mlpackage", "--data", f"{photos}#val", "--budget", budget, "--json", "-")
     assert held.returncode == 0, held.stdout + held.stderr
     (candidate,) = json.loads(held.stdout)["candidates"]
@@ -46,7 +48,7 @@ def exported_and_validated(call: Callable[..., Any], model: str, precision: str,
 def test_a_small_one_goes_the_whole_way(call: Callable[..., Any], tmp_path: Path, photos: str, name: str, precision: str) -> None:
     save_folder(name, tmp_path / name)
     height, width = FAMILIES[name].size
-    exported_and_validated(call, f"{name}?size={height}x{width}", precision, photos)
+    exported_and_validated(call, f"{name}?size={height}x{width}", precision, photos, BUDGETS[precision])
 
 
 @pytest.mark.true_size
@@ -54,4 +56,4 @@ def test_a_small_one_goes_the_whole_way(call: Callable[..., Any], tmp_path: Path
 @pytest.mark.parametrize("name", ["depth_anything", "dpt", "glpn"])
 def test_one_of_true_size_too(call: Callable[..., Any], tmp_path: Path, photos: str, name: str, precision: str) -> None:
     save_folder(name, tmp_path / name, true_size=True)
-    exported_and_validated(call, name, precision, photos)
+    exported_and_validated(call, name, precision, photos, (OF_DPT if name == "dpt" else BUDGETS)[precision])
