@@ -1,7 +1,7 @@
 """A neural network as a MIL function: its inputs, layer by layer, its outputs."""
 
 from collections import Counter
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,8 @@ NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor"
 _OPSET = "CoreML5"
 #: Of a length without an upper end, what it is tried with besides its least and its default.
 _LARGE = 256
+#: Of the shapes that an input with ranges is tried with, so many can be the first, see ``_shapes``.
+_LEAST = 3
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,9 @@ class _LayerError(MilError):
 def translate(model: "Model", where: str) -> Translated:
     """The network of a specification.
 
+    Lengths that an input leaves open are inferred from shapes that it may have. Often its least ones are none with which the layers work
+    (a range of sizes that begins at 1): then larger ones tell.
+
     Args:
         model: of a kind in ``NETWORKS``.
         where: names the file in messages.
@@ -62,6 +67,18 @@ def translate(model: "Model", where: str) -> Translated:
     Raises:
         MilError: a layer that this runtime lacks or whose parameters do not hang together; inputs that no network has.
     """
+    ranges = [Feature.from_description(feature).shapes.ranges for feature in model.description.input]
+    try:
+        return _translated(model, where)
+    except _LayerError as error:
+        for least in range(1, _LEAST if any(low != high for each in ranges for low, high in each) else 1):
+            with suppress(_LayerError):
+                return _translated(model, where, least)
+        raise error from error.__cause__
+
+
+def _translated(model: "Model", where: str, least: int = 0) -> Translated:
+    """The network, lengths inferred from the shapes that ``_shapes`` gives from ``least`` on."""
     network = getattr(model, str(model.WhichOneof("Type")))
     inputs = [Feature.from_description(feature) for feature in model.description.input]
     outputs = [Feature.from_description(feature) for feature in model.description.output]
@@ -69,7 +86,7 @@ def translate(model: "Model", where: str) -> Translated:
     images = [feature for feature in inputs if feature.kind != "array"]
     compact = (not arrays or network.arrayInputShapeMapping == 0) and (not images or network.imageInputShapeMapping == 0)
     net = Network(compact=compact, batch=max((feature.shape[1] for feature in arrays if len(feature.shape) == 5), default=1))
-    taken = [_input(net, network, feature, where) for feature in inputs]
+    taken = [_input(net, network, feature, least, where) for feature in inputs]
     net.reads = reads(network.layers) + Counter(feature.name for feature in outputs)
     net.sequence = lambda layers: sequence(net, layers, lambda layer: _translate(net, layer, where))
     net.sequence(network.layers)
@@ -118,12 +135,12 @@ def _translate(net: Network, layer: Any, where: str) -> None:
     net.scope = scope
 
 
-def _input(net: Network, network: Any, feature: Feature, where: str) -> Tensor:
+def _input(net: Network, network: Any, feature: Feature, least: int, where: str) -> Tensor:
     """An input of the function, and the tensor that layers know under its name."""
     what = f"input '{feature.name}' of '{where}'"
     if feature.kind not in ("image", "array") or not feature.shape:
         raise MilError(f"{what} is a {feature.kind} of no shape: a network takes images and arrays")
-    lengths = list(_shapes(feature.shapes))
+    lengths = _shapes(feature.shapes, least)
     if feature.kind == "image":
         channels = CHANNELS.get(feature.dtype, 1)
         probes: Probes = tuple(meta((1, channels, *each)) for each in lengths)
@@ -139,18 +156,23 @@ def _input(net: Network, network: Any, feature: Feature, where: str) -> Tensor:
     return tensor
 
 
-def _shapes(rule: ShapeRule) -> Iterator[tuple[int, ...]]:
-    """Shapes that stand for all that an input may have: the smallest, the default, the largest."""
+def _shapes(rule: ShapeRule, least: int) -> list[tuple[int, ...]]:
+    """Shapes that stand for all that an input may have: of the smallest, the default, one between and the largest the last two or three.
+
+    Args:
+        rule: what the input may have.
+        least: which of the first three is the first, where lengths are ranges.
+    """
     if rule.enumerated:
         ordered = sorted(rule.enumerated, key=lambda shape: (np.prod(shape), shape))
-        yield from dict.fromkeys((ordered[0], rule.default, ordered[-1]))
-    elif any(low != high for low, high in rule.ranges):
-        yield tuple(max(low, 1) for low, _ in rule.ranges)
-        yield rule.default
-        most = (2 * default + _LARGE for default in rule.default)
-        yield tuple(min(high or length, length) for (_, high), length in zip(rule.ranges, most, strict=True))
-    else:
-        yield rule.default
+        return list(dict.fromkeys((ordered[0], rule.default, ordered[-1])))
+    if all(low == high for low, high in rule.ranges):
+        return [rule.default]
+    smallest = tuple(max(low, 1) for low, _ in rule.ranges)
+    ends = [2 * default + _LARGE for default in rule.default]
+    largest = tuple(max(d, min(high or end, end)) for (_, high), end, d in zip(rule.ranges, ends, rule.default, strict=True))
+    between = tuple((default + end) // 2 for default, end in zip(rule.default, largest, strict=True))
+    return [[smallest, rule.default], [rule.default], [between]][least] + [largest]
 
 
 def _rank_five(net: Network, x: Tensor, what: str) -> Tensor:

@@ -158,6 +158,24 @@ def test_a_length_is_tried_at_more_than_twice_its_default(high: int) -> None:
     close(program.predict({"x0": x})["y"], x[..., :1600].reshape(1, 1, 2, 800).max(-1))
 
 
+@pytest.mark.parametrize("default", [8, 1])
+@pytest.mark.parametrize("highest", [-1, 40])
+def test_sizes_that_no_layer_takes_may_begin_a_range(default: int, highest: int) -> None:
+    """A range from 1 on is what converters write for any size; a convolution of 3×3 without padding takes none below 3."""
+    weight = np.random.default_rng(0).normal(size=(3, 3, 2, 4)).astype(np.float32)
+    built = builder({"x0": (2, default, default)}, exact=False)
+    built.add_convolution("c", 2, 4, 3, 3, 1, 1, "valid", 1, weight, None, False, input_name="x0", output_name="y")
+    shape = flexible_shape_utils.NeuralNetworkMultiArrayShapeRange()
+    shape.add_channel_range((2, 2))
+    shape.add_height_range((1, highest))
+    shape.add_width_range((1, highest))
+    flexible_shape_utils.update_multiarray_shape_range(built.spec, "x0", shape)
+    program = load(built.spec)
+    x = np.random.default_rng(1).normal(size=(2, 5, 9)).astype(np.float32)
+    expected = torch.nn.functional.conv2d(torch.from_numpy(x), torch.from_numpy(weight.transpose(3, 2, 0, 1)))
+    close(program.predict({"x0": x})["y"], expected.numpy())
+
+
 def test_an_image_beside_an_array_of_any_rank_may_have_the_five_axes_of_a_sequence() -> None:
     built = builder({"image": (3, 5, 6), "x0": (2,)}, ("y", "z"), exact=True)
     built.add_activation("a", "LINEAR", "image", "y", [1.0, 0.0])
