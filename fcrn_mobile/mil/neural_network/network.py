@@ -1,5 +1,6 @@
 """A neural network as a MIL function: its inputs, layer by layer, its outputs."""
 
+import math
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from fcrn_mobile.mil.neural_network.builder import needed
 from fcrn_mobile.mil.neural_network.layer import Network
 from fcrn_mobile.mil.neural_network.layers import LAYERS, REFUSED
 from fcrn_mobile.mil.neural_network.layers.control import reads, sequence
-from fcrn_mobile.mil.neural_network.tensor import Probes, Tensor, meta
+from fcrn_mobile.mil.neural_network.tensor import Probes, Shape, Tensor, meta, product
 from fcrn_mobile.mil.shapes import ShapeRule, by
 from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.quiet import quiet_coremltools
@@ -240,7 +241,7 @@ def _output(net: Network, feature: Feature, pictures: bool, where: str) -> str:
     if feature.kind == "array" and net.compact:
         result = _as_declared(net, x, len(feature.shape))
     elif feature.kind == "array" and pictures:
-        result = _without_batch(net, x, len(feature.shape))
+        result = _of_picture(net, x, feature.shape)
     if result.name == feature.name:
         return feature.name
     if result is x:
@@ -259,14 +260,16 @@ def _as_declared(net: Network, x: Tensor, rank: int) -> Tensor:
     return net.emit("squeeze", x=x, axes=[0])
 
 
-def _without_batch(net: Network, x: Tensor, rank: int) -> Tensor:
-    """What a picture became, without axes of length 1 in front of those declared.
+def _of_picture(net: Network, x: Tensor, declared: Shape) -> Tensor:
+    """What a picture became, in the shape that is declared, or at least without axes of length 1 in front.
 
-    A picture comes as 1×C×H×W, and coremltools makes pictures of inputs that were C×H×W, results declared alike (``make_image_input``;
-    its tests of it, ``test_multiarray_to_image_input_util``, want them so).
+    A picture comes as 1×C×H×W, and coremltools makes pictures of inputs that were C×H×W or H×W×C, results declared alike
+    (``make_image_input``; its tests of it, ``test_multiarray_to_image_input_util`` and those beside it, want them so).
     """
-    ones = x.rank - rank
-    return net.emit("squeeze", x=x, axes=list(range(ones))) if rank and ones > 0 and set(x.shape[:ones]) == {1} else x
+    if product(x.shape) == math.prod(declared) > 0:
+        return net.reshape(x, declared)
+    ones = x.rank - len(declared)
+    return net.emit("squeeze", x=x, axes=list(range(ones))) if declared and ones > 0 and set(x.shape[:ones]) == {1} else x
 
 
 def _classes(net: Network, network: Any, model: "Model", where: str) -> list[str]:

@@ -48,6 +48,13 @@ def test_an_array_without_a_batch_that_became_a_picture_gives_one_without(layout
     close(load(built.spec).predict({"x": IMAGE})["y"], expected.transpose(2, 0, 1) if layout == "NCHW" else expected)
 
 
+def test_the_result_of_a_picture_lies_as_declared() -> None:
+    built = NeuralNetworkBuilder([("x", Array(3, 5, 6))], [("y", Array(15, 6))], disable_rank5_shape_mapping=True)
+    built.add_activation("a", "LINEAR", "x", "y", [2.0, 1.0])
+    built.set_pre_processing_parameters(image_input_names=["x"], image_format="NCHW")
+    close(load(built.spec).predict({"x": IMAGE})["y"], 2.0 * IMAGE.transpose(2, 0, 1).reshape(15, 6) + 1)
+
+
 def test_a_gray_image_has_one_bias_and_a_mean_image_is_taken_away() -> None:
     built = builder({"image": (1, 5, 6)})
     built.add_activation("a", "LINEAR", "image", "y", [1.0, 0.0])
