@@ -1,5 +1,6 @@
 """Fixtures that several folders share."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,16 @@ pytest_plugins = ["tests.mil.operators_compared", "tests.journeys.command", "tes
 # Two threads on two cores fight with whatever else runs there; one is as fast for images this small. Commands run as processes, too.
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is collected, a million objects, stays to the end: collections of garbage, which every ``ct.convert`` asks for, pass it over."""
+    gc.disable()
+    result = yield
+    gc.freeze()
+    gc.enable()
+    return result
 
 
 @pytest.fixture(scope="session")

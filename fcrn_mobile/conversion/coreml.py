@@ -26,7 +26,7 @@ from fcrn_mobile.network.fcrn import FCRN
 from fcrn_mobile.network.float_network import ContractedNetwork
 from fcrn_mobile.package.errors import MilError
 from fcrn_mobile.package.metadata import Metadata
-from fcrn_mobile.package.pymil import FAILING_PASSES
+from fcrn_mobile.package.pymil import FAILING_PASSES, seldom_checked
 from fcrn_mobile.progress import OnStep
 from fcrn_mobile.quiet import quiet_coremltools
 
@@ -153,16 +153,17 @@ def convert(
         if recipe.output == "image"
         else ct.TensorType(name=OUTPUT_NAME)
     )
-    return ct.convert(
-        graph,
-        convert_to="mlprogram",
-        inputs=[ct.ImageType(name=INPUT_NAME, shape=shape, color_layout=ct.colorlayout.RGB)],
-        outputs=[output],
-        minimum_deployment_target=getattr(ct.target, recipe.target),
-        compute_precision=arithmetic(recipe),
-        pass_pipeline=pipeline,
-        skip_model_load=True,
-    )
+    with seldom_checked():
+        return ct.convert(
+            graph,
+            convert_to="mlprogram",
+            inputs=[ct.ImageType(name=INPUT_NAME, shape=shape, color_layout=ct.colorlayout.RGB)],
+            outputs=[output],
+            minimum_deployment_target=getattr(ct.target, recipe.target),
+            compute_precision=arithmetic(recipe),
+            pass_pipeline=pipeline,
+            skip_model_load=True,
+        )
 
 
 def arithmetic(recipe: Recipe) -> Any:

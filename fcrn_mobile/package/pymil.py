@@ -5,7 +5,8 @@ anew. Here a program is parsed where coremltools has none, and a step takes over
 coremltools 9.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fcrn_mobile.quiet import quiet_coremltools
@@ -14,7 +15,17 @@ if TYPE_CHECKING:
     import coremltools as ct
     from torch import nn
 
-__all__ = ["FAILING_PASSES", "Step", "changed", "graph_pass", "half_precision", "note_compression", "operations", "weighted_kmeans"]
+__all__ = [
+    "FAILING_PASSES",
+    "Step",
+    "changed",
+    "graph_pass",
+    "half_precision",
+    "note_compression",
+    "operations",
+    "seldom_checked",
+    "weighted_kmeans",
+]
 
 #: Of coremltools 9: it takes a product and a sum that broadcast (as in ZoeDepth's head) for a batch norm, and fails. Whatever it can fuse,
 #: it has fused when a network was converted.
@@ -55,16 +66,39 @@ def changed(model: "ct.models.MLModel", *steps: Step, version: int = 0) -> "ct.m
         function._essential_scope_sources.clear()  # what the converter asks of each operator, and passes do not give it
     for step in steps:
         step(program)
-    return mil_convert(
-        program,
-        convert_from="milinternal",
-        convert_to="mlprogram",
-        compute_units=model.compute_unit,
-        specification_version=version,
-        model_description=specification.description,
-        skip_model_load=True,
-        pass_pipeline=pipeline,
-    )
+    with seldom_checked():
+        return mil_convert(
+            program,
+            convert_from="milinternal",
+            convert_to="mlprogram",
+            compute_units=model.compute_unit,
+            specification_version=version,
+            model_description=specification.description,
+            skip_model_load=True,
+            pass_pipeline=pipeline,
+        )
+
+
+@contextmanager
+def seldom_checked() -> Iterator[None]:
+    """Let coremltools check a program at both ends of each pipeline and after each removal of dead operators, not after every pass.
+
+    It walks every edge of the graph each time, which is half of the time of a conversion.
+    """
+    from coremltools.converters.mil import Program
+
+    check = Program.validate
+
+    def validate(program: Any, check_essential_scope: bool | None = None) -> None:
+        # Only after passes is it said whether scopes are to be checked; they are after a removal of dead operators.
+        if check_essential_scope is not False:
+            check(program, bool(check_essential_scope))
+
+    Program.validate = validate
+    try:
+        yield
+    finally:
+        Program.validate = check
 
 
 def graph_pass(name: str, **options: Any) -> Step:

@@ -85,7 +85,7 @@ def test_export_then_validate_against_a_budget(call, tmp_path) -> None:
     exported = fcrn("export", "builtin", "--recipe", str(ROOT / "export/int8.toml"), "--no-correct", "--out", "m.mlpackage", cwd=tmp_path)
     assert exported.returncode == 0, exported.stderr
     assert exported.stderr == ""
-    held = call("validate", "builtin", "m.mlpackage", "--data", "sample", "--budget", "fidelity=0.05", "--json", "-")
+    held = call("validate", "builtin", "m.mlpackage", "--data", "sample#val", "--budget", "fidelity=0.05", "--json", "-")
     assert held.returncode == 0, held.stderr
     (candidate,) = json.loads(held.stdout)["candidates"]
     assert candidate["verdict"] == "held"
@@ -96,9 +96,6 @@ def test_export_then_validate_against_a_budget(call, tmp_path) -> None:
     inspected = call("inspect", "m.mlpackage")
     assert inspected.returncode == 0
     assert "int8" in inspected.stdout
-    bench = call("bench", "m.mlpackage", "builtin", "--runs", "3")
-    assert bench.returncode == 0
-    assert "FPS" in bench.stdout
     refused(call("export", "builtin", "--out", "m.mlpackage"), "exists", "--force")
 
 

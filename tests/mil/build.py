@@ -17,6 +17,7 @@ from torch import nn
 from fcrn_mobile.mil import Program
 from fcrn_mobile.mil.arithmetic import Arithmetic
 from fcrn_mobile.mil.operation import every
+from fcrn_mobile.package.pymil import seldom_checked
 from fcrn_mobile.quiet import quiet_coremltools
 
 with quiet_coremltools():
@@ -107,7 +108,7 @@ def save_package(
     folder: Path, body: Callable[..., Any], shapes: list[tuple[int, ...]], precision: str = "FLOAT32", target: str = "iOS16"
 ) -> Path:
     """An ``.mlpackage`` whose program applies ``body`` to float32 inputs x0, x1, … of these shapes."""
-    with quiet_coremltools():
+    with quiet_coremltools(), seldom_checked():
         specs = [mb.TensorSpec(shape=shape) for shape in shapes]
         program = mb.program(input_specs=specs, opset_version=getattr(ct.target, target))(_with_named_inputs(body, len(shapes)))
         model = ct.convert(
@@ -125,7 +126,7 @@ def save_package(
 def convert(network: nn.Module, examples: list[torch.Tensor], folder: Path, name: str = "net", **arguments: Any) -> Path:
     """A network as a float32 package on disk."""
     path = folder / f"{name}.mlpackage"
-    with quiet_coremltools():
+    with quiet_coremltools(), seldom_checked():
         traced = torch.jit.trace(network.eval(), tuple(examples))
         settings = {"minimum_deployment_target": ct.target.iOS17, "compute_precision": ct.precision.FLOAT32} | arguments
         ct.convert(traced, skip_model_load=True, **settings).save(str(path))

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from fcrn_mobile.mil import Program
+from fcrn_mobile.package.pymil import seldom_checked
 from tests.conftest import psnr
 from tests.mil.build import convert, ct, quiet_coremltools
 from tests.mil.networks import NETWORKS, build
@@ -65,7 +66,7 @@ def package(name: str, network: nn.Module, x: torch.Tensor, way: str, folder: Pa
     path = folder / f"{name}-{way}-{precision}-{target}.mlpackage"
     if path.exists():
         return path
-    with quiet_coremltools(), torch.no_grad():
+    with quiet_coremltools(), seldom_checked(), torch.no_grad():
         if way == "trace":
             program = torch.jit.trace(network, x, check_trace=False)
             inputs = {"inputs": [ct.TensorType("x", shape=x.shape)]}

@@ -15,12 +15,14 @@ from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import make_recipe
 from fcrn_mobile.network.checkpoints import Checkpoint
 from fcrn_mobile.network.fcrn import FCRN, preset
-from fcrn_mobile.package.pymil import changed, graph_pass, note_compression, operations, weighted_kmeans
+from fcrn_mobile.package.pymil import changed, graph_pass, note_compression, operations, seldom_checked, weighted_kmeans
 from fcrn_mobile.quiet import quiet_coremltools
 
 with quiet_coremltools():
     import coremltools as ct
     from coremltools.converters.mil.frontend.milproto import load as milproto
+    from coremltools.converters.mil.mil import Program
+    from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
     from coremltools.optimize.coreml import OpLinearQuantizerConfig, OptimizationConfig
     from coremltools.optimize.torch._utils.metadata_utils import CompressionMetadata, CompressionType
 
@@ -124,6 +126,34 @@ def test_steps_are_taken_in_their_order_with_their_own_options(convert) -> None:
     assert "constexpr_affine_dequantize" in kinds(made)
     with pytest.raises(NotImplementedError, match="doesn't support option `nothing`"):
         graph_pass("compression::linear_quantize_weights", nothing=1)
+
+
+def test_a_program_that_is_seldom_checked_is_the_same(convert, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = nn.Sequential(nn.Conv2d(4, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 1))
+    checks: list[bool] = []
+    check = Program.validate
+    monkeypatch.setattr(Program, "validate", lambda program, **options: checks.append(True) or check(program, **options))
+    expected, often = convert(network).get_spec(), len(checks)
+    monkeypatch.undo()
+    monkeypatch.setattr(Program, "validate", lambda program, scopes=False: checks.append(False) or check(program, scopes))
+    with seldom_checked():
+        assert convert(network).get_spec() == expected
+    assert 10 < len(checks) - often < often / 3
+    monkeypatch.undo()
+    assert Program.validate is check
+
+
+@pytest.mark.parametrize("name", ["common::add_fp16_cast", "common::const_deduplication", "nn_backend::handle_unused_inputs"])
+def test_a_pass_that_breaks_a_program_is_noticed(name: str, convert, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the pipeline in the middle, of the last, and the very last."""
+
+    def breaking(own: Any, program: Any) -> None:
+        (conv,) = program.functions["main"].find_ops(op_type="conv")
+        conv.outputs[0].child_ops.append(conv)
+
+    monkeypatch.setattr(PASS_REGISTRY.passes[name], "apply", breaking)
+    with seldom_checked(), pytest.raises(Exception, match=r"should be consumed by op|used by ops"):
+        convert(nn.Conv2d(4, 4, 3))
 
 
 def test_a_note_is_read_as_coremltools_reads_it() -> None:

@@ -71,8 +71,8 @@ def test_a_resumed_run_ends_where_an_undisturbed_one_does(drawn, run, tmp_path, 
 
 
 def test_ctrl_c_leaves_a_usable_checkpoint(tmp_path) -> None:
-    command = [sys.executable, "-m", "fcrn_mobile", "train", "--data", "sample", "--encoder-weights", "random"]
-    command += ["--input-size", "64x96", "--epochs", "500", "--batch-size", "4", "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "fcrn_mobile", "train", "--data", "sample", "--encoder-weights", "random", "--preset", "fcrn-plain"]
+    command += ["--widths", "16,8,8,8", "--input-size", "32x48", "--epochs", "9999", "--batch-size", "4", "--out", str(tmp_path / "run")]
     # A suite started in the background inherits an ignored SIGINT, and would hand it on.
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     assert process.stderr is not None

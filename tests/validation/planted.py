@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from fcrn_mobile.mil import Program
 from fcrn_mobile.network.decoders import UpProj
 from fcrn_mobile.network.fcrn import FCRN
+from fcrn_mobile.package.pymil import seldom_checked
 from tests.mil.build import convert, ct, quiet_coremltools
 
 with quiet_coremltools():
@@ -63,7 +64,7 @@ def scale_inside(network: FCRN, block: int, factor: float, channels: slice = sli
 def quantize(path: Path, out: Path, only: str | None = None, **settings: Any) -> Path:
     """Weights of a package as int8 by coremltools; only of the operator with this result, if one is named."""
     config = cto.OpLinearQuantizerConfig(mode="linear_symmetric", weight_threshold=0, **settings)
-    with quiet_coremltools():
+    with quiet_coremltools(), seldom_checked():
         model = ct.models.MLModel(str(path), skip_model_load=True)
         cto.linear_quantize_weights(model, _wanted(config, _program(model), only)).save(str(out))
     return out
@@ -82,7 +83,7 @@ def quantize_activations(
     for name, factor in (shrink or {}).items():
         ranges[name] = {key: value * factor for key, value in ranges[name].items()}
     config = cto.experimental.OpActivationLinearQuantizerConfig(mode="linear_symmetric")
-    with quiet_coremltools():
+    with quiet_coremltools(), seldom_checked():
         model = ct.models.MLModel(str(path), skip_model_load=True)
         pymil = _program(model)
         wanted = _wanted(config, pymil, only)
