@@ -4,8 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.project.small import save_small
 
 #: Runs command lines one after the other, in a process in which a library that is not installed cannot be imported.
@@ -57,18 +55,15 @@ def test_the_way_to_a_package_takes_neither_training_nor_drawing(tmp_path: Path)
     assert sorted(path.name for path in (tmp_path / "depth-report").iterdir()) == ["junit.xml", "report.json", "report.md"]
 
 
-@pytest.mark.parametrize(
-    ("line", "extra"),
-    [
-        ("validate builtin a.mlpackage --data sample --html page.html", "report"),
-        ("diagnose builtin a.mlpackage --data sample --figure a.png", "report"),
-        ("predict builtin a.png --out depth", "report"),
-        ("demo", "report"),
-        ("train --data sample --out run", "train"),
-    ],
-)
-def test_what_is_missing_is_named_before_any_work(line: str, extra: str, tmp_path: Path) -> None:
-    ((code, error),) = outcomes([line], tmp_path)
-    assert code == 2
-    assert error.splitlines()[-1].endswith(f"pip install 'fcrn-mobile[{extra}]'")
-    assert not (tmp_path / "run").exists()
+def test_what_is_missing_is_named_before_any_work(tmp_path: Path) -> None:
+    extras = {
+        "validate builtin a.mlpackage --data sample --html page.html": "report",
+        "diagnose builtin a.mlpackage --data sample --figure a.png": "report",
+        "predict builtin a.png --out depth": "report",
+        "demo": "report",
+        "train --data sample --out run": "train",
+    }
+    for (code, error), (line, extra) in zip(outcomes(list(extras), tmp_path), extras.items(), strict=True):
+        assert code == 2, line
+        assert error.splitlines()[-1].endswith(f"pip install 'fcrn-mobile[{extra}]'"), line
+    assert list(tmp_path.iterdir()) == []

@@ -116,9 +116,9 @@ def test_metrics_on_real_rooms(real_data, call) -> None:
     assert values["delta1"] >= 0.70
 
 
-def test_train_on_the_sample_then_use_the_checkpoint(call, tmp_path) -> None:
+def test_train_on_the_sample_then_use_the_checkpoint(call) -> None:
     words = "train --data sample --encoder-weights random --widths 8,8,8,8,8 --input-size 64x96 --epochs 1 --batch-size 8 --out run"
-    result = fcrn(*words.split(), cwd=tmp_path)
+    result = call(*words.split())
     assert result.returncode == 0, result.stderr
     used = call("export", "run/best.safetensors", "--out", "mine.mlpackage")
     assert used.returncode == 0, used.stderr
