@@ -188,7 +188,7 @@ def _module(mutant: Mutant) -> str:
 def tests_for(mutation: Mutation, touches: Sequence[Touch]) -> list[Touch]:
     """The tests that run a mutant's lines; of what runs at import also all that bear the module's name or run any of its lines."""
     lines = set(range(mutation.first, mutation.last + 1))
-    if mutation.function.rpartition(".")[2][:1] in ("", *string.ascii_uppercase):
+    if mutation.function.rpartition(".")[2].lstrip("_")[:1] in ("", *string.ascii_uppercase):
         beside = tests_beside(mutation.module)
         return [touch for touch in touches if mutation.module in touch.lines or touch.file in beside]
     return [touch for touch in touches if lines & touch.lines.get(mutation.module, frozenset())]

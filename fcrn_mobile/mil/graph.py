@@ -4,7 +4,7 @@ No weights file is read and nothing is run but what takes several sizes: that on
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,8 +51,8 @@ class Node:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     weights: dict[str, Weight]
-    settings: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    macs: int = 0
+    settings: dict[str, tuple[float, ...]]
+    macs: int
 
 
 @dataclass(frozen=True)

@@ -87,14 +87,14 @@ def test_pooling_windows_and_strides(tmp_path: Path, kernel: int, stride: int, v
 
 def test_rank_6_is_rejected_and_what_nobody_published_is_unknown() -> None:
     deep = Tensor("y", "FLOAT16", (1, 1, 1, 1, 1, 32))
-    assert judge(Node("add", "y", (), (deep,), {})).verdict == "falls back"
-    unheard_of = judge(Node("brand_new_operator", "y", (), (Tensor("y", "FLOAT16", (1, 32)),), {}))
+    assert judge(Node("add", "y", (), (deep,), {}, {}, 0)).verdict == "falls back"
+    unheard_of = judge(Node("brand_new_operator", "y", (), (Tensor("y", "FLOAT16", (1, 32)),), {}, {}, 0))
     assert (unheard_of.verdict, unheard_of.sources) == ("unknown", ())
 
 
 def test_an_unknown_operator_stays_where_its_predecessor_is() -> None:
     tensor = Tensor("y", "FLOAT16", (1, 32))
-    nodes = [Node(kind, kind, (), (tensor,), {}) for kind in ("cast", "add", "cumsum", "new_operator", "relu")]
+    nodes = [Node(kind, kind, (), (tensor,), {}, {}, 0) for kind in ("cast", "add", "cumsum", "new_operator", "relu")]
     units = place(Graph(tuple(nodes), (), (), ())).segments
     assert [(unit.unit, unit.operators, unit.first) for unit in units] == [
         ("ANE", 2, "cast"),
