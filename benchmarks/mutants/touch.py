@@ -138,8 +138,8 @@ def lines_of(data: coverage.CoverageData, root: Path) -> dict[str, dict[str, set
 
 def record_file(root: Path, folder: Path, file: str) -> Path:
     """Where the record of a test file is kept: another one as soon as its text changes, or a module's whose lines it says are run."""
-    folder = Path(file).relative_to("tests").parent
-    modules = [path for path in sorted((root / PACKAGE / folder).rglob("*.py")) if _tested_in(root, path.parent) == root / "tests" / folder]
+    inside = Path(file).relative_to("tests").parent
+    modules = [path for path in sorted((root / PACKAGE / inside).rglob("*.py")) if _tested_in(root, path.parent) == root / "tests" / inside]
     digest = hashlib.sha1(b"".join(path.read_bytes() for path in (root / file, *modules))).hexdigest()[:16]
     return folder / "lines" / f"{file.replace('/', '+')}.{digest}.json"
 
