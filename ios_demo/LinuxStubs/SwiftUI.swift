@@ -229,7 +229,16 @@ public struct ShareLink<Label: View>: PrimitiveView {
   associatedtype Value
 }
 extension Gesture {
-  public func onChanged(_ action: @escaping (Value) -> Void) -> some Gesture<Value> { self }
+  public func onEnded(_ action: @escaping (Value) -> Void) -> some Gesture<Value> { self }
+  public func updating<State>(
+    _ state: GestureState<State>, body: @escaping (Value, inout State, inout Transaction) -> Void
+  ) -> some Gesture<Value> { self }
+}
+public struct Transaction {}
+@propertyWrapper public struct GestureState<Value> {
+  public init(wrappedValue: Value) {}
+  public var wrappedValue: Value { fatalError() }
+  public var projectedValue: GestureState<Value> { fatalError() }
 }
 public struct DragGesture: Gesture {
   public struct Value: Equatable, Sendable {

@@ -1,22 +1,26 @@
 import DepthCore
+import Foundation
 import SwiftUI
 
 /// The pixels of a frame in space; a finger turns them.
 struct CloudView: View {
   let frame: LiveFrame
   @State private var turn = PointCloud.Turn()
+  /// How far the finger has gone that is on it; nowhere again when it is lifted, or the system takes it.
+  @GestureState private var drag = CGSize.zero
 
   var body: some View {
     if let cloud = frame.cloud {
       GeometryReader { space in
         ZStack(alignment: .topLeading) {
-          if let picture = try? makePicture(of: cloud, turn) { Image(decorative: picture, scale: 1).resizable() }
+          let shown = turn.dragged(drag, over: space.size.width)
+          if let picture = try? makePicture(of: cloud, shown) { Image(decorative: picture, scale: 1).resizable() }
         }
         .contentShape(Rectangle())
         .gesture(
-          DragGesture().onChanged { drag in
-            turn = PointCloud.Turn(dragged: drag.translation, over: space.size.width)
-          })
+          DragGesture()
+            .updating($drag) { value, way, _ in way = value.translation }
+            .onEnded { turn = turn.dragged($0.translation, over: space.size.width) })
       }
       .aspectRatio(frame.aspect, contentMode: .fit)
       .accessibilityElement(children: .ignore)

@@ -52,10 +52,10 @@ public struct PointCloud: Sendable, Equatable {
       self.pitch = min(max(pitch, -Self.most), Self.most)
     }
 
-    /// As far as a finger went: a whole side of the picture is 120°.
-    public init(dragged: CGSize, over side: CGFloat) {
+    /// From here on as far as a finger went: a whole side of the picture is 120°.
+    public func dragged(_ way: CGSize, over side: CGFloat) -> Turn {
       let radians = side > 0 ? 2 * Self.most / Float(side) : 0
-      self.init(yaw: Float(dragged.width) * radians, pitch: Float(dragged.height) * radians)
+      return Turn(yaw: yaw + Float(way.width) * radians, pitch: pitch + Float(way.height) * radians)
     }
   }
 

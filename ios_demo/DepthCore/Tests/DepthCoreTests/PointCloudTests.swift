@@ -86,7 +86,7 @@ struct PointCloudTests {
       return (0..<25).filter { picture[4 * $0] == colour }
     }
     // The pivot is two metres ahead: the near point at (0, 0, 1) goes by sin 20° to the right, to z = 2 - cos 20°: 5 · 0.342 / 1.06 = 1.6 pixels.
-    let turn = PointCloud.Turn(dragged: CGSize(width: 50, height: 0), over: 300)
+    let turn = PointCloud.Turn().dragged(CGSize(width: 50, height: 0), over: 300)
     #expect(abs(turn.yaw - .pi / 9) < 1e-6 && turn.pitch == 0)
     #expect(place(turn, 12).contains(14) && !place(turn, 12).contains(12))
     // Downwards likewise.
@@ -98,7 +98,18 @@ struct PointCloudTests {
 
   @Test func aTurnEndsWhereThereIsNothingToSee() {
     #expect(PointCloud.Turn(yaw: 9, pitch: -9) == PointCloud.Turn(yaw: .pi / 3, pitch: -.pi / 3))
-    #expect(PointCloud.Turn(dragged: CGSize(width: 5, height: 5), over: 0) == PointCloud.Turn())
+    #expect(PointCloud.Turn().dragged(CGSize(width: 5, height: 5), over: 0) == PointCloud.Turn())
+  }
+
+  /// A whole side is 120°: 20° and 10° to the right, then 50° back; 15° down, then beyond what can be seen, and from there up again.
+  @Test func aDragGoesOnFromWhereTheLastOneEnded() {
+    let drags = [CGSize(width: 50, height: 37.5), CGSize(width: 25, height: 900), CGSize(width: -125, height: -50)]
+    let degrees: [(Float, Float)] = [(20, 15), (30, 60), (-20, 40)]
+    var turn = PointCloud.Turn()
+    for (drag, (yaw, pitch)) in zip(drags, degrees) {
+      turn = turn.dragged(drag, over: 300)
+      #expect(abs(turn.yaw * 180 / .pi - yaw) < 1e-3 && abs(turn.pitch * 180 / .pi - pitch) < 1e-3)
+    }
   }
 
   @Test func nothingIsDrawnOfNoDepth() throws {
