@@ -321,12 +321,16 @@ package final class FakeCoreML: @unchecked Sendable {
 
   private let lock = NSLock()
   private var loading: [MLComputeUnits] = []
-  private var predicted: [MLComputeUnits] = []
+  private var predicted: [(units: MLComputeUnits, loads: Int)] = []
   private var compilations = 0
   private var onPrediction: (@Sendable () throws -> Void)?
 
   package var loads: [MLComputeUnits] { lock.withLock { loading } }
-  package var predictions: [MLComputeUnits] { lock.withLock { predicted } }
+  package var predictions: [MLComputeUnits] { lock.withLock { predicted.map(\.units) } }
+  /// Those made before a model was loaded for the time after so many: a measurement ends before the live view loads its own again.
+  package func predictions(untilLoad count: Int) -> [MLComputeUnits] {
+    lock.withLock { predicted.filter { $0.loads <= count }.map(\.units) }
+  }
   package var compileCount: Int { lock.withLock { compilations } }
 
   /// Forgets all; `body` runs in every prediction from now on.
@@ -338,7 +342,7 @@ package final class FakeCoreML: @unchecked Sendable {
   func compiled() { lock.withLock { compilations += 1 } }
   func predicting(_ units: MLComputeUnits) throws {
     try lock.withLock {
-      predicted.append(units)
+      predicted.append((units, loading.count))
       return onPrediction
     }?()
   }
