@@ -7,9 +7,9 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from spectrum import spread
 
 from fcrn_mobile.data import open_source
+from fcrn_mobile.data.source import evenly
 from fcrn_mobile.report.figures import Row, save_comparison
 from fcrn_mobile.runtimes import open_runtime
 
@@ -24,7 +24,7 @@ def main() -> None:
     options = parser.parse_args()
     source, runtimes = open_source(options.data), [open_runtime(model) for model in options.models]
     rows = []
-    for place in spread(len(source), options.frames):
+    for place in evenly(len(source), options.frames):
         sample = source[place]
         depths = [runtime.predict(sample.image) for runtime in runtimes]
         named = {runtime.name: depth for runtime, depth in zip(runtimes, depths, strict=True)}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.cli.common import print_table
 from fcrn_mobile.data import Source, open_source
-from fcrn_mobile.data.source import Sample
+from fcrn_mobile.data.source import Sample, evenly
 from fcrn_mobile.evaluation.metrics import align, protocol
 from fcrn_mobile.evaluation.spectrum import checkerboard, power_spectrum
 from fcrn_mobile.runtimes import open_runtime
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, metavar="FILE.png")
     options = parser.parse_args()
     source = open_source(options.data)
-    spectra, frames = mean_spectra(options.models, source, spread(len(source), options.frames))
+    spectra, frames = mean_spectra(options.models, source, evenly(len(source), options.frames))
     rows = []
     for name, spectrum in spectra.items():
         found = checkerboard(spectrum)
@@ -43,11 +43,6 @@ def main() -> None:
     print_table(f"{frames} frames of {options.data}; millionths of the energy", ["depth", "size", "rows", "columns", "both", "total"], rows)
     if options.out:
         draw(spectra, options.out)
-
-
-def spread(count: int, wanted: int) -> list[int]:
-    """Places of at most so many frames, evenly spread."""
-    return [index * count // min(count, wanted) for index in range(min(count, wanted))]
 
 
 def mean_spectra(models: Sequence[str], source: Source, places: Sequence[int]) -> tuple[Spectra, int]:
