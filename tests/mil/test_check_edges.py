@@ -431,6 +431,9 @@ def test_a_checked_function_knows_its_name_its_operator_set_and_the_shapes_that_
     made.description.input[0].name = "q"
     with pytest.raises(MilError, match="describes an input 'q' that its program lacks"):
         check_function(made, Path(), "net")
+    made.mlProgram.functions["main"].block_specializations["CoreML7"].operations[0].inputs["x"].arguments[0].name = "far"
+    with pytest.raises(MilError, match="reads 'far' which is never computed"):
+        check_function(made, Path(), "net")
 
 
 def test_a_neural_network_has_no_functions_and_a_table_is_none() -> None:
