@@ -192,7 +192,7 @@ def _spread(sensitivities: Sensitivities) -> float:
 def _tightened(attempt: Attempt) -> float:
     """Share of the target that should hold the budget next time."""
     excess = _excess(attempt)
-    return float(np.clip(MARGIN / excess, 0.5, 0.95)) if 0 < excess < math.inf else 0.5
+    return float(np.clip(MARGIN / excess, 0.5, 0.95)) if excess > 0 else 0.5
 
 
 def _result(

@@ -9,7 +9,7 @@ import pytest
 from coremltools.proto import Model_pb2
 
 from fcrn_mobile.conversion import contract
-from fcrn_mobile.conversion.contract import Port, check, framing_named, install, read_ports, told, violations
+from fcrn_mobile.conversion.contract import Port, check, check_place, framing_named, install, read_ports, told, violations
 from fcrn_mobile.depth_contract import DepthContract
 from fcrn_mobile.errors import InputError
 from fcrn_mobile.network.training_record import METRES, UP_TO_SCALE
@@ -171,8 +171,10 @@ def test_a_package_is_copied_whole_and_not_over_another(tmp_path: Path) -> None:
     models.mkdir()
     assert install(package, models) == models / "a.mlpackage"
     (models / "a.mlpackage" / "Data" / "x").write_text("old")
-    with pytest.raises(InputError, match=r"a\.mlpackage' exists: overwrite it with --force, or rename the package"):
-        install(package, models)
+    assert check_place(package, models, force=True) == models / "a.mlpackage"
+    for refuse in (install, check_place):
+        with pytest.raises(InputError, match=r"a\.mlpackage' exists: overwrite it with --force, or rename the package"):
+            refuse(package, models)
     assert (models / "a.mlpackage" / "Data" / "x").read_text() == "old"
     install(package, models, force=True)
     assert (models / "a.mlpackage" / "Data" / "x").read_text() == "new"

@@ -212,6 +212,17 @@ def test_every_size_gives_what_the_network_gives(depth: Callable, same: bool, mo
             written(Doubled(), recipe, monkeypatch, told)
 
 
+def test_a_network_that_gives_nought_is_compared_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nought(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x[:, :1] * 0
+
+    recipe = Recipe(input_sizes=SIZES)
+    assert written(Nought(), recipe, monkeypatch, lambda image: 0 * blue(image)).steps[-1] == "saved net.mlpackage"
+    with pytest.raises(InputError, match="gives something else"):
+        written(Nought(), recipe, monkeypatch, lambda image: 0 * blue(image) + 1)
+
+
 def test_another_fault_of_a_program_is_not_one_of_its_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ZeroDivisionError):
         written(Doubled(), Recipe(input_sizes=SIZES), monkeypatch, lambda image: raises(ZeroDivisionError()))

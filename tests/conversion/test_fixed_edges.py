@@ -109,13 +109,13 @@ class Resizing(nn.Module):
         return seen + near + smooth * x[:, 1:2]
 
 
-@pytest.mark.parametrize(("tracing", "numbers"), [(False, [0, 3]), (True, [0, 3, 4])])
-def test_resizes_of_what_no_picture_changes_are_answered(tracing: bool, numbers: list[int]) -> None:
+@pytest.mark.parametrize(("asked", "numbers"), [({}, [0, 3]), ({"tracing": False}, [0, 3]), ({"tracing": True}, [0, 3, 4])])
+def test_resizes_of_what_no_picture_changes_are_answered(asked: dict[str, bool], numbers: list[int]) -> None:
     network, pictures = contracted(Resizing()), torch.rand(2, 1, 3, *SIZE)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("error")
         before = [network(picture) for picture in pictures]
-        constant = fixed(network, SIZE, tracing)
+        constant = fixed(network, SIZE, **asked)
         assert [name for name, _ in constant.named_buffers() if "resize" in name] == [f"resize_{number}" for number in numbers]
         constant.network.grid.zero_()  # nobody looks at it any longer
         for picture, depth in zip(pictures, before, strict=True):

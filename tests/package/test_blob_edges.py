@@ -83,6 +83,24 @@ def test_types_that_are_known_by_name_only_are_refused_as_such(number: int, name
         blob.read(64, "FLOAT16", 2)
 
 
+@pytest.mark.parametrize("name", ["FLOAT32", "FLOAT16", "INT8"])
+def test_a_blob_is_read_no_further_than_its_end(name: str, tmp_path: Path) -> None:
+    number, dtype = TYPES[name]
+    path = written(tmp_path / "w", np.array([1, 2, 3], dtype).tobytes(), number).path
+    path.write_bytes(path.read_bytes() + bytes(64))
+    assert BlobFile(path).read(64, name, 3).tolist() == [1, 2, 3]
+
+
+def test_weights_that_lie_in_git_lfs_are_to_be_fetched(tmp_path: Path) -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12345\n"
+    (tmp_path / "w").write_bytes(pointer)
+    with pytest.raises(MilError, match="only point to a file in Git LFS"):
+        BlobFile(tmp_path / "w")
+    (tmp_path / "w").write_bytes(b" " + pointer)
+    with pytest.raises(MilError, match="not MIL blob storage"):
+        BlobFile(tmp_path / "w")
+
+
 def test_a_type_without_a_name_is_called_by_its_number(tmp_path: Path) -> None:
     with pytest.raises(MilError, match="stores data type 99 at byte 64 where the program declares INT8"):
         written(tmp_path / "w", b"\0", 99).read(64, "INT8", 1)

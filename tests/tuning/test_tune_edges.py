@@ -244,6 +244,11 @@ def test_the_worst_budget_decides_which_is_the_nearest(run: Run) -> None:
     assert run.targets[1] == pytest.approx(0.5 * min(run.targets[0], 0.011)), "four times the tighter limit"
 
 
+def test_the_worst_budget_decides_how_far_the_next_target_is(run: Run) -> None:
+    run([fit(INT8, 0.5), fit(MIXED, exhausted=True)], [0.021, 0.001], "fidelity=0.02", "rmse=0.015")
+    assert run.targets[1] == pytest.approx(0.97 * 0.015 / 0.021 * run.targets[0])
+
+
 @pytest.mark.parametrize(
     ("budgets", "begin", "written"),
     [
