@@ -66,8 +66,33 @@ class Network(Builder):
         return self.emit("reshape", x=x, shape=list(lengths(shape, x.shape)))
 
     def numbers(self, x: Tensor) -> list[int] | None:
-        """Whole numbers that are known before the network runs."""
-        return None if x.value is None else [int(value) for value in x.value.reshape(-1)]
+        """Whole numbers that are known before the network runs.
+
+        Raises:
+            MilError: one is infinite, or no number.
+        """
+        return None if x.value is None else [_whole(value) for value in x.value.reshape(-1).tolist()]
+
+    def number(self, x: Tensor) -> int | Tensor:
+        """The one whole number of a tensor, as a tensor of one axis where only running tells it.
+
+        Raises:
+            MilError: it has several or none, or one that is infinite.
+        """
+        value = self.scalar(x)
+        return self.whole(value) if isinstance(value, Tensor) else _whole(value)
+
+    def scalar(self, x: Tensor) -> float | Tensor:
+        """The one number of a tensor, as a tensor of one axis where only running tells it.
+
+        Raises:
+            MilError: it has several, or none.
+        """
+        if x.value is None:
+            return self.reshape(x, (1,))
+        if x.value.size != 1:
+            raise MilError(f"it takes one number where '{x.name}' has {x.value.size}")
+        return float(x.value.item())
 
     def count(self, x: Tensor) -> int:
         """How many numbers a vector has that spells something of each axis.
@@ -139,6 +164,12 @@ class Layer:
     translate: Callable[[Network, Any, list[Tensor]], "Tensor | tuple[Tensor, ...]"]
     least: int = 1
     most: int | None = 1
+
+
+def _whole(value: float) -> int:
+    if not math.isfinite(value):
+        raise MilError(f"it takes a whole number where it reads {value:g}: export the model again")
+    return int(value)
 
 
 def lengths(shape: Shape, taken: Shape) -> Shape:

@@ -39,13 +39,24 @@ def load(spec: Any, arithmetic: Arithmetic | str = "float32") -> Program:
         return Program.load(save(spec, Path(folder)), arithmetic)
 
 
-def run(body: Body, *inputs: NDArray[Any], exact: bool = False, outputs: Sequence[str] = ("y",)) -> Any:
-    """What ``body(builder)`` makes of inputs x0, x1, …: an array, or a list of several."""
+def run(
+    body: Body, *inputs: NDArray[Any], exact: bool = False, outputs: Sequence[str] = ("y",), free: Mapping[str, Sequence[int]] | None = None
+) -> Any:
+    """What ``body(builder)`` makes of inputs x0, x1, …: an array, or a list of several; ``free`` axes of inputs may be longer."""
     values = {f"x{index}": value for index, value in enumerate(inputs)}
     built = builder({name: value.shape for name, value in values.items()}, outputs, exact)
     body(built)
+    for feature in built.spec.description.input:
+        ranges, axes = feature.type.multiArrayType.shapeRange.sizeRanges, (free or {}).get(feature.name, ())
+        for axis, length in enumerate(values[feature.name].shape if axes else ()):
+            ranges.add(lowerBound=length, upperBound=-1 if axis in axes else length)
     results = load(built.spec).predict(values)
     return results[outputs[0]] if len(outputs) == 1 else [results[name] for name in outputs]
+
+
+def number(built: Any, name: str, *values: float) -> None:
+    """A stored vector that layers know before the network runs."""
+    built.add_load_constant_nd(name, name, constant_value=np.array(values, np.float32), shape=(len(values),))
 
 
 def random(*shape: int, seed: int = 0) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fcrn_mobile.mil import MilError
-from tests.mil.neural_network.build import builder, close, load, random, run
+from tests.mil.neural_network.build import builder, close, load, number, random, run
 
 X = random(2, 3, 4)
 BEGIN = np.array([1, 0, 2], np.float32)
@@ -21,10 +21,6 @@ def _without(layer: str, *fields: str) -> Any:
             getattr(built.nn_spec.layers[-1], layer).ClearField(field)
 
     return leave
-
-
-def _number(built: Any, name: str, *values: float) -> None:
-    built.add_load_constant_nd(name, name, constant_value=np.array(values, np.float32), shape=(len(values),))
 
 
 def test_a_constant_that_no_memory_holds_is_refused() -> None:
@@ -108,7 +104,7 @@ def test_a_range_reads_its_end_then_its_start_then_its_step(bounds: tuple[float,
 
     def body(b: Any) -> None:
         for name, bound in zip(names if known else [], bounds, strict=False):
-            _number(b, name, bound)
+            number(b, name, bound)
         b.add_range_dynamic("n", names, "y", start=1, step=2)
 
     end, start, step = (*bounds, *(1.0, 2.0)[len(bounds) - 1 :])
@@ -147,7 +143,7 @@ def test_limits_of_boxes_are_read_from_inputs_constants_or_the_layer(limits: str
         names = [f"x{next(free)}" if kind == "x" else f"c{place}" for place, kind in enumerate(limits)]
         for name, value in zip(names, given, strict=False):
             if name.startswith("c"):
-                _number(b, name, value)
+                number(b, name, value)
         stored = (9.0 if limits else 0.5, 9.0 if len(limits) > 1 else 0.1, 9 if len(limits) > 2 else 3)
         b.add_nms("n", ["x0", "x1", *names], ["y", "s", "i", "c"], *stored, False)
 
@@ -162,7 +158,7 @@ def test_limits_of_boxes_are_read_from_inputs_constants_or_the_layer(limits: str
 def test_a_slice_begins_where_a_tensor_says(squeezed: tuple[bool, ...], known: bool) -> None:
     def body(b: Any) -> None:
         if known:
-            _number(b, "at", *BEGIN)
+            number(b, "at", *BEGIN)
         settings: dict[str, Any] = {"strides": [1, 1, -1], "begin_masks": [False, True, False], "end_masks": [False, False, True]}
         b.add_slice_dynamic("n", ["x0", "at" if known else "x1"], "y", [2, 2, 0], squeeze_masks=list(squeezed) or None, **settings)
 
@@ -175,7 +171,7 @@ def test_a_slice_begins_where_a_tensor_says(squeezed: tuple[bool, ...], known: b
 
 def test_the_shape_of_a_slice_of_known_bounds_is_known() -> None:
     built = builder({"x0": (2, 3, 4)}, exact=True)
-    _number(built, "at", *BEGIN)
+    number(built, "at", *BEGIN)
     masks = {name: [False] * 3 for name in ("begin_masks", "end_masks", "squeeze_masks")}
     built.add_slice_dynamic("n", ["x0", "at"], "y", [2, 3, 4], [1, 1, 1], **masks)
     assert load(built.spec).operations[-1].outputs[0].shape == (1, 3, 2)
@@ -190,7 +186,7 @@ def test_the_shape_of_a_slice_of_known_bounds_is_known() -> None:
 )
 def test_a_slice_of_no_fixed_axes_is_refused(names: list[str], reason: str) -> None:
     built = builder({"x0": (2, 3, 4), "x1": (3,)}, exact=True)
-    _number(built, "two", 0.0, 1.0)
+    number(built, "two", 0.0, 1.0)
     built.add_slice_dynamic("n", names, "y", [2, 3, 4])
     with pytest.raises(MilError, match=f"layer 'n' .*{reason}"):
         load(built.spec)

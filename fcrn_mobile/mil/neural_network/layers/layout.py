@@ -3,7 +3,7 @@
 from typing import Any
 
 from fcrn_mobile.mil.neural_network.layer import Layer, Network
-from fcrn_mobile.mil.neural_network.tensor import Tensor
+from fcrn_mobile.mil.neural_network.tensor import Tensor, product
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.package.errors import MilError
 
@@ -34,9 +34,7 @@ def flatten(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     images = net.images(x)
     if params.mode == params.CHANNEL_LAST:
         images = net.emit("transpose", x=images, perm=_LAST)
-    number, *rest = images.shape
-    size = -1 if -1 in rest else rest[0] * rest[1] * rest[2]
-    return net.reshape(images, (*x.shape[:-3], size, 1, 1)) if x.rank != 4 else net.reshape(images, (number, size, 1, 1))
+    return net.reshape(images, (*x.shape[:-3], product(images.shape[1:]), 1, 1))
 
 
 def reshape(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
@@ -62,19 +60,20 @@ def permute(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     order = [int(axis) for axis in params.axis] or [0, 1, 2, 3]
     if sorted(order) != [0, 1, 2, 3] or x.rank not in (4, 5):
         raise MilError(f"its axes {order} do not order the axes of {by(x.shape)}")
-    if x.rank == 4 and (net.batch == 1 or order[0] == 0):
-        return net.emit("transpose", x=x, perm=order)
-    places = [0, 2, 3, 4]
     if x.rank == 5:
-        return net.emit("transpose", x=x, perm=[places[order[0]], 1, *(places[axis] for axis in order[1:])])
+        sequence, *image = ([0, 2, 3, 4][axis] for axis in order)
+        return net.emit("transpose", x=x, perm=[sequence, 1, *image])
+    if net.batch == 1 or order[0] == 0:
+        return net.emit("transpose", x=x, perm=order)
     raise MilError("it moves the sequence of a batch of several, which this runtime cannot translate")
 
 
 def concat(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """Along the channels or the sequence."""
-    if params.sequenceConcat and not net.compact and inputs[0].rank < 5:
-        raise MilError(f"it joins sequences, which {by(inputs[0].shape)} has none of")
-    return net.emit("concat", values=inputs, axis=(0 if net.compact else -5) if params.sequenceConcat else -3)
+    x, *_ = inputs
+    if params.sequenceConcat and not net.compact and x.rank != 5:
+        raise MilError(f"it joins sequences, which {by(x.shape)} has none of")
+    return net.emit("concat", values=inputs, axis=0 if params.sequenceConcat else -3)
 
 
 def split(net: Network, params: Any, inputs: list[Tensor]) -> tuple[Tensor, ...]:
@@ -88,11 +87,9 @@ def split(net: Network, params: Any, inputs: list[Tensor]) -> tuple[Tensor, ...]
 def sequence_repeat(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """The whole sequence again and again."""
     (x,) = inputs
-    if not net.compact and x.rank < 5:
+    if not net.compact and x.rank != 5:
         raise MilError(f"it repeats a sequence, which {by(x.shape)} has none of")
-    reps = [1] * x.rank
-    reps[0 if net.compact else -5] = int(params.nRepetitions) or 1
-    return net.emit("tile", x=x, reps=reps)
+    return net.emit("tile", x=x, reps=[int(params.nRepetitions) or 1] + [1] * (x.rank - 1))
 
 
 def reorganize(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
@@ -118,7 +115,10 @@ def reduction(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """One number in the place of an axis or of a map."""
     (x,), mode, axes = inputs, params.ReduceOperation.Name(params.mode), _AXES[params.axis]
     if mode == "ARGMAX":
-        return net.floats(net.emit("reduce_argmax", x=x, axis=axes[-1], keep_dims=True))
+        axis, *others = axes
+        if others:
+            raise MilError("it looks for a place in several axes at once, a channel, a row or a column is what it takes")
+        return net.floats(net.emit("reduce_argmax", x=x, axis=axis, keep_dims=True))
     if mode == "LOGSUM":
         x = net.emit("log", x=x, epsilon=params.epsilon or 1e-6)
     return net.emit(_REDUCTIONS[mode], x=x, axes=axes, keep_dims=True)

@@ -8,7 +8,21 @@ import numpy as np
 from fcrn_mobile.mil.neural_network.layer import Layer, Network
 from fcrn_mobile.mil.neural_network.tensor import Tensor
 
-__all__ = ["LAYERS", "acosh", "asinh", "band_part", "broadcast_dynamic", "broadcast_like", "broadcast_static", "triangle", "where"]
+__all__ = [
+    "LAYERS",
+    "acosh",
+    "asinh",
+    "band_part",
+    "broadcast_dynamic",
+    "broadcast_like",
+    "broadcast_static",
+    "clamped_relu",
+    "clip",
+    "gelu",
+    "matrix_band_part",
+    "triangle",
+    "where",
+]
 
 _Translate = Callable[[Network, Any, list[Tensor]], Tensor]
 
@@ -36,19 +50,17 @@ _LOGICAL = {"logicalAnd": "logical_and", "logicalOr": "logical_or", "logicalXor"
 _GELU = ("EXACT", "TANH_APPROXIMATION", "SIGMOID_APPROXIMATION")
 
 
-def _of_one(kind: str) -> _Translate:
-    return lambda net, params, inputs: net.emit(kind, x=inputs[0])
-
-
-def _of_two(kind: str) -> _Translate:
-    return lambda net, params, inputs: net.emit(kind, x=inputs[0], y=inputs[1])
+def _plain(kind: str) -> _Translate:
+    """Of one tensor or of two."""
+    return lambda net, params, inputs: net.emit(kind, **dict(zip("xy", inputs, strict=False)))
 
 
 def _comparison(kind: str) -> _Translate:
     """With a second tensor, or the number ``alpha``."""
 
     def translate(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
-        return net.floats(net.emit(kind, x=inputs[0], y=inputs[1] if len(inputs) == 2 else params.alpha))
+        x, *second = inputs
+        return net.floats(net.emit(kind, x=x, y=next(iter(second), params.alpha)))
 
     return translate
 
@@ -74,6 +86,24 @@ def acosh(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     return net.emit("log", x=net.emit("add", x=x, y=root), epsilon=0.0)
 
 
+def clip(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """Not below one number, not above another."""
+    (x,) = inputs
+    return net.emit("clip", x=x, alpha=params.minVal, beta=params.maxVal)
+
+
+def clamped_relu(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """min(x, beta), below 0 min(alpha·x, beta)."""
+    (x,) = inputs
+    return net.emit("clamped_relu", x=x, alpha=params.alpha, beta=params.beta)
+
+
+def gelu(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """x·Φ(x), or what comes near it."""
+    (x,) = inputs
+    return net.emit("gelu", x=x, mode=_GELU[params.mode])
+
+
 def where(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """The second tensor where the first is not 0, the third elsewhere."""
     condition, a, b = inputs
@@ -83,6 +113,12 @@ def where(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
 def band_part(net: Network, x: Tensor, lower: int, upper: int) -> Tensor:
     """Diagonals ``lower`` to ``upper`` below and above the main one, zeros elsewhere; negative keeps all."""
     return net.emit("band_part", x=x, lower=lower, upper=upper)
+
+
+def matrix_band_part(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """Diagonals around the main one."""
+    (x,) = inputs
+    return band_part(net, x, int(params.numLower), int(params.numUpper))
 
 
 def triangle(above: bool) -> _Translate:
@@ -108,28 +144,30 @@ def broadcast_like(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
 
 def broadcast_static(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """The tensor in a given shape."""
-    return net.emit("mul", x=inputs[0], y=net.filled([int(length) for length in params.targetShape], 1.0))
+    (x,) = inputs
+    return net.emit("mul", x=x, y=net.filled([int(length) for length in params.targetShape], 1.0))
 
 
 def broadcast_dynamic(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """The first tensor in the shape that the second spells."""
-    ones = net.filled(inputs[1], 1.0)
-    return net.emit("mul", ones.probes, x=inputs[0], y=ones)
+    x, shape = inputs
+    ones = net.filled(shape, 1.0)
+    return net.emit("mul", ones.probes, x=x, y=ones)
 
 
 LAYERS = {
-    **{kind: Layer(_of_one(kind)) for kind in _SAME_NAME},
-    **{kind: Layer(_of_two(operator), 2, 2) for kind, operator in _BINARY.items()},
+    **{kind: Layer(_plain(kind)) for kind in _SAME_NAME},
+    **{kind: Layer(_plain(operator), 2, 2) for kind, operator in _BINARY.items()},
     **{kind: Layer(_comparison(operator), 1, 2) for kind, operator in _COMPARISONS.items()},
     **{kind: Layer(_logical(operator), 2, 2) for kind, operator in _LOGICAL.items()},
     "logicalNot": Layer(_logical("logical_not")),
     "asinh": Layer(asinh),
     "acosh": Layer(acosh),
-    "clip": Layer(lambda net, params, inputs: net.emit("clip", x=inputs[0], alpha=params.minVal, beta=params.maxVal)),
-    "clampedReLU": Layer(lambda net, params, inputs: net.emit("clamped_relu", x=inputs[0], alpha=params.alpha, beta=params.beta)),
-    "gelu": Layer(lambda net, params, inputs: net.emit("gelu", x=inputs[0], mode=_GELU[params.mode])),
+    "clip": Layer(clip),
+    "clampedReLU": Layer(clamped_relu),
+    "gelu": Layer(gelu),
     "whereBroadcastable": Layer(where, 3, 3),
-    "matrixBandPart": Layer(lambda net, params, inputs: band_part(net, inputs[0], int(params.numLower), int(params.numUpper))),
+    "matrixBandPart": Layer(matrix_band_part),
     "upperTriangular": Layer(triangle(above=True)),
     "lowerTriangular": Layer(triangle(above=False)),
     "broadcastToLike": Layer(broadcast_like, 2, 2),

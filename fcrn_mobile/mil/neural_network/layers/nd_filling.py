@@ -7,14 +7,21 @@ from fcrn_mobile.mil.neural_network.layer import Layer, Network
 from fcrn_mobile.mil.neural_network.tensor import Tensor, meta, paired, unknown
 from fcrn_mobile.mil.values import check_size
 
-__all__ = ["LAYERS", "categorical", "fill_like", "fill_static"]
+__all__ = ["LAYERS", "categorical", "fill_dynamic", "fill_like", "fill_static"]
 
 _Translate = Callable[[Network, Any, list[Tensor]], Tensor]
 
 
 def fill_like(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """In the shape of a tensor."""
-    return net.emit("fill_like", inputs[0].probes, ref_tensor=inputs[0], value=params.value)
+    (x,) = inputs
+    return net.emit("fill_like", x.probes, ref_tensor=x, value=params.value)
+
+
+def fill_dynamic(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """In the shape that a tensor spells."""
+    (shape,) = inputs
+    return net.filled(shape, params.value)
 
 
 def fill_static(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
@@ -50,11 +57,10 @@ def _of_shape(net: Network, kind: str, lengths: list[int], settings: dict[str, A
 def categorical(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """Indices drawn by the probabilities of the last axis, or by their logarithms; a temperature divides the logarithms."""
     (x,), temperature, count = inputs, params.temperature or 1.0, int(params.numSamples)
-    if not params.isLogits and temperature != 1:
-        x = net.emit("log", x=x, epsilon=params.eps or 1e-10)
+    mode = "logits" if params.isLogits else "probs"
     if temperature != 1:
-        x = net.emit("mul", x=x, y=1 / temperature)
-    mode = "logits" if params.isLogits or temperature != 1 else "probs"
+        logits = x if params.isLogits else net.emit("log", x=x, epsilon=params.eps or 1e-10)
+        x, mode = net.emit("real_div", x=logits, y=temperature), "logits"
     probes = paired(lambda shape: (*shape[:-1], count), x)
     return net.emit("random_categorical", probes, "FLOAT32", x=x, mode=mode, size=count, seed=int(params.seed))
 
@@ -74,5 +80,5 @@ LAYERS = {
     "categoricalDistribution": Layer(categorical),
     "fillLike": Layer(fill_like),
     "fillStatic": Layer(fill_static, 0, 0),
-    "fillDynamic": Layer(lambda net, params, inputs: net.filled(inputs[0], params.value)),
+    "fillDynamic": Layer(fill_dynamic),
 }

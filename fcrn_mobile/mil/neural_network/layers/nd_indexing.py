@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fcrn_mobile.mil.neural_network.layer import Layer, Network
-from fcrn_mobile.mil.neural_network.tensor import Tensor, meta, paired, unknown
+from fcrn_mobile.mil.neural_network.tensor import Tensor, paired, product, unknown
 from fcrn_mobile.package.errors import MilError
 
 __all__ = [
@@ -19,7 +19,8 @@ __all__ = [
     "non_zero",
     "one_hot",
     "position",
-    "ranges",
+    "range_dynamic",
+    "range_static",
     "scatter",
     "scatter_along_axis",
     "scatter_nd",
@@ -29,6 +30,10 @@ __all__ = [
 
 #: ``ScatterMode`` by number.
 _MODES = ("update", "add", "sub", "mul", "div", "max", "min")
+#: Of a range: larger steps than 1 is what lies between larger floats of single precision.
+_LONGEST = 2**24
+#: No score is less.
+_LEAST = float(np.finfo(np.float32).min)
 
 
 def gather(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
@@ -49,7 +54,7 @@ def scatter(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     x, indices, updates = inputs
     axis = int(params.axis) % x.rank
     if indices.rank > 1:
-        updates = net.reshape(updates, (*x.shape[:axis], math.prod(indices.shape), *x.shape[axis + 1 :]))
+        updates = net.reshape(updates, (*x.shape[:axis], product(indices.shape), *x.shape[axis + 1 :]))
         indices = net.reshape(indices, (-1,))
     return net.emit("scatter", x.probes, data=x, indices=net.whole(indices), updates=updates, axis=axis, mode=_MODES[params.mode])
 
@@ -77,14 +82,11 @@ def top_k(net: Network, params: Any, inputs: list[Tensor]) -> tuple[Tensor, ...]
     """The k largest or smallest elements along an axis, and where they stood."""
     x, *second = inputs
     axis, ascending = int(params.axis), bool(params.useBottomK)
-    number = net.numbers(second[0]) if second else [int(params.K)]
-    if number is None:
+    k, results = next(map(net.number, second), int(params.K)), None
+    if isinstance(k, Tensor):
         probes = unknown(tuple(-1 if each == axis % x.rank else length for each, length in enumerate(x.shape)))
-        places = tuple(each.to(dtype=net.INDEX) for each in probes)
-        k = net.emit("reshape", x=net.whole(second[0]), shape=[1])
-        largest, indices = net.emit_all("topk", (probes, places), x=x, k=k, axis=axis, ascending=ascending)
-    else:
-        largest, indices = net.emit_all("topk", x=x, k=number[0], axis=axis, ascending=ascending)
+        results = (probes, tuple(each.to(dtype=net.INDEX) for each in probes))
+    largest, indices = net.emit_all("topk", results, x=x, k=k, axis=axis, ascending=ascending)
     return largest, net.floats(indices)
 
 
@@ -93,14 +95,15 @@ def position(kind: str) -> Any:
 
     def translate(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
         (x,) = inputs
-        return net.floats(net.emit(kind, x=x, axis=int(params.axis), keep_dims=not params.removeDim or x.rank == 1))
+        return net.floats(net.emit(kind, x=x, axis=int(params.axis), keep_dims=not params.removeDim))
 
     return translate
 
 
 def arg_sort(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """Indices that sort along an axis."""
-    return net.floats(net.emit("argsort", x=inputs[0], axis=int(params.axis), ascending=not params.descending))
+    (x,) = inputs
+    return net.floats(net.emit("argsort", x=x, axis=int(params.axis), ascending=not params.descending))
 
 
 def non_zero(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
@@ -112,57 +115,66 @@ def non_zero(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
 def one_hot(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """A new axis that is on at the index."""
     indices, *second = inputs
-    size = net.numbers(second[0]) if second else [int(params.oneHotVectorSize)]
     settings = {"axis": int(params.axis), "on_value": params.onValue, "off_value": params.offValue}
-    if size is not None:
-        return net.emit("one_hot", indices=net.whole(indices), one_hot_vector_size=size[0], **settings)
-    lengths = list(indices.shape)
-    lengths.insert(int(params.axis) % (indices.rank + 1), -1)
-    count = net.emit("reshape", x=net.whole(second[0]), shape=[1])
-    return net.emit("one_hot", unknown(tuple(lengths)), indices=net.whole(indices), one_hot_vector_size=count, **settings)
+    size, probes = next(map(net.number, second), int(params.oneHotVectorSize)), None
+    if isinstance(size, Tensor):
+        lengths = list(indices.shape)
+        lengths.insert(int(params.axis) % (indices.rank + 1), -1)
+        probes = unknown(tuple(lengths))
+    return net.emit("one_hot", probes, indices=net.whole(indices), one_hot_vector_size=size, **settings)
 
 
 def suppression(net: Network, params: Any, inputs: list[Tensor]) -> tuple[Tensor, ...]:
-    """Boxes that no better one overlaps; of boxes that are all below the least score the best is left."""
+    """Boxes that no better one overlaps; of an image whose boxes are all below the least score the best is left."""
     boxes, scores, *limits = inputs
-    bounds: list[Any] = [params.iouThreshold, params.scoreThreshold, int(params.maxBoxes)]
-    for index, tensor in enumerate(limits):
-        numbers = tensor.value
-        bounds[index] = net.emit("reshape", x=tensor, shape=[1]) if numbers is None else float(numbers.reshape(-1)[0])
-    most = bounds[2] if isinstance(bounds[2], Tensor) else int(bounds[2])
+    stored = (params.iouThreshold, params.scoreThreshold, int(params.maxBoxes))
+    spelled = [read(tensor) for read, tensor in zip((net.scalar, net.scalar, net.number), limits, strict=False)]
+    overlap, least, most = (*spelled, *stored[len(spelled) :])
     count = -1 if isinstance(most, Tensor) else most
-    if isinstance(most, Tensor):
-        most = net.whole(most)
     number, classes = boxes.shape[0], scores.shape[-1]
     results = (
         unknown((number, count, 4)),
         unknown((number, count, classes)),
         unknown((number, count), net.INDEX),
-        tuple(meta((probe.shape[0],), net.INDEX) for probe in boxes.probes),
+        unknown((number,), net.INDEX),
     )
-    settings = {"iou_threshold": bounds[0], "score_threshold": bounds[1], "max_boxes": most}
-    survivors = net.emit_all(
-        "non_maximum_suppression", results, boxes=boxes, scores=scores, per_class_suppression=bool(params.perClassSuppression), **settings
-    )
-    return survivors[0], survivors[1], net.floats(survivors[2]), net.floats(survivors[3])
+
+    def suppressed(iou_threshold: Any, score_threshold: Any, per_class: bool) -> tuple[Tensor, ...]:
+        settings = {"iou_threshold": iou_threshold, "score_threshold": score_threshold, "max_boxes": most}
+        return net.emit_all("non_maximum_suppression", results, boxes=boxes, scores=scores, per_class_suppression=per_class, **settings)
+
+    survivors = suppressed(overlap, least, bool(params.perClassSuppression))
+    # Any two boxes share more than this, and no score is less: the best alone is left.
+    best = suppressed(-1.0, _LEAST, False)
+    none = net.emit("equal", x=survivors[-1], y=0)
+    return tuple(_either(net, none, a, b) for a, b in zip(best, survivors, strict=True))
 
 
-def ranges(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+def _either(net: Network, condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Of every image the one or the other, whole numbers as floats."""
+    along = list(range(condition.rank, a.rank))
+    wide = net.emit("expand_dims", x=condition, axes=along) if along else condition
+    result = net.emit("select", cond=wide, a=a, b=b)
+    return net.floats(result) if result.dtype == "INT32" else result
+
+
+def range_static(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """start, start + step, … below the end."""
+    return _range(net, params.endValue, params.startValue, params.stepSizeValue or 1.0)
+
+
+def range_dynamic(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """The same, of an end that a tensor spells; a start and a step may be spelled by others."""
     stored = (params.startValue, params.stepSizeValue or 1.0)
-    if not inputs:
-        return _range(net, [params.endValue, *stored])
-    numbers = [float(each.value.reshape(-1)[0]) for each in inputs if each.value is not None]
-    if len(numbers) == len(inputs):
-        return _range(net, [*numbers, *stored[len(numbers) - 1 :]])
-    scalars = [net.emit("reshape", x=each, shape=[1]) for each in inputs]
-    settings = dict(zip(("end", "start", "step"), (*scalars, *stored[len(scalars) - 1 :]), strict=True))
-    return net.emit("range_1d", unknown((-1,)), "FLOAT32", **settings)
+    end, start, step = (*map(net.scalar, inputs), *stored[len(inputs) - 1 :])
+    if any(isinstance(bound, Tensor) for bound in (end, start, step)):
+        return net.emit("range_1d", unknown((-1,)), "FLOAT32", end=end, start=start, step=step)
+    return _range(net, end, start, step)
 
 
-def _range(net: Network, bounds: list[float]) -> Tensor:
-    end, start, step = bounds
-    if step == 0 or not math.isfinite((end - start) / step) or (end - start) / step > 2**24:
+def _range(net: Network, end: Any, start: Any, step: Any) -> Tensor:
+    count = (end - start) / step if step else math.nan
+    if not -math.inf < count <= _LONGEST:
         raise MilError(f"it counts from {start:g} to {end:g} in steps of {step:g}, which has no end")
     return net.constant(np.arange(start, end, step, dtype=np.float32), name="range")
 
@@ -170,11 +182,9 @@ def _range(net: Network, bounds: list[float]) -> Tensor:
 def cumulative_sum(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """Sum of what stands before each element of an axis."""
     x, *second = inputs
-    axis = net.numbers(second[0]) if second else [int(params.axis)]
+    axis = next(map(net.number, second), int(params.axis))
     settings = {"exclusive": bool(params.excludeFinalSum), "reverse": bool(params.reverse)}
-    if axis is None:
-        return net.emit("cumsum", x.probes, x=x, axis=net.emit("reshape", x=net.whole(second[0]), shape=[1]), **settings)
-    return net.emit("cumsum", x=x, axis=axis[0], **settings)
+    return net.emit("cumsum", x.probes if isinstance(axis, Tensor) else None, x=x, axis=axis, **settings)
 
 
 LAYERS = {
@@ -191,7 +201,7 @@ LAYERS = {
     "whereNonZero": Layer(non_zero),
     "oneHot": Layer(one_hot, 1, 2),
     "NonMaximumSuppression": Layer(suppression, 2, 5),
-    "rangeStatic": Layer(ranges, 0, 0),
-    "rangeDynamic": Layer(ranges, 1, 3),
+    "rangeStatic": Layer(range_static, 0, 0),
+    "rangeDynamic": Layer(range_dynamic, 1, 3),
     "cumSum": Layer(cumulative_sum, 1, 2),
 }

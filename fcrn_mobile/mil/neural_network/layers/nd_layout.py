@@ -9,6 +9,7 @@ from fcrn_mobile.mil.neural_network.layer import Layer, Network
 from fcrn_mobile.mil.neural_network.tensor import Tensor, meta, unknown
 from fcrn_mobile.mil.neural_network.weights import weight
 from fcrn_mobile.mil.shapes import by
+from fcrn_mobile.mil.values import LARGEST
 from fcrn_mobile.package.errors import MilError
 
 __all__ = [
@@ -42,18 +43,28 @@ def concat(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
 
 def split(net: Network, params: Any, inputs: list[Tensor]) -> tuple[Tensor, ...]:
     """Parts of given lengths, or equal ones."""
-    sizes = [int(size) for size in params.splitSizes]
+    (x,), sizes = inputs, [int(size) for size in params.splitSizes]
     settings: dict[str, Any] = {"split_sizes": sizes} if sizes else {"num_splits": int(params.numSplits)}
-    return net.emit_all("split", x=inputs[0], axis=int(params.axis), **settings)
+    return net.emit_all("split", x=x, axis=int(params.axis), **settings)
+
+
+def transpose(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """Axes in another order."""
+    (x,) = inputs
+    return net.emit("transpose", x=x, perm=[int(axis) for axis in params.axes])
 
 
 def get_shape(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """The lengths of all axes."""
     (x,) = inputs
+    return net.floats(_shape(net, x))
+
+
+def _shape(net: Network, x: Tensor) -> Tensor:
+    """The lengths as whole numbers, known for every probe."""
     if -1 not in x.shape:
-        return net.known(np.array(x.shape, np.float32))
-    shape = net.emit("shape", x=x)
-    return net.floats(replace(shape, values=tuple(np.array(probe.shape, np.int32) for probe in x.probes)))
+        return net.known(np.array(x.shape))
+    return replace(net.emit("shape", x=x), values=tuple(np.array(probe.shape, np.int32) for probe in x.probes))
 
 
 def transpose(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
@@ -69,10 +80,10 @@ def transpose(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
 def squeeze(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """Without these axes of length 1, or all; of a single number one axis is left."""
     (x,) = inputs
-    axes = [axis % x.rank for axis in map(int, params.axes)] or None
+    axes = [int(axis) for axis in params.axes]
     if params.squeezeAll:
         axes = [axis for axis, length in enumerate(x.shape) if length == 1]
-    if axes is not None and len(axes) == x.rank:
+    if len(axes) == x.rank:
         axes = axes[1:]
     return net.emit("squeeze", x=x, axes=axes) if axes else net.emit("identity", x=x)
 
@@ -85,7 +96,8 @@ def expand_dims(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
 
 def reshape_static(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """A given shape, 0 for a length that stays, one -1 for what is left."""
-    return net.emit("reshape", x=inputs[0], shape=[int(length) for length in params.targetShape])
+    (x,) = inputs
+    return net.emit("reshape", x=x, shape=[int(length) for length in params.targetShape])
 
 
 def reshape_like(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
@@ -108,31 +120,29 @@ def reshape_dynamic(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
 
 def slice_static(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """As NumPy slices; a masked bound is open, a squeezed axis is indexed."""
-    return _slice(net, inputs[0], [int(begin) for begin in params.beginIds], params)
+    (x,) = inputs
+    return _sliced(net, x, {name: [int(value) for value in getattr(params, name)] for name in _BOUNDS})
 
 
 def slice_dynamic(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """The same with bounds, strides and masks that the tensors behind the first spell."""
-    x, begin, *others = inputs
-    tensors = {"beginIds": begin} | dict(zip(("endIds", "strides", "beginMasks", "endMasks", "squeezeMasks"), others, strict=False))
-    numbers = {name: net.numbers(tensor) for name, tensor in tensors.items()}
-    fixed: dict[str, Any] = {
-        name: numbers[name] if name in numbers else [int(value) for value in getattr(params, name)]
-        for name in ("beginIds", "endIds", "strides", "beginMasks", "endMasks", "squeezeMasks")
-        if name in numbers or name != "beginIds"
-    }
-    if all(value is not None for value in fixed.values()):
-        return _sliced(net, x, fixed)
-    if fixed["squeezeMasks"] is None:
+    x, *others = inputs
+    tensors = dict(zip(_BOUNDS, others, strict=False))
+    fixed = {name: net.numbers(tensors[name]) if name in tensors else [int(value) for value in getattr(params, name)] for name in _BOUNDS}
+    constants = {name: values for name, values in fixed.items() if values is not None}
+    if len(constants) == len(fixed):
+        return _sliced(net, x, constants)
+    _check_lengths(x, constants)
+    if "squeezeMasks" not in constants:
         raise MilError("whether its axes stay depends on values that only running tells: this runtime cannot translate it")
-    squeezed = (fixed["squeezeMasks"] or [0] * x.rank)[: x.rank]
+    squeezed = constants["squeezeMasks"] or [0] * x.rank
     arguments = {
         "begin": _vector(net, fixed, tensors, "beginIds"),
         "end": _vector(net, fixed, tensors, "endIds"),
         "stride": _vector(net, fixed, tensors, "strides"),
         "begin_mask": _mask(net, fixed, tensors, "beginMasks"),
         "end_mask": _mask(net, fixed, tensors, "endMasks"),
-        "squeeze_mask": [bool(each) for each in squeezed] if any(squeezed) else None,
+        "squeeze_mask": [bool(each) for each in squeezed],
     }
     return net.emit("slice_by_index", unknown((-1,) * squeezed.count(0)), x=x, **arguments)
 
@@ -145,20 +155,21 @@ def _mask(net: Network, fixed: dict[str, Any], tensors: dict[str, Tensor], name:
     return net.truth(tensors[name]) if fixed[name] is None else [bool(each) for each in fixed[name]] or None
 
 
-def _slice(net: Network, x: Tensor, begin: list[int], params: Any) -> Tensor:
-    names = ("endIds", "strides", "beginMasks", "endMasks", "squeezeMasks")
-    return _sliced(net, x, {"beginIds": begin, **{name: [int(value) for value in getattr(params, name)] for name in names}})
-
-
 def _sliced(net: Network, x: Tensor, fixed: dict[str, list[int]]) -> Tensor:
-    for name, values in fixed.items():
-        if len(values) not in (0, x.rank):
-            raise MilError(f"its {name} has {len(values)} numbers for the {x.rank} axes of {by(x.shape)}")
+    _check_lengths(x, fixed)
     masks = {key: [bool(each) for each in fixed[name]] or None for key, name in _MASKS.items()}
     bounds = {"begin": fixed["beginIds"], "end": fixed["endIds"] or [0] * x.rank, "stride": fixed["strides"] or None}
     return net.emit("slice_by_index", x=x, **bounds, **masks)
 
 
+def _check_lengths(x: Tensor, bounds: dict[str, list[int]]) -> None:
+    for name, values in bounds.items():
+        if len(values) not in (0, x.rank):
+            raise MilError(f"its {name} has {len(values)} numbers for the {x.rank} axes of {by(x.shape)}")
+
+
+#: What a slice takes, in the order of the tensors that spell it.
+_BOUNDS = ("beginIds", "endIds", "strides", "beginMasks", "endMasks", "squeezeMasks")
 _MASKS = {"begin_mask": "beginMasks", "end_mask": "endMasks", "squeeze_mask": "squeezeMasks"}
 
 
@@ -167,11 +178,10 @@ def slice_by_size(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     x, start = inputs
     axis, size = int(params.axis) % x.rank, int(params.size)
     sizes = [size if each == axis else -1 for each in range(x.rank)]
-    number = net.numbers(start)
-    if number is not None:
-        return net.emit("slice_by_size", x=x, begin=[number[0] if each == axis else 0 for each in range(x.rank)], size=sizes)
+    first = net.number(start)
+    if not isinstance(first, Tensor):
+        return net.emit("slice_by_size", x=x, begin=[first if each == axis else 0 for each in range(x.rank)], size=sizes)
     zeros = net.known(np.zeros(x.rank, np.int32))
-    first = net.emit("reshape", x=net.whole(start), shape=[1])
     begin = net.emit("scatter", zeros.probes, data=zeros, indices=[axis], updates=first, axis=0, mode="update")
     probes = tuple(meta([size if at == axis else length for at, length in enumerate(probe.shape)]) for probe in x.probes)
     return net.emit("slice_by_size", probes, x=x, begin=begin, size=sizes)
@@ -180,26 +190,31 @@ def slice_by_size(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
 def tile(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """The whole again and again along each axis; too few numbers count from the last axis."""
     x, *second = inputs
-    reps = net.numbers(second[0]) if second else [int(each) for each in params.reps]
-    if reps is None:
-        ones = net.known(np.ones(x.rank - net.count(second[0]), np.int32))
-        numbers = net.emit("concat", values=[ones, net.whole(second[0])], axis=0)
-        return net.emit("tile", unknown((-1,) * x.rank), x=x, reps=numbers)
-    return net.emit("tile", x=x, reps=[1] * (x.rank - len(reps)) + reps)
+    reps: Any = next(map(net.numbers, second), [int(each) for each in params.reps])
+    count = net.count(*second) if reps is None else len(reps)
+    if count > x.rank:
+        raise MilError(f"it has {count} numbers for the {x.rank} axes of {by(x.shape)}")
+    if reps is not None:
+        return net.emit("tile", x=x, reps=[1] * (x.rank - count) + reps)
+    ones = net.known(np.ones(x.rank - count, np.int32))
+    reps = net.emit("concat", values=[ones, *map(net.whole, second)], axis=0)
+    return net.emit("tile", unknown((-1,) * x.rank), x=x, reps=reps)
 
 
 def constant_pad(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """A number before and behind each axis, so often or up to a length."""
     x, *second = inputs
-    pads = net.numbers(second[0]) if second else [int(each) for each in params.padAmounts]
-    if pads is None:
-        return net.emit("pad", unknown((-1,) * x.rank), x=x, pad=net.whole(second[0]), mode="constant", constant_val=params.value)
-    if len(pads) != 2 * x.rank:
-        raise MilError(f"it has {len(pads)} amounts for the {x.rank} axes of {by(x.shape)}")
+    stored = net.known(np.array([min(int(each), LARGEST) for each in params.padAmounts], np.int32))
+    pads = next(map(net.whole, second), stored)
+    if net.count(pads) != 2 * x.rank:
+        raise MilError(f"it has {net.count(pads)} amounts for the {x.rank} axes of {by(x.shape)}")
     if params.padToGivenOutputSizeMode:
-        lengths = [length for length in x.shape for _ in (0, 1)]
-        pads = [max(pad - length, 0) if pad else 0 for pad, length in zip(pads, lengths, strict=True)]
-    return net.emit("pad", x=x, pad=pads, mode="constant", constant_val=params.value)
+        # A side that is not padded has 0, from which any length leaves less.
+        lengths = net.emit("gather", x=_shape(net, x), indices=np.repeat(np.arange(x.rank), 2).tolist(), axis=0)
+        pads = net.emit("maximum", x=net.emit("sub", x=pads, y=lengths), y=0)
+    numbers = net.numbers(pads)
+    probes = unknown((-1,) * x.rank) if numbers is None else None
+    return net.emit("pad", probes, x=x, pad=pads if numbers is None else numbers, mode="constant", constant_val=params.value)
 
 
 def load_constant(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
@@ -209,18 +224,20 @@ def load_constant(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
 
 def flatten_2d(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """All axes before one, and all from it on."""
-    return net.emit("flatten2d", x=inputs[0], axis=int(params.axis))
+    (x,) = inputs
+    return net.emit("flatten2d", x=x, axis=int(params.axis))
 
 
 def sliding_windows(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """Windows along an axis."""
-    return net.emit("sliding_windows", x=inputs[0], axis=int(params.axis), size=int(params.windowSize), stride=int(params.step) or 1)
+    (x,) = inputs
+    return net.emit("sliding_windows", x=x, axis=int(params.axis), size=int(params.windowSize), stride=int(params.step) or 1)
 
 
 def reverse(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """Backwards along these axes."""
-    axes = [axis for axis, backwards in enumerate(params.reverseDim) if backwards]
-    return net.emit("reverse", x=inputs[0], axes=axes) if axes else net.emit("identity", x=inputs[0])
+    (x,), axes = inputs, [axis for axis, backwards in enumerate(params.reverseDim) if backwards]
+    return net.emit("reverse", x=x, axes=axes) if axes else net.emit("identity", x=x)
 
 
 def reverse_sequence(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
@@ -253,5 +270,5 @@ LAYERS = {
     "reverseSeq": Layer(reverse_sequence, 2, 2),
     "loadConstantND": Layer(load_constant, 0, 0),
     # Nothing changes a tensor that there is: what is set anew gets another one.
-    "copy": Layer(lambda net, params, inputs: inputs[0]),
+    "copy": Layer(lambda net, params, inputs: tuple(inputs)),
 }

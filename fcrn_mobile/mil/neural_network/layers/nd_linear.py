@@ -10,7 +10,7 @@ from fcrn_mobile.mil.neural_network.weights import weight
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.package.errors import MilError
 
-__all__ = ["LAYERS", "batched_matmul", "embedding", "layer_normalization"]
+__all__ = ["LAYERS", "batched_matmul", "embedding", "layer_normalization", "softmax"]
 
 _Translate = Callable[[Network, Any, list[Tensor]], Tensor]
 
@@ -30,8 +30,9 @@ _REDUCTIONS = {
 
 def _reduction(kind: str) -> _Translate:
     def translate(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
-        axes = None if params.reduceAll or not params.axes else [int(axis) for axis in params.axes]
-        return net.emit(kind, x=inputs[0], axes=axes or list(range(inputs[0].rank)), keep_dims=bool(params.keepDims))
+        (x,) = inputs
+        axes = range(x.rank) if params.reduceAll or not params.axes else params.axes
+        return net.emit(kind, x=x, axes=[int(axis) for axis in axes], keep_dims=bool(params.keepDims))
 
     return translate
 
@@ -43,7 +44,7 @@ def batched_matmul(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
         sizes = (int(params.weightMatrixSecondDimension), int(params.weightMatrixFirstDimension))
         offset = weight(net, params.bias, sizes[:1], "bias") if params.hasBias else None
         return net.emit("linear", x=x, weight=weight(net, params.weights, sizes), bias=offset)
-    y = second[0]
+    (y,) = second
     x = net.emit("expand_dims", x=x, axes=[0]) if x.rank == 1 else x
     y = net.emit("expand_dims", x=y, axes=[1]) if y.rank == 1 else y
     return net.emit("matmul", x=x, y=y, transpose_x=bool(params.transposeA), transpose_y=bool(params.transposeB))
@@ -65,10 +66,16 @@ def layer_normalization(net: Network, params: Any, inputs: list[Tensor]) -> Tens
     return net.emit("layer_norm", x=x, axes=list(range(-len(shape), 0)), epsilon=params.eps, **factors)
 
 
+def softmax(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """Along an axis."""
+    (x,) = inputs
+    return net.emit("softmax", x=x, axis=int(params.axis))
+
+
 LAYERS = {
     **{kind: Layer(_reduction(operator)) for kind, operator in _REDUCTIONS.items()},
     "batchedMatmul": Layer(batched_matmul, 1, 2),
     "embeddingND": Layer(embedding),
     "layerNormalization": Layer(layer_normalization),
-    "softmaxND": Layer(lambda net, params, inputs: net.emit("softmax", x=inputs[0], axis=int(params.axis))),
+    "softmaxND": Layer(softmax),
 }

@@ -8,22 +8,21 @@ from fcrn_mobile.mil.neural_network.weights import is_given, weight
 from fcrn_mobile.mil.shapes import by
 from fcrn_mobile.package.errors import MilError
 
-__all__ = ["LAYERS", "batchnorm", "l2_normalize", "local_response", "mean_variance"]
+__all__ = ["LAYERS", "batchnorm", "l2_normalize", "local_response", "mean_variance", "softmax"]
 
 
 def batchnorm(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """With stored statistics, those of each image's own channels, or those of the whole batch."""
     (x,) = inputs
-    count = (int(params.channels),)
-    images = net.images(x)
-    if images.shape[1] != count[0]:
-        raise MilError(f"it has {count[0]} channels, {by(x.shape)} has {images.shape[1]}")
+    count, images = int(params.channels), net.images(x)
+    if images.shape[1] != count:
+        raise MilError(f"it has {count} channels, {by(x.shape)} has {images.shape[1]}")
     fields = ("gamma", "beta") if params.computeMeanVar else ("mean", "variance", "gamma", "beta")
     needed = () if params.computeMeanVar else ("mean", "variance")
     settings: dict[str, Any] = {"epsilon": params.epsilon or 1e-5}
     for name in fields:
         if name in needed or is_given(getattr(params, name)):
-            settings[name] = weight(net, getattr(params, name), count, name)
+            settings[name] = weight(net, getattr(params, name), (count,), name)
     if not params.computeMeanVar:
         return net.like(x, net.emit("batch_norm", x=images, **settings))
     if params.instanceNormalization or images.shape[0] == 1:
@@ -45,7 +44,8 @@ def mean_variance(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
 
 def l2_normalize(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """x/√(Σx² + epsilon) over channels, rows and columns."""
-    return net.emit("l2_norm", x=inputs[0], epsilon=params.epsilon or 1e-6)
+    (x,) = inputs
+    return net.emit("l2_norm", x=x, epsilon=params.epsilon or 1e-6)
 
 
 def local_response(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
@@ -55,10 +55,16 @@ def local_response(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     return net.like(x, net.emit("local_response_norm", x=net.images(x), **settings))
 
 
+def softmax(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
+    """Over the channels."""
+    (x,) = inputs
+    return net.emit("softmax", x=x, axis=-3)
+
+
 LAYERS = {
     "batchnorm": Layer(batchnorm),
     "mvn": Layer(mean_variance),
     "l2normalize": Layer(l2_normalize),
     "lrn": Layer(local_response),
-    "softmax": Layer(lambda net, params, inputs: net.emit("softmax", x=inputs[0], axis=-3)),
+    "softmax": Layer(softmax),
 }

@@ -22,9 +22,9 @@ _LINEAR = ((False, False), (True, False), (False, True))
 
 def padding(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """Lines around a map: a number, the map's mirror image, or its border."""
-    kind = params.WhichOneof("PaddingType") or "constant"
+    (x,), kind = inputs, params.WhichOneof("PaddingType") or "constant"
     settings = {"constant_val": params.constant.value} if kind == "constant" else {}
-    return net.emit("pad", x=inputs[0], pad=amounts(params.paddingAmounts), mode=_MODES[kind], **settings)
+    return net.emit("pad", x=x, pad=amounts(params.paddingAmounts), mode=_MODES[kind], **settings)
 
 
 def crop(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:

@@ -29,16 +29,18 @@ def convolution(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
 
 def pooling(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """The largest or the mean of each window."""
+    (x,) = inputs
     settings: dict[str, Any] = {"kernel_sizes": _lengths(params, "kernel"), "strides": _lengths(params, "stride")} | _padding(params)
     if params.type == params.AVERAGE:
-        return net.emit("avg_pool", x=inputs[0], exclude_padding_from_average=bool(params.countExcludePadding), **settings)
-    return net.emit("max_pool", x=inputs[0], **settings)
+        return net.emit("avg_pool", x=x, exclude_padding_from_average=bool(params.countExcludePadding), **settings)
+    return net.emit("max_pool", x=x, **settings)
 
 
 def global_pooling(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """The largest or the mean of each volume."""
+    (x,) = inputs
     kind = "reduce_mean" if params.type == params.AVERAGE else "reduce_max"
-    return net.emit(kind, x=inputs[0], axes=[-3, -2, -1], keep_dims=True)
+    return net.emit(kind, x=x, axes=[-3, -2, -1], keep_dims=True)
 
 
 def _lengths(params: Any, what: str) -> list[int]:
