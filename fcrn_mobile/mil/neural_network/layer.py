@@ -1,5 +1,6 @@
 """What is known of one kind of layer, and the network that is being translated."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

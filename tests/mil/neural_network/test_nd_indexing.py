@@ -245,7 +245,7 @@ def test_a_range_of_one_bound_that_is_read_and_one_that_is_stored(start: bool) -
 
 
 def _range(start: float, end: float, step: float) -> Any:
-    return range_static(Network(), RangeStaticLayerParams(startValue=start, endValue=end, stepSizeValue=step), [])
+    return range_static(Network(compact=False, batch=1), RangeStaticLayerParams(startValue=start, endValue=end, stepSizeValue=step), [])
 
 
 def test_a_range_has_as_many_numbers_as_single_precision_counts() -> None:

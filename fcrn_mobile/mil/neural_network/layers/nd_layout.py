@@ -48,12 +48,6 @@ def split(net: Network, params: Any, inputs: list[Tensor]) -> tuple[Tensor, ...]
     return net.emit_all("split", x=x, axis=int(params.axis), **settings)
 
 
-def transpose(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
-    """Axes in another order."""
-    (x,) = inputs
-    return net.emit("transpose", x=x, perm=[int(axis) for axis in params.axes])
-
-
 def get_shape(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """The lengths of all axes."""
     (x,) = inputs
