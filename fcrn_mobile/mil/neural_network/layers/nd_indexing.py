@@ -128,8 +128,8 @@ def suppression(net: Network, params: Any, inputs: list[Tensor]) -> tuple[Tensor
     """Boxes that no better one overlaps; of an image whose boxes are all below the least score the best is left."""
     boxes, scores, *limits = inputs
     stored = (params.iouThreshold, params.scoreThreshold, int(params.maxBoxes))
-    spelled = [read(tensor) for read, tensor in zip((net.scalar, net.scalar, net.number), limits, strict=False)]
-    overlap, least, most = (*spelled, *stored[len(spelled) :])
+    bounds: list[Any] = [read(tensor) for read, tensor in zip((net.scalar, net.scalar, net.number), limits, strict=False)]
+    overlap, least, most = bounds + list(stored[len(bounds) :])
     count = -1 if isinstance(most, Tensor) else most
     number, classes = boxes.shape[0], scores.shape[-1]
     results = (
@@ -166,7 +166,8 @@ def range_static(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
 def range_dynamic(net: Network, params: Any, inputs: list[Tensor]) -> Tensor:
     """The same, of an end that a tensor spells; a start and a step may be spelled by others."""
     stored = (params.startValue, params.stepSizeValue or 1.0)
-    end, start, step = (*map(net.scalar, inputs), *stored[len(inputs) - 1 :])
+    bounds: list[Any] = [*map(net.scalar, inputs), *stored[len(inputs) - 1 :]]
+    end, start, step = bounds
     if any(isinstance(bound, Tensor) for bound in (end, start, step)):
         return net.emit("range_1d", unknown((-1,)), "FLOAT32", end=end, start=start, step=step)
     return _range(net, end, start, step)
