@@ -173,8 +173,8 @@ def _attempts(
         origin.write(recipe, package, force=True)
         with progress("verify on unseen frames") as on_frame:
             candidate = open_runtime(str(package), "mil", "float16")
-            found = validate(origin.runtime(), [candidate], frames.unseen, request.rule, request.limits, request.data, on_frame)
-        (drift,) = found.candidates
+            validation = validate(origin.runtime(), [candidate], frames.unseen, request.rule, request.limits, request.data, on_frame)
+        (drift,) = validation.candidates
         attempts.append(Attempt(target, fit, recipe, drift))
         if attempts[-1].held or fit.exhausted:
             break
