@@ -121,7 +121,8 @@ def test_results_are_half_precision_but_what_is_moved_or_counts_rounds(
     kind: str, dtype: str, shapes: list[Shape], loops: int, expected: str
 ) -> None:
     builder = Builder()
-    x, builder.loops = _input(builder, *shapes, dtype=dtype), loops
+    builder.loops += loops
+    x = _input(builder, *shapes, dtype=dtype)
     result = builder.emit(kind, x=x)
     (output,) = builder.operations[-1].outputs
     assert result.dtype == type_name(output.type) == expected
@@ -221,6 +222,12 @@ def test_what_lengths_of_inputs_give_is_known_for_every_size() -> None:
     assert builder.operations[-1].type == "mul"
     longer = builder.emit("concat", values=[times, three], axis=0)
     assert [each.tolist() for each in longer.values] == [[3, 12, 3, 3], [6, 12, 3, 3], [18, 12, 3, 3]]
+
+
+def test_what_many_numbers_give_for_some_size_is_not_known() -> None:
+    builder = Builder()
+    lengths = replace(_input(builder, (2,), (65,)), values=(np.ones(2, np.int32), np.ones(65, np.int32)))
+    assert not builder.emit("mul", x=lengths, y=builder.known(np.array([3]))).is_spelled
 
 
 def test_a_shape_that_is_computed_from_lengths_of_inputs_is_known_for_every_size() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fcrn_mobile.mil import MilError
-from fcrn_mobile.mil.neural_network.layer import Layer, Network
+from fcrn_mobile.mil.neural_network.layer import Layer, Network, lengths
 from fcrn_mobile.mil.neural_network.tensor import Shape, Tensor, meta, unknown
 
 
@@ -19,6 +19,7 @@ def _given(*shape: int) -> tuple[Network, Tensor]:
     [
         ((4, 5, 6), (1, 4, 5, 6)),
         ((1, 4, 5), (1, 1, 4, 5)),
+        ((4, -1, -1), (1, 4, -1, -1)),
         ((3, 4, 5, 6), (3, 4, 5, 6)),
         ((1, 4, 5, 6), (1, 4, 5, 6)),
         ((-1, 4, -1, -1), (-1, 4, -1, -1)),
@@ -122,3 +123,31 @@ def test_a_shape_that_no_memory_holds_is_not_filled(spelled: bool) -> None:
 def test_a_layer_reads_one_tensor_where_its_record_does_not_say() -> None:
     layer = Layer(lambda net, params, inputs: inputs[0])
     assert (layer.least, layer.most) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "taken", "expected"),
+    [
+        ((-1, 3, -1), (-1, 3, -1), (0, 3, -1)),
+        ((-1, -1), (-1, -1), (0, -1)),
+        ((-1, -1, -1), (-1, -1, -1), (0, 0, -1)),
+        ((2, -1, -1), (2, -1, -1), (2, 0, -1)),
+        ((-1, -1, 6), (-1, -1, 2, 3), (0, -1, 6)),
+        ((-1, 6), (2, 3), (-1, 6)),
+        ((2, -1, -1, -1), (2, -1, -1, -1), (2, 0, 0, -1)),
+        ((1, -1, -1), (1, -1, -1), (1, 0, -1)),
+        ((-1, 6), (-1, 3, 2), (-1, 6)),
+        ((4, 6), (2, 12), (4, 6)),
+        ((-1, 3, -1), (-1, 2, -1), (0, 3, -1)),
+        ((-1, -1, -1), (-1, -1, 5), (0, 0, -1)),
+    ],
+)
+def test_open_lengths_that_stay_are_named_so(shape: Shape, taken: Shape, expected: Shape) -> None:
+    """``reshape`` works one length out (-1) and keeps others (0)."""
+    assert lengths(shape, taken) == expected
+
+
+@pytest.mark.parametrize(("shape", "taken"), [((-1, -1), (2, -1)), ((3, -1, -1), (2, -1, -1)), ((-1, -1, -1), (-1, 2, -1))])
+def test_two_open_lengths_that_do_not_stay_are_refused(shape: Shape, taken: Shape) -> None:
+    with pytest.raises(MilError, match="more than one length of its result depends on the input"):
+        lengths(shape, taken)

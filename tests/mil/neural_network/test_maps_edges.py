@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from fcrn_mobile.mil import MilError
-from fcrn_mobile.mil.neural_network.layer import lengths
 from tests.mil.neural_network.build import builder, close, load, random, run
 
 #: Sequence × batch × channels × height × width, each of another length.
@@ -185,29 +184,3 @@ def test_an_inner_product_keeps_what_leads_the_maps(x: NDArray[Any]) -> None:
     weight, bias = random(5, 12, seed=1), random(5, seed=2)
     actual = run(lambda b: b.add_inner_product("i", weight, bias, 12, 5, True, "x0", "y"), x, exact=True)
     close(actual, (x.reshape(*x.shape[:-3], 12) @ weight.T + bias)[..., None, None])
-
-
-@pytest.mark.parametrize(
-    ("shape", "taken", "expected"),
-    [
-        ((-1, 3, -1), (-1, 3, -1), (0, 3, -1)),
-        ((-1, -1), (-1, -1), (0, -1)),
-        ((-1, -1, -1), (-1, -1, -1), (0, 0, -1)),
-        ((2, -1, -1), (2, -1, -1), (2, 0, -1)),
-        ((-1, -1, 6), (-1, -1, 2, 3), (0, -1, 6)),
-        ((-1, 6), (2, 3), (-1, 6)),
-        ((-1, 6), (-1, 3, 2), (-1, 6)),
-        ((4, 6), (2, 12), (4, 6)),
-        ((-1, 3, -1), (-1, 2, -1), (0, 3, -1)),
-        ((-1, -1, -1), (-1, -1, 5), (0, 0, -1)),
-    ],
-)
-def test_open_lengths_that_stay_are_named_so(shape: tuple[int, ...], taken: tuple[int, ...], expected: tuple[int, ...]) -> None:
-    """``reshape`` works one length out (-1) and keeps others (0)."""
-    assert lengths(shape, taken) == expected
-
-
-@pytest.mark.parametrize(("shape", "taken"), [((-1, -1), (2, -1)), ((3, -1, -1), (2, -1, -1)), ((-1, -1, -1), (-1, 2, -1))])
-def test_two_open_lengths_that_do_not_stay_are_refused(shape: tuple[int, ...], taken: tuple[int, ...]) -> None:
-    with pytest.raises(MilError, match="more than one length of its result depends on the input"):
-        lengths(shape, taken)
