@@ -69,9 +69,15 @@ install_swift() {
 }
 
 in_root() {
+  # A root that was installed before git belonged to it takes this machine's.
+  local git=()
+  if [ ! -e "$root/usr/bin/git" ] && command -v git >/dev/null; then
+    git=(--ro-bind "$(command -v git)" /tmp/git/git --ro-bind "$(git --exec-path)" /tmp/git/core
+      --setenv GIT_EXEC_PATH /tmp/git/core --setenv GIT_TEMPLATE_DIR "" --setenv PATH "$PATH:/tmp/git")
+  fi
   nice -n 5 bwrap --ro-bind "$root" / --dev /dev --proc /proc --tmpfs /tmp --setenv HOME /tmp --ro-bind "$demo" /tmp/ios_demo \
     --ro-bind-try "$demo/../Package.swift" /tmp/Package.swift \
-    --bind "$build" /tmp/build --chdir /tmp/ios_demo --unshare-net --die-with-parent -- "$@"
+    --bind "$build" /tmp/build --chdir /tmp/ios_demo "${git[@]}" --unshare-net --die-with-parent -- "$@"
 }
 
 check_project() {

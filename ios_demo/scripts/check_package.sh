@@ -15,7 +15,7 @@ import DepthCore
 
 print(DepthScale.metres(times: 1).text(1.7))
 END
-if command -v git >/dev/null; then
+if git --version >/dev/null 2>&1; then
   git -C "$build/fcrn-mobile" init --quiet
   git -C "$build/fcrn-mobile" add .
   git -C "$build/fcrn-mobile" -c user.name=check -c user.email=check@localhost commit --quiet -m check
