@@ -79,7 +79,7 @@ private func check(_ file: StaticString, _ line: UInt, _ fault: () throws -> Str
   }
 }
 
-/// Runs tests one after the other and counts what failed.
+/// Runs tests one after the other and counts what failed; with `FCRN_FIRST_FAILURE` set, up to the first.
 package final class TestRun: @unchecked Sendable {
   package static let shared = TestRun()
 
@@ -113,6 +113,7 @@ package final class TestRun: @unchecked Sendable {
     let faults = lock.withLock { failures }
     for fault in faults { print("failed: \(name): \(fault)") }
     if faults.isEmpty { passed += 1 } else { failed += 1 }
+    if failed > 0, ProcessInfo.processInfo.environment["FCRN_FIRST_FAILURE"] != nil { end() }
   }
 
   /// Prints a summary and ends the process: 0 if all passed.

@@ -253,7 +253,7 @@ def planted(fault: Fault, source: str) -> str:
 
 def check(demo: Path, kind: str, build: Path) -> "subprocess.CompletedProcess[str]":
     """What the check of that kind says to a demo; tests of the project lie beside it."""
-    environment = {**os.environ, "FCRN_PYTHON": sys.executable, "FCRN_SWIFT_BUILD": str(build)}
+    environment = {**os.environ, "FCRN_PYTHON": sys.executable, "FCRN_SWIFT_BUILD": str(build), "FCRN_FIRST_FAILURE": "yes"}
     command = [str(demo / "scripts/check_linux.sh"), "bash", "-c", 'bash "$DEMO/scripts/test_app.sh" "$DEMO" "$BUILD"']
     if kind == "project":
         tests = [str(demo.parent / "tests/ios" / name) for name in PROJECT_TESTS]

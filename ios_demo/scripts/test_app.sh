@@ -15,28 +15,45 @@ compile() {
   swiftc "${options[@]}" -c -emit-module -emit-module-path "$modules/$1.swiftmodule" -o "$modules/$1.o" -module-name "$@"
 }
 
-# once MODULE FILES...: compiles it where it, a module before it, or this script changed; contents count, not times.
+# sum FILES...: of their contents, of the modules before them, and of this script.
+sum() {
+  cat "$demo/scripts/test_app.sh" "$@" <(echo "${known:-}") | cksum
+}
+
+# once NAME SUM COMMAND...: where it was not done for the same.
 once() {
-  local module=$1 flags=()
+  local done_for=$modules/$1.sum sum=$2
+  shift 2
+  [ "$(cat "$done_for" 2>/dev/null)" != "$sum" ] || return 0
+  rm -f "$done_for"
+  "$@"
+  echo "$sum" >"$done_for"
+}
+
+# module NAME FLAGS... -- FILES...: what comes after it depends on it.
+module() {
+  local name=$1 flags=()
   shift
-  known=$(cat "$demo/scripts/test_app.sh" "$@" | cat - <(echo "${known:-}") | cksum)
-  [ "$(cat "$modules/$module.sum" 2>/dev/null)" != "$known" ] || return 0
-  [ "$module" = DepthCore ] || flags=(-package-name Stubs)
-  compile "$module" "${flags[@]}" "$@"
-  echo "$known" >"$modules/$module.sum"
+  while [ "$1" != -- ]; do flags+=("$1") && shift; done
+  shift
+  known=$(sum "$@")
+  once "$name" "$known" compile "$name" "${flags[@]}" "$@"
 }
 
 mkdir -p "$modules"
-for module in "${order[@]}"; do once "$module" "$demo/LinuxStubs/$module.swift"; done
-once DepthCore "$demo"/DepthCore/Sources/DepthCore/*.swift
+for name in "${order[@]}"; do module "$name" -package-name Stubs -- "$demo/LinuxStubs/$name.swift"; done
+module DepthCore -- "$demo"/DepthCore/Sources/DepthCore/*.swift
 mapfile -d '' app < <(find "$demo/DepthDemo" -name '*.swift' -print0 | sort -z)
 mapfile -d '' tests < <(find "$demo/DepthDemoTests" "$demo/LinuxTests" -name '*.swift' -print0 | sort -z)
 # The app begins at a function of another name: the process begins with the tests.
-compile DepthDemo -enable-testing -Xfrontend -entry-point-function-name -Xfrontend beginApp "${app[@]}"
+once DepthDemo "$(sum "${app[@]}")" \
+  compile DepthDemo -enable-testing -Xfrontend -entry-point-function-name -Xfrontend beginApp "${app[@]}"
 # What another app takes by the URL of the repository (Package.swift there) has to stand alone, and README's example has to be one of it.
-swiftc "${options[@]}" -module-name DepthVision -emit-module -emit-module-path "$modules/DepthVision.swiftmodule" \
-  "$demo"/DepthDemo/Depth/{DepthModel,DepthReading,VisionDepthModel}.swift "$demo/DepthDemo/Models/ModelInterface+CoreML.swift"
-swiftc "${options[@]}" -module-name OwnApp -emit-sil -o /dev/null "$demo/LinuxStubs/Example/OwnApp.swift"
+vision=("$demo"/DepthDemo/Depth/{DepthModel,DepthReading,VisionDepthModel}.swift "$demo/DepthDemo/Models/ModelInterface+CoreML.swift")
+once DepthVision "$(sum "${vision[@]}")" \
+  swiftc "${options[@]}" -module-name DepthVision -emit-module -emit-module-path "$modules/DepthVision.swiftmodule" "${vision[@]}"
+own=$demo/LinuxStubs/Example/OwnApp.swift
+once OwnApp "$(sum "${vision[@]}" "$own")" swiftc "${options[@]}" -module-name OwnApp -emit-sil -o /dev/null "$own"
 
 # Every test of every class, in the order of files: XCTest finds them by Objective-C, which Linux hasn't.
 awk '
@@ -49,7 +66,9 @@ awk '
     printf "      %stests.%s()\n    }\n", call, $0
   }
   END { print "    TestRun.shared.end()\n  }\n}" }' "${tests[@]}" >"$modules/Tests.swift"
-swiftc "${options[@]}" -module-name DepthDemoTests -package-name Stubs -c -o "$modules/DepthDemoTests.o" "${tests[@]}" "$modules/Tests.swift"
+# What the tests see of the app is its module: bodies are not in it.
+once DepthDemoTests "$(sum "$modules/DepthDemo.swiftmodule" "${tests[@]}" "$modules/Tests.swift")" \
+  swiftc "${options[@]}" -module-name DepthDemoTests -package-name Stubs -c -o "$modules/DepthDemoTests.o" "${tests[@]}" "$modules/Tests.swift"
 # Debian's libswiftObservation refers to a function of the runtime that is not exported, and which nothing calls.
 swiftc -Xlinker --allow-shlib-undefined -o "$modules/tests" "$modules"/*.o
 cd "$modules"

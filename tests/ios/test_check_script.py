@@ -79,7 +79,7 @@ def test_without_a_compiler_the_check_says_that_it_is_incomplete(asked: str, cod
 
 #: Whatever it is told to write is a program that passes.
 COMPILER = r"""while [ $# -gt 0 ]; do
-  if [ "$1" = -o ] && [ "$2" != /dev/null ]; then printf '#!/bin/bash\necho 3 passed\n' >"$2"; chmod +x "$2"; fi
+  if [[ "$1" =~ ^-(o|emit-module-path)$ ]] && [ "$2" != /dev/null ]; then printf '#!/bin/bash\necho 3 passed\n' >"$2"; chmod +x "$2"; fi
   shift
 done"""
 
