@@ -140,7 +140,7 @@ def host_outputs(package: Path, framing: Framing | None = None, model_config: Pa
         InputError: it cannot be run, or its recipe cannot be read.
     """
     runtimes: dict[str, Runtime] = {each: open_runtime(str(package), "mil", each, model_config=model_config) for each in ARITHMETICS}
-    first = runtimes[ARITHMETICS[0]]
+    first, *_ = runtimes.values()
     source = open_images(data)
     opening = _frame(source[0].image, source[0].name, runtimes, framing)
     frames, room = [opening], opening.picture.nbytes + sum(output.nbytes for output in opening.outputs.values())

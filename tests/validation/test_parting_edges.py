@@ -99,6 +99,7 @@ def test_the_first_operator_of_the_first_image_counts(monkeypatch: pytest.Monkey
 def test_what_lies_past_a_limit_parts_however_close_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     same, far = (t(1), t(1)), (t(1), t(2))
     assert parted(monkeypatch, [same, same], traits={"r1": "it ends at 10"}) == Parting("r1", "op1", 0, 0.0, "it ends at 10")
+    assert parted(monkeypatch, [(t(0), t(0))], traits={"r0": "it ends at 10"}) == Parting("r0", "op0", 0, 0.0, "it ends at 10")
     whole = (torch.tensor([1]), torch.tensor([1]))
     assert parted(monkeypatch, [whole], traits={"r0": "it ends at 10"}) == Parting("r0", "op0", 0, 0.0, "it ends at 10")
     assert parted(monkeypatch, [same], traits={"r0": ""}) is None
