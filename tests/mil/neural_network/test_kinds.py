@@ -1,8 +1,11 @@
 """Every layer that the specification has is translated, or refused by its name with a reason."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from fcrn_mobile.mil import MilError
+from fcrn_mobile.mil.neural_network.layer import Layer
 from fcrn_mobile.mil.neural_network.layers import LAYERS, REFUSED
 from fcrn_mobile.mil.neural_network.network import translate
 from fcrn_mobile.quiet import quiet_coremltools
@@ -69,3 +72,9 @@ def test_layers_read_as_many_tensors_as_core_ml_s(kind: str) -> None:
         except MilError as error:
             message = str(error)
         assert (f"reads {count} tensors, it takes" in message) == (count < least or (most is not None and count > most)), message
+
+
+def check_counts(layers: Mapping[str, Layer]) -> None:
+    """The layers of a module read as many tensors as is said above."""
+    numbers = dict.fromkeys(layers, (1, 1)) | {kind: count for kind, count in (COUNTS | MORE).items() if kind in layers}
+    assert {kind: (layer.least, layer.most) for kind, layer in layers.items()} == numbers

@@ -7,7 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from fcrn_mobile.mil import MilError
+from fcrn_mobile.mil.neural_network.layers.layout import LAYERS
 from tests.mil.neural_network.build import close, random, run
+from tests.mil.neural_network.test_kinds import check_counts
 
 #: Sequence × batch × channels × height × width, each of another length.
 X = random(2, 3, 4, 5, 6)
@@ -161,3 +163,7 @@ def test_the_small_number_of_a_sum_of_logarithms_is_a_millionth_where_it_is_left
 def test_a_place_in_several_axes_is_refused(axis: str) -> None:
     with pytest.raises(MilError, match="several axes"):
         run(lambda b: b.add_reduce("r", "x0", "y", axis, "argmax"), IMAGE)
+
+
+def test_layers_read_as_many_tensors_as_they_are_said_to() -> None:
+    check_counts(LAYERS)

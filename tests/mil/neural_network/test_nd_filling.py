@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from fcrn_mobile.mil import MilError
+from fcrn_mobile.mil.neural_network.layers.nd_filling import LAYERS
 from tests.mil.neural_network.build import builder, close, load, number, random, run
+from tests.mil.neural_network.test_kinds import check_counts
 
 KINDS: dict[str, tuple[dict[str, float], float, float]] = {
     "normal": ({"mean": 2.0, "stddev": 0.5}, 2.0, 0.5),
@@ -111,3 +113,7 @@ def test_draws_of_every_row_keep_the_axes_in_front(temperature: float) -> None:
     x[0, :, 1] = x[1, :, 3] = 1.0
     body = lambda b: b.add_categorical_distribution("n", "x0", "y", 6, False, temperature=temperature, seed=1)  # noqa: E731
     close(run(body, x, exact=True, free={"x0": (0,)}), np.stack([np.full((3, 6), 1.0), np.full((3, 6), 3.0)]))
+
+
+def test_layers_read_as_many_tensors_as_they_are_said_to() -> None:
+    check_counts(LAYERS)

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.mil import MilError
 from fcrn_mobile.mil.neural_network.layer import Network
-from fcrn_mobile.mil.neural_network.layers.nd_indexing import range_static
+from fcrn_mobile.mil.neural_network.layers.nd_indexing import LAYERS, range_static
 from fcrn_mobile.quiet import quiet_coremltools
 from tests.mil.neural_network.build import builder, close, load, number, random, run
+from tests.mil.neural_network.test_kinds import check_counts
 
 with quiet_coremltools():
     from coremltools.proto.NeuralNetwork_pb2 import RangeStaticLayerParams
@@ -270,3 +271,7 @@ def test_elements_are_gathered_along_an_axis_from_the_end() -> None:
     indices = np.random.default_rng(1).integers(0, 3, (2, 5, 4)).astype(np.float32)
     actual = run(lambda b: b.add_gather_along_axis("n", ["x0", "x1"], "y", -2), X, indices, exact=True)
     close(actual, torch.from_numpy(X).gather(1, torch.from_numpy(indices).long()))
+
+
+def test_layers_read_as_many_tensors_as_they_are_said_to() -> None:
+    check_counts(LAYERS)

@@ -8,7 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from fcrn_mobile.mil import MilError
+from fcrn_mobile.mil.neural_network.layers.nd_layout import LAYERS
 from tests.mil.neural_network.build import builder, close, load, number, random, run
+from tests.mil.neural_network.test_kinds import check_counts
 
 X = random(2, 3, 4)
 OPEN = {"x0": (0, 1, 2)}
@@ -259,3 +261,7 @@ def test_the_beginning_of_each_entry_backwards(batch: int, sequence: int) -> Non
 def test_a_copy_and_a_stored_tensor_of_one_axis() -> None:
     close(run(lambda b: b.add_copy("n", "x0", "y"), X, exact=True, free=OPEN), X)
     close(run(lambda b: b.add_load_constant_nd("n", "y", X[0, 0], (4,)), X, exact=True), X[0, 0])
+
+
+def test_layers_read_as_many_tensors_as_they_are_said_to() -> None:
+    check_counts(LAYERS)
