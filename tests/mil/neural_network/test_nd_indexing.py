@@ -252,6 +252,7 @@ def _range(start: float, end: float, step: float) -> Any:
 def test_a_range_has_as_many_numbers_as_single_precision_counts() -> None:
     assert _range(2**24, 2**24 + 8, 1).shape == (8,)
     assert _range(5, 2, 1).shape == (0,)
+    assert _range(0, 2**16, 1).shape == (2**16,)
     for bounds in ((0, 2**24 + 2, 1), (0, 2**24, 0.5), (-(2**24), 8, 1), (0, math.inf, 1), (math.inf, 0, 1), (0, math.nan, 1)):
         with pytest.raises(MilError, match="has no end"):
             _range(*bounds)
