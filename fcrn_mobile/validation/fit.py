@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fcrn_mobile.depth_contract import Depth
 from fcrn_mobile.evaluation.align import scale_and_shift
-from fcrn_mobile.validation.fidelity import BETWEEN, brought, relative_error, same_size
+from fcrn_mobile.validation.fidelity import BETWEEN, relative_error, same_size
 
 __all__ = ["Fit", "FitMeter"]
 
@@ -84,10 +84,9 @@ class FitMeter:
         The factor is median(c) / median(r); of inverse depth 1 / s with the s that brings the candidate's map there (least squares).
         """
         c, r = (values.astype(np.float64) for values in (same_size(candidate, reference), reference))
-        alignment = BETWEEN[self.depth]
-        scale, _ = scale_and_shift(c, r, alignment)
+        scale, shift = scale_and_shift(c, r, BETWEEN[self.depth])
         with np.errstate(invalid="ignore", over="ignore"):
-            errors = (relative_error(each, r, self.depth) for each in (c, brought(c, r, alignment)))
+            errors = (relative_error(each, r, self.depth) for each in (c, scale * c + shift))
             self._rows.append((1 / scale if scale else math.nan, *errors))
 
     def compute(self) -> Fit:

@@ -184,23 +184,22 @@ class Validation:
 
     def to_json(self) -> dict[str, Any]:
         """The result as the command line writes it."""
-        return (
-            {
-                "reference": {
-                    "name": self.reference_name,
-                    "input_size": list(self.input_size),
-                    "metrics": self.reference_metrics,
-                    "median_map": self.standing.median_map if self.standing else None,
-                    "fails": self.standing.fails if self.standing else None,
-                },
-                "warnings": list(self.warnings),
-                "candidates": [candidate.to_json() for candidate in self.candidates],
-                "data": self.data,
-                "protocol": self.rule.label if self.rule else None,
-                "rule": self.rule.to_json() if self.rule else None,
-                "seconds": self.seconds,
-                "versions": {"fcrn-mobile": fcrn_mobile.__version__},
-            }
-            | self.focus.to_json()
-            | ({} if self.fidelity_alignment == NONE else {"fidelity_alignment": self.fidelity_alignment})
-        )
+        brought = {} if self.fidelity_alignment == NONE else {"fidelity_alignment": self.fidelity_alignment}
+        return {
+            "reference": {
+                "name": self.reference_name,
+                "input_size": list(self.input_size),
+                "metrics": self.reference_metrics,
+                "median_map": self.standing.median_map if self.standing else None,
+                "fails": self.standing.fails if self.standing else None,
+            },
+            "warnings": list(self.warnings),
+            "candidates": [candidate.to_json() for candidate in self.candidates],
+            "data": self.data,
+            "protocol": self.rule.label if self.rule else None,
+            "rule": self.rule.to_json() if self.rule else None,
+            "seconds": self.seconds,
+            "versions": {"fcrn-mobile": fcrn_mobile.__version__},
+            **self.focus.to_json(),
+            **brought,
+        }

@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -68,20 +67,20 @@ def translate(model: "Model", where: str) -> Translated:
     Raises:
         MilError: a layer that this runtime lacks or whose parameters do not hang together; inputs that no network has.
     """
-    ranges = [Feature.from_description(feature).shapes.ranges for feature in model.description.input]
-    try:
-        return _translated(model, where)
-    except _LayerError as error:
-        for least in range(1, _LEAST if any(low != high for each in ranges for low, high in each) else 1):
-            with suppress(_LayerError):
-                return _translated(model, where, least)
-        raise error from error.__cause__
+    inputs = [Feature.from_description(feature) for feature in model.description.input]
+    is_open = any(low != high for feature in inputs for low, high in feature.shapes.ranges)
+    problems: list[_LayerError] = []
+    for least in range(_LEAST if is_open else 1):
+        try:
+            return _translated(model, inputs, least, where)
+        except _LayerError as error:
+            problems.append(error)
+    raise problems[0]
 
 
-def _translated(model: "Model", where: str, least: int = 0) -> Translated:
+def _translated(model: "Model", inputs: list[Feature], least: int, where: str) -> Translated:
     """The network, lengths inferred from the shapes that ``_shapes`` gives from ``least`` on."""
     network = getattr(model, str(model.WhichOneof("Type")))
-    inputs = [Feature.from_description(feature) for feature in model.description.input]
     outputs = [Feature.from_description(feature) for feature in model.description.output]
     arrays = [feature for feature in inputs if feature.kind == "array"]
     images = [feature for feature in inputs if feature.kind != "array"]

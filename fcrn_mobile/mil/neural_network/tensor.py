@@ -64,7 +64,7 @@ class Tensor:
 
     @property
     def rank(self) -> int:
-        return len(self.shape)
+        return self.probes[0].dim()
 
 
 def meta(shape: Sequence[int], dtype: torch.dtype = torch.float32) -> torch.Tensor:
