@@ -229,15 +229,19 @@ def _network(settings: Settings, options: dict[str, Any]) -> FCRNConfig:
         changes["laterals"] = settings.laterals
     if settings.resume is None:
         return preset(settings.preset, **changes)
-    for key in ("preset", "decoder", "laterals", "widths", "encoder_weights"):
-        if key in options:
-            option = f"--{key.replace('_', '-')}"
-            raise InputError(f"{option} {options[key]} does not go with --resume {settings.resume}, which settles it: leave {option} out")
+    if "encoder_weights" in options:
+        raise InputError(f"--encoder-weights does not go with --resume {settings.resume}, which has weights of its own: leave it out")
     start = load_checkpoint(settings.resume)
     if start.quantization is not None:
         precision = start.quantization.settings["precision"]
         raise InputError(f"'{settings.resume}' is quantized ({precision}): give --resume the float checkpoint that it was trained from")
-    return replace(start.network.config, **changes)
+    config = start.network.config
+    given = changes | ({"preset": settings.preset} if "preset" in options else {})
+    for key in ("preset", "decoder", "laterals", "widths"):
+        own = getattr(config, key)
+        if given.get(key, own) != own:
+            raise InputError(f"--{key} {options[key]}: '{settings.resume}' has {own}, which training goes on with: leave it out")
+    return replace(config, **changes)
 
 
 def _kinds(settings: type) -> dict[str, Any]:

@@ -118,10 +118,20 @@ def test_a_run_from_a_checkpoint_takes_its_network() -> None:
     assert (network.widths, network.mean) == (expected.widths, expected.mean)
 
 
-@pytest.mark.parametrize(("key", "value"), [("preset", "fcrn-resnet18"), ("widths", [8] * 5), ("encoder_weights", "random")])
-def test_a_checkpoint_to_start_from_settles_the_network(key: str, value: object) -> None:
-    with pytest.raises(InputError, match=r"leave --.* out"):
+_OTHER = [("preset", "fcrn-resnet18"), ("preset", "fcrn-lite0"), ("decoder", "deconv2"), ("laterals", "add"), ("widths", [8] * 5)]
+
+
+@pytest.mark.parametrize(("key", "value"), [*_OTHER, ("encoder_weights", "random"), ("encoder_weights", "imagenet")])
+def test_another_network_than_the_checkpoint_to_start_from_is_refused(key: str, value: object) -> None:
+    with pytest.raises(InputError, match=rf"^--{key.replace('_', '-')}.*'?builtin'?.*: leave it out"):
         make_run({"data": "sample", "resume": "builtin", key: value})
+
+
+@pytest.mark.parametrize("keys", [("preset",), ("decoder",), ("laterals",), ("widths",), ("preset", "decoder", "laterals", "widths")])
+def test_a_configuration_that_names_the_checkpoints_own_network_goes_with_it(keys: tuple[str, ...]) -> None:
+    config = load_checkpoint("builtin").network.config
+    own = {key: list(config.widths) if key == "widths" else getattr(config, key) for key in keys}
+    assert make_run({"data": "sample", "resume": "builtin", **own}).network == config
 
 
 @pytest.mark.parametrize(
