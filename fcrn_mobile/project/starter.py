@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -48,12 +49,12 @@ def starter(folder: Path) -> str:
         'report = "depth-report"',
     ]
     networks = _networks(folder, files, hashes)
+    stems = _stems(networks)
     for name, network in networks.items():
         own = [path for path, hash_of in hashes.items() if hash_of == network.sha256]
         shipped = {path.relative_to(folder).as_posix(): _made(network, path, packages[path], recipes) for path in own}
-        lines += _model(name, shipped or {f"models/{_stem(network)}-{recipe}.mlpackage": [_recipe(recipe)] for recipe in _FIRST})
-    origins = {network.sha256 for network in networks.values()}
-    strangers = [path for path in packages if hashes.get(path) not in origins]
+        lines += _model(name, shipped or {f"models/{stems[name]}-{recipe}.mlpackage": [_recipe(recipe)] for recipe in _FIRST})
+    strangers = [path for path in packages if hashes.get(path) not in _origins(networks)]
     lines += [f"# {path.relative_to(folder).as_posix()}: {_stranger(packages[path], path in hashes)}" for path in strangers]
     return "\n".join([*lines, ""])
 
@@ -104,17 +105,25 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _networks(folder: Path, files: Sequence[Path], hashes: Mapping[Path, str]) -> dict[str, Checkpoint]:
-    """Float networks by what they are called on a command line."""
+    """Float networks by what they are called on a command line; of several files of the same weights the first."""
     paths = [path for path in files if path.suffix == CHECKPOINT]
     runs = {path.parent for path in paths if path.name == BEST}
-    networks = {}
+    networks: dict[str, Checkpoint] = {}
     for path in (path for path in paths if path.parent not in runs or path.name == BEST):
         try:
-            networks[path.relative_to(folder).as_posix()] = load_checkpoint(str(path))
+            network = load_checkpoint(str(path))
         except InputError:  # weights of something else
             continue
+        if network.sha256 not in _origins(networks):
+            networks[path.relative_to(folder).as_posix()] = network
     builtin = load_checkpoint(BUILTIN)
-    return networks if networks and builtin.sha256 not in hashes.values() else networks | {BUILTIN: builtin}
+    wanted = not networks or builtin.sha256 in hashes.values()
+    return networks | {BUILTIN: builtin} if wanted and builtin.sha256 not in _origins(networks) else networks
+
+
+def _origins(networks: Mapping[str, Checkpoint]) -> set[str]:
+    """The SHA-256 by which packages name what they were exported from."""
+    return {network.sha256 for network in networks.values()}
 
 
 def _recipes(folder: Path, files: Sequence[Path]) -> dict[str, Recipe]:
@@ -143,10 +152,14 @@ def _maker(network: Checkpoint, package: Path, recipes: Mapping[str, Recipe]) ->
     return next((name for name, recipe in recipes.items() if not outdated(network, recipe, package)), "")
 
 
-def _stem(network: Checkpoint) -> str:
-    """What the packages of a network are called: its file, or the folder of its run."""
-    path = network.path
-    return path.absolute().parent.name if path and path.name == BEST else network.name
+def _stems(networks: Mapping[str, Checkpoint]) -> dict[str, str]:
+    """What the packages of networks are called: a file, or the folder of a run; the whole path where that is one name for several."""
+    short = {
+        name: path.absolute().parent.name if (path := network.path) and path.name == BEST else network.name
+        for name, network in networks.items()
+    }
+    taken = Counter(short.values())
+    return {name: stem if taken[stem] == 1 else "-".join(Path(name).with_suffix("").parts) for name, stem in short.items()}
 
 
 def _data(folder: Path, files: Sequence[Path]) -> str:

@@ -1,13 +1,15 @@
 """The first project file."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from fcrn_mobile.conversion.export import export
 from fcrn_mobile.conversion.recipe import Recipe, read_recipe
-from fcrn_mobile.network.checkpoints import load_checkpoint
+from fcrn_mobile.network.checkpoints import checkpoint_path, load_checkpoint
 from fcrn_mobile.project.project_file import Artefact, read_project
 from fcrn_mobile.project.starter import starter
 from tests.project.small import save_small
@@ -48,6 +50,33 @@ def test_runs_packages_recipes_and_frames_are_seen(tmp_path: Path) -> None:
     assert models == {"runs/mine/best.safetensors": (Artefact("a.mlpackage", "half.toml"), Artefact("b.mlpackage", "fp16"))}
     assert "# c.mlpackage: its checkpoint is not here" in text
     assert "# d.mlpackage: it cannot be read" in text
+
+
+@pytest.mark.parametrize("names", [("net", "copy/net"), ("runs/a/best", "runs/b/best"), ("builtin",), ("builtin", "mine")])
+def test_the_same_weights_in_several_files_are_one_network(names: tuple[str, ...], tmp_path: Path) -> None:
+    """A package of theirs is one artefact; a copy of the built-in network is the built-in network."""
+    weights = checkpoint_path("builtin") if "builtin" in names else save_small(tmp_path / "small" / "of.safetensors")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(weights, tmp_path / f"{name}.safetensors")
+    if weights.parent == tmp_path / "small":
+        weights.unlink()
+    export(load_checkpoint(str(tmp_path / f"{names[-1]}.safetensors")), read_recipe(Path("fp16")), tmp_path / "depth.mlpackage")
+    _, models, _ = project_of(tmp_path)
+    assert models == {f"{min(names)}.safetensors": (Artefact("depth.mlpackage", "fp16"),)}
+
+
+def test_networks_of_one_name_get_packages_of_their_own(tmp_path: Path) -> None:
+    for seed, name in enumerate(("net", "old/net", "runs/a/best", "more/a/best", "runs/b/best")):
+        save_small(tmp_path / f"{name}.safetensors", seed)
+    _, models, _ = project_of(tmp_path)
+    assert {reference: artefacts[0].path for reference, artefacts in models.items()} == {
+        "net.safetensors": "models/net-fp16.mlpackage",
+        "old/net.safetensors": "models/old-net-fp16.mlpackage",
+        "runs/a/best.safetensors": "models/runs-a-best-fp16.mlpackage",
+        "more/a/best.safetensors": "models/more-a-best-fp16.mlpackage",
+        "runs/b/best.safetensors": "models/b-fp16.mlpackage",
+    }
 
 
 def test_what_no_recipe_makes_is_held_to_a_budget_nevertheless(tmp_path: Path) -> None:
