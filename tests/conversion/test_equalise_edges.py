@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fcrn_mobile.conversion import equalise as module
-from fcrn_mobile.conversion.balance import Link, Side
+from fcrn_mobile.conversion.balance import Link, Side, balance
 from fcrn_mobile.conversion.equalise import UpperBound, equalise
 from fcrn_mobile.conversion.recipe import make_recipe
 from fcrn_mobile.network.deploy import deploy
@@ -17,6 +17,7 @@ from fcrn_mobile.network.fcrn import FCRN, preset
 PALETTE = {"precision": "palette6"}
 PER_CHANNEL = {"precision": "int8"}
 PER_TENSOR = {"precision": "int8", "granularity": "per_tensor"}
+SHARED = make_recipe(PER_TENSOR | {"min_elements": 0}, "test").scheme
 BLOCKS = {"precision": "int4", "block_size": 1}
 BOTH = [PALETTE, PER_TENSOR, {"precision": "sparse50-int8"}, {"precision": "palette4-int8"}, {"precision": "sparse50"}]
 
@@ -147,6 +148,25 @@ def test_of_several_weights_at_one_side_each_counts_relative_to_its_own_largest(
     expected = torch.tensor([2.0, 2.0, 1.0]) / 4 ** (1 / 3)
     torch.testing.assert_close(network.reader.detach().flatten(), expected)
     torch.testing.assert_close(second.rows.flatten(), torch.tensor([60.0, 20.0, 30.0]) / expected)
+
+
+def sides(given: list[list[float]], read: list[float]) -> Link:
+    giver = Side("giver", torch.tensor(given), torch.ones(len(given)), False, len(given) * len(given[0]))
+    return Link((giver,), (Side("reader", torch.tensor(read).view(-1, 1), None, False, len(read)),))
+
+
+def test_the_range_of_a_channel_is_its_largest_weight() -> None:
+    ((_, factors),) = balance([sides([[0.1, -4.0, 1.0], [0.5, 0.6, 0.7]], [1.0, 0.7])], lambda name, size: SHARED)
+    expected = torch.tensor([4.0 / 1, 0.7 / 0.7]).sqrt()
+    torch.testing.assert_close(factors, expected / expected.log().mean().exp())
+
+
+@pytest.mark.parametrize(("ratio", "power"), [(2.0**1.2, 1), (2.0**0.9, 0), (2.0**2.9, 1), (2.0**3.1, 2)])
+def test_exact_factors_are_the_nearest_powers_of_two(ratio: float, power: int) -> None:
+    """Of r and 1/r the roots, √ratio above and below 1: the power is that of log₂ ratio / 2, rounded, up and down alike."""
+    link = sides([[ratio], [1 / ratio]], [1.0, 1.0])
+    ((_, factors),) = balance([link], lambda name, size: SHARED, exact=True)
+    assert factors.tolist() == [2.0**power, 2.0**-power]
 
 
 def test_a_network_whose_phases_share_a_bias_stays_the_same_function() -> None:

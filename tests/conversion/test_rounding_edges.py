@@ -49,6 +49,22 @@ def test_the_problem_is_damped_by_a_hundredth_of_the_mean_square() -> None:
         torch.testing.assert_close(problem.target[group], rows @ cross.T + damping * rows)
 
 
+def test_what_rounding_leaves_of_constant_inputs_is_damped_more_in_each_group_by_its_own() -> None:
+    """Without their mean, constants have a covariance of rounding errors alone: then by a hundredth of the largest mean square with it."""
+    found, levels = Moments.zeros(2, 3), torch.tensor([[1001.0, 2003.0, 3007.0], [10.1, 20.3, 30.7]])
+    for _ in range(7):
+        found.add(*[levels.unsqueeze(-1).expand(2, 3, 11)] * 2)
+    own, cross = found.averages(centred=True)
+    assert torch.linalg.cholesky_ex(own + 0.01 * own.diagonal(dim1=1, dim2=2).mean(-1).view(-1, 1, 1) * torch.eye(3)).info.any()
+    weight = seeded(4, 3, 1, 1, seed=3).float()
+    problem = Problem.of(weight, found, centred=True)
+    for group in range(2):
+        damping = 0.01 * levels[group].max() ** 2
+        torch.testing.assert_close(problem.square[group], own[group] + damping * torch.eye(3))
+        rows = weight[2 * group : 2 * group + 2].flatten(1)
+        torch.testing.assert_close(problem.target[group], rows @ cross[group].T + damping * rows)
+
+
 def test_the_error_is_that_of_the_output_up_to_what_the_float_weights_have() -> None:
     """E‖w·x - v·r‖² differs between two weights by what the form says."""
     x, r = seeded(1, 3, 50, seed=1), seeded(1, 3, 50, seed=2)
