@@ -135,6 +135,8 @@ def test_fields_that_a_file_leaves_out_have_the_values_of_the_specification() ->
     close(run(body, X, exact=True), X)
     body = _left_out(lambda b: b.add_slice("s", "x0", "y", "height", 1, 4, 2), "slice", "stride")
     close(run(body, x), x[:, 1:4])
+    body = _left_out(lambda b: b.add_crop("c", 0, 0, 0, 0, [1, 2], ["x0", "x1"], "y"), "crop", "offset")
+    close(run(body, x, random(1, 3, 2)), x[:, :3, :2])
 
 
 def test_epsilons_that_a_file_leaves_out_are_those_of_the_specification() -> None:
