@@ -8,6 +8,7 @@ import edges
 import numpy as np
 import pytest
 import ship
+import teachers
 import torch
 from PIL import Image
 from safetensors import safe_open
@@ -92,3 +93,12 @@ def test_edges_are_counted_at_both_sizes(trained: Path) -> None:
     whole = evaluate(open_runtime(str(trained)), few, protocol("eigen")).compute()
     assert list(seen.values())[1].metrics.compute()["boundary_f1"] == pytest.approx(whole["boundary_f1"])
     assert {len(each.shares) for each in seen.values()} == {len(few)}
+
+
+def test_a_teacher_of_one_network_is_measured_as_that_network_is() -> None:
+    few = open_source("sample#val")
+    alone, mirrored, *larger = teachers.table(["builtin"], few, [teachers.scales("1"), teachers.scales("1,1.25")])
+    assert [row[:2] for row in (alone, mirrored, *larger)] == [["1", "no"], ["1", "yes"], ["1, 1.25", "no"], ["1, 1.25", "yes"]]
+    own = evaluate(open_runtime("builtin"), few, protocol("eigen")).compute()
+    assert [float(cell) for cell in alone[2:5]] == pytest.approx([float(own[name]) for name in teachers.METRICS[:3]], rel=0.01)
+    assert len({tuple(row[2:]) for row in (alone, mirrored, *larger)}) == 4
