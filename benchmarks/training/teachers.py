@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--scales", nargs="+", type=scales, default=[(1.0,)], metavar="S,S", help="of the input size; several sets of them")
     options = parser.parse_args()
     source = open_source(options.data)
-    rows = table(options.checkpoints, source, options.scales)
+    rows = list(table(options.checkpoints, source, options.scales))
     print_table(f"{' + '.join(options.checkpoints)}: {len(source)} frames of {options.data}", ["sizes", "mirrored too", *METRICS], rows)
 
 

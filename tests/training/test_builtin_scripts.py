@@ -1,6 +1,7 @@
 """The scripts of benchmarks/training that make the built-in checkpoint and look at its edges."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,10 +96,15 @@ def test_edges_are_counted_at_both_sizes(trained: Path) -> None:
     assert {len(each.shares) for each in seen.values()} == {len(few)}
 
 
-def test_a_teacher_of_one_network_is_measured_as_that_network_is() -> None:
-    few = open_source("sample#val")
-    alone, mirrored, *larger = teachers.table(["builtin"], few, [teachers.scales("1"), teachers.scales("1,1.25")])
+def test_a_teacher_of_one_network_is_measured_as_that_network_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["teachers.py", "builtin", "--data", "sample#val", "--scales", "1", "1,1.25"])
+    teachers.main()
+    title, heads, *rows = capsys.readouterr().out.strip().splitlines()
+    assert (title, heads.split()) == ("builtin: 4 frames of sample#val", ["sizes", "mirrored", "too", *teachers.METRICS])
+    alone, mirrored, *larger = (re.split(r"\s{2,}", row.strip()) for row in rows)
     assert [row[:2] for row in (alone, mirrored, *larger)] == [["1", "no"], ["1", "yes"], ["1, 1.25", "no"], ["1, 1.25", "yes"]]
-    own = evaluate(open_runtime("builtin"), few, protocol("eigen")).compute()
+    own = evaluate(open_runtime("builtin"), open_source("sample#val"), protocol("eigen")).compute()
     assert [float(cell) for cell in alone[2:5]] == pytest.approx([float(own[name]) for name in teachers.METRICS[:3]], rel=0.01)
     assert len({tuple(row[2:]) for row in (alone, mirrored, *larger)}) == 4
