@@ -117,8 +117,8 @@ def _networks(folder: Path, files: Sequence[Path], hashes: Mapping[Path, str]) -
         if network.sha256 not in _origins(networks):
             networks[path.relative_to(folder).as_posix()] = network
     builtin = load_checkpoint(BUILTIN)
-    wanted = not networks or builtin.sha256 in hashes.values()
-    return networks | {BUILTIN: builtin} if wanted and builtin.sha256 not in _origins(networks) else networks
+    with_builtin = not networks or builtin.sha256 in hashes.values()
+    return networks | {BUILTIN: builtin} if with_builtin and builtin.sha256 not in _origins(networks) else networks
 
 
 def _origins(networks: Mapping[str, Checkpoint]) -> set[str]:

@@ -236,10 +236,10 @@ def _network(settings: Settings, options: dict[str, Any]) -> FCRNConfig:
         precision = start.quantization.settings["precision"]
         raise InputError(f"'{settings.resume}' is quantized ({precision}): give --resume the float checkpoint that it was trained from")
     config = start.network.config
-    given = changes | ({"preset": settings.preset} if "preset" in options else {})
+    fields = changes | ({"preset": settings.preset} if "preset" in options else {})
     for key in ("preset", "decoder", "laterals", "widths"):
         own = getattr(config, key)
-        if given.get(key, own) != own:
+        if fields.get(key, own) != own:
             raise InputError(f"--{key} {options[key]}: '{settings.resume}' has {own}, which training goes on with: leave it out")
     return replace(config, **changes)
 
